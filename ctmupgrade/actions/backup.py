@@ -1,0 +1,155 @@
+"""A system backup and the key that opens it, made on a node and downloaded.
+
+``backup create`` does not wait and its status words are not documented (FACTS 3), so the new entry is told
+from the old ones by its id and polled. The key that opens it is found by id, must be active, and is
+downloaded with it: a backup without its key is worth nothing. The key's password is typed at ksctl's
+prompt, never put on its command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
+from ctmupgrade.collect import ask, every_page
+from ctmupgrade.core import parse, probes
+from ctmupgrade.core.facts import BackupEntry, BackupKey, Manifest
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.ksctl import backup_state, sounds_away
+from ctmupgrade.core.model import Cluster, Secret
+from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.steps import Step
+from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.ports import Control, Reply
+
+
+def password_problem(cluster: Cluster) -> str:
+    """Why the password for downloaded backup keys is not there; "" where it is."""
+    name = cluster.backup.key_password_env
+    if not name:
+        return "backup.key_password_env names no variable with the password for the downloaded key"
+    return "" if os.environ.get(name) else f"the variable {name} (backup.key_password_env) is not set"
+
+
+def key_password(cluster: Cluster) -> Secret:
+    """The password that protects downloaded backup keys, from the environment.
+
+    :raises NodeError: not set, with the variable's name.
+    """
+    problem = password_problem(cluster)
+    if problem:
+        name = cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD"
+        raise NodeError(problem, remedy=f"export {name}=...   # and name it in backup.key_password_env")
+    return Secret(os.environ[cluster.backup.key_password_env or ""])
+
+
+def refused(reply: Reply) -> str:
+    """The error in a ksctl answer, "" where it is none. Its exit code alone proves nothing."""
+    try:
+        parse.json_object(reply.out)
+    except NotUnderstood as error:
+        text = str(error)
+        if "the answer is an error" in text or reply.code != 0:
+            return parse.excerpt(f"{text} {reply.err}", 300)
+    return ""
+
+
+class BackupDoer(Doer):
+    """One node's backup."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.backup, grace=timedelta(seconds=max(15.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """The backups that are there already, to tell the new one."""
+        key_password(ctx.cluster)
+        control = ctx.fleet.control(step.node)
+        entries = known(every_page(control, probes.backups), f"{step.node}: its backups")
+        version = known(ask(control, probes.SYSTEM), f"{step.node}: its version").version
+        return {"known": "|".join(e.id for e in entries), "version": str(version)}
+        yield  # pragma: no cover
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        control = ctx.fleet.control(step.node)
+        reply = control.change("backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}")
+        said = refused(reply)
+        if said and sounds_away(said):
+            ctx.session(step).unsure = True
+        elif said:
+            ctx.session(step).refused = f"backup create was refused: {said}"
+        yield Noted(f"backup create sent{f': {said}' if said else ''}")
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        control = ctx.fleet.control(step.node)
+        entries = known(every_page(control, probes.backups), f"{step.node}: its backups")
+        earlier = set(before.get("known", "").split("|"))
+        fresh = [e for e in entries if e.id not in earlier and e.scope in ("system", "")]
+        if not fresh:
+            return Seen(So.NOT_YET, "the new backup is not listed")
+        entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
+        complete = _completeness(control, entry)
+        if complete is False:
+            return Seen(So.FAILED, f"backup {entry.id} ended as {entry.status}", remedy="ksctl backup status")
+        if complete is None:
+            return Seen(So.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}")
+        return self._download(ctx, step, control, entry, before)
+
+    def _download(self, ctx: Ctx, step: Step, control: Control, entry: BackupEntry, before: Evidence) -> Seen:
+        keys = known(every_page(control, probes.backup_keys), f"{step.node}: its backup keys")
+        key = key_for(entry, keys)
+        if key is None:
+            listing = ", ".join(f"{k.id} ({k.state})" for k in keys) or "none"
+            return Seen(
+                So.FAILED,
+                f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; there: {listing})",
+                remedy="ksctl backupkeys list   # on that node",
+            )
+        file, key_file = ctx.store.paths(step.node, entry.id)
+        _fetch(control.change("backup", "download", "--id", entry.id, "--file", str(file)), "backup")
+        _fetch(
+            control.change("backupkeys", "download", "--id", key.id, "--file", str(key_file), answer=key_password(ctx.cluster)),
+            "backup key",
+        )
+        made = entry.created or ctx.clock.now()
+        kept = ctx.store.keep(
+            Manifest(step.node, before.get("version", ""), entry.id, key.id, made, str(file), str(key_file))
+        )
+        return Seen(So.DONE, evidence={"backup": entry.id, "key": key.id, "file": kept.file, "key_file": kept.key_file})
+
+
+def _fetch(reply: Reply, what: str) -> None:
+    said = parse.excerpt(f"{reply.out} {reply.err}", 300)
+    if "NCERR" in said or "codeDesc" in said:
+        if sounds_away(said):
+            raise UnreachableError(f"the {what} could not be downloaded: {said}")
+        raise NodeError(f"the {what} could not be downloaded: {said}", remedy="ksctl backup list")
+
+
+def key_for(entry: BackupEntry, keys: tuple[BackupKey, ...]) -> BackupKey | None:
+    """The active key that opens a backup: the one it names; where it names none, the default one, or
+    the only one there is."""
+    active = [key for key in keys if key.state.lower() in ("active", "")]
+    if entry.key_id:
+        return next((key for key in active if key.id == entry.key_id), None)
+    marked = [key for key in active if key.is_default]
+    if len(marked) == 1:
+        return marked[0]
+    return active[0] if len(active) == 1 else None
+
+
+def _completeness(control: Control, entry: BackupEntry) -> bool | None:
+    state = backup_state(entry.status)
+    if state is not None:
+        return state
+    try:
+        reply = control.read("backup", "status")
+        body = parse.json_object(reply.out)
+    except NotUnderstood:
+        return None
+    if entry.status and str(body.get("status", "")).lower() != entry.status.lower():
+        word = str(body.get("status", ""))
+        return backup_state(word) if backup_state(word) is not False else None
+    return backup_state(str(body.get("status", "")))
+

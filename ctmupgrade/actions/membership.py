@@ -1,0 +1,214 @@
+"""Removing nodes, unclustering them, a new cluster, joins.
+
+Membership is always decided by *another* member: a removed node looks like a rebooting one, and the id of a
+removed node answers with an internal error (FACTS 6). Long calls may time out although they succeeded, and
+``fulljoin`` prints differently in each version: its text is not read, the state is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.backup import refused
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
+from ctmupgrade.collect import ask, health_of
+from ctmupgrade.core import health, probes
+from ctmupgrade.core.facts import Member, Unknown
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.ksctl import sounds_away
+from ctmupgrade.core.steps import JoinNode, RemoveNode, Step
+from ctmupgrade.errors import NodeError
+from ctmupgrade.ports import Reply
+
+JOINING = frozenset(("creating", "b", "i", "c", "o"))
+DOWN_GRACE = timedelta(minutes=10)  # `down` may appear for a short time in a join; only a lasting one is failure
+
+
+def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
+    """What a changing call said, in words for the journal; a definite no is remembered as such."""
+    said = refused(reply)
+    if said and not sounds_away(said):
+        ctx.session(step).refused = f"{what} was refused: {said}"
+    return f"{what} sent{f': {said}' if said else ''}"
+
+
+def members_seen_by(ctx: Ctx, name: str) -> tuple[Member, ...]:
+    """A member's list. :raises UnreachableError: it does not answer. :raises NodeError: not understood."""
+    return known(ask(ctx.fleet.control(name), probes.MEMBERS), f"{name}: its list of members")
+
+
+def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | None:
+    """The line of a configured node in such a list: by address, never by position."""
+    own = ask(ctx.fleet.control(name), probes.MEMBERSHIP)
+    ids = {} if isinstance(own, Unknown) or not own.node_id else {own.node_id: name}
+    return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
+
+
+class RemoveDoer(Doer):
+    """``cluster nodes delete`` through another member; proven by that member's list."""
+
+    def __init__(self, action: RemoveNode) -> None:
+        self.action = action
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(30.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """No membership change while another one is under way."""
+        busy = [m for m in members_seen_by(ctx, self.action.via) if m.code in JOINING or m.code == "m"]
+        if busy:
+            raise NodeError(f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time")
+        return {"id": self.action.node_id, "via": self.action.via}
+        yield  # pragma: no cover
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        force = ("--force",) if self.action.force else ()
+        control = ctx.fleet.control(self.action.via)
+        reply = control.change("cluster", "nodes", "delete", "--id", self.action.node_id, *force, "-y")
+        yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        there = [m for m in members_seen_by(ctx, self.action.via) if m.node_id == self.action.node_id]
+        if not there:
+            return Seen(So.DONE, evidence={"removed": self.action.node_id, "proven_by": self.action.via})
+        state = there[0].description or there[0].code
+        so = So.GOING_ON if there[0].code in ("m", "v", "k") else So.NOT_YET
+        return Seen(so, f"{self.action.via} still lists it as {state}")
+
+
+class DeleteClusterDoer(Doer):
+    """``cluster delete`` on the node itself. It may answer with a time-out although it succeeded."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Nobody else may be left in its cluster unless it was removed from it by another member."""
+        return {"members": str(len(members_or_none(ctx, step.node)))}
+        yield  # pragma: no cover
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        if self.look(ctx, step, before).so is So.DONE:
+            yield Noted("it is unclustered already")
+            return
+        reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
+        yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        if own.clustered:
+            return Seen(So.NOT_YET, f"it still says {own.code}")
+        return Seen(So.DONE, evidence={"cluster": "none"})
+
+
+def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
+    """A node's list, empty where it has or tells none."""
+    listed = ask(ctx.fleet.control(name), probes.MEMBERS)
+    return () if isinstance(listed, Unknown) else listed
+
+
+class NewClusterDoer(Doer):
+    """``cluster new`` on the upgraded survivor."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        node = ctx.cluster.node(step.node)
+        argv = ["cluster", "new", "--host", node.cluster_host]
+        public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
+        if public:
+            argv += ["--public-address", public]
+        reply = ctx.fleet.control(step.node).change(*argv)
+        yield Noted(note_refusal(ctx, step, reply, "cluster new"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        if own.node_id and own.code == "r":
+            return Seen(So.DONE, evidence={"node_id": own.node_id})
+        so = So.GOING_ON if own.code in JOINING else So.NOT_YET
+        return Seen(so, f"it says {own.code}")
+
+
+class JoinDoer(Doer):
+    """``fulljoin`` through a member; done when that member shows the joiner ready, several looks in a row."""
+
+    def __init__(self, action: JoinNode) -> None:
+        self.action = action
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Equal versions, services up on both, and no other join or removal under way."""
+        via = self.action.via
+        both = {name: health_of(ctx.fleet, name, ctx.clock) for name in (via, step.node)}
+        problems = list(health.service_problems(both))
+        if problems:
+            raise NodeError(f"{step.id}: not joined: {problems[0]}", remedy="bring its services up, then resume")
+        versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
+        if versions[via].release != versions[step.node].release:
+            raise NodeError(f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}")
+        busy = [m for m in members_seen_by(ctx, via) if not m.ready]
+        if busy:
+            raise NodeError(f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one join at a time")
+        return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
+        yield  # pragma: no cover
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
+        argv = [
+            "cluster", "fulljoin", "--member", member.cluster_host, "--newnodehost", joiner.cluster_host,
+            "--newnodeconfig", "{joiner}",
+        ]  # fmt: skip
+        public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
+        argv += ["--newnodepublic", public] if public else []
+        argv += ["--shared-hsm-partition"] if self.action.shared_hsm_partition else []
+        control = ctx.fleet.control(self.action.via)
+        login = {"joiner": ctx.fleet.control(step.node).login()}
+        timeout = ctx.cluster.timeouts.join.total_seconds()
+        reply = control.change(*argv, "-y", timeout=timeout, files=login)
+        yield Noted(note_refusal(ctx, step, reply, f"cluster fulljoin through {self.action.via}"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        members = members_seen_by(ctx, self.action.via)
+        member = member_for(ctx, members, step.node)
+        session = ctx.session(step)
+        if member is None:
+            gone = session.memo.get("seen") == "yes"
+            return Seen(So.FAILED if gone else So.NOT_YET, f"{self.action.via} does not list it", remedy=_BROKEN)
+        session.memo["seen"] = "yes"
+        if member.ready:
+            return self._ready(ctx, step, member)
+        if member.code == "k":
+            return Seen(So.FAILED, "the join was killed", remedy=_BROKEN)
+        if member.code in JOINING:
+            session.memo.pop("down_since", None)
+            return Seen(So.GOING_ON, f"{member.description or member.code} (30 minutes are usual)")
+        return self._down(ctx, step, member)
+
+    def _ready(self, ctx: Ctx, step: Step, member: Member) -> Seen:
+        own = health_of(ctx.fleet, step.node, ctx.clock)
+        problems = list(health.service_problems({step.node: own}))
+        if isinstance(own.version, Unknown):
+            return Seen(So.GOING_ON, f"ready, but login does not work yet: {own.version.why}")
+        if problems:
+            return Seen(So.GOING_ON, f"ready, but {problems[0]}")
+        return Seen(
+            So.DONE,
+            evidence={"node_id": member.node_id, "seen_ready_by": self.action.via, "version": str(own.version)},
+        )
+
+    def _down(self, ctx: Ctx, step: Step, member: Member) -> Seen:
+        memo, now = ctx.session(step).memo, ctx.clock.monotonic()
+        since = float(memo.setdefault("down_since", str(now)))
+        state = member.description or member.code
+        if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
+            return Seen(So.FAILED, f"it has been {state} for {int(now - since) // 60} min in its join", remedy=_BROKEN)
+        return Seen(So.GOING_ON, f"it is {state} for the moment, which happens in a join")
+
+
+_BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"
+
+

@@ -1,0 +1,186 @@
+"""Waiting for nodes: the gate between two of them, the reboot, and the proof that one is well again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from datetime import timedelta
+
+from ctmupgrade.actions.base import (
+    Ctx,
+    Doer,
+    Doing,
+    Noted,
+    Patience,
+    Seen,
+    So,
+    Tick,
+    Waiting,
+    boot_from,
+    boot_text,
+)
+from ctmupgrade.collect import all_health, ask, health_of
+from ctmupgrade.core import health, probes
+from ctmupgrade.core.facts import BootMark, NodeFacts, Unknown
+from ctmupgrade.core.health import Problem
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.steps import Step, reached
+from ctmupgrade.errors import NodeError
+
+LOOKS = 3  # good looks in a row before a node counts as back
+
+
+def gate_look(ctx: Ctx, step: Step) -> Seen:
+    """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
+    nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+    clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
+    problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
+    problems += health.version_problems(nodes, ctx.expected)
+    if not problems:
+        versions = {n: str(f.version) for n, f in nodes.items()}
+        return Seen(So.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())})
+    return _seen_of(problems)
+
+
+def _seen_of(problems: list[Problem]) -> Seen:
+    known = [p for p in problems if not p.unknown]
+    first = (known or problems)[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    so = So.NOT_YET if known else So.UNKNOWN
+    away = all(p.unreachable for p in problems)
+    return Seen(so, f"{first}{more}", unreachable=away)
+
+
+class GateDoer(Doer):
+    """Waits until all are well."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=2)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return gate_look(ctx, step)
+
+
+class RebootDoer(Doer):
+    """``sudo reboot``; only another boot id proves it."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Never while the script runs; and the boot to compare with is the one before the upgrade, so
+        that a reboot which someone made meanwhile is not made twice."""
+        shell = ctx.fleet.shell(step.node)
+        began, since = ctx.clock.monotonic(), ctx.clock.now()
+        timeout = ctx.cluster.timeouts.upgrade
+        while True:
+            running, boot = ask(shell, probes.PROCESSES), ask(shell, probes.BOOT)
+            idle = running == () or (isinstance(running, Unknown) and not running.unreachable)
+            if idle and isinstance(boot, BootMark):
+                break
+            if ctx.clock.monotonic() - began >= timeout.total_seconds():
+                raise NodeError(f"{step.node}: not rebooted: ks_upgrade.sh still runs, or it cannot be told")
+            yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
+        earlier = ctx.befores.get(f"upgrade:{step.node}", {}).get("boot", "")
+        return {"boot": earlier or boot_text(boot)}
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        if self.look(ctx, step, before).so is So.DONE:
+            yield Noted("it was rebooted already, after the success line")
+            return
+        shell = ctx.fleet.shell(step.node)
+        reply = shell.change("sudo", "-n", "reboot")
+        said = " ".join((reply.err or reply.out).split())
+        if "password is required" in said or "not allowed" in said or reply.missing:
+            ctx.session(step).refused = f"sudo reboot was refused: {said}"
+        yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        shell = ctx.fleet.shell(step.node)
+        boot = ask_boot(ctx, step.node)
+        if isinstance(boot, Unknown):
+            if boot.unreachable:
+                shell.disconnect()
+                return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
+            return Seen(So.UNKNOWN, f"its boot id cannot be read: {boot.why}")
+        changed = boot.differs_from(boot_from(before.get("boot", "")))
+        if changed is None:
+            return Seen(So.UNKNOWN, "its boot cannot be compared with the one before")
+        if not changed:
+            return Seen(So.NOT_YET, "it is still on the old boot")
+        return Seen(So.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
+
+
+def ask_boot(ctx: Ctx, node: str) -> BootMark | Unknown:
+    """The boot mark.
+
+    :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
+    """
+    shell = ctx.fleet.shell(node)
+    shell.read("ls", timeout=15.0)
+    return ask(shell, probes.BOOT)
+
+
+def node_look(ctx: Ctx, step: Step, *, clustered: bool) -> Seen:
+    """keysecure active, services started, login works, the target's version, others see it well."""
+    ask_boot(ctx, step.node)
+    nodes: Mapping[str, NodeFacts]
+    if clustered:
+        nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+    else:
+        nodes = {step.node: health_of(ctx.fleet, step.node, ctx.clock)}
+    own = nodes[step.node]
+    problems = list(health.service_problems({step.node: own}))
+    if clustered:
+        problems += _seen_by_others(ctx, step.node, nodes)
+    if isinstance(own.version, Unknown):
+        problems.append(Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable))
+    elif not reached(own.version, ctx.cluster.target.version):
+        wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"
+        if not problems and _lasts(ctx, step):
+            return Seen(So.FAILED, wrong, remedy="the upgrade did not take effect: keep its log, ask vendor support")
+        problems.append(Problem(step.node, wrong))
+    if problems:
+        return _seen_of(problems)
+    proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
+    return Seen(So.DONE, evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof)
+
+
+WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is borne
+
+
+def _lasts(ctx: Ctx, step: Step) -> bool:
+    """Whether the wrong version has been there long enough to be believed."""
+    memo, now = ctx.session(step).memo, ctx.clock.monotonic()
+    since = float(memo.setdefault("wrong_since", str(now)))
+    return now - since >= min(WRONG_FOR, ctx.cluster.timeouts.service / 2).total_seconds()
+
+
+def _seen_by_others(ctx: Ctx, name: str, nodes: Mapping[str, NodeFacts]) -> list[Problem]:
+    found = list(health.membership_problems(nodes, ctx.cluster))
+    found += health.readiness_problems(nodes, ctx.cluster)
+    found += health.replication_problems(nodes, ctx.cluster, ctx.clock.now())
+    others = [facts for other, facts in nodes.items() if other != name]
+    if others and all(isinstance(facts.members, Unknown) for facts in others):
+        found.append(Problem(name, "no other member can be asked about it", True))
+    return found
+
+
+class AwaitDoer(Doer):
+    """A node after its reboot."""
+
+    def __init__(self, *, clustered: bool) -> None:
+        self.clustered = clustered
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return node_look(ctx, step, clustered=self.clustered)
+
+
+class SettleDoer(AwaitDoer):
+    """The same, without a break for ``stable_for``."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)

@@ -1,0 +1,67 @@
+"""Resetting a node that is about to join, and restarting services that are in error."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
+from ctmupgrade.actions.membership import note_refusal
+from ctmupgrade.collect import ask, health_of
+from ctmupgrade.core import health, probes
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.steps import Step
+from ctmupgrade.errors import NodeError
+
+DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go
+
+
+class ResetDoer(Doer):
+    """``services reset``: wipes the node's data, keys and HSM configuration (vendor page "Reset System")."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Only an unclustered node is ever reset."""
+        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        if own.clustered:
+            raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
+        return {"reset": "asked"}
+        yield  # pragma: no cover
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
+        ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
+        yield Noted(note_refusal(ctx, step, reply, "services reset"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        sent = float(ctx.session(step).memo.get("sent", "-1"))
+        if sent < 0:
+            return Seen(So.NOT_YET, "whether the reset was sent is not known; a second one harms no more")
+        return _well(ctx, step, sent)
+
+
+class RestartDoer(Doer):
+    """``services restart`` on a node whose services do not come up."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        reply = ctx.fleet.control(step.node).change("services", "restart", "--yes", "--delay", DELAY_S)
+        ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
+        yield Noted(note_refusal(ctx, step, reply, "services restart"))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
+
+
+def _well(ctx: Ctx, step: Step, sent: float) -> Seen:
+    if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
+        return Seen(So.GOING_ON, "services go down and come up")
+    problems = list(health.service_problems({step.node: health_of(ctx.fleet, step.node, ctx.clock)}))
+    if problems:
+        so = So.GOING_ON if sent >= 0 else So.NOT_YET
+        return Seen(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))
+    return Seen(So.DONE, evidence={"services": "started"})

@@ -1,0 +1,149 @@
+"""The signature on this machine, and the archive onto the nodes.
+
+A link that breaks looks like the end of the file to the node, and pipelined writes leave holes: so a size
+proves nothing. The archive goes to a temporary name that holds its hash, is hashed *on the node*, and only
+then gets its real name, in a command of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Progress, Seen, So, Tick, Waiting, known
+from ctmupgrade.collect import ask
+from ctmupgrade.core import probes
+from ctmupgrade.core.facts import Unknown
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.steps import Step
+from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
+from ctmupgrade.ports import Shell
+
+MIB = 2**20
+HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
+
+
+class VerifyDoer(Doer):
+    """The pinned signer's signature over the whole archive; its hash must be the plan's."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(timedelta(hours=1))
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        target = ctx.cluster.target
+        signed = ctx.verifier.verify(target.archive, target.signer, target.keyring)
+        if ctx.plan.target.sha256 and signed.sha256 != ctx.plan.target.sha256:
+            return Seen(
+                So.FAILED,
+                f"{target.archive.name} is signed, but not the file that was planned with",
+                remedy="ctmupgrade plan, again",
+            )
+        return Seen(So.DONE, evidence={"sha256": signed.sha256, "signer": signed.signer})
+
+
+class StageDoer(Doer):
+    """Uploads, hashes on the node, renames."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.upload)
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        deadline = ctx.clock.monotonic() + ctx.cluster.timeouts.upload.total_seconds()
+        pause = ctx.poll
+        while True:
+            try:
+                yield from self._attempt(ctx, step)
+                return
+            except HostKeyError:
+                raise
+            except (UnreachableError, ConnectionLostError) as error:
+                if ctx.clock.monotonic() + pause >= deadline:
+                    raise UnreachableError(error.brief, remedy="ctmupgrade resume goes on from there") from error
+                yield Noted(f"upload interrupted: {error.brief}; going on from what the node has")
+                now = ctx.clock.now()
+                yield Waiting(pause, error.brief, now, now + timedelta(seconds=deadline - ctx.clock.monotonic()))
+                pause = min(pause * 2, 60.0)
+
+    def _attempt(self, ctx: Ctx, step: Step) -> Doing:
+        shell, target = ctx.fleet.shell(step.node), ctx.plan.target
+        if self.look(ctx, step, {}).so is So.DONE:
+            yield Noted("the archive is there already, equal")
+            return
+        part = part_name(ctx)
+        _remove_dead_parts(shell, target.archive, part)
+        offset = yield from _resume_offset(ctx, step, shell, part)
+        yield Progress("upload", offset, target.size)
+        for sent in shell.upload(ctx.cluster.target.archive, part, offset=offset):
+            yield Progress("upload", sent.done, target.size, sent.pause)
+        yield Progress("hash on the node", target.size, target.size)
+        if node_hash(shell, part) != target.sha256:
+            shell.change("rm", "-f", part)
+            raise ConnectionLostError(f"{step.node}: what arrived is not equal to the archive; starting over")
+        reply = shell.change("mv", "-f", part, target.archive)
+        if not reply.ok:
+            raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
+        ctx.session(step).memo["hashed"] = target.sha256
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        shell, target = ctx.fleet.shell(step.node), ctx.plan.target
+        size = known(ask(shell, probes.staged(target.archive)), f"{step.node}: whether the archive is there")
+        if size != target.size:
+            return Seen(So.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes")
+        if ctx.session(step).memo.get("hashed") != target.sha256:
+            if node_hash(shell, target.archive) != target.sha256:
+                return Seen(So.NOT_YET, "a file of that name and size is there, but it differs")
+            ctx.session(step).memo["hashed"] = target.sha256
+        return Seen(So.DONE, evidence={"sha256_on_node": target.sha256, "bytes": str(size)})
+
+
+def part_name(ctx: Ctx) -> str:
+    """The temporary name: it tells which content it will be, so another archive's is never resumed."""
+    return f".{ctx.plan.target.archive}.{ctx.plan.target.sha256[:12]}.part"
+
+
+def node_hash(shell: Shell, path: str) -> str:
+    """SHA-256 of a node's file; where the node has no program for it, the file is read back and hashed
+    here, which is slow but proves the same.
+
+    :raises NodeError: it can be neither hashed nor read.
+    """
+    told = ask(shell, probes.file_hash(path), timeout=HASH_TIMEOUT)
+    if not isinstance(told, Unknown):
+        return told
+    if told.unreachable:
+        raise ConnectionLostError(told.why)
+    digest = hashlib.sha256()
+    for piece in shell.stream("cat", path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _remove_dead_parts(shell: Shell, archive: str, current: str) -> None:
+    """Temporary files of other contents of this archive: nothing will ever resume them."""
+    reply = shell.read("ls", "-1a")
+    for name in reply.out.split():
+        if name.startswith(f".{archive}.") and name.endswith(".part") and name != current:
+            shell.change("rm", "-f", name)
+
+
+def _resume_offset(ctx: Ctx, step: Step, shell: Shell, part: str) -> Generator[Tick, None, int]:
+    """How many bytes of a part are provably the archive's first ones: its prefix is hashed on the node."""
+    size = ask(shell, probes.staged(part))
+    if isinstance(size, Unknown) or size < MIB:
+        return 0
+    prefix = min(size, ctx.plan.target.size) // MIB * MIB
+    cut = shell.change("truncate", "-s", str(prefix), part)
+    if not cut.ok:
+        yield Noted("the node cannot cut the interrupted upload; starting over")
+        return 0
+    there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
+    if isinstance(there, Unknown):
+        yield Noted("the node cannot hash the interrupted upload; starting over")
+        return 0
+    if there != ctx.prefix_hash(prefix):
+        yield Noted("the interrupted upload is not what was sent (a hole); starting over")
+        return 0
+    yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
+    return prefix
+

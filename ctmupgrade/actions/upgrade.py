@@ -1,0 +1,258 @@
+"""``ks_upgrade.sh``: started once, the known way, and followed to its success line.
+
+Known (FACTS 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
+line ``Upgrade to X.Y.Z+BUILD succeeded`` is success, ``status: error`` is normal meanwhile, the times in
+the log are wrong. Not known: exit codes, failure texts, where the log lies, what happens without a
+terminal. So the verdict is looked for on the terminal and in every new log, and whether it still runs in
+the process list; when they do not add up, a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.base import (
+    Ctx,
+    Doer,
+    Doing,
+    Noted,
+    Patience,
+    Seen,
+    Session,
+    So,
+    Tick,
+    Waiting,
+    boot_from,
+    boot_text,
+    known,
+)
+from ctmupgrade.actions.nodes import gate_look
+from ctmupgrade.collect import ask
+from ctmupgrade.core import parse, probes
+from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.steps import RunUpgrade, Step
+from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.ports import Shell
+
+KEEP = 65536  # characters of a terminal's output that are kept
+GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
+
+
+def upgrade_argv(archive: str, *, force_path: bool) -> tuple[str, ...]:
+    """The documented command line. ``-o`` only where a person asked for it by name."""
+    forced = ("-o",) if force_path else ()
+    return ("sudo", "-n", probes.UPGRADE_SCRIPT, *forced, "-f", archive)
+
+
+class Upgrade(Doer):
+    """Starts and follows the script on one node."""
+
+    def __init__(self, action: RunUpgrade) -> None:
+        self.action = action
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.upgrade, grace=timedelta(seconds=min(60.0, 4 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """The gate once more, right before; then what is there already, to tell new from old."""
+        if ctx.cluster.strategy is StrategyName.IN_PLACE:
+            yield from _wait_for_gate(ctx, step)
+        shell = ctx.fleet.shell(step.node)
+        boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
+        logs = known(ask(shell, probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
+        size = known(ask(shell, probes.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive")
+        running = ask(shell, probes.PROCESSES)
+        if isinstance(running, tuple) and running:
+            raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
+        if size != ctx.plan.target.size:
+            raise NodeError(
+                f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
+                remedy="it was changed since it was uploaded; ctmupgrade stage, then resume",
+            )
+        return {"boot": boot_text(boot), "logs": "|".join(logs)}
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        argv = upgrade_argv(ctx.cluster.target.archive.name, force_path=self.action.force_path)
+        session = ctx.session(step)
+        session.last_at = ctx.clock.monotonic()
+        try:
+            session.terminal = ctx.fleet.shell(step.node).terminal(*argv)
+        except NodeError as error:
+            session.refused = error.brief
+            return
+        yield Noted(f"started on a terminal: {' '.join(argv)}")
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        session = ctx.session(step)
+        _drain(session)
+        said = _verdict_on_terminal(ctx, session)
+        if said:
+            return said
+        shell = ctx.fleet.shell(step.node)
+        log = _new_log(ctx, shell, session, before)
+        if isinstance(log, UpgradeLog):
+            judged = _verdict_of_log(ctx, log)
+            if judged:
+                return judged
+        elif log.unreachable:
+            return Seen(So.UNKNOWN, log.why, unreachable=True)
+        return _while_running(ctx, step, shell, log, before)
+
+
+def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, None]:
+    """The last look before a node goes away; what the gate step saw may have aged."""
+    began, since = ctx.clock.monotonic(), ctx.clock.now()
+    timeout = ctx.cluster.timeouts.service
+    while (seen := gate_look(ctx, step)).so is not So.DONE:
+        if ctx.clock.monotonic() - began >= timeout.total_seconds():
+            raise UnreachableError(f"{step.id}: {seen.detail}") if seen.unreachable else NodeError(
+                f"{step.id}: not started, the cluster is not well: {seen.detail}"
+            )
+        yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
+
+
+def _drain(session: Session) -> None:
+    """Takes in what the terminal said."""
+    if session.terminal is None:
+        return
+    screen = session.terminal.look()
+    session.text = (session.text + screen.text)[-KEEP:]
+    if screen.ended:
+        session.terminal.close()
+        session.terminal, session.ended, session.code = None, True, screen.code
+
+
+def _is_target(ctx: Ctx, version: str) -> bool:
+    return Version.parse(version).same_release(ctx.cluster.target.version)
+
+
+def _verdict_on_terminal(ctx: Ctx, session: Session) -> Seen | None:
+    verdict, version, _ = parse.log_verdict(session.text)
+    if verdict is not LogVerdict.SUCCEEDED:
+        return None
+    if session.terminal is not None:
+        return None  # it still shows its last lines; the end comes in a moment
+    return _success(ctx, version, f"terminal; {parse.log_name(session.text)}")
+
+
+def _verdict_of_log(ctx: Ctx, log: UpgradeLog) -> Seen | None:
+    return _success(ctx, log.version, log.path) if log.verdict is LogVerdict.SUCCEEDED else None
+
+
+def _success(ctx: Ctx, version: str, where: str) -> Seen:
+    if _is_target(ctx, version):
+        return Seen(So.DONE, evidence={"success_line": f"Upgrade to {version} succeeded", "log": where})
+    return Seen(
+        So.FAILED,
+        f"the script upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
+        remedy="the archive is not what cluster.yaml says; do not reboot before you know why",
+    )
+
+
+def _new_log(ctx: Ctx, shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
+    """The newest log that was not there before the start, wherever it lies."""
+    known = set(before.get("logs", "").split("|"))
+    path = session.memo.get("log", "")
+    if not path:
+        names = ask(shell, probes.LOG_LIST)
+        if isinstance(names, Unknown):
+            return names
+        fresh = [name for name in names if name not in known]
+        told = parse.log_name(session.text)
+        if not fresh and (told or session.ended or session.terminal is None):
+            fresh = [told] if "/" in told else _searched(shell, session, known)
+        if not fresh:
+            return Unknown("no log yet")
+        path = fresh[-1]
+    log = ask(shell, probes.log_tail(path))
+    if isinstance(log, UpgradeLog):
+        session.memo["log"] = path
+    return log
+
+
+SEARCH_EVERY = 5  # a search of the whole file system is not for every look
+
+
+def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
+    count = int(session.memo.get("searches", "0"))
+    session.memo["searches"] = str(count + 1)
+    if count % SEARCH_EVERY:
+        return []
+    found = ask(shell, probes.log_search(), timeout=120.0)
+    old = {name.rsplit("/", 1)[-1] for name in known}
+    return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
+
+
+def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], before: Evidence) -> Seen:
+    session = ctx.session(step)
+    rebooted = _rebooted(shell, before)
+    if rebooted:
+        return rebooted
+    running = ask(shell, probes.PROCESSES)
+    growth = _growth(ctx, session, log)
+    if isinstance(running, tuple) and running:
+        session.memo.pop("gone", None)
+        return Seen(So.GOING_ON, f"ks_upgrade.sh runs; {growth}")
+    if session.terminal is not None:
+        return Seen(So.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
+    if isinstance(running, Unknown):
+        if running.unreachable:
+            return Seen(So.UNKNOWN, running.why, unreachable=True)
+        if isinstance(log, UpgradeLog):
+            return Seen(So.UNKNOWN, f"the process list cannot be read; {growth}")
+        return Seen(So.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
+    return _gone(session, log)
+
+
+def _rebooted(shell: Shell, before: Evidence) -> Seen | None:
+    """A node that booted anew before the success line was seen was hurt by somebody."""
+    boot = ask(shell, probes.BOOT)
+    if isinstance(boot, BootMark) and boot.differs_from(boot_from(before.get("boot", ""))):
+        return Seen(
+            So.UNKNOWN,
+            "the node was rebooted before the success line was seen",
+            remedy="check its version and services; it may need vendor support, or: ctmupgrade node retry|done",
+        )
+    return None
+
+
+def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
+    """Words about the log's growth; it being stuck is said, and waited on all the same."""
+    now = ctx.clock.monotonic()
+    line = log.last_line if isinstance(log, UpgradeLog) else ""
+    mark = f"{log.size if isinstance(log, UpgradeLog) else 0} {line} {len(session.text)}"
+    if mark != session.last:
+        session.last, session.last_at = mark, now
+    still = now - session.last_at
+    if still >= ctx.cluster.timeouts.stuck.total_seconds():
+        return f"STUCK: its log has not grown for {still / 60:.0f} min (it is left alone): {line}"
+    return f"last line: {line}" if line else "no log line yet"
+
+
+def _gone(session: Session, log: Maybe[UpgradeLog]) -> Seen:
+    """The process is not there and no success line was seen."""
+    looks = int(session.memo.get("gone", "0")) + 1
+    session.memo["gone"] = str(looks)
+    text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
+    if not isinstance(log, UpgradeLog) and not session.ended:
+        return Seen(So.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
+    if looks < GONE_LOOKS:
+        return Seen(So.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
+    reason = parse.failure_lines(text)
+    verdict, _, _ = parse.log_verdict(text)
+    hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
+    if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
+        return Seen(
+            So.FAILED,
+            f"ks_upgrade.sh ended without its success line: {parse.excerpt(reason, 400)}",
+            remedy="read its log; mend the cause; then: ctmupgrade node retry, and resume. Do not reboot the node",
+        )
+    return Seen(
+        So.UNKNOWN,
+        f"ks_upgrade.sh ended without a verdict: {parse.excerpt(reason, 400) or 'no words'}",
+        remedy="read its log on the node: if it succeeded: ctmupgrade node done; else node retry. Do not reboot it",
+    )
+

@@ -1,0 +1,124 @@
+"""Real time: the clock, tasks as threads, and asking many nodes side by side."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+
+from ctmupgrade.actions.base import Progress, Task, Waiting
+from ctmupgrade.execute import Happening
+
+R = TypeVar("R")
+
+
+class RealClock:
+    """This machine's clocks. Durations and deadlines never use the one that can be set."""
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ThreadTasks:
+    """Each task on a thread of its own. A task goes on only after its tick was dealt with, so what it
+    yields before an act is in the journal before the act."""
+
+    IDLE = 0.5  # seconds between looks for requests while nothing happens
+
+    def __init__(self) -> None:
+        self._happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+        self._gates: dict[str, threading.Semaphore] = {}
+
+    def start(self, key: str, task: Task) -> None:
+        """Begins a task. Daemon threads: leaving the process never waits for an appliance."""
+        self._gates[key] = threading.Semaphore(0)
+        threading.Thread(target=self._drive, args=(key, task), name=key, daemon=True).start()
+
+    def next(self) -> Happening | None:
+        """The next thing to happen, or None after half a second."""
+        try:
+            return self._happenings.get(timeout=self.IDLE)
+        except queue.Empty:
+            return None
+
+    def go_on(self, key: str) -> None:
+        """Lets a task continue."""
+        self._gates[key].release()
+
+    def _drive(self, key: str, task: Task) -> None:
+        try:
+            while True:
+                tick = next(task)
+                self._happenings.put(Happening(key, tick=tick))
+                self._gates[key].acquire()
+                if isinstance(tick, Waiting):
+                    time.sleep(tick.seconds)
+        except StopIteration as stop:
+            self._happenings.put(Happening(key, evidence=stop.value))
+        except Exception as error:  # whatever it is, the loop decides, not this thread
+            self._happenings.put(Happening(key, error=error))
+
+
+class VirtualTasks:
+    """Tasks on a timeline: the one whose wait ends first goes on, and the clock jumps there."""
+
+    def __init__(self, monotonic: Callable[[], float], advance: Callable[[float], None]) -> None:
+        self._monotonic = monotonic
+        self._advance = advance
+        self._due: dict[str, tuple[float, int]] = {}
+        self._tasks: dict[str, Task] = {}
+        self._turn = 0
+
+    def start(self, key: str, task: Task) -> None:
+        """Begins a task at the present moment."""
+        self._tasks[key] = task
+        self._schedule(key, 0.0)
+
+    def next(self) -> Happening | None:
+        """Runs the task that is due first up to its next tick."""
+        if not self._due:
+            return None
+        key = min(self._due, key=lambda k: self._due[k])
+        when, _ = self._due.pop(key)
+        self._advance(max(0.0, when - self._monotonic()))
+        try:
+            tick = next(self._tasks[key])
+        except StopIteration as stop:
+            return Happening(key, evidence=stop.value)
+        except Exception as error:  # as in real time: the loop decides
+            return Happening(key, error=error)
+        match tick:
+            case Waiting(seconds=seconds):
+                self._pause = seconds
+            case Progress(pause=seconds):
+                self._pause = seconds
+            case _:
+                self._pause = 0.0
+        return Happening(key, tick=tick)
+
+    def go_on(self, key: str) -> None:
+        """Puts a task back on the timeline, after its wait."""
+        self._schedule(key, self._pause)
+
+    def _schedule(self, key: str, pause: float) -> None:
+        self._turn += 1
+        self._due[key] = (self._monotonic() + pause, self._turn)
+
+
+class SideBySide:
+    """A Gather with threads: one slow node holds nobody else up."""
+
+    def __init__(self, width: int = 20) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix="ask")
+
+    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
+        """Asks all, returns all; the first error is raised after all have answered."""
+        futures = {name: self._pool.submit(ask, name) for name in names}
+        return {name: future.result() for name, future in futures.items()}

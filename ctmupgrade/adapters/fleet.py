@@ -1,0 +1,53 @@
+"""Every node's real shell and control plane."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ctmupgrade.adapters.local import KsctlControl, LocalShell
+from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.ports import Control, Shell
+
+
+class LiveFleet:
+    """Shells and control planes, made when first asked for and kept while they live."""
+
+    def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
+        self._cluster = cluster
+        self._say = say
+        self._lock = threading.Lock()
+        self._shells: dict[str, Shell] = {}
+        self._controls: dict[str, KsctlControl] = {}
+        self._home: Path | None = None
+
+    def shell(self, node: str) -> Shell:
+        """The node's shell: over SSH, or this machine's own for ``host: local``."""
+        with self._lock:
+            if node not in self._shells:
+                found = self._cluster.node(node)
+                self._shells[node] = LocalShell(found) if found.host == "local" else SshShell(found, log=self._say)
+            return self._shells[node]
+
+    def control(self, node: str) -> Control:
+        """ksctl pointed at the node."""
+        with self._lock:
+            if node not in self._controls:
+                if self._home is None:
+                    self._home = Path(tempfile.mkdtemp(prefix="ctmupgrade-"))
+                self._controls[node] = KsctlControl(self._cluster.node(node), home_root=self._home)
+            return self._controls[node]
+
+    def close(self) -> None:
+        """Ends all connections and removes the private folder."""
+        with self._lock:
+            for shell in self._shells.values():
+                shell.disconnect()
+            for control in self._controls.values():
+                control.close()
+            if self._home is not None:
+                shutil.rmtree(self._home, ignore_errors=True)

@@ -1,0 +1,177 @@
+"""Programs on this machine: run to their end, heard out, and stopped when they fall silent."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, NoReturn
+
+_CHUNK = 65_536
+
+# Makes standard input the controlling terminal, then becomes the program. A program of its own,
+# because preexec_fn is not safe in a process with threads. "hup": a lost terminal does not end it.
+_ON_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "hup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+try:
+    os.execvp(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    print(f"{sys.argv[2]}: {error.strerror}", file=sys.stderr)
+    sys.exit(127)
+"""
+
+
+class Stopped(Exception):
+    """The program was stopped: it ran, or was silent, for longer than agreed."""
+
+
+def on_terminal(argv: Sequence[str], *, ignore_hangup: bool) -> list[str]:
+    """The argv that gives ``argv`` its standard input as controlling terminal.
+
+    It must be started in a session of its own.
+    """
+    return [sys.executable, "-I", "-S", "-c", _ON_TERMINAL, "hup" if ignore_hangup else "-", *argv]
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program that was started in a session of its own, with its children."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+
+
+class Running:
+    """A started program whose outputs are read by threads, so that neither can block the other."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes = b"") -> None:
+        """:param stdin: written and closed, where the program was given a pipe."""
+        self.process = process
+        self._pieces: queue.Queue[tuple[str, bytes]] = queue.Queue(maxsize=64)
+        self._open: set[str] = set()
+        self._left = False
+        for name, pipe in (("out", process.stdout), ("err", process.stderr)):
+            if pipe is not None:
+                self.watch(name, os.dup(pipe.fileno()))
+                pipe.close()
+        if process.stdin is not None:
+            threading.Thread(target=_write, args=(process.stdin, stdin), daemon=True).start()
+
+    def watch(self, name: str, descriptor: int) -> None:
+        """Reads one more descriptor (a terminal). It is the reading thread's, which closes it: closed
+        by anyone else its number could be another file's at the next read."""
+        self._open.add(name)
+        threading.Thread(target=self._pump, args=(name, descriptor), daemon=True).start()
+
+    def leave(self) -> None:
+        """Nobody listens any more; what the program says is still taken, so that it does not block."""
+        self._left = True
+
+    def pieces(
+        self, *, silence: float | None = None, total: float | None = None
+    ) -> Iterator[tuple[str, bytes]]:
+        """("out" | "err" | a watched name, bytes) as they come, until both outputs have ended.
+
+        :param silence: seconds without a piece that are too long.
+        :param total: seconds in all that are too long.
+        :raises Stopped: the program was ended.
+        """
+        end = time.monotonic() + total if total is not None else None
+        while self._open & {"out", "err"}:
+            rest = [left for left in (silence, end and end - time.monotonic()) if left is not None]
+            try:
+                yield from self._next(max(0.0, min(rest)) if rest else None)
+            except queue.Empty:
+                self._stop()
+        try:
+            self.process.wait(timeout=silence if end is None else max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._stop()
+        with suppress(queue.Empty):
+            while self._open:  # a terminal: a child left behind can hold it open for ever
+                yield from self._next(0.5)
+
+    def _next(self, timeout: float | None) -> Iterator[tuple[str, bytes]]:
+        name, piece = self._pieces.get(timeout=timeout)
+        if piece:
+            yield name, piece
+        else:
+            self._open.discard(name)
+
+    def _stop(self) -> NoReturn:
+        kill(self.process)
+        raise Stopped
+
+    def _pump(self, name: str, descriptor: int) -> None:
+        piece = b"-"
+        while piece:
+            try:
+                piece = os.read(descriptor, _CHUNK)
+            except OSError:  # a terminal without a program at its other end says EIO
+                piece = b""
+            self._put(name, piece)
+        os.close(descriptor)
+
+    def _put(self, name: str, piece: bytes) -> None:
+        while not self._left:
+            with suppress(queue.Full):
+                self._pieces.put((name, piece), timeout=0.5)
+                return
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    with suppress(OSError, ValueError):
+        pipe.write(data)
+    with suppress(OSError, ValueError):
+        pipe.close()
+
+
+@contextmanager
+def started(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    folder: Path | None = None,
+    stdin: int | bytes = b"",
+    spare: bool = False,
+) -> Iterator[Running]:
+    """Starts ``argv`` in a session of its own, so that Ctrl-C in our terminal does not reach it.
+
+    :param stdin: a descriptor, or what to write; nothing means /dev/null.
+    :param spare: when we are interrupted it goes on; otherwise it is ended with us.
+    :raises OSError: it cannot be started.
+    """
+    written = isinstance(stdin, bytes) and bool(stdin)
+    source = stdin if isinstance(stdin, int) else subprocess.PIPE if written else subprocess.DEVNULL
+    process = subprocess.Popen(
+        argv,
+        stdin=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environ),
+        cwd=folder,
+        start_new_session=True,
+    )
+    running = Running(process, stdin if isinstance(stdin, bytes) else b"")
+    try:
+        yield running
+    except BaseException as error:
+        # An interrupt (or a consumer that stopped listening) does not end what changes something.
+        if not spare or isinstance(error, Exception):
+            kill(process)
+        raise
+    finally:
+        running.leave()

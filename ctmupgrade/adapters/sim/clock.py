@@ -1,0 +1,41 @@
+"""Virtual time: it passes only when somebody says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 1, 10, 21, 0, tzinfo=UTC)
+
+
+class SimClock:
+    """A :class:`~ctmupgrade.ports.Clock` whose time is advanced by hand.
+
+    :param start: what ``now`` says when no time has passed; with time zone.
+    :param elapsed: virtual seconds since ``start``; every time of the simulator is on this scale.
+    """
+
+    def __init__(self, start: datetime = START, elapsed: float = 0.0) -> None:
+        self.start = start
+        self._elapsed = elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since ``start``."""
+        return self._elapsed
+
+    def now(self) -> datetime:
+        """Virtual now, with time zone."""
+        return self.start + timedelta(seconds=self.elapsed)
+
+    def monotonic(self) -> float:
+        """The same as :attr:`elapsed`."""
+        return self.elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Lets virtual time pass.
+
+        :raises ValueError: negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"time does not go back: {seconds}")
+        self._elapsed += seconds

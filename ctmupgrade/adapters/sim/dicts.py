@@ -1,0 +1,87 @@
+"""Worlds to and from plain dicts, with the place named in every complaint."""
+
+from __future__ import annotations
+
+import base64
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def decode(kind: Any, value: object, place: str) -> Any:
+    """``value`` as ``kind``: a dataclass, a builtin, a list, a dict or one of these or None.
+
+    :raises ValueError: another type or an unknown key; names the place.
+    """
+    if is_dataclass(kind):
+        return _decode_dataclass(kind, value, place)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        inner = next(a for a in arguments if a is not type(None))
+        return None if value is None else decode(inner, value, place)
+    if origin is list:
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            raise ValueError(f"{place}: a list is expected, not {value!r}")
+        return [decode(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(value)]
+    if origin is dict:
+        items = _mapping(value, place).items()
+        return {str(k): decode(arguments[1], v, f"{place}.{k}") for k, v in items}
+    return _plain(kind, value, place)
+
+
+def _mapping(value: object, place: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place}: a mapping is expected, not {value!r}")
+    return value
+
+
+def _decode_dataclass(kind: Any, value: object, place: str) -> Any:
+    given = _mapping(value, place)
+    hints, names = _hints(kind), {f.name for f in fields(kind)}
+    for key in given:
+        if key not in names:
+            raise ValueError(f"{place}: unknown key {key!r}; known: {', '.join(sorted(names))}")
+    try:
+        return kind(**{str(k): decode(hints[str(k)], v, f"{place}.{k}") for k, v in given.items()})
+    except TypeError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _plain(kind: Any, value: object, place: str) -> Any:
+    match value:
+        case bool() if kind in (bool, object):
+            return value
+        case int() | float() if kind is float and not isinstance(value, bool):
+            return float(value)
+        case int() if kind is int and not isinstance(value, bool):
+            return value
+        case str() if kind is bytes:
+            return base64.b64decode(value)
+        case _ if kind is object or (kind is str and isinstance(value, str)):
+            return value
+        case _:
+            raise ValueError(f"{place}: {kind.__name__} is expected, not {value!r}")
+
+
+def encode(value: Any) -> Any:
+    """A dataclass as a plain dict; bytes become base64 text."""
+    return _plainly(asdict(value))
+
+
+def _plainly(value: Any) -> Any:
+    match value:
+        case dict():
+            return {k: _plainly(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_plainly(v) for v in value]
+        case bytes():
+            return base64.b64encode(value).decode()
+        case _:
+            return value

@@ -1,0 +1,48 @@
+"""The simulated signature check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ctmupgrade.adapters.sim import files
+from ctmupgrade.adapters.sim.world import World
+from ctmupgrade.errors import SignatureError
+from ctmupgrade.ports import Signed
+
+WORDS = {
+    "wrong_signer": "is signed by FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF, not by the pinned signer",
+    "unsigned": "carries no signature",
+    "tampered": "has a BAD signature: it was changed after it was signed",
+    "truncated": "is cut short: its signature is missing",
+    "expired": "is signed with a key that has expired",
+    "revoked": "is signed with a key that was revoked",
+    "encrypted": "is encrypted, not signed",
+}
+
+
+class SimVerifier:
+    """A :class:`~ctmupgrade.ports.Verifier` of the world's archive, whatever the path."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def verify(
+        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+    ) -> Signed:
+        held = self.world.archive
+        wanted = signer.replace(" ", "").upper()
+        problem = held.problem
+        if problem == "none" and wanted != held.signer:
+            problem = "wrong_signer"
+        if problem != "none":
+            self.world.record("", "refused_archive", problem)
+            raise SignatureError(f"{archive.name} {WORDS[problem]}", remedy="get the archive and the key again")
+        if progress:
+            progress(held.size)
+        self.world.record("", "verified", held.sha256)
+        return Signed(archive, held.size, held.sha256, held.signer, held.signer, self.world.clock.start)
+
+    def prefix_hash(self, length: int) -> str:
+        """SHA-256 of the archive's first bytes, as a node that holds them would say."""
+        return files.source_hash(self.world, "archive", length)

@@ -1,0 +1,292 @@
+"""A node's shell over paramiko: commands, terminals and uploads, and what became of them.
+
+Looks and short changes share one connection. A terminal and an upload each have their own: a
+look that times out then never takes a running upgrade's terminal with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import shlex
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+
+from ctmupgrade.adapters.ssh_channel import Exchange, Silence, bounded, lost, start
+from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, connect, reason
+from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
+from ctmupgrade.core.model import Node
+from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
+from ctmupgrade.ports import Reply, Screenful, Sent
+
+_FOREIGN = (paramiko.SSHException, OSError, EOFError)
+_SCREEN = 256 * 1024  # bytes of a terminal's output that are kept between two looks
+_NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
+
+
+class _Shared:
+    """A connection with a count of the channels in use, so that giving it up cuts nobody off."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.users = 0
+
+
+class SshShell:
+    """Implements :class:`ctmupgrade.ports.Shell`. Thread-safe."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        log: Log | None = None,
+        rate_limit: int | None = None,
+        limiter: Limiter | None = None,
+    ) -> None:
+        """:param log: gets a line for each choice made (key, way of uploading).
+        :param rate_limit: bytes per second of this node's uploads; None is unlimited.
+        :param limiter: a limit shared with other nodes, besides ``rate_limit``."""
+        self._node = node
+        self._log: Callable[[str], None] = log or (lambda line: None)
+        self._lock = threading.Lock()
+        self._shared: _Shared | None = None
+        self._accepted: dict[str, str] = {}
+        limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
+        self._uploads = Uploads(
+            self, node.name, dial=self._dial, logins=self._logins, log=self._log, limits=limits
+        )
+
+    @property
+    def place(self) -> str:
+        """The node's name with its address, for errors."""
+        return f"{self._node.name} ({self._node.host}:{self._node.ssh.port})"
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`; ``timeout`` in seconds of silence.
+
+        :raises UnreachableError: no connection (its children: host key, authentication).
+        :raises ConnectionLostError: the answer did not come whole.
+        :raises NodeError: the SSH server runs no commands.
+        """
+        return self._run(argv, timeout, b"")
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
+        return self._run(argv, timeout, stdin or b"")
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`; same errors as :meth:`read`."""
+        command = shlex.join(argv)
+        with self._channel() as channel:
+            start(channel, self.place, command)
+            exchange = Exchange(channel, timeout, b"", keep_err=65_536)
+            with self._verdict(command, timeout):
+                yield from exchange.pieces()
+                code = exchange.status()
+            if code is None:
+                raise self._lost(command, exchange.why_lost())
+        if code:
+            said = exchange.err.decode("utf-8", "replace").strip()
+            raise NodeError(f"{self.place}: {command} ended with {code}", details=said)
+
+    def terminal(self, *argv: str) -> SshTerminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`. It has a connection of its own.
+
+        :raises NodeError: the node refuses a pseudo-terminal.
+        """
+        command = shlex.join(argv)
+        link = self._dial()
+        try:
+            channel = self._session(link)
+            try:
+                with bounded(link.transport):
+                    channel.get_pty(term="xterm", width=200, height=50)
+            except _FOREIGN as error:
+                if not link.alive:
+                    raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
+                raise NodeError(
+                    f"{self.place}: the SSH server refuses a pseudo-terminal",
+                    remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
+                ) from error
+            start(channel, self.place, command)
+        except BaseException:
+            link.close()
+            raise
+        return SshTerminal(link, channel)
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """See :meth:`ctmupgrade.ports.Shell.upload`; ``offset`` in bytes.
+
+        :raises UsageError: ``source`` cannot be read, or is shorter than ``offset``.
+        :raises NodeError: the node cannot take it.
+        :raises ConnectionLostError: the link broke.
+        """
+        return self._uploads.send(source, target, offset)
+
+    def disconnect(self) -> None:
+        """Drops the connection of looks and changes; terminals and uploads keep their own."""
+        with self._lock:
+            shared, self._shared = self._shared, None
+        if shared:
+            shared.link.close()
+
+    # -- one command -----------------------------------------------------------------------------
+
+    def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes) -> Reply:
+        command = shlex.join(argv)
+        with self._channel() as channel:
+            start(channel, self.place, command)
+            exchange = Exchange(channel, timeout, stdin)
+            with self._verdict(command, timeout):
+                out = b"".join(exchange.pieces())
+                code = exchange.status()
+            if code is None:
+                raise self._lost(command, exchange.why_lost())
+        return Reply(code, out.decode("utf-8", "replace"), exchange.err.decode("utf-8", "replace"))
+
+    @contextmanager
+    def _verdict(self, command: str, timeout: float) -> Iterator[None]:
+        try:
+            yield
+        except Silence:
+            raise self._lost(command, f"silence for {timeout:g} s") from None
+
+    def _lost(self, command: str, why: str) -> ConnectionLostError:
+        return lost(self.place, command, why)
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _dial(self) -> Link:
+        link = connect(self._node, prefer=self._accepted, log=self._log)
+        for login in link.logins:
+            if self._accepted.get(login.hop.label) != login.credential.fingerprint:
+                self._accepted[login.hop.label] = login.credential.fingerprint
+                self._log(f"{login.hop.label}: {login.hop.user} enters with {login.credential.origin}")
+        return link
+
+    def _logins(self) -> list[Login]:
+        with self._lock:
+            if self._shared is None or not self._shared.link.alive:
+                self._shared = _Shared(self._dial())
+            return self._shared.link.logins
+
+    def _session(self, link: Link) -> paramiko.Channel:
+        try:
+            return link.transport.open_session(timeout=CHANNEL_TIMEOUT)
+        except paramiko.ChannelException as error:
+            raise NodeError(f"{self.place}: the SSH server refuses a session: {reason(error)}") from error
+        except _FOREIGN as error:
+            raise UnreachableError(f"{self.place}: no answer to a new session: {reason(error)}") from error
+
+    @contextmanager
+    def _channel(self) -> Iterator[paramiko.Channel]:
+        """A channel on the shared connection. Whatever breaks inside gives the connection up."""
+        shared, channel = self._lease()
+        try:
+            yield channel
+        except (ConnectionLostError, NodeError):
+            self._give_up(shared)
+            raise
+        finally:
+            with suppress(*_FOREIGN):
+                channel.close()
+            with self._lock:
+                shared.users -= 1
+                idle = shared.users == 0 and shared is not self._shared
+            if idle:
+                shared.link.close()
+
+    def _lease(self) -> tuple[_Shared, paramiko.Channel]:
+        # One lock over connecting and opening: paramiko keeps a refused channel's error in a single
+        # place per connection, where channels opened at the same time would take each other's.
+        with self._lock:
+            if self._shared is None or not self._shared.link.alive:
+                self._shared = _Shared(self._dial())
+                fresh = True
+            else:
+                fresh = False
+            try:
+                channel = self._open(self._shared)
+            except (UnreachableError, _Full):
+                # Nothing was sent. An old connection may be dead without our knowing, or full.
+                old = self._shared
+                self._shared = None
+                if old.users == 0:
+                    old.link.close()
+                if fresh:
+                    raise
+                self._shared = _Shared(self._dial())
+                channel = self._open(self._shared)
+            self._shared.users += 1
+            return self._shared, channel
+
+    def _open(self, shared: _Shared) -> paramiko.Channel:
+        try:
+            return self._session(shared.link)
+        except NodeError as error:
+            cause = error.__cause__
+            if isinstance(cause, paramiko.ChannelException) and cause.code == _NO_SESSION:
+                raise _Full(error.brief, remedy="Raise MaxSessions in the node's sshd_config.") from cause
+            raise
+
+    def _give_up(self, shared: _Shared) -> None:
+        with self._lock:
+            if self._shared is shared:
+                self._shared = None
+
+
+class _Full(NodeError):
+    """The connection has as many sessions as the server allows."""
+
+
+class SshTerminal:
+    """Implements :class:`ctmupgrade.ports.Terminal`; a thread keeps the output flowing."""
+
+    def __init__(self, link: Link, channel: paramiko.Channel) -> None:
+        self._link = link
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._held = bytearray()
+        self._cut = False
+        self._done = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        channel.settimeout(None)
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def look(self) -> Screenful:
+        """The new output, without waiting; at most the last 256 KiB of it. Never raises."""
+        with self._lock:
+            data, cut, done = bytes(self._held), self._cut, self._done
+            self._held.clear()
+            self._cut = False
+        text = self._decoder.decode(data, final=done)
+        if cut:
+            text = f"\n[... earlier output was dropped ...]\n{text}"
+        return Screenful(text, done, self._code() if done else None)
+
+    def close(self) -> None:
+        """Ends the terminal's connection. What runs there gets SIGHUP unless it was detached."""
+        with suppress(Exception):
+            self._channel.close()
+        self._link.close()
+
+    def _code(self) -> int | None:
+        channel = self._channel
+        return channel.exit_status if channel.eof_received and channel.exit_status >= 0 else None
+
+    def _drain(self) -> None:
+        with suppress(*_FOREIGN):
+            while piece := self._channel.recv(65_536):
+                with self._lock:
+                    self._held += piece
+                    if len(self._held) > _SCREEN:
+                        del self._held[:-_SCREEN]
+                        self._cut = True
+        # The status comes after the end of output, or never.
+        self._channel.status_event.wait(CHANNEL_TIMEOUT)
+        with self._lock:
+            self._done = True
+        self._link.close()

@@ -1,0 +1,218 @@
+"""Uploads by the OpenSSH client as a child process: about twice as fast as anything in Python.
+
+It gets exactly the trust and the key that our own connection used: a known_hosts file with the one
+verified key, and nothing from ~/.ssh/config. It never asks for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ctmupgrade.adapters.ssh_connect import Login
+from ctmupgrade.adapters.ssh_limit import Limiter, take
+from ctmupgrade.adapters.ssh_writers import NodeFile, Unusable, Writer
+from ctmupgrade.errors import ConnectionLostError, UnreachableError
+from ctmupgrade.ports import Sent
+
+_CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"
+_POLL = 1.0  # seconds between two looks at the file on the node
+_STALLED = 90.0  # seconds without a byte moving; the child's own keepalive gives up at 45
+_PIECE = 262_144
+_RSA_SIGNATURES = "rsa-sha2-512,rsa-sha2-256"
+
+
+def child_command(program: str, logins: Sequence[Login], folder: Path, command: str) -> list[str]:
+    """The argv of an OpenSSH client that runs ``command`` on the last of ``logins``.
+
+    :param folder: private; files with the verified host keys and public keys are put there.
+    :raises Unusable: a key was used that another program cannot use without its passphrase.
+    """
+    argv = [program]
+    for number in range(len(logins)):
+        before, argv = argv, [program, *_options(logins[number], folder, number)]
+        if number:
+            hop = logins[number].hop
+            address = f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}"
+            proxy = shlex.join([*before[:-1], "-W", address, before[-1]])
+            argv += ["-o", f"ProxyCommand={proxy.replace('%', '%%')}"]
+        argv += [f"-l{logins[number].hop.user}", logins[number].hop.host]
+    return [*argv, command]
+
+
+def _options(login: Login, folder: Path, number: int) -> list[str]:
+    credential, key = login.credential, login.host_key
+    alias = f"ctmupgrade-{number}"  # with an alias neither names, ports nor addresses can mismatch
+    known = folder / f"known_hosts_{number}"
+    known.write_text(
+        f"{alias} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}\n", encoding="utf-8"
+    )
+    if credential.agent:
+        identity = folder / f"identity_{number}.pub"
+        identity.write_text(credential.public_line(), encoding="utf-8")
+        agent = "SSH_AUTH_SOCK"
+    elif credential.file:
+        identity, agent = credential.file, "none"
+    else:
+        raise Unusable("the key's passphrase is known to us only; ssh-add the key to use ssh's speed")
+    kinds = _RSA_SIGNATURES if key.get_name() == "ssh-rsa" else key.get_name()
+    wishes = {
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": known,
+        "GlobalKnownHostsFile": "/dev/null",
+        "HostKeyAlias": alias,
+        "HostKeyAlgorithms": kinds,
+        "CheckHostIP": "no",
+        "UpdateHostKeys": "no",
+        "PreferredAuthentications": "publickey",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": agent,
+        "IdentityFile": identity,
+        "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "ControlPath": "none",
+        "ConnectTimeout": 10,
+        "ServerAliveInterval": 15,
+        "ServerAliveCountMax": 3,
+        "LogLevel": "ERROR",
+        "Ciphers": _CIPHERS,
+        "Port": login.hop.port,
+    }
+    pairs = (("-o", f"{name}={_quoted(value)}") for name, value in wishes.items())
+    return ["-F", "none", "-T", *(word for pair in pairs for word in pair)]
+
+
+def _quoted(value: object) -> str:
+    """ssh takes an option's value apart at blanks, and expands % in paths."""
+    if isinstance(value, Path):
+        text = str(value).replace("%", "%%")
+        return f'"{text}"' if " " in text else text
+    return str(value)
+
+
+def send_by_child(
+    file: NodeFile,
+    writer: Writer,
+    *,
+    source: Path,
+    size: int,
+    logins: Sequence[Login],
+    limits: Sequence[Limiter],
+) -> Iterator[Sent]:
+    """Feeds ``writer`` on the node from ``source``. Progress is the size of the file on the node.
+
+    :raises Unusable: no OpenSSH client, or it does not get in.
+    :raises NodeError: the writer failed.
+    :raises ConnectionLostError: the link broke, or nothing moved for a minute and a half.
+    """
+    program = shutil.which("ssh")
+    if not program:
+        raise Unusable("no ssh program here")
+    with tempfile.TemporaryDirectory(prefix="ctmupgrade-ssh-") as name:
+        folder = Path(name)
+        argv = child_command(program, logins, folder, shlex.join(writer.argv))
+        with source.open("rb", buffering=0) as data, (folder / "said").open("w+b") as said:
+            data.seek(writer.start)
+            with _running(argv, data.fileno(), said.fileno(), limits) as child:
+                yield from _watch(child, data.fileno(), file, writer.start, size)
+            said.seek(0)
+            text = said.read(8192).decode("utf-8", "replace").strip()
+    _judge(child.returncode, text, file, writer)
+
+
+@contextmanager
+def _running(
+    argv: list[str], data: int, said: int, limits: Sequence[Limiter]
+) -> Iterator[subprocess.Popen[bytes]]:
+    environ = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
+    environ |= {"LC_ALL": "C", "SHELL": "/bin/sh"}  # the shell that runs ProxyCommand
+    child = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE if limits else data,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        env=environ,
+        start_new_session=True,
+    )
+    feeder = threading.Thread(target=_feed, args=(child, data, limits), daemon=True)
+    try:
+        if limits:
+            feeder.start()
+        yield child
+    finally:
+        if child.poll() is None:
+            with suppress(OSError):
+                os.killpg(child.pid, signal.SIGKILL)  # with the jump hosts' clients
+            child.wait()
+        if limits:
+            feeder.join()
+
+
+def _feed(child: subprocess.Popen[bytes], data: int, limits: Sequence[Limiter]) -> None:
+    pipe = child.stdin
+    if pipe is None:
+        return
+    with suppress(OSError, ValueError):
+        while child.poll() is None and (piece := os.read(data, _PIECE)):
+            take(limits, len(piece), lambda: child.poll() is not None)
+            pipe.write(piece)
+            pipe.flush()
+    with suppress(OSError):
+        pipe.close()
+
+
+def _watch(
+    child: subprocess.Popen[bytes], data: int, file: NodeFile, start: int, size: int
+) -> Iterator[Sent]:
+    moved, before, best = time.monotonic(), (-1, -1), start
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=_POLL)
+            return
+        have = None
+        # Our own connection may stumble while the child's goes on; the child's end decides.
+        with suppress(UnreachableError, ConnectionLostError):
+            have = file.size()
+        # What ssh has read is not what the node has; but more than it has read is not from us.
+        read = os.lseek(data, 0, os.SEEK_CUR)
+        best = max(best, min(have or 0, read, size))
+        if (read, best) != before:
+            moved, before = time.monotonic(), (read, best)
+        elif time.monotonic() - moved > _STALLED:
+            raise _broken(file, f"nothing moved for {_STALLED:g} s")
+        yield Sent(best)
+
+
+def _judge(code: int, said: str, file: NodeFile, writer: Writer) -> None:
+    if code == 0:
+        return
+    try:
+        have = file.size()
+    except (UnreachableError, ConnectionLostError) as error:
+        raise _broken(file, said or str(error)) from error
+    written = max(0, (have or 0) - writer.start)
+    # 255 is ssh's own: nothing written means it did not get in, where we did.
+    if code in (126, 127, 255) and have is not None and not written:
+        raise Unusable(said or f"ssh ended with {code}")
+    if code in (255,) or code < 0:
+        raise _broken(file, said or f"ssh ended with {code}")
+    raise file.refusal(said or f"{writer.argv[0]} ended with {code}", have)
+
+
+def _broken(file: NodeFile, why: str) -> ConnectionLostError:
+    return ConnectionLostError(
+        f"{file.place}: the connection was lost while {file.target} was uploaded",
+        details=why,
+        remedy="What the node has of it is kept: run it again, it goes on from there.",
+    )

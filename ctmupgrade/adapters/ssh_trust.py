@@ -1,0 +1,182 @@
+"""Which host key a server must show: a pinned fingerprint, or what known_hosts says. Never a guess."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+
+from ctmupgrade.errors import HostKeyError
+
+_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """One line of a known_hosts file that speaks of the host in question."""
+
+    kind: str  # "ssh-ed25519", "ssh-rsa", ...
+    blob: bytes
+    revoked: bool
+    where: str  # "file:line"
+
+
+def fingerprint(blob: bytes) -> str:
+    """``SHA256:...`` as OpenSSH prints it, of a public key's wire form."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def known_name(host: str, port: int) -> str:
+    """How known_hosts names a host: ``host``, or ``[host]:port`` for another port than 22."""
+    return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
+
+
+def known_keys(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, ...]:
+    """The keys that ``files`` hold for a host; files that cannot be read count as empty.
+
+    As in OpenSSH, a host on another port falls back to its plain name when ``[host]:port`` is
+    not known.
+    """
+    lines = [line for file in files for line in _lines(file)]
+    keys = _of_name(lines, known_name(host, port))
+    return keys or _of_name(lines, known_name(host, 22))
+
+
+def _lines(file: Path) -> list[tuple[str, list[str]]]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    numbered = enumerate(text.splitlines(), 1)
+    return [(f"{file}:{n}", line.split()) for n, line in numbered if line.strip() and line.lstrip()[0] != "#"]
+
+
+def _of_name(lines: Iterable[tuple[str, list[str]]], name: str) -> tuple[KnownKey, ...]:
+    found = []
+    for where, words in lines:
+        marker = words[0] if words[0].startswith("@") else ""
+        fields = words[1:] if marker else words
+        # Certificate authorities are not supported: such a line must not pass for a host's own key.
+        if len(fields) < 3 or marker not in ("", "@revoked") or not _matches(fields[0], name):
+            continue
+        try:
+            found.append(KnownKey(fields[1], base64.b64decode(fields[2]), bool(marker), where))
+        except binascii.Error:
+            continue
+    return tuple(found)
+
+
+def _matches(patterns: str, name: str) -> bool:
+    hit = False
+    for pattern in patterns.split(","):
+        if pattern.startswith("|1|"):
+            hit = hit or _hashed(pattern, name)
+            continue
+        # fnmatch would take the brackets of "[host]:port" for a set of characters.
+        glob = re.escape(pattern.lstrip("!").lower()).replace(r"\*", ".*").replace(r"\?", ".")
+        if re.fullmatch(glob, name):
+            if pattern.startswith("!"):
+                return False
+            hit = True
+    return hit
+
+
+def _hashed(pattern: str, name: str) -> bool:
+    try:
+        salt, digest = (base64.b64decode(part) for part in pattern.split("|")[2:4])
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is known of one server's host keys, and the verdict on the one it shows."""
+
+    label: str  # the node's name, for errors
+    host: str
+    port: int
+    files: tuple[Path, ...]
+    known: tuple[KnownKey, ...]
+    pinned: str | None = None
+
+    def preference(self, offered: tuple[str, ...], tried: Iterable[str] = ()) -> tuple[str, ...]:
+        """``offered`` host key algorithms, those that known_hosts has a key for first.
+
+        Without this a server with several keys shows one that known_hosts does not have, and an
+        honest host looks like an impostor. ``tried`` key types are left out.
+        """
+        gone = {name for kind in tried for name in _algorithms(kind)}
+        wanted = [name for key in self.known if not key.revoked for name in _algorithms(key.kind)]
+        first = [name for name in offered if name in wanted]
+        return tuple(name for name in (*first, *offered) if name not in gone)
+
+    def accepts(self, key: paramiko.PKey) -> bool:
+        """Whether this is the server's key.
+
+        :raises HostKeyError: it is revoked; whatever else is said of it.
+        """
+        blob = key.asbytes()
+        for known in self.known:
+            if known.revoked and known.blob == blob:
+                raise HostKeyError(
+                    f"{self.label}: the host key of {self.host}:{self.port} is revoked",
+                    details=f"seen {key.get_name()} {fingerprint(blob)}, revoked in {known.where}",
+                    remedy="Do not connect. The key was withdrawn: give the appliance a new host key.",
+                )
+        if self.pinned:
+            return hmac.compare_digest(fingerprint(blob), _normal(self.pinned))
+        return any(known.blob == blob for known in self.known)
+
+    def refusal(self, seen: list[paramiko.PKey]) -> HostKeyError:
+        """The error for keys that are not the server's: what was seen, expected, and to do."""
+        shown = ", ".join(f"{key.get_name()} {fingerprint(key.asbytes())}" for key in seen)
+        good = [key for key in self.known if not key.revoked]
+        kinds = {key.get_name() for key in seen}
+        if self.pinned:
+            what, expected = "is not the pinned one", f"host_key: {_normal(self.pinned)}"
+        elif not good:
+            files = ", ".join(str(file) for file in self.files)
+            what, expected = "is unknown", f"no entry for {known_name(self.host, self.port)} in {files}"
+        else:
+            changed = any(key.kind in kinds for key in good)
+            what = "has CHANGED" if changed else "is known only in another key type"
+            expected = ", ".join(f"{key.kind} {fingerprint(key.blob)} ({key.where})" for key in good)
+        return HostKeyError(
+            f"{self.label}: the host key of {self.host}:{self.port} {what}: {shown or 'none usable'}",
+            details=f"seen: {shown or 'none usable'}\nexpected: {expected}",
+            remedy=self._remedy(seen),
+        )
+
+    def _remedy(self, seen: list[paramiko.PKey]) -> str:
+        text = (
+            "Compare the fingerprint with the one on the appliance's own console (there: ssh-keygen -lf "
+            "/etc/ssh/ssh_host_ed25519_key.pub). Do not take it from ssh-keyscan, which shows whoever "
+            "answers. If they differ, somebody is in between: stop."
+        )
+        if not seen:
+            return text
+        key = seen[0]
+        line = (
+            f"{known_name(self.host, self.port)} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
+        )
+        target = self.files[0] if self.files else "~/.ssh/known_hosts"
+        pin = f'or under the node in cluster.yaml:\n  host_key: "{fingerprint(key.asbytes())}"'
+        return f"{text} If they are equal, replace the host's lines in {target} by:\n  {line}\n{pin}"
+
+
+def _algorithms(kind: str) -> tuple[str, ...]:
+    """The negotiable algorithms that show a key of this type (an RSA key signs in two ways)."""
+    return _RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
+
+
+def _normal(pinned: str) -> str:
+    text = pinned.strip().rstrip("=")
+    return text if text.startswith("SHA256:") else f"SHA256:{text}"

@@ -1,0 +1,220 @@
+"""Every look at a live cluster, recorded, and played back strictly: an unexpected command is an error.
+
+A transcript is JSON lines: first a header (when, and what was known of the archive), then one look a line.
+Secrets never stand in looks, which carry none; what an appliance might print of them is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from ctmupgrade.core.model import Secret
+from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError, NodeError, UnreachableError, UsageError
+from ctmupgrade.ports import Control, Looks, Reader, Reply, Sent, Shell, Signed, Terminal
+
+TRANSCRIPT = "transcript.jsonl"
+_SECRETS = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+    re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),  # a JSON web token
+    re.compile(r'(?i)("[^"]*(?:password|passwd|secret|token|jwt|pin)[^"]*"\s*:\s*")[^"]+(")'),
+)
+
+
+def without_secrets(text: str) -> str:
+    """The text with private keys, tokens and values of secret-sounding JSON fields replaced by ***."""
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\1***\2" if pattern.groups else "***", text)
+    return text
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes looks as they are made; several nodes at once."""
+
+    file: TextIO
+    count: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self, node: str, side: str, argv: tuple[str, ...], answer: dict[str, object]) -> None:
+        """Adds one look."""
+        line = json.dumps({"node": node, "side": side, "argv": list(argv), **answer})
+        with self.lock:
+            self.file.write(line + "\n")
+            self.count += 1
+
+
+@dataclass(slots=True)
+class RecordingReader:
+    """A Reader that writes down what it hears."""
+
+    inner: Reader
+    node: str
+    side: str
+    recorder: Recorder
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """As the inner one; an error is recorded too, as its kind and words."""
+        try:
+            reply = self.inner.read(*argv, timeout=timeout)
+        except CtmUpgradeError as error:
+            lost = isinstance(error, UnreachableError | ConnectionLostError)
+            self.recorder.write(self.node, self.side, argv, {"error": error.brief, "unreachable": lost})
+            raise
+        answer: dict[str, object] = {
+            "code": reply.code, "out": without_secrets(reply.out), "err": without_secrets(reply.err)
+        }  # fmt: skip
+        self.recorder.write(self.node, self.side, argv, answer)
+        return reply
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """Not recorded: no look of a check streams."""
+        return self.inner.stream(*argv, timeout=timeout)
+
+
+@dataclass(slots=True)
+class RecordingLooks:
+    """Looks whose answers are written down."""
+
+    inner: Looks
+    recorder: Recorder
+
+    def shell(self, node: str) -> Reader:
+        return RecordingReader(self.inner.shell(node), node, "shell", self.recorder)
+
+    def control(self, node: str) -> Reader:
+        return RecordingReader(self.inner.control(node), node, "control", self.recorder)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a transcript begins with."""
+
+    at: datetime
+    archive: dict[str, object]
+
+
+def read_transcript(folder: Path) -> tuple[Header, dict[tuple[str, str, tuple[str, ...]], dict[str, object]]]:
+    """A transcript's header and looks. Where a look was made twice the last answer counts.
+
+    :raises UsageError: it cannot be read.
+    """
+    path = folder / TRANSCRIPT
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        header = Header(datetime.fromisoformat(lines[0]["at"]), lines[0]["archive"])
+        looks = {(x["node"], x["side"], tuple(x["argv"])): x for x in lines[1:]}
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise UsageError(f"{path}: not a transcript: {error}", remedy="ctmupgrade record DIR") from None
+    return header, looks
+
+
+@dataclass(slots=True)
+class ReplayReader:
+    """Answers from a transcript; has nothing that could change anything."""
+
+    node: str
+    side: str
+    looks: dict[tuple[str, str, tuple[str, ...]], dict[str, object]]
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """The recorded answer. :raises NodeError: this was never asked when it was recorded."""
+        found = self.looks.get((self.node, self.side, argv))
+        if found is None:
+            raise NodeError(f"the transcript has no answer of {self.node} to: {' '.join(argv)}")
+        if "error" in found:
+            kind: Callable[[str], CtmUpgradeError] = UnreachableError if found.get("unreachable") else NodeError
+            raise kind(str(found["error"]))
+        code = found["code"]
+        return Reply(code if isinstance(code, int) else 1, str(found["out"]), str(found["err"]))
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """As read, in one piece."""
+        yield self.read(*argv, timeout=timeout).out.encode()
+
+
+def _refuse() -> NodeError:
+    return NodeError("a recorded cluster can only be looked at", remedy="check, plan, runbook; or run --dry-run")
+
+
+class ReplayShell(ReplayReader):
+    """The shell of a recorded node: every change is refused."""
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        raise _refuse()
+
+    def terminal(self, *argv: str) -> Terminal:
+        raise _refuse()
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        raise _refuse()
+
+    def disconnect(self) -> None:
+        """There is no connection."""
+
+
+class ReplayControl(ReplayReader):
+    """The control plane of a recorded node: every change is refused."""
+
+    def login(self) -> Secret:
+        raise _refuse()
+
+    def change(
+        self, *argv: str, timeout: float | None = None, answer: Secret | None = None, files: object = None
+    ) -> Reply:
+        raise _refuse()
+
+
+class ReplayFleet:
+    """All nodes of a transcript."""
+
+    def __init__(self, folder: Path) -> None:
+        self.header, self._looks = read_transcript(folder)
+
+    def shell(self, node: str) -> Shell:
+        return ReplayShell(node, "shell", self._looks)
+
+    def control(self, node: str) -> Control:
+        return ReplayControl(node, "control", self._looks)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class ReplayVerifier:
+    """What was known of the archive when it was recorded."""
+
+    def __init__(self, header: Header) -> None:
+        self._archive = header.archive
+
+    def verify(
+        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+    ) -> Signed:
+        """The recorded signature. :raises UsageError: none was recorded."""
+        found = self._archive
+        if "sha256" not in found:
+            raise UsageError(str(found.get("problem", "no archive was recorded")))
+        size = found["size"]
+        return Signed(
+            archive, size if isinstance(size, int) else 0, str(found["sha256"]), str(found["signer"]),
+            str(found["signer"]), None,
+        )  # fmt: skip
+
+
+class StoppedClock:
+    """The moment of the recording."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def monotonic(self) -> float:
+        return 0.0

@@ -1,0 +1,1 @@
+"""One function per command. The only place where adapters are chosen."""

@@ -1,0 +1,129 @@
+"""Commands that only look: check, plan, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctmupgrade.app.setup import Setup
+from ctmupgrade.collect import collect_nodes
+from ctmupgrade.core.checks import CHECKS, examine
+from ctmupgrade.core.facts import ArchiveFacts, Facts, Maybe, Unknown
+from ctmupgrade.core.findings import Finding, Verdict, overall
+from ctmupgrade.core.plan import Plan, changed, make_plan
+from ctmupgrade.core.steps import Options, reached
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
+from ctmupgrade.ports import Signed
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Facts and what they mean."""
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return overall(self.findings)
+
+    @property
+    def code(self) -> ExitCode:
+        """0, or 3; 4 where everything that stops it is that something does not answer."""
+        stops = [f for f in self.findings if f.stops]
+        if not stops:
+            return ExitCode.DONE
+        return ExitCode.UNREACHABLE if all(f.unreachable for f in stops) else ExitCode.BLOCKED
+
+
+def verify(setup: Setup, archive: Path | None = None) -> Signed:
+    """The archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
+    target = setup.cluster.target
+    return setup.verifier.verify(archive or target.archive, target.signer, target.keyring)
+
+
+def _archive_facts(setup: Setup) -> Maybe[ArchiveFacts]:
+    try:
+        signed = verify(setup)
+    except CtmUpgradeError as error:
+        return Unknown(". ".join(part for part in (error.brief, error.details) if part))
+    return ArchiveFacts(signed.size, signed.sha256, signed.signer)
+
+
+def collect(setup: Setup) -> Facts:
+    """All looks at all nodes, while the archive's signature is checked here."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        archive = beside.submit(_archive_facts, setup)
+        nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
+    return Facts(
+        at=setup.clock.now(),
+        nodes=nodes,
+        archive=archive.result(),
+        manifests=setup.store.manifests(),
+        backups_possible=_why_no_backup(setup),
+        max_backup_age=setup.cluster.backup.max_age,
+    )
+
+
+def _why_no_backup(setup: Setup) -> str:
+    from ctmupgrade.actions.backup import password_problem
+
+    return setup.unusable_store() or password_problem(setup.cluster)
+
+
+def check(setup: Setup, *, only: str = "") -> CheckResult:
+    """Every check, all nodes at once.
+
+    :raises UsageError: an unknown check is named, or one that may not be skipped.
+    """
+    known = {c.id: c for c in CHECKS}
+    for name, reason in setup.request.options.skips:
+        _skippable(name, reason, known[name].waivable if name in known else None)
+    if only and only not in known:
+        raise UsageError(f"{only}: no such check", remedy="ctmupgrade check --list")
+    facts = collect(setup)
+    return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
+
+
+def _skippable(name: str, reason: str, waivable: bool | None) -> None:
+    if waivable is None:
+        raise UsageError(f"--skip {name}: no such check", remedy="ctmupgrade check --list")
+    if not waivable:
+        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="mend what it finds")
+    if not reason.strip():
+        raise UsageError(f"--skip {name}: a reason is needed", remedy=f"--skip {name}='why it is safe'")
+
+
+def plan(setup: Setup) -> tuple[CheckResult, Plan]:
+    """Checks, and the plan for what was found."""
+    result = check(setup)
+    return result, make_plan(result.facts, setup.cluster, setup.request.options)
+
+
+def refuse_stale(given: Plan, now: Plan) -> None:
+    """:raises UsageError: the cluster is no longer what the plan was made for."""
+    differences = changed(given.basis, now.basis)
+    if given.cluster != now.cluster:
+        differences.insert(0, f"cluster: was {given.cluster}, is {now.cluster}")
+    if differences:
+        raise StalePlanError(
+            f"the plan {given.id} is stale: {differences[0]}",
+            details="\n".join(differences[1:]),
+            remedy="ctmupgrade plan -o FILE   # and read it again",
+        )
+
+
+class StalePlanError(CtmUpgradeError):
+    """The facts have changed since the plan was made."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
+    """Whether every node that is asked for has the target's version already."""
+    target = setup.cluster.target.version
+    names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
+    versions = [result.facts.nodes[name].version for name in names]
+    return all(not isinstance(v, Unknown) and reached(v, target) for v in versions)

@@ -1,0 +1,35 @@
+"""``record``: every look at the live cluster as a fixture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
+from ctmupgrade.app.looking import verify
+from ctmupgrade.app.setup import Setup
+from ctmupgrade.collect import collect_nodes
+from ctmupgrade.errors import CtmUpgradeError, UsageError
+from ctmupgrade.render.fixture import cluster_yaml
+
+
+def record(setup: Setup, folder: Path) -> int:
+    """Writes ``cluster.yaml`` and the transcript into a new folder; returns the number of looks.
+
+    :raises UsageError: the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", remedy="name a new folder")
+    try:
+        signed = verify(setup)
+        archive: dict[str, object] = {"size": signed.size, "sha256": signed.sha256, "signer": signed.signer}
+    except CtmUpgradeError as error:
+        archive = {"problem": error.brief}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cluster.yaml").write_text(cluster_yaml(setup.cluster), encoding="utf-8")
+    with (folder / TRANSCRIPT).open("w", encoding="utf-8") as file:
+        header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
+        file.write(json.dumps(header) + "\n")
+        recorder = Recorder(file)
+        collect_nodes(RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.gather)
+    return recorder.count

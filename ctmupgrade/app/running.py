@@ -1,0 +1,280 @@
+"""Commands that change nodes: run, resume, stage, backup."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+from ctmupgrade import __version__
+from ctmupgrade.actions.base import Ctx, Tick
+from ctmupgrade.app import looking
+from ctmupgrade.app.looking import CheckResult
+from ctmupgrade.app.runs import (
+    FileRecord,
+    JournalFile,
+    Requests,
+    RunFolder,
+    folders,
+    hold,
+    new_run_id,
+    save_world,
+    state_of,
+    unfinished,
+)
+from ctmupgrade.app.setup import Setup, whoami
+from ctmupgrade.codec import plan_from_text
+from ctmupgrade.core import journal
+from ctmupgrade.core.guard import guard_for
+from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.model import Mode
+from ctmupgrade.core.plan import Plan, plan_of
+from ctmupgrade.core.steps import MakeBackup, StageArchive, Step, VerifyArchive
+from ctmupgrade.core.strategies import node_order, preparation
+from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, UsageError
+from ctmupgrade.execute import Controls, Executor
+
+Watch = Callable[[RunState, Event | None, str, Tick | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a run is to be attended."""
+
+    confirm_plan: Callable[[Plan, CheckResult], bool] = lambda _plan, _result: True
+    confirm_step: Callable[[Step], bool] = lambda _step: True
+    stop_after: str = ""
+    watch: Watch = lambda _state, _event, _key, _tick: None
+    plan_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended: its exit code, and the run's state where there was a run."""
+
+    code: ExitCode
+    state: RunState | None = None
+    result: CheckResult | None = None
+    why: str = ""
+    folder: Path | None = None
+
+
+class Interrupted(BaseException):
+    """Ctrl-C a second time, SIGTERM or SIGHUP: leave now. Not an Exception: nothing may swallow it."""
+
+
+@dataclass(slots=True)
+class _Signals:
+    """First Ctrl-C: pause after the step in hand. Second: leave now, the appliance's work goes on."""
+
+    asked: list[Event] = field(default_factory=list)
+
+    def on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise Interrupted
+        self.asked.append(journal.StopAsked("pause", f"{whoami()} (Ctrl-C)"))
+
+    def on_end(self, _number: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], list[Event]]]:
+    """Signal handlers for the time of a run; a callable that tells each first Ctrl-C once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield list
+        return
+    held = _Signals()
+    told: list[bool] = []
+
+    def news() -> list[Event]:
+        if held.asked and not told:
+            told.append(True)
+            return list(held.asked)
+        return []
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, held.on_interrupt)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, held.on_end)
+    try:
+        yield news
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(setup: Setup, wishes: Wishes) -> Outcome:
+    """Checks, plans, asks, executes.
+
+    :raises LockedError: another process runs this cluster's run. :raises BlockedError: an unfinished run.
+    """
+    if setup.mode is not Mode.LIVE:
+        return _run_locked(setup, wishes, new_run_id())
+    run_id = new_run_id()
+    with hold(setup.home, run_id):
+        for folder, state in unfinished(setup.home, Mode.LIVE):
+            raise BlockedError(
+                f"run {folder.run} of {setup.cluster.name} is unfinished ({state.name})",
+                remedy=f"ctmupgrade resume {folder.run}   or   ctmupgrade abort {folder.run}",
+            )
+        return _run_locked(setup, wishes, run_id)
+
+
+def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
+    result, plan = looking.plan(setup)
+    if looking.all_at_target(result, setup, setup.request.options):
+        empty = replace(plan, steps=())
+        state, folder = _begin(setup, empty, run_id)
+        return _end(folder, state, "nothing-to-do", setup, result)
+    if result.code is not ExitCode.DONE:
+        return Outcome(result.code, result=result, why="blocked by checks")
+    if wishes.plan_file is not None:
+        given = plan_from_text(wishes.plan_file.read_text(encoding="utf-8"), str(wishes.plan_file))
+        looking.refuse_stale(given, plan)
+        plan = given
+    if setup.mode is Mode.DRY_RUN:
+        state, folder = _begin(setup, plan, run_id)
+        return _end(folder, state, "dry-run", setup, result)
+    if not wishes.confirm_plan(plan, result):
+        return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
+    state, folder = _begin(setup, plan, run_id)
+    return replace(_execute(setup, wishes, folder, state), result=result)
+
+
+def _begin(setup: Setup, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
+    """The run's folder and the first line of its journal, which tells the mode."""
+    folder = RunFolder(setup.home / run_id)
+    event = journal.RunStarted(
+        run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
+        setup.request.options.skips,
+    )  # fmt: skip
+    at = setup.clock.now()
+    file = JournalFile.create(folder.journal)
+    FileRecord(file).append(event, at)
+    file.close()
+    return journal.start(event, at), folder
+
+
+def _end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:
+    ended = journal.RunEnded("dry-run" if outcome == "dry-run" else "nothing-to-do", state.plan.versions)
+    at = setup.clock.now()
+    file = JournalFile.open(folder.journal)
+    FileRecord(file).append(ended, at)
+    file.close()
+    state = journal.apply(state, ended, at)
+    return Outcome(ExitCode.DONE, state, result, folder=folder.path)
+
+
+def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -> Outcome:
+    file = JournalFile.open(folder.journal)
+    left = Requests(folder)
+    with _signals() as news:
+        executor = Executor(
+            Ctx(
+                setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
+                setup.store, setup.prefix_hash,
+            ),
+            state,
+            FileRecord(file),
+            setup.tasks(),
+            Controls(
+                requests=lambda: [*news(), *left.look()],
+                confirm=wishes.confirm_step,
+                stop_after=wishes.stop_after,
+                watch=wishes.watch,
+                guard=guard_for(setup.cluster, state.plan),
+            ),
+        )  # fmt: skip
+        code = executor.run()
+    file.close()
+    if executor.state.unfinished:
+        save_world(folder, setup)
+    return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
+
+
+def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
+    """Goes on from where a run stopped.
+
+    :raises UsageError: there is nothing to resume. :raises LockedError: it is running.
+    :raises BlockedError: cluster.yaml is no longer the run's.
+    """
+    mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
+    with hold(setup.home, run_id or "resume"):
+        folder = _to_resume(setup, mode, run_id)
+        file = JournalFile.open(folder.journal)
+        state = state_of(file.lines())
+        _same_cluster(setup, state)
+        event = journal.RunResumed(whoami(), os.getpid(), __version__)
+        at = setup.clock.now()
+        FileRecord(file).append(event, at)
+        file.close()
+        state = journal.apply(state, event, at)
+        if setup.request.dry_run:
+            return Outcome(ExitCode.DONE, state, folder=folder.path)
+        return _execute(setup, wishes, folder, state)
+
+
+def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
+    if run_id is not None:
+        named = [f for f in folders(setup.home) if f.run == run_id]
+        if not named:
+            raise UsageError(f"no run {run_id} in {setup.home}", remedy="ctmupgrade status")
+        if not named[0].state().unfinished:
+            raise UsageError(f"run {run_id} has ended; there is nothing to resume", remedy="ctmupgrade run")
+        return named[0]
+    for folder, _state in unfinished(setup.home, mode):
+        return folder
+    raise UsageError(f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade run")
+
+
+def _same_cluster(setup: Setup, state: RunState) -> None:
+    """The run's target and nodes must still be cluster.yaml's: a resume never changes its aim."""
+    target = setup.cluster.target
+    here = {node.name for node in setup.cluster.nodes}
+    differences = [
+        what
+        for what, differs in (
+            ("target.version", str(target.version) != state.plan.target.version),
+            ("target.archive", target.archive.name != state.plan.target.archive),
+            ("target.signer", target.signer != state.plan.target.signer),
+            ("nodes", here != set(state.plan.versions)),
+        )
+        if differs
+    ]
+    if differences:
+        raise BlockedError(
+            f"cluster.yaml is no longer that of run {state.run}: {', '.join(differences)}",
+            remedy="put it back as it was, or: ctmupgrade abort, and run anew",
+        )
+
+
+def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
+    """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal."""
+    result = looking.check(setup)
+    needed = {"archive_signature_good", "node_reachable", "control_plane_reachable", "free_space_sufficient"}
+    stops = [f for f in result.findings if f.stops and f.check in needed]
+    if stops:
+        narrowed = CheckResult(result.facts, tuple(stops))
+        return Outcome(narrowed.code, result=narrowed, why="blocked by checks")
+    names = node_order(setup.cluster, setup.request.options)
+    steps = [
+        replace(step, after=tuple(a for a in step.after if kind is StageArchive))
+        for step in preparation(result.facts, setup.cluster, replace(setup.request.options, skips=()), names)
+        if isinstance(step.action, kind) or (kind is StageArchive and isinstance(step.action, VerifyArchive))
+    ]
+    plan = plan_of(tuple(steps), result.facts, setup.cluster, setup.request.options, ())
+    if setup.mode is Mode.DRY_RUN:
+        state, folder = _begin(setup, plan, new_run_id())
+        return _end(folder, state, "dry-run", setup, result)
+    run_id = new_run_id()
+    with hold(setup.home, run_id):
+        state, folder = _begin(setup, plan, run_id)
+        return replace(_execute(setup, wishes, folder, state), result=result)
+
+
+__all__ = ["CtmUpgradeError", "Interrupted", "Outcome", "Wishes", "prepare_only", "resume", "run"]

@@ -1,0 +1,168 @@
+"""The runs of a cluster on this machine: their folders, journals and the lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctmupgrade.adapters.journal_file import (
+    ClusterLock,
+    JournalFile,
+    Line,
+    clear_requests,
+    read_journal,
+    read_requests,
+    write_request,
+)
+from ctmupgrade.adapters.journal_file import Request as Asked
+from ctmupgrade.app.setup import Request, Setup, state_dir
+from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.core.journal import Event, RunState, replay
+from ctmupgrade.core.model import Mode
+from ctmupgrade.core.steps import changes_node
+from ctmupgrade.errors import JournalError, LockedError, UsageError
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder."""
+
+    path: Path
+
+    @property
+    def run(self) -> str:
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL
+
+    def state(self) -> RunState:
+        """The run's state from its journal alone; another process may be writing it.
+
+        :raises JournalError: it does not hold together.
+        """
+        lines, _torn = read_journal(self.journal)
+        return state_of(lines)
+
+
+def state_of(lines: list[Line]) -> RunState:
+    """The fold over journal lines. :raises JournalError: not a run's journal."""
+    try:
+        return replay((event_from_json(line.event), line.at) for line in lines)
+    except (ValueError, KeyError) as error:
+        raise JournalError(f"the journal does not hold together: {error}") from error
+
+
+class FileRecord:
+    """The executor's journal on disk."""
+
+    def __init__(self, journal: JournalFile) -> None:
+        self._journal = journal
+
+    def append(self, event: Event, at: datetime) -> None:
+        """Durably. :raises JournalError: it is not on disk."""
+        self._journal.append(event_to_json(event), at)
+
+
+def new_run_id() -> str:
+    """Sorts by time; UTC, so that the clock's change in autumn does not reorder runs."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def folders(home: Path) -> list[RunFolder]:
+    """All runs of a cluster, oldest first."""
+    if not home.is_dir():
+        return []
+    return [RunFolder(p) for p in sorted(home.iterdir()) if (p / JOURNAL).is_file()]
+
+
+def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:
+    """A run by its id, or the cluster's latest.
+
+    :raises UsageError: there is none.
+    """
+    base = state_dir(request)
+    homes = [base / cluster] if cluster else [p for p in sorted(base.glob("*")) if p.is_dir()]
+    found = [folder for home in homes for folder in folders(home)]
+    if run is not None:
+        named = [folder for folder in found if folder.run == run]
+        if not named and cluster:  # a run's id is enough, whichever cluster.yaml lies here
+            return find(request, None, run)
+        found = named
+    if not found:
+        what = f"no run {run}" if run else "no run yet"
+        raise UsageError(f"{what} in {base}", remedy="ctmupgrade run")
+    return max(found, key=lambda folder: folder.run)
+
+
+def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
+    """Runs of this mode that ended neither way, newest first, and that change nodes."""
+    for folder in reversed(folders(home)):
+        state = folder.state()
+        if state.mode is mode and state.unfinished and any(changes_node(s.action) for s in state.plan.steps):
+            yield folder, state
+
+
+def hold(home: Path, run: str) -> ClusterLock:
+    """Takes the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
+
+    :raises LockedError: another process holds it: who, which run, since when.
+    """
+    lock = ClusterLock(home / "lock")
+    for _ in range(3):  # a `status` that looks whether it is held may hold it for an instant
+        try:
+            return lock.acquire({"run": run})
+        except LockedError:
+            time.sleep(0.1)
+    return lock.acquire({"run": run})
+
+
+def is_running(home: Path) -> bool:
+    """Whether a process holds the cluster's lock now. Writes nothing."""
+    try:
+        with (home / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def ask_running(folder: RunFolder, kind: str, event: Event) -> None:
+    """Leaves a request for the process that runs this run."""
+    write_request(folder.path, kind, event_to_json(event))
+
+
+@dataclass(slots=True)
+class Requests:
+    """What other shells ask of the run in ``folder``. A request goes only once the journal has it."""
+
+    folder: RunFolder
+    taken: list[Asked] = field(default_factory=list)
+
+    def look(self) -> list[Event]:
+        """The requests that wait, as events; those of the last look are in the journal by now."""
+        clear_requests(self.taken)
+        self.taken = read_requests(self.folder.path)
+        return [event_from_json(request.payload) for request in self.taken]
+
+
+def save_world(folder: RunFolder, setup: Setup) -> None:
+    """A simulated world, so that a paused simulated run can be resumed in another process."""
+    from ctmupgrade.adapters.sim import World
+
+    if isinstance(setup.world, World):
+        (folder.path / "world.json").write_text(json.dumps(setup.world.to_dict()), encoding="utf-8")
+
+
+__all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]

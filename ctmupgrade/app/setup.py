@@ -1,0 +1,179 @@
+"""Chooses the adapters: real SSH and ksctl, or a simulated world."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ctmupgrade.actions.base import Store
+from ctmupgrade.collect import Gather, one_by_one
+from ctmupgrade.config import load_cluster
+from ctmupgrade.core.model import Cluster, Mode, StrategyName
+from ctmupgrade.core.steps import Options
+from ctmupgrade.errors import UsageError
+from ctmupgrade.execute import Tasks
+from ctmupgrade.ports import Clock, Fleet, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The common part of a command line."""
+
+    cluster: Path = Path("cluster.yaml")
+    state_dir: Path | None = None
+    strategy: StrategyName | None = None
+    dry_run: bool = False
+    simulate: Path | None = None
+    options: Options = field(default_factory=Options)
+    say: Callable[[str], None] = lambda _line: None  # prose about what goes on, for -v
+
+    @property
+    def mode(self) -> Mode:
+        """``--dry-run`` wins over everything."""
+        if self.dry_run:
+            return Mode.DRY_RUN
+        return Mode.SIMULATED if self.simulate else Mode.LIVE
+
+
+@dataclass(slots=True)
+class Setup:
+    """Everything a command needs, chosen once."""
+
+    request: Request
+    cluster: Cluster
+    fleet: Fleet
+    verifier: Verifier
+    clock: Clock
+    gather: Gather
+    tasks: Callable[[], Tasks]
+    store: Store
+    prefix_hash: Callable[[int], str]
+    unusable_store: Callable[[], str]
+    world: object = None
+
+    @property
+    def mode(self) -> Mode:
+        return self.request.mode
+
+    @property
+    def home(self) -> Path:
+        """This cluster's state folder."""
+        return state_dir(self.request) / self.cluster.name
+
+
+def state_dir(request: Request) -> Path:
+    """Where journals live: as asked, or the platform's folder for state."""
+    if request.state_dir is not None:
+        return request.state_dir
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ctmupgrade"
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "ctmupgrade"
+
+
+def whoami() -> str:
+    """user@host of this process, for the journal and the lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def read_cluster(request: Request) -> Cluster:
+    """cluster.yaml of the request, with what the command line overrides.
+
+    :raises UsageError: wrong file, or names on the command line that it lacks.
+    """
+    path = request.simulate / "cluster.yaml" if request.simulate else request.cluster
+    cluster = load_cluster(path, simulated=request.simulate is not None)
+    if request.strategy is not None:
+        cluster = replace(cluster, strategy=request.strategy)
+    known = {node.name for node in cluster.nodes}
+    options = request.options
+    named = [*options.order, *options.nodes, options.survivor, options.hold_back]
+    unknown = sorted({name for name in named if name} - known)
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: no such node in {path.name}", remedy=f"it has: {', '.join(sorted(known))}"
+        )
+    return cluster
+
+
+@contextmanager
+def setup(request: Request) -> Iterator[Setup]:
+    """The adapters for a request; connections and temporary files are gone afterwards."""
+    cluster = read_cluster(request)
+    if request.simulate is not None:
+        with tempfile.TemporaryDirectory(prefix="ctmupgrade-sim-") as scratch:
+            yield _simulated(request, cluster, request.simulate, Path(scratch))
+        return
+    made = _live(request, cluster)
+    try:
+        yield made
+    finally:
+        made.fleet.close()
+
+
+def _live(request: Request, cluster: Cluster) -> Setup:
+    from ctmupgrade.adapters.backups import BackupStore
+    from ctmupgrade.adapters.clock import RealClock, SideBySide, ThreadTasks
+    from ctmupgrade.adapters.fleet import LiveFleet
+    from ctmupgrade.adapters.gpg import GpgVerifier
+
+    store = BackupStore(cluster.backup.directory, cluster.name)
+    return Setup(
+        request=request,
+        cluster=cluster,
+        fleet=LiveFleet(cluster, request.say),
+        verifier=GpgVerifier(),
+        clock=RealClock(),
+        gather=SideBySide(),
+        tasks=ThreadTasks,
+        store=store,
+        prefix_hash=lambda length: hash_prefix(cluster.target.archive, length),
+        unusable_store=store.unusable,
+    )
+
+
+def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+    from ctmupgrade.adapters.backups import BackupStore
+    from ctmupgrade.adapters.clock import VirtualTasks
+    from ctmupgrade.adapters.sim import SimFleet, SimVerifier, World
+    from ctmupgrade.adapters.sim.files import source_hash
+    from ctmupgrade.config import load_world
+
+    world = World.from_dict(load_world(folder / "world.yaml"))
+    os.environ.setdefault(cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD", "simulated")
+    store = BackupStore(scratch / "backups", cluster.name)
+    return Setup(
+        request=request,
+        cluster=replace(cluster, backup=replace(cluster.backup, directory=scratch / "backups")),
+        fleet=SimFleet(world),
+        verifier=SimVerifier(world),
+        clock=world.clock,
+        gather=one_by_one,
+        tasks=lambda: VirtualTasks(world.clock.monotonic, world.clock.advance),
+        store=store,
+        prefix_hash=lambda length: source_hash(world, "archive", length),
+        unusable_store=lambda: "",
+        world=world,
+    )
+
+
+def hash_prefix(path: Path, length: int) -> str:
+    """SHA-256 of a file's first ``length`` bytes."""
+    digest, left = hashlib.sha256(), length
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, 2**20))):
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest()

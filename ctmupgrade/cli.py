@@ -1,0 +1,333 @@
+"""The command line: parse, call one function of ``app``, render, exit code. Decides nothing.
+
+Imports of ``app`` stand inside the commands, so that ``--help`` loads neither paramiko nor gnupg.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctmupgrade import __version__
+from ctmupgrade.cli_common import Common, Format, default_paths, funnel, with_common
+from ctmupgrade.core.steps import Options
+from ctmupgrade.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ctmupgrade.app.running import Outcome
+    from ctmupgrade.app.setup import Request, Setup
+
+app = typer.Typer(
+    name="ctmupgrade",
+    help="Upgrades clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and goes on "
+    "after any crash. First: init, check, plan, stage. In the window: run. After anything: resume.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
+
+OutFile = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")]
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
+Skips = Annotated[
+    list[str] | None, typer.Option("--skip", metavar="ID=REASON", help="waive a check, with the reason (repeatable)")
+]
+Order = Annotated[str | None, typer.Option("--order", metavar="A,B,C", help="instead of cluster.yaml's order")]
+Nodes = Annotated[str | None, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")]
+Parallel = Annotated[int, typer.Option("--parallel", metavar="N", help="uploads and such at once (default all)")]
+Downgrade = Annotated[bool, typer.Option("--allow-downgrade", help="standalone only: an older target")]
+Force = Annotated[bool, typer.Option("--force-path", help="pass -o to ks_upgrade.sh on its documented path")]
+Attended = Annotated[bool, typer.Option("--accept-attended-boot", help="a person types passphrases at boot")]
+
+
+@app.callback()
+@with_common
+def root(
+    common: Common,
+    version: Annotated[bool, typer.Option("--version", help="the version, and nothing else", is_eager=True)] = False,
+) -> None:
+    """Common options may stand here or after the command."""
+    if version:
+        typer.echo(f"ctmupgrade {__version__}")
+        raise typer.Exit
+    _outer.append(common)
+
+
+_outer: list[Common] = []
+
+
+def _merged(common: Common) -> Common:
+    return default_paths(common.over(_outer[-1]) if _outer else common)
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in given or []:
+        name, sign, reason = text.partition("=")
+        if not sign or not reason.strip():
+            raise UsageError(f"--skip {text}: ID=REASON is expected", remedy=f"--skip {name}='why it is safe'")
+        pairs.append((name.strip(), reason.strip()))
+    return tuple(pairs)
+
+
+def _request(common: Common, options: Options | None = None) -> Request:
+    from ctmupgrade.app.setup import Request
+
+    def say(line: str) -> None:
+        if common.verbose:
+            sys.stderr.write(f"{line}\n")
+
+    return Request(
+        cluster=common.cluster or Path("cluster.yaml"),
+        state_dir=common.state_dir,
+        strategy=common.strategy,
+        dry_run=common.dry_run,
+        simulate=common.simulate,
+        options=options or Options(),
+        say=say,
+    )
+
+
+@contextmanager
+def _setup(common: Common, options: Options | None = None) -> Iterator[Setup]:
+    from ctmupgrade.app.setup import setup
+    from ctmupgrade.render import plain
+
+    with setup(_request(common, options)) as made:
+        line = plain.mode_line(made.mode, made.cluster.name)
+        sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
+        yield made
+
+
+def _json(document: object, *, lines: bool = False) -> None:
+    typer.echo(json.dumps(document) if lines else json.dumps(document, indent=2))
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: {error.strerror}") from None
+    sys.stderr.write(f"written: {output}\n")
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def check(
+    common: Common,
+    listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
+    only: Annotated[str, typer.Option("--only", metavar="ID", help="one check alone")] = "",
+    skip: Skips = None,
+    force_path: Force = False,
+    allow_downgrade: Downgrade = False,
+    accept_attended_boot: Attended = False,
+) -> int:
+    """Every check, all nodes at once. Exit 0 when nothing blocks and nothing is unknown."""
+    common = _merged(common)
+    from ctmupgrade.core.checks import CHECKS
+
+    if listing:
+        if common.shown is Format.JSON:
+            _json({"schema": 1, "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS]})
+        else:
+            width = max(len(c.id) for c in CHECKS)
+            for c in CHECKS:
+                typer.echo(f"{c.id:{width}}  {c.title}{'' if c.waivable else '  (cannot be skipped)'}")
+        return 0
+    from ctmupgrade.app import looking
+    from ctmupgrade.render import documents, show
+
+    options = Options(
+        skips=_skips(skip), force_path=force_path, allow_downgrade=allow_downgrade,
+        accept_attended_boot=accept_attended_boot,
+    )  # fmt: skip
+    with _setup(common, options) as made:
+        result = looking.check(made, only=only)
+        if common.shown is Format.JSON:
+            _json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose)
+    return result.code
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def plan(
+    common: Common,
+    output: OutFile = None,
+    skip: Skips = None,
+    order: Order = None,
+    nodes: Nodes = None,
+    parallel: Parallel = 0,
+    force_path: Force = False,
+    allow_downgrade: Downgrade = False,
+    accept_attended_boot: Attended = False,
+) -> int:
+    """Checks, then the steps with reasons, order, estimated times and what users will notice."""
+    common = _merged(common)
+    from ctmupgrade.app import looking
+    from ctmupgrade.codec import plan_to_json
+    from ctmupgrade.render import show
+
+    options = Options(
+        order=_split(order), nodes=_split(nodes), skips=_skips(skip), parallel=parallel, force_path=force_path,
+        allow_downgrade=allow_downgrade, accept_attended_boot=accept_attended_boot,
+    )  # fmt: skip
+    with _setup(common, options) as made:
+        result, planned = looking.plan(made)
+        document = plan_to_json(planned)
+        if output is not None:
+            _write(json.dumps(document, indent=2), output)
+        if common.shown is Format.JSON:
+            if output is None:
+                _json(document)
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose)
+            show.plan(planned, common.shown)
+    return result.code
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def verify(
+    common: Common,
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
+    signer: Annotated[str, typer.Option("--signer", metavar="FPR", help="instead of cluster.yaml's")] = "",
+    keyring: Annotated[Path | None, typer.Option("--keyring", metavar="FILE", help="public key(s) to use")] = None,
+) -> int:
+    """Signature, signer, size, sha256 and version of an archive."""
+    common = _merged(common)
+    from ctmupgrade.app.verifying import verify_archive
+    from ctmupgrade.render import documents
+
+    signed, version = verify_archive(_request(common), archive, signer, keyring)
+    document = documents.signed_document(signed, version)
+    if common.shown is Format.JSON:
+        _json(document)
+    else:
+        for key in ("archive", "version", "size", "sha256", "signer", "signing_key", "signed_at", "verdict"):
+            typer.echo(f"{key:12} {document[key]}")
+    return 0
+
+
+def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
+    """The end of a run: its report as the last line, or why there was none."""
+    from ctmupgrade.core.report import make_report
+    from ctmupgrade.render import documents, show
+
+    if outcome.state is not None:
+        report = make_report(outcome.state)
+        if common.shown is Format.JSON:
+            _json(documents.report_document(report), lines=True)
+        else:
+            show.report(report, common.shown)
+            if outcome.code is not ExitCode.DONE:
+                typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
+    elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
+        result = outcome.result
+        if common.shown is Format.JSON:
+            document = documents.blocked_document(
+                made.cluster, made.mode, result.facts, result.findings, outcome.code
+            )
+            _json(document, lines=True)
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose)
+            typer.echo("nothing was changed")
+    else:
+        typer.echo(outcome.why or "nothing was changed", err=common.shown is Format.JSON)
+    return outcome.code
+
+
+@app.command(rich_help_panel=CHANGE)
+@with_common
+def run(
+    common: Common,
+    plan_file: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="a plan made before")] = None,
+    skip: Skips = None,
+    order: Order = None,
+    nodes: Nodes = None,
+    parallel: Parallel = 0,
+    stop_after: Annotated[str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")] = "",
+    confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+    force_path: Force = False,
+    allow_downgrade: Downgrade = False,
+    accept_attended_boot: Attended = False,
+) -> int:
+    """Checks, plans, asks, executes."""
+    common = _merged(common)
+    from ctmupgrade.app import running
+    from ctmupgrade.cli_run import wishes
+
+    options = Options(
+        order=_split(order), nodes=_split(nodes), skips=_skips(skip), parallel=parallel, force_path=force_path,
+        allow_downgrade=allow_downgrade, accept_attended_boot=accept_attended_boot,
+    )  # fmt: skip
+    with _setup(common, options) as made:
+        with wishes(common, made, plan_file=plan_file, stop_after=stop_after, confirm_each=confirm_each) as wish:
+            outcome = running.run(made, wish)
+        return _finish(common, made, outcome)
+
+
+@app.command(rich_help_panel=CHANGE)
+@with_common
+def resume(
+    common: Common,
+    run_id: RunId = None,
+    stop_after: Annotated[str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")] = "",
+    confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+) -> int:
+    """Goes on from where a run stopped, after any crash."""
+    common = _merged(common)
+    from ctmupgrade.app import running
+    from ctmupgrade.cli_run import wishes
+
+    with _setup(common) as made:
+        with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
+            outcome = running.resume(made, wish, run_id)
+        return _finish(common, made, outcome)
+
+
+@app.command(rich_help_panel=CHANGE)
+@with_common
+def stage(common: Common, nodes: Nodes = None, parallel: Parallel = 0) -> int:
+    """Uploads and verifies the archive on every node, before the window."""
+    return _prepare(_merged(common), Options(nodes=_split(nodes), parallel=parallel), "stage")
+
+
+@app.command(rich_help_panel=CHANGE)
+@with_common
+def backup(common: Common, nodes: Nodes = None, parallel: Parallel = 0) -> int:
+    """Creates and downloads a system backup and its key from each node that needs one."""
+    return _prepare(_merged(common), Options(nodes=_split(nodes), parallel=parallel), "backup")
+
+
+def _prepare(common: Common, options: Options, what: str) -> int:
+    from ctmupgrade.app import running
+    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.core.steps import MakeBackup, StageArchive
+
+    with _setup(common, options) as made:
+        with wishes(common, made) as wish:
+            outcome = running.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
+        return _finish(common, made, outcome)
+
+
+def main() -> int:
+    """The installed program."""
+    import ctmupgrade.cli_after  # noqa: F401, PLC0415 - registers the commands for while and after a run
+
+    return funnel(app)

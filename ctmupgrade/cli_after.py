@@ -1,0 +1,225 @@
+"""Commands for while and after a run, and those that write files: see :mod:`ctmupgrade.cli`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ctmupgrade.cli import AFTER, LOOK, OutFile, RunId, _json, _merged, _request, _setup, _write, app
+from ctmupgrade.cli_common import Common, Format, with_common
+from ctmupgrade.errors import ExitCode, UsageError
+
+node_app = typer.Typer(no_args_is_help=True, help="An operator's decision on a stuck node, kept in the journal.")
+app.add_typer(node_app, name="node", rich_help_panel=AFTER)
+
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; it is kept in the journal")]
+RunArg = Annotated[str, typer.Argument(metavar="RUN")]
+NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
+
+
+def _cluster_name(common: Common) -> str | None:
+    """The cluster's name where its file is there; a run can be looked at without it."""
+    from ctmupgrade.config import load_cluster
+
+    path = common.simulate / "cluster.yaml" if common.simulate else common.cluster
+    if path is None or not path.is_file():
+        return None
+    return load_cluster(path, simulated=True).name
+
+
+@app.command(rich_help_panel=AFTER)
+@with_common
+def status(common: Common, run_id: RunId = None) -> int:
+    """Where a run stands, from the journal alone."""
+    common = _merged(common)
+    from ctmupgrade.app import showing
+    from ctmupgrade.core.report import make_report
+    from ctmupgrade.render import documents, show
+
+    _folder, state, running = showing.state(_request(common), _cluster_name(common), run_id)
+    made = make_report(state)
+    if common.shown is Format.JSON:
+        _json({**documents.report_document(made), "process_running": running})
+        return 0
+    show.report(made, common.shown)
+    if state.unfinished:
+        typer.echo("  a process runs it now" if running else f"  no process runs it: ctmupgrade resume {state.run}")
+    return 0
+
+
+@app.command(rich_help_panel=AFTER)
+@with_common
+def watch(common: Common, run_id: RunId = None) -> int:
+    """Follows a run that another shell runs, until it ends or pauses."""
+    common = _merged(common)
+    from ctmupgrade.app.following import follow
+    from ctmupgrade.core.report import make_report
+    from ctmupgrade.render import documents, show
+
+    request = _request(common)
+    with show.watching("json" if common.shown is Format.JSON else "plain") as seen:
+        state = follow(request, _cluster_name(common), run_id, seen, time.sleep)
+    made = make_report(state)
+    if common.shown is Format.JSON:
+        _json(documents.report_document(made), lines=True)
+    else:
+        show.report(made, common.shown)
+    return 0
+
+
+def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -> int:
+    from ctmupgrade.app import showing
+
+    said = showing.ask_stop(_request(common), _cluster_name(common), run_id, what)
+    if common.shown is Format.JSON:
+        _json({"schema": 1, "request": what, "said": said})
+    else:
+        typer.echo(said)
+    return 0
+
+
+@app.command(rich_help_panel=AFTER)
+@with_common
+def pause(common: Common, run_id: RunId = None) -> int:
+    """Stops a run after the step in hand; from another shell."""
+    return _stop(_merged(common), run_id, "pause")
+
+
+@app.command(rich_help_panel=AFTER)
+@with_common
+def abort(common: Common, run_id: RunId = None) -> int:
+    """Ends a run for good after the step in hand; what was done stays."""
+    return _stop(_merged(common), run_id, "abort")
+
+
+def _decide(
+    common: Common, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
+) -> int:
+    from ctmupgrade.app import showing
+
+    said = showing.decide(_request(common), run, node, decision, reason)
+    if common.shown is Format.JSON:
+        _json({"schema": 1, "node": node, "decision": decision, "said": said})
+    else:
+        typer.echo(said)
+    return 0
+
+
+@node_app.command()
+@with_common
+def retry(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
+    """The stuck step is begun anew."""
+    return _decide(_merged(common), run, node, "retry", reason)
+
+
+@node_app.command()
+@with_common
+def skip(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
+    """All that is left to do on the node is left undone."""
+    return _decide(_merged(common), run, node, "skip", reason)
+
+
+@node_app.command()
+@with_common
+def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
+    """The stuck step counts as done: you have made sure of it yourself."""
+    return _decide(_merged(common), run, node, "done", reason)
+
+
+@app.command(rich_help_panel=AFTER)
+@with_common
+def report(
+    common: Common,
+    run_id: RunId = None,
+    output: OutFile = None,
+    verify: Annotated[bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")] = False,
+) -> int:
+    """What happened, as Markdown, HTML (-o FILE.html) or JSON."""
+    common = _merged(common)
+    from ctmupgrade.app import showing
+    from ctmupgrade.app.runs import find
+    from ctmupgrade.core.report import make_report
+    from ctmupgrade.render import documents, markdown
+
+    if verify:
+        folder = find(_request(common), _cluster_name(common), run_id)
+        problems = showing.chain_problems(folder)
+        if common.shown is Format.JSON:
+            _json({"schema": 1, "run": folder.run, "intact": not problems, "problems": problems})
+        else:
+            typer.echo("\n".join(problems) if problems else f"{folder.run}: the journal's chain is intact")
+        return ExitCode.FAILED if problems else 0
+    _folder, state, _running = showing.state(_request(common), _cluster_name(common), run_id)
+    made = make_report(state)
+    suffix = output.suffix.lower() if output else ""
+    if common.shown is Format.JSON or suffix == ".json":
+        _write(json.dumps(documents.report_document(made), indent=2), output)
+    elif suffix in (".html", ".htm"):
+        from ctmupgrade.render import html
+
+        _write(html.report_html(made), output)
+    else:
+        _write(markdown.report_markdown(made), output)
+    return 0
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def runbook(common: Common, output: OutFile = None) -> int:
+    """The plan as a Markdown runbook with the manual command for every step."""
+    common = _merged(common)
+    from ctmupgrade.app import looking
+    from ctmupgrade.render import markdown
+
+    with _setup(common) as made:
+        result, planned = looking.plan(made)
+        text = markdown.runbook_markdown(planned, made.cluster, result.findings)
+        if common.shown is Format.JSON and output is None:
+            _json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
+        else:
+            _write(text, output)
+    return result.code
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
+    """Records every look at the live cluster as a fixture, secrets removed."""
+    common = _merged(common)
+    from ctmupgrade.app.recording import record as record_looks
+
+    with _setup(common) as made:
+        count = record_looks(made, directory)
+    said = f"{count} looks are recorded in {directory}; ctmupgrade check --simulate {directory} replays them"
+    if common.shown is Format.JSON:
+        _json({"schema": 1, "directory": str(directory), "looks": count})
+    else:
+        typer.echo(said)
+    return 0
+
+
+@app.command(rich_help_panel=LOOK)
+@with_common
+def init(
+    common: Common,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="a member to ask for the nodes, by ksctl")] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
+) -> int:
+    """Writes a commented cluster.yaml, from `ksctl cluster nodes list` where it can."""
+    common = _merged(common)
+    from ctmupgrade.app.beginning import commented_cluster
+
+    path = common.cluster or Path("cluster.yaml")
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", remedy="--force replaces it; or name another with -c FILE")
+    if common.dry_run:
+        typer.echo(f"would write {path}")
+        return 0
+    text, said = commented_cluster(url)
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"{said}\nwritten: {path}; mend what is marked CHANGE, then: ctmupgrade check")
+    return 0

@@ -1,0 +1,81 @@
+"""Values to JSON and back. With ``config`` the only module that knows the validation library."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ctmupgrade.core.journal import Event
+from ctmupgrade.core.plan import Plan
+from ctmupgrade.errors import JournalError, UsageError
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """One per type; building one is what costs."""
+    return TypeAdapter(kind)
+
+
+_EVENT = Annotated[Event, Field(discriminator="kind")]
+
+
+def event_to_json(event: Event) -> dict[str, object]:
+    """An event as a journal line's ``event``."""
+    value: dict[str, object] = _adapter(_EVENT).dump_python(event, mode="json")
+    return value
+
+
+def event_from_json(value: object) -> Event:
+    """:raises JournalError: not an event of this version."""
+    try:
+        event: Event = _adapter(_EVENT).validate_python(value, strict=False)
+    except ValidationError as error:
+        raise JournalError(
+            f"an event of the journal is not understood: {_first(error)}",
+            remedy="it was written by another version of ctmupgrade; use that one",
+        ) from None
+    return event
+
+
+def plan_to_json(plan: Plan) -> dict[str, object]:
+    """The plan document: steps with ``action`` as a word (contract) and its details beside it."""
+    value: dict[str, object] = _adapter(Plan).dump_python(plan, mode="json")
+    steps = value["steps"]
+    assert isinstance(steps, list)  # noqa: S101 - what the line above made
+    for step in steps:
+        step["details"] = step.pop("action")
+        step["action"] = step["details"]["kind"]
+    return {"schema": 1, **value}
+
+
+def plan_from_text(text: str, place: str) -> Plan:
+    """:param place: the file's name, for the message.
+    :raises UsageError: not a plan of this version."""
+    try:
+        value = json.loads(text)
+        for step in value["steps"]:
+            step["action"] = step.pop("details")
+        value.pop("schema", None)
+        plan: Plan = _adapter(Plan).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{place}: not a plan: {_first(error)}", remedy="ctmupgrade plan -o FILE") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{place}: not a plan: {error}", remedy="ctmupgrade plan -o FILE") from None
+    return plan
+
+
+def to_json(value: object) -> Any:
+    """Any of the core's values as plain JSON data."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}"

@@ -1,0 +1,242 @@
+"""Asks nodes and their control planes the probes' questions. Only looks: it is given Readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from ctmupgrade.core import health, probes
+from ctmupgrade.core.facts import (
+    BackupEntry,
+    BackupKey,
+    ClockReading,
+    Facts,
+    Maybe,
+    NodeFacts,
+    PortState,
+    Unknown,
+    UpgradeLog,
+)
+from ctmupgrade.core.ksctl import sounds_away
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.probes import Probe
+from ctmupgrade.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    CtmUpgradeError,
+    HostKeyError,
+    UnreachableError,
+)
+from ctmupgrade.ports import Clock, Looks, Reader
+
+T = TypeVar("T")
+R = TypeVar("R")
+LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
+
+
+class Gather(Protocol):
+    """Does the same for several names, side by side where it can."""
+
+    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...
+
+
+def one_by_one(ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
+    """The Gather of the simulator: in order, nothing side by side."""
+    return {name: ask(name) for name in names}
+
+
+def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> Maybe[T]:
+    """The probe's answer by the first way that gives one.
+
+    :param timeout: seconds; None is the reader's own (30 for a shell, the configured one for ksctl).
+
+    A connection that cannot be made or breaks ends the asking: the other ways use the same one.
+    """
+    tried = []
+    for way in probe.ways:
+        try:
+            reply = reader.read(*way.argv) if timeout is None else reader.read(*way.argv, timeout=timeout)
+            return way.parse(reply.code, reply.out, reply.err)
+        except NotUnderstood as error:
+            tried.append(f"{way.argv[0]}: {error}")
+        except (HostKeyError, AuthenticationError) as error:
+            return Unknown(_said(error))
+        except (UnreachableError, ConnectionLostError) as error:
+            return Unknown(error.brief, unreachable=True)
+        except CtmUpgradeError as error:
+            tried.append(_said(error))
+    why = "; ".join(dict.fromkeys(tried))
+    return Unknown(why, unreachable=sounds_away(why))
+
+
+def _said(error: CtmUpgradeError) -> str:
+    return ". ".join(part for part in (error.brief, error.details) if part)
+
+
+def _reach(reader: Reader) -> Maybe[bool]:
+    """Whether commands run there at all; ``ls`` is known to work in the restricted shell."""
+    try:
+        reader.read("ls", timeout=30.0)
+    except (HostKeyError, AuthenticationError) as error:
+        return Unknown(". ".join(p for p in (error.brief, error.details, error.remedy) if p))
+    except CtmUpgradeError as error:
+        return Unknown(error.brief, unreachable=isinstance(error, UnreachableError | ConnectionLostError))
+    return True
+
+
+def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
+    """The node's clock against ours; half the round trip and the resolution are its uncertainty."""
+    before = clock.now()
+    answer = ask(reader, probes.CLOCK)
+    after = clock.now()
+    if isinstance(answer, Unknown):
+        return answer
+    there, resolution = answer
+    middle = before + (after - before) / 2
+    spread = (after - before).total_seconds() / 2 + resolution / 2
+    return ClockReading(there + resolution / 2 - middle.timestamp(), spread)
+
+
+def _clock_by_ksctl(facts: NodeFacts, clock: Clock) -> Maybe[ClockReading]:
+    if isinstance(facts.system, Unknown) or facts.system.time is None:
+        return Unknown("neither `date` nor ksctl tells the node's time")
+    return ClockReading(facts.system.time.timestamp() + 0.5 - clock.now().timestamp(), 2.0)
+
+
+def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The newest upgrade logs and what they prove."""
+    names = ask(reader, probes.LOG_LIST)
+    if isinstance(names, Unknown):
+        return names
+    found = []
+    for name in names[-limit:]:
+        log = ask(reader, probes.log_tail(name))
+        if isinstance(log, Unknown):
+            if log.unreachable:
+                return log
+            continue  # unreadable to us: an old run's, by root; a new one is followed on its terminal
+        found.append(log)
+    return tuple(found)
+
+
+def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
+    """All rows of a listing: the default page of 10 hides the newest."""
+    rows: list[T] = []
+    while True:
+        found = ask(reader, page(len(rows)))
+        if isinstance(found, Unknown):
+            return found
+        fresh = [row for row in found if row not in rows]
+        rows += fresh
+        if len(found) < probes.PAGE or not fresh:
+            return tuple(rows)
+
+
+def health_of(looks: Looks, name: str, clock: Clock) -> NodeFacts:
+    """What the gate between two nodes must know of one."""
+    shell, control = looks.shell(name), looks.control(name)
+    unit = ask(shell, probes.UNIT)
+    if isinstance(unit, Unknown) and unit.unreachable:
+        return _silent(name, unit)
+    return NodeFacts(
+        name,
+        shell=True,
+        unit=unit,
+        processes=ask(shell, probes.PROCESSES),
+        clock=clock_of(shell, clock),
+        **_control_health(control),  # type: ignore[arg-type]
+    )
+
+
+def _control_health(control: Reader) -> dict[str, object]:
+    return {
+        "system": ask(control, probes.SYSTEM),
+        "services": ask(control, probes.SERVICES),
+        "membership": ask(control, probes.MEMBERSHIP),
+        "members": ask(control, probes.MEMBERS),
+        "summary": ask(control, probes.SUMMARY),
+    }
+
+
+def _silent(name: str, why: Unknown) -> NodeFacts:
+    """A node that does not answer: nothing about it is known, for that reason."""
+    gone = Unknown(why.why, unreachable=why.unreachable)
+    return NodeFacts(
+        name, shell=gone, boot=gone, mounts=gone, unit=gone, rights=gone, clock=gone, processes=gone, logs=gone,
+        staged=gone, system=gone, services=gone, membership=gone, members=gone, summary=gone, ntp=gone,
+        backups=gone, backup_keys=gone, attended_boot=gone,
+    )  # fmt: skip
+
+
+def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
+    """Everything about one node, over one connection and its control plane."""
+    shell, control = looks.shell(name), looks.control(name)
+    reach = _reach(shell)
+    facts = NodeFacts(name, shell=reach, **_control_health(control))  # type: ignore[arg-type]
+    facts = replace(
+        facts,
+        ntp=ask(control, probes.NTP),
+        backups=_backups(control),
+        backup_keys=_backup_keys(control),
+        attended_boot=ask(control, probes.ATTENDED_BOOT),
+    )
+    if isinstance(reach, Unknown):
+        silent = _silent(name, reach)
+        return replace(
+            facts, boot=silent.boot, mounts=silent.mounts, unit=silent.unit, rights=silent.rights,
+            clock=silent.clock, processes=silent.processes, logs=silent.logs, staged=silent.staged,
+        )  # fmt: skip
+    facts = replace(
+        facts,
+        boot=ask(shell, probes.BOOT),
+        mounts=ask(shell, probes.MOUNTS),
+        unit=ask(shell, probes.UNIT),
+        rights=ask(shell, probes.RIGHTS),
+        clock=clock_of(shell, clock),
+        processes=ask(shell, probes.PROCESSES),
+        logs=logs_of(shell),
+        staged=ask(shell, probes.staged(cluster.target.archive.name)),
+    )
+    if isinstance(facts.clock, Unknown):
+        facts = replace(facts, clock=_clock_by_ksctl(facts, clock))
+    return facts
+
+
+def _backups(control: Reader) -> Maybe[tuple[BackupEntry, ...]]:
+    return every_page(control, probes.backups)
+
+
+def _backup_keys(control: Reader) -> Maybe[tuple[BackupKey, ...]]:
+    return every_page(control, probes.backup_keys)
+
+
+def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:
+    shell = looks.shell(name)
+    return {peer: ask(shell, probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
+
+
+def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
+    """All nodes at once; then port 5432 between those that no fresh report shows connected."""
+    names = [node.name for node in cluster.nodes]
+    nodes = gather(lambda name: node_facts(looks, cluster, name, clock), names)
+    proven = health.connected_pairs(nodes, clock.now())
+
+    def ports_of(name: str) -> dict[str, Maybe[PortState]]:
+        if isinstance(nodes[name].shell, Unknown):
+            return {}
+        return _ports(looks, cluster, name, [p for p in names if p != name and (name, p) not in proven])
+
+    asked = gather(ports_of, names)
+    return {name: replace(facts, ports=asked[name]) for name, facts in nodes.items()}
+
+
+def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
+    """What the gate must know, of all nodes."""
+    return gather(lambda name: health_of(looks, name, clock), [node.name for node in cluster.nodes])
+
+
+def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:
+    """Facts without the local part, for judgements that need only the nodes."""
+    return Facts(clock.now(), nodes, Unknown("not asked"))

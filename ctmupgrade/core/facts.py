@@ -1,0 +1,286 @@
+"""What was seen of the nodes, as values. What could not be seen is :class:`Unknown`, never None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal, TypeAlias, TypeVar
+
+from ctmupgrade.core.model import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something could not be known, and why. ``unreachable``: because nothing answered."""
+
+    why: str
+    unreachable: bool = False
+    kind: Literal["unknown"] = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class BootMark:
+    """What changes with a reboot. ``boot_id`` proves it; ``since`` (epoch seconds) is the fallback,
+    known to wobble by a second, so differences below ``WOBBLE`` prove nothing."""
+
+    boot_id: str = ""
+    since: float = 0.0
+
+    def differs_from(self, other: BootMark) -> bool | None:
+        """True: another boot. False: the same. None: the two cannot be compared."""
+        if self.boot_id and other.boot_id:
+            return self.boot_id != other.boot_id
+        if self.since and other.since:
+            return abs(self.since - other.since) > WOBBLE
+        return None
+
+
+WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Free space of one file system. Bytes."""
+
+    mount: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """systemd's view of keysecure: active, activating, failed, inactive..."""
+
+    active: str
+    sub: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The appliance's own services; ``disabled`` is a choice, not a fault (FACTS 4.2)."""
+
+    overall: str
+    by_name: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        """All that are not disabled have started."""
+        states = [state for state in self.by_name.values() if state != "disabled"]
+        return self.overall in ("started", "") and bool(states or self.overall) and not self.waiting
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Those that are neither started nor disabled."""
+        return {n: s for n, s in self.by_name.items() if s not in ("started", "disabled")}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """``ksctl system info get``."""
+
+    version: Version
+    model: str = ""
+    name: str = ""
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """``ksctl cluster info``: what a node says of itself. Unclustered: node_id "" and code none."""
+
+    node_id: str
+    code: str
+    count: int | None = None
+
+    @property
+    def clustered(self) -> bool:
+        return bool(self.node_id) or self.code not in ("none", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One line of ``ksctl cluster nodes list``. Codes: r ready, d down, k killed, creating, b, i, c, o
+    joining, m and v removing and removed (FACTS 4.3). Older servers give no port."""
+
+    node_id: str
+    host: str
+    code: str
+    description: str = ""
+    is_this: bool = False
+    port: int | None = None
+    public_address: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.code == "r"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """How a reporting node sees another (or itself: then ``connected`` is None)."""
+
+    code: str
+    summary: str
+    connected: bool | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReport:
+    """One reporting node's view of all. A node that is down keeps its last, GOOD view: only a
+    fresh ``updated`` counts (FACTS 4.3)."""
+
+    reporter: str
+    updated: datetime | None
+    peers: Mapping[str, PeerView]
+
+
+@dataclass(frozen=True, slots=True)
+class Ntp:
+    """Whether the node's clock follows a time server, by ``ntpq``'s own mark."""
+
+    synchronised: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Node's clock minus ours, in seconds, give or take ``uncertainty``."""
+
+    offset: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEntry:
+    """A backup as the node lists it."""
+
+    id: str
+    scope: str
+    status: str
+    created: datetime | None
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKey:
+    """A backup key as the node lists it; ``active`` is expected."""
+
+    id: str
+    state: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What ``sudo -l`` allows of what we need. None: could not be told."""
+
+    upgrade: bool | None
+    reboot: bool | None
+
+
+class LogVerdict(StrEnum):
+    """What the text of an upgrade log proves."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    NONE = "none"  # no verdict (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeLog:
+    """One ``ks_upgrade_*.log``. Its name's time is right; the times inside are not (FACTS 1.2)."""
+
+    path: str
+    size: int
+    verdict: LogVerdict
+    version: str = ""
+    last_line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """Whether a peer's port 5432 can be reached from a node, and what says so."""
+
+    open: bool
+    basis: str
+
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | Unknown  # noqa: UP040 - the statement form needs Python 3.12
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A backup that was downloaded with its key, and is still there, equal to what was written down."""
+
+    node: str
+    version: str
+    backup_id: str
+    key_id: str
+    created: datetime
+    file: str
+    key_file: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """The archive on this machine after verification."""
+
+    size: int
+    sha256: str
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """Everything one round of looks found out about a node."""
+
+    name: str
+    shell: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
+    boot: Maybe[BootMark] = field(default_factory=lambda: Unknown("not asked"))
+    mounts: Maybe[tuple[Mount, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    unit: Maybe[Unit] = field(default_factory=lambda: Unknown("not asked"))
+    rights: Maybe[Rights] = field(default_factory=lambda: Unknown("not asked"))
+    clock: Maybe[ClockReading] = field(default_factory=lambda: Unknown("not asked"))
+    processes: Maybe[tuple[str, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    logs: Maybe[tuple[UpgradeLog, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    staged: Maybe[int] = field(default_factory=lambda: Unknown("not asked"))  # bytes there, 0: none
+    system: Maybe[SystemInfo] = field(default_factory=lambda: Unknown("not asked"))
+    services: Maybe[Services] = field(default_factory=lambda: Unknown("not asked"))
+    membership: Maybe[Membership] = field(default_factory=lambda: Unknown("not asked"))
+    members: Maybe[tuple[Member, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    summary: Maybe[tuple[SummaryReport, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    ntp: Maybe[Ntp] = field(default_factory=lambda: Unknown("not asked"))
+    backups: Maybe[tuple[BackupEntry, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    backup_keys: Maybe[tuple[BackupKey, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
+    ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> Maybe[Version]:
+        return self.system if isinstance(self.system, Unknown) else self.system.version
+
+    @property
+    def node_id(self) -> str:
+        """The node's own id, from its own answers; "" where unclustered or unknown."""
+        if not isinstance(self.membership, Unknown) and self.membership.node_id:
+            return self.membership.node_id
+        if not isinstance(self.members, Unknown):
+            return next((m.node_id for m in self.members if m.is_this), "")
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One round of looks at everything, and when."""
+
+    at: datetime
+    nodes: Mapping[str, NodeFacts]
+    archive: Maybe[ArchiveFacts]
+    manifests: tuple[Manifest, ...] = ()
+    backups_possible: str = ""  # why a backup could not be made; "" where it could
+    max_backup_age: timedelta = timedelta(hours=24)

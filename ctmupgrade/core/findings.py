@@ -1,0 +1,60 @@
+"""A check's result: what was found, what it means, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """``block`` and ``unknown`` keep a run from starting; ``manual`` asks a person to make sure."""
+
+    PASS = "pass"
+    WARN = "warn"
+    MANUAL = "manual"
+    BLOCK = "block"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """:param check: the check's id, a sentence that should be true.
+    :param node: its node, "" for the whole cluster.
+    :param remedy: what to do, as something to paste where possible; "" for a pass.
+    :param doc: where the fact comes from.
+    :param unreachable: it is so only because something did not answer.
+    """
+
+    check: str
+    verdict: Verdict
+    node: str
+    summary: str
+    remedy: str = ""
+    doc: str = ""
+    unreachable: bool = False
+
+    @property
+    def stops(self) -> bool:
+        return self.verdict in (Verdict.BLOCK, Verdict.UNKNOWN)
+
+
+def waive(findings: Iterable[Finding], skips: Sequence[tuple[str, str]]) -> list[Finding]:
+    """The findings with those that were waived by name marked ``skipped``, the reason in the summary."""
+    reasons = dict(skips)
+    return [
+        replace(f, verdict=Verdict.SKIPPED, summary=f"{f.summary} [skipped: {reasons[f.check]}]")
+        if f.check in reasons and f.verdict is not Verdict.PASS
+        else f
+        for f in findings
+    ]
+
+
+_RANK = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
+
+
+def overall(findings: Iterable[Finding]) -> Verdict:
+    """The worst verdict of all."""
+    found = {f.verdict for f in findings}
+    return next((v for v in _RANK if v in found), Verdict.PASS)

@@ -1,0 +1,201 @@
+"""What a person names: versions, nodes, the cluster, the target."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+_VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$")
+
+
+class Secret:
+    """A value that prints as ``***`` and that no codec writes."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself: for an environment, a prompt or a 0600 file, nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is never serialised")
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class Version:
+    """``X.Y.Z`` with an optional build and suffix.
+
+    Only X.Y.Z is compared: the build of the same release differs between ``ksctl`` and the
+    server (captured on 2.19.0), and an archive's name may have none.
+    """
+
+    major: int
+    minor: int
+    patch: int
+    build: int | None = None
+    suffix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """:raises ValueError: not of the form X.Y.Z, X.Y.Z+BUILD or X.Y.Z-suffix."""
+        found = _VERSION.match(text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is not a version: X.Y.Z or X.Y.Z+BUILD is expected")
+        major, minor, patch, build, suffix, late_build = found.groups()
+        number = build or late_build
+        return cls(int(major), int(minor), int(patch), int(number) if number else None, suffix or "")
+
+    @property
+    def release(self) -> tuple[int, int, int]:
+        """What is compared."""
+        return (self.major, self.minor, self.patch)
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """Major and minor: the release line."""
+        return (self.major, self.minor)
+
+    def same_release(self, other: Version) -> bool:
+        """The same X.Y.Z; builds are compared only where both are known."""
+        if self.release != other.release:
+            return False
+        return self.build is None or other.build is None or self.build == other.build
+
+    @property
+    def short(self) -> str:
+        """``X.Y.Z``, as the vendor's success line begins."""
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    def __str__(self) -> str:
+        build = f"+{self.build}" if self.build is not None else ""
+        suffix = f"-{self.suffix}" if self.suffix else ""
+        return f"{self.short}{suffix}{build}"
+
+
+class StrategyName(StrEnum):
+    """How a cluster is taken to the target."""
+
+    IN_PLACE = "in-place"
+    REBUILD = "rebuild"
+    STANDALONE = "standalone"
+
+
+class Mode(StrEnum):
+    """Whether a run touches anything; printed and journaled first."""
+
+    LIVE = "LIVE"
+    DRY_RUN = "DRY-RUN"
+    SIMULATED = "SIMULATED"
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How a node's shell is reached. Paths are absolute; ``~`` is already expanded."""
+
+    user: str = "ksadmin"
+    port: int = 22
+    identity_file: Path | None = None
+    passphrase_env: str | None = None
+    known_hosts: Path | None = None
+    proxy_jump: str | None = None
+    host_key: str | None = None  # pinned "SHA256:..." fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class KsctlSettings:
+    """How the vendor CLI is called for a node. The password stays where it is until it is needed."""
+
+    command: str = "ksctl"
+    username: str = "admin"
+    password_env: str | None = None
+    password_file: Path | None = None
+    password_command: str | None = None
+    nosslverify: bool = False
+    timeout: float = 300.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One appliance. ``host`` is its SSH address, or ``local`` for this very machine;
+    ``cluster_host`` is what the nodes call it among themselves (port 5432)."""
+
+    name: str
+    host: str
+    url: str
+    cluster_host: str
+    ssh: SshSettings
+    ksctl: KsctlSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the cluster shall become."""
+
+    archive: Path
+    version: Version
+    signer: str  # full fingerprint, upper case, no spaces
+    keyring: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """Where backups go and how old one may be."""
+
+    directory: Path
+    key_password_env: str | None = None
+    max_age: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The maintenance window; either end may be open."""
+
+    start: datetime | None = None
+    finish_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each kind of wait may last before the run pauses and asks."""
+
+    upload: timedelta = timedelta(hours=2)
+    upgrade: timedelta = timedelta(hours=2)
+    reboot: timedelta = timedelta(minutes=30)
+    service: timedelta = timedelta(minutes=30)
+    join: timedelta = timedelta(hours=2)
+    backup: timedelta = timedelta(hours=1)
+    stuck: timedelta = timedelta(minutes=15)  # no growth of the upgrade log for so long is said
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """cluster.yaml as a value."""
+
+    name: str
+    strategy: StrategyName
+    target: Target
+    nodes: tuple[Node, ...]
+    backup: BackupSettings
+    window: Window = field(default_factory=Window)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    poll: timedelta = timedelta(seconds=5)
+    stable_for: timedelta = timedelta(seconds=60)
+
+    def node(self, name: str) -> Node:
+        """:raises KeyError: no node of that name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)

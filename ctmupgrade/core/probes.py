@@ -1,0 +1,294 @@
+"""The questions put to nodes: read-only command lines and the parsers of their answers.
+
+A :class:`Probe` has several ways of asking, best first, because what a restricted ``ksadmin`` shell
+offers is not known (FACTS 8.14). A way that is missing, refused or not understood leads to the next;
+when all fail the fact is ``Unknown`` with every way's answer named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ctmupgrade.core import parse
+from ctmupgrade.core.facts import (
+    BackupEntry,
+    BackupKey,
+    BootMark,
+    LogVerdict,
+    Member,
+    Membership,
+    Mount,
+    Ntp,
+    PortState,
+    Rights,
+    Services,
+    SummaryReport,
+    SystemInfo,
+    Unit,
+    UpgradeLog,
+)
+from ctmupgrade.core.parse import NotUnderstood
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+UPGRADE_SCRIPT = "/opt/keysecure/ks_upgrade.sh"
+LOG_FOLDERS = (".", "/opt/keysecure/logs", "/var/log", "/var/log/keysecure", "/opt/keysecure", "/tmp", "/root")  # noqa: S108 - looked at, never written
+CLUSTER_PORT = 5432
+
+
+@dataclass(frozen=True, slots=True)
+class Way(Generic[T_co]):
+    """One way of asking. ``parse`` gets (exit code, standard output, standard error)."""
+
+    argv: tuple[str, ...]
+    parse: Callable[[int, str, str], T_co]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[T_co]):
+    """A question with its ways, best first."""
+
+    name: str
+    ways: tuple[Way[T_co], ...]
+
+
+def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
+    """A parser of standard output alone; an empty one is explained by standard error."""
+
+    def of_reply(code: int, out: str, err: str) -> T:
+        if not out.strip():
+            raise NotUnderstood(parse.excerpt(err) or f"no answer (exit {code})")
+        return parser(out)
+
+    return of_reply
+
+
+def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
+    """For ``ksctl``: whether errors come on stdout or stderr is not known (FACTS 8.11)."""
+
+    def of_reply(code: int, out: str, err: str) -> T:
+        if "{" in out:
+            return parser(out)
+        said = parse.excerpt(f"{out} {err}")
+        raise NotUnderstood(said or f"no answer (exit {code})")
+
+    return of_reply
+
+
+def _probe(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
+    return Probe(name, tuple(Way(argv, text(parser)) for argv in ways))
+
+
+def _ksctl(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
+    return Probe(name, tuple(Way(argv, either(parser)) for argv in ways))
+
+
+# -- asked on the node's shell -------------------------------------------------------------------
+
+BOOT: Probe[BootMark] = Probe(
+    "boot",
+    (
+        Way(("cat", "/proc/sys/kernel/random/boot_id"), text(parse.boot_id)),
+        Way(("cat", "/proc/stat"), text(parse.boot_time_of_stat)),
+        Way(("uptime", "-s"), text(parse.uptime_since)),
+        Way(("who", "-b"), text(parse.uptime_since)),
+    ),
+)
+
+MOUNTS: Probe[tuple[Mount, ...]] = _probe(
+    "free space", parse.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
+)
+
+UNIT: Probe[Unit] = _probe(
+    "keysecure unit",
+    parse.unit_show,
+    ("systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "keysecure"),
+)
+UNIT = Probe(
+    UNIT.name,
+    (
+        *UNIT.ways,
+        Way(("systemctl", "is-active", "keysecure"), text(parse.unit_word)),
+        Way(("systemctl", "status", "--no-pager", "keysecure"), text(parse.unit_status)),
+        Way(("systemctl", "status", "keysecure"), text(parse.unit_status)),
+    ),
+)
+
+
+def _rights_of_list(code: int, out: str, err: str) -> Rights:
+    said = f"{out}\n{err}"
+    if "a password is required" in said or "not allowed" in said or "may not run" in said:
+        return Rights(False, False)
+    if not out.strip():
+        raise NotUnderstood(parse.excerpt(err) or f"no answer (exit {code})")
+    granted = [line for line in out.splitlines() if line.strip().startswith("(") or "NOPASSWD" in line]
+    text_ = " ".join(granted) if granted else out
+    everything = any(line.rstrip().endswith("ALL") for line in granted)
+    upgrade = everything or "ks_upgrade" in text_ or "/opt/keysecure/" in text_
+    reboot = everything or "reboot" in text_ or "shutdown" in text_
+    return Rights(upgrade, reboot)
+
+
+RIGHTS: Probe[Rights] = Probe("sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list),))
+
+CLOCK: Probe[tuple[float, float]] = _probe("clock", parse.epoch, ("date", "+%s.%N"), ("date", "+%s"))
+
+
+def _processes(code: int, out: str, err: str) -> tuple[str, ...]:
+    if code not in (0, 1) or (err.strip() and not out.strip()):
+        raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
+    return parse.upgrade_processes(out)
+
+
+def _process_list(code: int, out: str, err: str) -> tuple[str, ...]:
+    if len(out.splitlines()) < 2:
+        raise NotUnderstood(parse.excerpt(err) or f"no process list (exit {code})")
+    return parse.upgrade_processes(out)
+
+
+PROCESSES: Probe[tuple[str, ...]] = Probe(
+    "running upgrades",
+    (
+        Way(("ps", "-eo", "args"), _process_list),
+        Way(("ps", "-ef"), _process_list),
+        Way(("ps", "aux"), _process_list),
+        Way(("pgrep", "-af", "ks_upgrade"), _processes),
+    ),
+)
+
+LOG_LIST: Probe[tuple[str, ...]] = Probe(
+    "upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), lambda code, out, err: _listed(code, out, err)),)
+)
+
+
+def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
+    if not out.strip() and code != 0:  # an empty home answers 0 with nothing
+        raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
+    return parse.log_names(out)
+
+
+def log_search() -> Probe[tuple[str, ...]]:
+    """Where the script's log is in none of the likely folders: look everywhere on the root file system."""
+    return Probe(
+        "upgrade logs anywhere",
+        (Way(("find", "/", "-xdev", "-name", "ks_upgrade_*.log"), lambda _c, out, _e: parse.log_names(out)),),
+    )
+
+
+def log_tail(path: str) -> Probe[UpgradeLog]:
+    """The end of one log, where its verdict stands."""
+
+    def of_text(out: str) -> UpgradeLog:
+        verdict, version, last = parse.log_verdict(out)
+        return UpgradeLog(path, len(out), verdict, version, last)
+
+    def empty_too(_code: int, out: str, err: str) -> UpgradeLog:
+        if not out and err.strip():
+            raise NotUnderstood(parse.excerpt(err))
+        return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
+
+    return Probe(f"log {path}", tuple(Way(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path))))
+
+
+def staged(name: str) -> Probe[int]:
+    """Bytes of the archive in the home folder; 0 where there is none."""
+
+    def of_reply(code: int, out: str, err: str) -> int:
+        if out.strip():
+            return parse.file_size(out)
+        if code != 0 and code not in (126, 127):
+            return 0
+        raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
+
+    return Probe("archive on the node", (Way(("ls", "-ln", name), of_reply), Way(("ls", "-l", name), of_reply)))
+
+
+def file_hash(path: str) -> Probe[str]:
+    """SHA-256 of a file on the node; the fastest program first (openssl needs a sixth of the time)."""
+    return _probe(
+        "sha256 on the node",
+        parse.sha256_of,
+        ("openssl", "dgst", "-sha256", path),
+        ("sha256sum", path),
+        ("shasum", "-a", "256", path),
+        ("gpg", "--print-md", "SHA256", path),
+        ("python3", "-c", "import hashlib,sys;print(hashlib.file_digest(open(sys.argv[1],'rb'),'sha256').hexdigest())", path),
+    )
+
+
+def port(host: str) -> Probe[PortState]:
+    """Whether ``host``:5432 takes a connection from this node."""
+
+    def nc(code: int, out: str, err: str) -> PortState:
+        said = f"{out} {err}".lower()
+        if code in (126, 127) or "invalid option" in said or "usage" in said or "unrecognized" in said:
+            raise NotUnderstood(parse.excerpt(said) or "no nc")
+        return PortState(code == 0, "nc from the node")
+
+    def shell(code: int, _out: str, err: str) -> PortState:
+        said = err.lower()
+        if code == 0:
+            return PortState(True, "connection from the node")
+        if "refused" in said or "timed out" in said or "no route" in said or "unreachable" in said or code == 124:
+            return PortState(False, "connection from the node")
+        raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
+
+    tcp = f"exec 3<>/dev/tcp/{host}/{CLUSTER_PORT}"
+    return Probe(
+        f"port {CLUSTER_PORT} of {host}",
+        (
+            Way(("nc", "-z", "-w", "3", host, str(CLUSTER_PORT)), nc),
+            Way(("timeout", "3", "bash", "-c", tcp), shell),
+        ),
+    )
+
+
+# -- asked through ksctl -------------------------------------------------------------------------
+
+SYSTEM: Probe[SystemInfo] = Probe(
+    "version",
+    (
+        Way(("system", "info", "get"), either(parse.system_info)),
+        Way(("version",), either(parse.server_version)),
+    ),
+)
+SERVICES: Probe[Services] = _ksctl("services", parse.services, ("services", "status"))
+MEMBERSHIP: Probe[Membership] = _ksctl("cluster info", parse.membership, ("cluster", "info"))
+MEMBERS: Probe[tuple[Member, ...]] = _ksctl("cluster members", parse.members, ("cluster", "nodes", "list"))
+SUMMARY: Probe[tuple[SummaryReport, ...]] = _ksctl("cluster summary", parse.summary, ("cluster", "summary"))
+NTP: Probe[Ntp] = _ksctl("NTP", parse.ntp, ("ntp", "status"))
+ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse.attended_boot, ("diskenc", "status"))
+
+PAGE = 100  # rows a page; the default of 10 hides the newest backups (FACTS 3)
+
+
+def _whole(parser: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, ...]]:
+    """For a listing asked without paging: good only when it is not a first page."""
+
+    def checked(out: str) -> tuple[T, ...]:
+        shown, total = parse.total_of(out)
+        if shown < total:
+            raise NotUnderstood(f"only {shown} of {total} rows were shown")
+        return parser(out)
+
+    return checked
+
+
+def backups(skip: int) -> Probe[tuple[BackupEntry, ...]]:
+    """One page of the node's backups."""
+    return _listing("backups", parse.backups, ("backup", "list"), skip)
+
+
+def backup_keys(skip: int) -> Probe[tuple[BackupKey, ...]]:
+    """One page of the node's backup keys."""
+    return _listing("backup keys", parse.backup_keys, ("backupkeys", "list"), skip)
+
+
+def _listing(
+    name: str, parser: Callable[[str], tuple[T, ...]], argv: tuple[str, ...], skip: int
+) -> Probe[tuple[T, ...]]:
+    paged = (*argv, "--limit", str(PAGE), "--skip", str(skip))
+    return Probe(name, (Way(paged, either(parser)), Way(argv, either(_whole(parser)))))

@@ -1,0 +1,237 @@
+"""What is published about upgrade paths and disk space, as data, and the judgement over it.
+
+Comparing versions alone is wrong: late patches of an older line are newer than early releases of the
+next lines (2.11.2 to 2.11.6 cannot go to 2.12). Sources: the vendor's "System Upgrade" pages, editions
+2.11 to 2.18, of which only the opening could be read; one real run for 2.21. Where nothing is known
+the verdict is MANUAL, never PASS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ctmupgrade.core.model import StrategyName, Version
+
+GIB = 2**30
+BASE_GIB = 12  # free without the archive; vendor page "Clusters and Nodes"
+DATABASE_GIB = 35  # upper end of 25-35 GB for the database upgrades; vendor pages 2.14 and 2.16
+ARCHIVE_FACTOR = 5  # vendor page 2.17; whether it includes the archive is not said: the strict reading
+DATABASE_LINES = ((2, 14), (2, 16))
+FORWARD_MINORS = 3  # a backup restores on the next three minors; vendor pages 2.13, 2.16
+LTS_LINES = ((2, 11), (2, 19), (2, 23))  # medium confidence: release model page, a guide, an announcement
+
+
+class PathVerdict(StrEnum):
+    """Whether a version may go to another."""
+
+    PASS = "pass"
+    MANUAL = "manual"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its reason and source."""
+
+    verdict: PathVerdict
+    why: str
+    source: str = "vendor page System Upgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What is known of going to a release line (patch None: all of its patches).
+
+    ``tested`` lists lines or exact releases ``(2, 13)`` or ``(2, 13, 1)``; None: no list was found.
+    ``latest_patch_only``: the list names the latest patch, whose number is not known here.
+    """
+
+    line: tuple[int, int]
+    patch: int | None
+    tested: tuple[tuple[int, ...], ...] | None
+    refused: tuple[tuple[int, ...], ...] = ()
+    forced: tuple[tuple[int, ...], ...] = ()  # only with -o, as a stepping stone
+    latest_patch_only: bool = False
+
+
+_LATE_211 = tuple((2, 11, patch) for patch in range(2, 7))
+_TESTED_213 = ((2, 10), (2, 11, 0), (2, 11, 1), (2, 12), (2, 13, 0))
+
+RELEASES: tuple[Release, ...] = (
+    Release((2, 11), None, ((2, 8), (2, 9), (2, 10), (2, 11))),
+    Release((2, 12), None, ((2, 9), (2, 10), (2, 11, 0), (2, 12)), refused=((2, 11, 1), *_LATE_211)),
+    Release((2, 13), 1, _TESTED_213, refused=_LATE_211),
+    Release((2, 13), 2, ((2, 13, 1),), refused=_LATE_211),
+    Release((2, 13), 3, (*_TESTED_213, (2, 13, 1), (2, 13, 2)), refused=_LATE_211),
+    Release(
+        (2, 14), None, ((2, 11, 1), (2, 11, 2), (2, 12), (2, 13), (2, 14)), forced=_LATE_211[1:]
+    ),
+    Release((2, 16), None, ((2, 13), (2, 14), (2, 15), (2, 16))),
+    Release((2, 17), None, ((2, 14), (2, 15), (2, 16), (2, 17)), latest_patch_only=True),
+    Release((2, 18), None, ((2, 15, 0), (2, 16, 1), (2, 17, 0), (2, 18))),
+)
+
+
+def _release_for(target: Version) -> Release | None:
+    fitting = [r for r in RELEASES if r.line == target.line and r.patch in (None, target.patch)]
+    return fitting[0] if fitting else None
+
+
+def _named(current: Version, names: tuple[tuple[int, ...], ...]) -> bool:
+    return any(current.release[: len(name)] == name for name in names)
+
+
+def judge_path(
+    current: Version,
+    target: Version,
+    strategy: StrategyName,
+    *,
+    model: str = "",
+    allow_downgrade: bool = False,
+    force_path: bool = False,
+) -> Judgement:
+    """Whether ``current`` may go to ``target`` by ``strategy``.
+
+    :param model: as ``ksctl system info get`` says; k160 and -tct builds have paths of their own.
+    :param allow_downgrade: asked for by name; only one unclustered appliance may go down.
+    :param force_path: ``-o`` was asked for by name; passed on only where a page documents it.
+    """
+    if target.release < current.release:
+        return _judge_downgrade(current, target, strategy, allow_downgrade)
+    special = _judge_special_models(current, target, strategy, model)
+    if special:
+        return special
+    if strategy is StrategyName.IN_PLACE and _too_far_in_place(current, target):
+        return Judgement(
+            PathVerdict.BLOCK,
+            f"in place goes one minor version at a time; {current.short} to {target.short} is more",
+            "vendor page Clusters and Nodes",
+        )
+    return _judge_listed(current, target, strategy, force_path)
+
+
+def _too_far_in_place(current: Version, target: Version) -> bool:
+    return current.major != target.major or target.minor - current.minor > 1
+
+
+def _judge_downgrade(
+    current: Version, target: Version, strategy: StrategyName, allowed: bool
+) -> Judgement:
+    if strategy is not StrategyName.STANDALONE:
+        return Judgement(
+            PathVerdict.BLOCK,
+            f"{target.short} is older than {current.short}; only an unclustered appliance can go down",
+        )
+    if not allowed:
+        return Judgement(
+            PathVerdict.BLOCK, f"{target.short} is older than {current.short}: --allow-downgrade asks for it"
+        )
+    return Judgement(
+        PathVerdict.MANUAL,
+        f"downgrade from {current.short} to {target.short} was asked for by name; a backup of the newer "
+        "version cannot be restored on the older one",
+    )
+
+
+def _judge_special_models(
+    current: Version, target: Version, strategy: StrategyName, model: str
+) -> Judgement | None:
+    if "k160" not in model.lower() and "tct" not in current.suffix.lower():
+        return None
+    allowed = {((2, 11), (2, 15)), ((2, 15), (2, 16))}
+    if strategy is StrategyName.IN_PLACE or (current.line, target.line) not in allowed:
+        return Judgement(
+            PathVerdict.BLOCK,
+            "k160 and -tct builds go 2.11.2-tct, 2.15.0, 2.16 only, standalone or by remove/rebuild",
+            "vendor page System Upgrade, edition 2.16",
+        )
+    return Judgement(PathVerdict.MANUAL, "k160/-tct path of the 2.16 page: confirm it with the vendor")
+
+
+def _judge_listed(
+    current: Version, target: Version, strategy: StrategyName, force_path: bool
+) -> Judgement:
+    release = _release_for(target)
+    if release is None or release.tested is None:
+        return Judgement(
+            PathVerdict.MANUAL,
+            f"no published list of tested paths to {target.short} was available; confirm "
+            f"{current.short} to {target.short} in its release notes",
+            "none found",
+        )
+    if _named(current, release.forced):
+        verdict = PathVerdict.MANUAL if force_path else PathVerdict.BLOCK
+        return Judgement(
+            verdict, f"{current.short} reaches {target.short} only with -o, as a stepping stone to 2.16"
+        )
+    if _named(current, release.refused):
+        return Judgement(
+            PathVerdict.BLOCK,
+            f"{current.short} is newer than {target.short} in content; this path is unsupported",
+        )
+    if not _named(current, release.tested):
+        return _judge_unlisted(current, target, release)
+    return _judge_database_steps(current, target, strategy, release)
+
+
+def _judge_unlisted(current: Version, target: Version, release: Release) -> Judgement:
+    lines = {name[:2] for name in release.tested or ()}
+    verdict = PathVerdict.MANUAL if current.line in lines else PathVerdict.BLOCK
+    return Judgement(verdict, f"{current.short} is not on the list of versions tested for {target.short}")
+
+
+def _judge_database_steps(
+    current: Version, target: Version, strategy: StrategyName, release: Release
+) -> Judgement:
+    if strategy is StrategyName.IN_PLACE and crosses_database_upgrade(current, target):
+        return Judgement(
+            PathVerdict.MANUAL,
+            "this step upgrades the internal database; whether a cluster may do it in place is not "
+            "published: ask vendor support or use the rebuild strategy",
+        )
+    if release.latest_patch_only and current.line != target.line:
+        return Judgement(
+            PathVerdict.MANUAL, f"tested from the latest patch of {current.major}.{current.minor} only"
+        )
+    return Judgement(PathVerdict.PASS, f"{current.short} is on the list of versions tested for {target.short}")
+
+
+def crosses_database_upgrade(current: Version, target: Version) -> bool:
+    """Whether the step goes into or over 2.14 or 2.16, which upgrade the internal database."""
+    return any(current.line < line <= target.line for line in DATABASE_LINES)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceNeed:
+    """Bytes that must be free now, and the formula in words."""
+
+    bytes: int
+    formula: str
+
+
+def space_need(current: Version, target: Version, archive_size: int, *, staged: bool) -> SpaceNeed:
+    """The strictest rule that applies. ``staged``: the archive already lies on the node."""
+    pending = 0 if staged else archive_size
+    rules = [
+        (BASE_GIB * GIB, f"{BASE_GIB} GiB"),
+        (ARCHIVE_FACTOR * archive_size, f"{ARCHIVE_FACTOR} x the archive of {archive_size / GIB:.1f} GiB"),
+    ]
+    if crosses_database_upgrade(current, target):
+        rules.append((DATABASE_GIB * GIB, f"{DATABASE_GIB} GiB for the database upgrade"))
+    amount, words = max(rules)
+    extra = "" if staged else f" + the archive itself ({pending / GIB:.1f} GiB)"
+    return SpaceNeed(amount + pending, words + extra)
+
+
+def backup_fits(made_on: Version, restored_on: Version) -> bool:
+    """Whether a backup of one version restores on another: the next three minors, for an LTS release
+    also the next two LTS lines; never an older version."""
+    if restored_on.release < made_on.release or restored_on.major != made_on.major:
+        return False
+    if restored_on.minor - made_on.minor <= FORWARD_MINORS:
+        return True
+    if made_on.line not in LTS_LINES:
+        return False
+    start = LTS_LINES.index(made_on.line)
+    return restored_on.line in LTS_LINES[start + 1 : start + 3]

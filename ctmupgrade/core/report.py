@@ -1,0 +1,113 @@
+"""What happened, as a document: a fold over the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ctmupgrade.core.journal import RunState, Status
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step in a report. Times are ISO 8601, "" where it has none."""
+
+    id: str
+    status: str
+    started: str
+    finished: str
+    evidence: Mapping[str, str]
+    error: str = ""
+    remedy: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One node in a report. ``state``: done, pending, running, failed, needs-operator, skipped, unchanged."""
+
+    name: str
+    version_before: str
+    version_after: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole document (contract: status and report)."""
+
+    run: str
+    cluster: str
+    mode: str
+    state: str
+    outcome: str
+    strategy: str
+    target: str
+    by: str
+    started: str
+    finished: str
+    exit_code: int
+    why: str
+    nodes: tuple[NodeLine, ...]
+    steps: tuple[StepLine, ...]
+    waived: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+
+def _time(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+def node_state(state: RunState, node: str) -> str:
+    """A node's state in one word, from its steps."""
+    statuses = [state.steps[s.id].status for s in state.plan.steps if s.node == node]
+    if not statuses:
+        return "unchanged"
+    for status, word in ((Status.INCONCLUSIVE, "needs-operator"), (Status.FAILED, "failed")):
+        if status in statuses:
+            return word
+    if all(s is Status.DONE for s in statuses):
+        return "done"
+    if Status.SKIPPED in statuses and all(s in (Status.DONE, Status.SKIPPED) for s in statuses):
+        return "skipped"
+    return "pending" if all(s is Status.PENDING for s in statuses) else "running"
+
+
+def version_after(state: RunState, node: str) -> str:
+    """The last version that a look proved."""
+    found = state.plan.versions.get(node, "")
+    for step in state.plan.steps:
+        if step.node == node:
+            found = state.steps[step.id].evidence.get("version", found)
+    return state.versions_after.get(node, found)
+
+
+def make_report(state: RunState) -> Report:
+    """The report of a run at any moment of it."""
+    steps = tuple(
+        StepLine(
+            step.id,
+            state.steps[step.id].status.value,
+            _time(state.steps[step.id].started),
+            _time(state.steps[step.id].finished),
+            state.steps[step.id].evidence,
+            state.steps[step.id].error,
+            state.steps[step.id].remedy,
+            state.steps[step.id].notes,
+        )
+        for step in state.plan.steps
+    )
+    nodes = tuple(
+        NodeLine(name, before, version_after(state, name), node_state(state, name))
+        for name, before in state.plan.versions.items()
+    )
+    return Report(
+        run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
+        outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
+        target=state.plan.target.version, by=state.by, started=_time(state.started), finished=_time(state.at),
+        exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
+        notes=state.plan.notes,
+        decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
+    )  # fmt: skip

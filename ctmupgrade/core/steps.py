@@ -1,0 +1,221 @@
+"""Steps and what they do. A plan is a graph: ``Step.after`` names the steps a step waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ctmupgrade.core.model import Version
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyArchive:
+    """The archive's signature, on this machine."""
+
+    kind: Literal["verify-archive"] = "verify-archive"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBackup:
+    """A system backup and its key, made and downloaded."""
+
+    kind: Literal["backup"] = "backup"
+
+
+@dataclass(frozen=True, slots=True)
+class StageArchive:
+    """The archive into the node's home folder, hashed there, then renamed."""
+
+    kind: Literal["stage"] = "stage"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Wait until every node is well in every other's eyes, so that one may go away."""
+
+    kind: Literal["gate"] = "gate"
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpgrade:
+    """``ks_upgrade.sh``, started once and followed to its success line."""
+
+    force_path: bool = False
+    kind: Literal["upgrade"] = "upgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """``sudo reboot``, proven by another boot id."""
+
+    kind: Literal["reboot"] = "reboot"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitNode:
+    """keysecure active, services started, login works, the target's version; for a member also ready
+    and connected in another member's eyes; several looks in a row."""
+
+    clustered: bool = True
+    kind: Literal["await"] = "await"
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The node stays well for ``stable_for`` without a break."""
+
+    clustered: bool = True
+    kind: Literal["settle"] = "settle"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """The node's own settings that no cluster replicates, written down."""
+
+    kind: Literal["record-settings"] = "record-settings"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNode:
+    """Taken out of the cluster through another member, ``via``."""
+
+    via: str
+    node_id: str
+    force: bool = False
+    kind: Literal["remove"] = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteClusterConfig:
+    """``cluster delete`` on the node itself, after which it is unclustered with its data."""
+
+    kind: Literal["delete-cluster"] = "delete-cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class ResetNode:
+    """``services reset``: wipes the node's data. Only for one about to join."""
+
+    kind: Literal["reset"] = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A new cluster of one on this node."""
+
+    kind: Literal["new-cluster"] = "new-cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSettings:
+    """The node's own settings, put back as far as a tool can."""
+
+    kind: Literal["restore-settings"] = "restore-settings"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinNode:
+    """Joined through ``via``; done when another member shows it ready. Erases the joiner's data."""
+
+    via: str
+    shared_hsm_partition: bool = False
+    kind: Literal["join"] = "join"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """The node's own settings against those recorded before; what differs is told."""
+
+    kind: Literal["compare-settings"] = "compare-settings"
+
+
+@dataclass(frozen=True, slots=True)
+class RestartServices:
+    """``services restart`` on the node."""
+
+    kind: Literal["restart-services"] = "restart-services"
+
+
+Action: TypeAlias = (
+    VerifyArchive
+    | MakeBackup
+    | StageArchive
+    | Gate
+    | RunUpgrade
+    | Reboot
+    | AwaitNode
+    | Settle
+    | RecordSettings
+    | RemoveNode
+    | DeleteClusterConfig
+    | ResetNode
+    | NewCluster
+    | RestoreSettings
+    | JoinNode
+    | CompareSettings
+    | RestartServices
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do.
+
+    :param id: ``kind:node``, unique in the plan.
+    :param node: the node's name; "" where it concerns none.
+    :param why: for the reader of the plan.
+    :param after: ids of the steps that must be done before.
+    :param estimate_s: seconds it usually takes.
+    :param holders: nodes that hold the cluster's data while this step runs; -1 where it does not matter.
+    """
+
+    id: str
+    node: str
+    action: Action
+    why: str
+    after: tuple[str, ...]
+    estimate_s: int
+    holders: int = -1
+
+
+def changes_node(action: Action) -> bool:
+    """Whether it changes the appliance (an uploaded file or a backup is not such a change)."""
+    match action:
+        case VerifyArchive() | MakeBackup() | StageArchive() | Gate() | AwaitNode() | Settle():
+            return False
+        case RecordSettings() | CompareSettings():
+            return False
+        case _:
+            return True
+
+
+def is_look(action: Action) -> bool:
+    """Whether it only looks, so that its result ages and it is done again after a resume."""
+    match action:
+        case VerifyArchive() | Gate() | AwaitNode() | Settle():
+            return True
+        case _:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line adds to cluster.yaml."""
+
+    order: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    skips: tuple[tuple[str, str], ...] = ()  # (check, reason)
+    allow_downgrade: bool = False
+    force_path: bool = False
+    survivor: str = ""
+    parallel: int = 0  # 0: all that may
+    keep_copies: int = 1
+    reset_before_join: bool = False
+    hold_back: str = ""
+    shared_hsm_partition: bool = False
+    accept_attended_boot: bool = False
+
+
+def reached(current: Version, target: Version) -> bool:
+    """Whether a node needs nothing any more."""
+    return current.same_release(target)

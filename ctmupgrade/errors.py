@@ -1,0 +1,100 @@
+"""Every error that reaches a person: what happened, the details, what to do, the exit code.
+
+Adapters translate foreign exceptions into these, so nothing above them knows paramiko,
+gnupg or the validation library. Two families matter to the executor: :class:`NodeError`
+(the node answered "no") and :class:`ConnectionLostError` (nobody knows what happened).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes that schedulers and runbooks rely on."""
+
+    DONE = 0
+    USAGE = 2
+    BLOCKED = 3
+    UNREACHABLE = 4
+    FAILED = 5
+    NEEDS_OPERATOR = 6
+    PAUSED = 7
+    LOCKED = 8
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class CtmUpgradeError(Exception):
+    """An error with a remedy.
+
+    :param brief: one line that names the place and what is wrong.
+    :param details: more lines, for example what the node answered. Never a secret.
+    :param remedy: what to do about it, as something that can be pasted where possible.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, brief: str, *, details: str = "", remedy: str = "") -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.details = details
+        self.remedy = remedy
+
+
+class UsageError(CtmUpgradeError):
+    """The command line or cluster.yaml is wrong; nothing was touched."""
+
+    exit_code = ExitCode.USAGE
+
+
+class BlockedError(CtmUpgradeError):
+    """A check says no, or something could not be known."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+class LockedError(CtmUpgradeError):
+    """Another run holds the lock."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class NodeError(CtmUpgradeError):
+    """A node, the control plane or a local tool answered, and the answer is "no"."""
+
+
+class UnreachableError(CtmUpgradeError):
+    """No connection could be made; nothing was sent. Worth another try."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class HostKeyError(UnreachableError):
+    """The host key is unknown or changed. Trying again cannot help; a person must look."""
+
+
+class AuthenticationError(UnreachableError):
+    """The node refuses the key. Trying again cannot help, except while it boots."""
+
+
+class ConnectionLostError(CtmUpgradeError):
+    """The connection ended before the answer came: the command may or may not have run."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class InconclusiveError(CtmUpgradeError):
+    """It cannot be known whether something happened; an operator must decide."""
+
+    exit_code = ExitCode.NEEDS_OPERATOR
+
+
+class SignatureError(CtmUpgradeError):
+    """The archive's signature is not the pinned signer's good signature."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+class JournalError(CtmUpgradeError):
+    """The journal cannot be written or does not hold together."""

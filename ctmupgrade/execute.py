@@ -1,0 +1,272 @@
+"""The journaled loop: starts the steps that are ready, several at once where the plan allows it.
+
+It knows nothing of strategies. Before an act it writes ``StepStarted``, after it ``StepDone`` with the
+proof, each durable before anything further happens. It is the journal's only writer. A step that was
+started by a process that died is looked at first (see ``actions.base.perform``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ctmupgrade.actions import doer
+from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick, perform
+from ctmupgrade.core import journal
+from ctmupgrade.core.journal import Event, RunState, Status
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.steps import RunUpgrade, StageArchive, Step, VerifyArchive, changes_node, is_look
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What a running task did: yielded a tick, returned evidence, or raised."""
+
+    key: str
+    tick: Tick | None = None
+    evidence: journal.Evidence | None = None
+    error: Exception | None = None
+
+
+class Tasks(Protocol):
+    """Runs generators side by side: threads in real life, a timeline in the simulator."""
+
+    def start(self, key: str, task: Task) -> None:
+        """Begins a task."""
+        ...
+
+    def next(self) -> Happening | None:
+        """The next thing to happen; None now and then, so that requests are noticed."""
+        ...
+
+    def go_on(self, key: str) -> None:
+        """The tick was dealt with (journaled); the task may continue."""
+        ...
+
+
+class Record(Protocol):
+    """The journal as the loop sees it."""
+
+    def append(self, event: Event, at: datetime) -> None:
+        """Durably. :raises JournalError: it is not on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What may stop a run, and who is told."""
+
+    requests: Callable[[], list[Event]] = list
+    confirm: Callable[[Step], bool] = lambda _step: True
+    stop_after: str = ""
+    watch: Callable[[RunState, Event | None, str, Tick | None], None] = lambda _s, _e, _k, _t: None
+    guard: Callable[[Step, RunState], str] = lambda _step, _state: ""
+
+
+@dataclass(slots=True)
+class Executor:
+    """One process's part in a run."""
+
+    ctx: Ctx
+    state: RunState
+    record: Record
+    tasks: Tasks
+    controls: Controls = field(default_factory=Controls)
+    running: set[str] = field(default_factory=set)
+    trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
+
+    def emit(self, event: Event) -> None:
+        """Writes an event, then folds it in."""
+        at = self.ctx.clock.now()
+        self.record.append(event, at)
+        self.state = journal.apply(self.state, event, at)
+        self.controls.watch(self.state, event, "", None)
+
+    def run(self) -> ExitCode:
+        """Goes on until all is done or something stops it. The journal then says which."""
+        try:
+            return self._run()
+        except JournalError as error:
+            # Nothing may happen that is not written down. Tasks stay where they yielded.
+            self.trouble.append((error.brief, ExitCode.FAILED))
+            raise
+
+    def _run(self) -> ExitCode:
+        self._take_up()
+        while True:
+            self._take_requests()
+            if not self._stopping():
+                self._start_ready()
+            if not self.running:
+                return self._finish()
+            happening = self.tasks.next()
+            if happening is not None:
+                self._handle(happening)
+
+    def _take_up(self) -> None:
+        """After a resume: looks that have aged are opened again."""
+        for step in self.state.plan.steps:
+            held = self.state.steps[step.id]
+            self.ctx.befores[step.id] = held.before
+            if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
+                self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
+
+    def _leads_to_change(self, step: Step) -> bool:
+        followers = [s for s in self.state.plan.steps if step.id in s.after]
+        if isinstance(step.action, VerifyArchive):
+            return any(
+                isinstance(s.action, StageArchive | RunUpgrade) and self._status(s.id) is not Status.DONE
+                for s in self.state.plan.steps
+            )
+        untouched = [s for s in followers if self._status(s.id) is Status.PENDING]
+        return bool(followers) and len(untouched) == len(followers) and any(changes_node(s.action) for s in followers)
+
+    def _status(self, step: str) -> Status:
+        return self.state.steps[step].status
+
+    def _take_requests(self) -> None:
+        for event in self.controls.requests():
+            self.emit(event)
+
+    def _stopping(self) -> bool:
+        return bool(self.state.stop or self.trouble)
+
+    def _ready(self) -> list[Step]:
+        over = (Status.DONE, Status.SKIPPED)
+        return [
+            step
+            for step in self.state.plan.steps
+            if step.id not in self.running
+            and self._status(step.id) not in over
+            and all(self._status(a) in over for a in step.after)
+        ]
+
+    def _start_ready(self) -> None:
+        for step in self._ready():
+            if self._stopping() or self._no_room(step):
+                return
+            why = self._held(step)
+            if why:
+                self.trouble.append((why, ExitCode.PAUSED))
+                return
+            refusal = self.controls.guard(step, self.state)
+            if refusal:
+                self.trouble.append((refusal, ExitCode.BLOCKED))
+                return
+            self.ctx.expected = expected_releases(self.state)
+            held = self.state.steps[step.id]
+            fresh = held.started is None or is_look(step.action)
+            self.running.add(step.id)
+            self.tasks.start(step.id, perform(self.ctx, doer(step.action), step, None if fresh else held.before))
+
+    def _no_room(self, step: Step) -> bool:
+        """``--parallel``: so many steps that change or upload at once, all others wait their turn."""
+        limit = self.state.plan.options.parallel
+        return limit > 0 and bool(step.node) and len(self.running) >= limit
+
+    def _held(self, step: Step) -> str:
+        """Why a step may not start now although it is ready; "" where it may."""
+        if not isinstance(step.action, RunUpgrade) or self.state.steps[step.id].started is not None:
+            return ""
+        if self.controls.stop_after and self._is_over(self.controls.stop_after) and step.node:
+            return f"stopped after {self.controls.stop_after}, as asked"
+        late = self._window(step)
+        if late:
+            return late
+        return "" if self.controls.confirm(step) else f"not confirmed: {step.id}"
+
+    def _is_over(self, node: str) -> bool:
+        mine = [s for s in self.state.plan.steps if s.node == node]
+        return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
+
+    def _window(self, step: Step) -> str:
+        window, now = self.ctx.cluster.window, self.ctx.clock.now()
+        if window.start is not None and now < window.start:
+            return f"the maintenance window begins at {window.start.isoformat()}"
+        if window.finish_by is None:
+            return ""
+        need = sum(s.estimate_s for s in self.state.plan.steps if s.node == step.node and _from_upgrade(s))
+        if now + timedelta(seconds=need) <= window.finish_by:
+            return ""
+        return (
+            f"no room for {step.node}: it needs about {need // 60} min and the window ends at "
+            f"{window.finish_by.isoformat()}"
+        )
+
+    def _handle(self, happening: Happening) -> None:
+        step = happening.key
+        if happening.error is not None:
+            self.running.discard(step)
+            self._failed(step, happening.error)
+        elif happening.evidence is not None:
+            self.running.discard(step)
+            self.emit(journal.StepDone(step, happening.evidence))
+        elif happening.tick is not None:
+            match happening.tick:
+                case Started(before):
+                    self.emit(journal.StepStarted(step, before))
+                case Noted(text):
+                    self.emit(journal.StepNoted(step, text))
+                case _:
+                    self.controls.watch(self.state, None, step, happening.tick)
+            self.tasks.go_on(step)
+
+    def _failed(self, step: str, error: Exception) -> None:
+        if not isinstance(error, CtmUpgradeError):
+            raise error
+        text = ". ".join(part for part in (error.brief, error.details) if part)
+        inconclusive = isinstance(error, InconclusiveError)
+        self.emit(journal.StepFailed(step, text, error.remedy, int(error.exit_code), inconclusive))
+        self.trouble.append((text, int(error.exit_code)))
+
+    def _finish(self) -> ExitCode:
+        over = (Status.DONE, Status.SKIPPED)
+        if all(state.status in over for state in self.state.steps.values()):
+            self.emit(journal.RunEnded("done", self._versions()))
+            return ExitCode.DONE
+        if self.state.stop == "abort" and not self.trouble:
+            self.emit(journal.RunEnded("aborted", {}, "as asked"))
+            return ExitCode.PAUSED
+        why, code = self._worst()
+        self.emit(journal.RunPaused(why, code))
+        return ExitCode(code)
+
+    def _worst(self) -> tuple[str, int]:
+        if not self.trouble:
+            return "paused as asked", ExitCode.PAUSED
+        rank = (ExitCode.NEEDS_OPERATOR, ExitCode.FAILED, ExitCode.BLOCKED, ExitCode.UNREACHABLE, ExitCode.PAUSED)
+        return min(self.trouble, key=lambda t: rank.index(ExitCode(t[1])) if t[1] in rank else 0)
+
+    def _versions(self) -> dict[str, str]:
+        found = dict(self.state.plan.versions)
+        for step in self.state.plan.steps:
+            version = self.state.steps[step.id].evidence.get("version")
+            if step.node and version:
+                found[step.node] = version
+        return found
+
+
+def _from_upgrade(step: Step) -> bool:
+    return step.id.split(":")[0] in ("upgrade", "reboot", "await", "settle")
+
+
+def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:
+    """Per node the releases it may have now: the old one until its upgrade, the target's after it; either
+    one where an operator decided or an attempt is under way."""
+    target = Version.parse(state.plan.target.version).release
+    decided = {d.node for d in state.decisions}
+    expected: dict[str, tuple[object, ...]] = {}
+    for node, text in state.plan.versions.items():
+        old = Version.parse(text).release if text else None
+        step = state.steps.get(f"reboot:{node}")
+        upgrade = state.steps.get(f"upgrade:{node}")
+        if node in decided or (upgrade and upgrade.status in journal.STUCK):
+            expected[node] = (old, target)
+        elif step is not None and step.status is Status.DONE:
+            expected[node] = (target,)
+        else:
+            expected[node] = (old,)
+    return expected

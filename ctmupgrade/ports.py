@@ -1,0 +1,193 @@
+"""What the inside needs of the outside, as types. Adapters implement these.
+
+*Look* and *touch* are different types: :class:`Reader` cannot change anything, and whatever
+only looks (checks, plans, dry runs) is given nothing else. That they never write is
+therefore a type error, not a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ctmupgrade.core.model import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A command's whole answer. ``code`` is the exit status, always >= 0: a command whose
+    status never came raises ``ConnectionLostError`` instead."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Exit status 0. Where a program's status is not known to be honest, look at ``out``."""
+        return self.code == 0
+
+    @property
+    def missing(self) -> bool:
+        """The shell does not have, or does not allow, this program (126, 127)."""
+        return self.code in (126, 127)
+
+
+class Reader(Protocol):
+    """Runs commands that only look."""
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """Runs ``argv`` without a terminal and with closed standard input.
+
+        :param timeout: seconds of silence after which the connection counts as lost.
+        :raises UnreachableError: no connection; nothing was sent.
+        :raises ConnectionLostError: the answer did not come whole.
+        """
+        ...
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """Runs ``argv`` and yields its standard output in pieces, never all in memory.
+
+        :raises NodeError: it ended with another status than 0 (raised after the last piece).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Progress of an upload: ``done`` bytes are known to be taken by the node (offset
+    included). ``pause`` is 0 in real life, and virtual seconds in the simulator."""
+
+    done: int
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Screenful:
+    """What a terminal said since the last look. ``ended`` with ``code`` None: it was lost."""
+
+    text: str
+    ended: bool
+    code: int | None
+
+
+class Terminal(Protocol):
+    """A command on a pseudo-terminal that goes on while we look elsewhere."""
+
+    def look(self) -> Screenful:
+        """The new output, without waiting. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of our end. The appliance's own work is not stopped on purpose."""
+        ...
+
+
+class Shell(Reader, Protocol):
+    """A node's shell as ``ksadmin``."""
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """Runs ``argv``, which changes something. Same errors as :meth:`Reader.read`; after
+        ``ConnectionLostError`` it must be looked at whether it happened, never repeated blindly."""
+        ...
+
+    def terminal(self, *argv: str) -> Terminal:
+        """Starts ``argv`` on a pseudo-terminal with TERM set and returns at once.
+
+        :raises NodeError: the node refuses a pseudo-terminal.
+        """
+        ...
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """Writes ``source[offset:]`` at ``offset`` of the node's file ``target`` (created or
+        cut to ``offset`` first) by the best way the node offers, yielding progress.
+
+        :raises NodeError: the node cannot take it (disk full, read-only, no way of writing).
+        :raises ConnectionLostError: the link broke; what the node has must be looked at.
+        """
+        ...
+
+    def disconnect(self) -> None:
+        """Drops the connection; the next call opens a new one."""
+        ...
+
+
+class Control(Reader, Protocol):
+    """The vendor CLI ``ksctl`` pointed at one node's URL. ``argv`` starts after ``ksctl``."""
+
+    def login(self) -> Secret:
+        """The text of a ksctl configuration file that logs in here (for a joiner, FACTS 4.1)."""
+        ...
+
+    def change(
+        self,
+        *argv: str,
+        timeout: float | None = None,
+        answer: Secret | None = None,
+        files: Mapping[str, Secret] | None = None,
+    ) -> Reply:
+        """Runs a changing command.
+
+        :param timeout: seconds; None is the configured one.
+        :param answer: typed at each password prompt (the command then gets a terminal of its
+            own); never a part of the command line.
+        :param files: each ``{name}`` in ``argv`` becomes the path of a 0600 file with that
+            content which is removed afterwards.
+        """
+        ...
+
+
+class Looks(Protocol):
+    """Readers for every node: its shell, and the control plane pointed at it."""
+
+    def shell(self, node: str) -> Reader: ...
+
+    def control(self, node: str) -> Reader: ...
+
+
+class Fleet(Protocol):
+    """The same with the right to change. Satisfies :class:`Looks`."""
+
+    def shell(self, node: str) -> Shell: ...
+
+    def control(self, node: str) -> Control: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A good signature by the pinned signer over a whole archive."""
+
+    path: Path
+    size: int  # bytes
+    sha256: str
+    signer: str  # full fingerprint of the primary key
+    key: str  # full fingerprint of the key that signed; differs where a subkey did
+    signed_at: datetime | None
+
+
+class Verifier(Protocol):
+    """Checks an archive's GPG signature."""
+
+    def verify(
+        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+    ) -> Signed:
+        """:raises SignatureError: anything but a good signature of ``signer``, each its own text.
+        :raises UsageError: archive or keyring cannot be read, or gpg is missing."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as the journal sees it."""
+
+    def now(self) -> datetime:
+        """Now, with time zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations and deadlines."""
+        ...

@@ -1,0 +1,130 @@
+"""The live board: all nodes with what each is doing, uploads with rate and time left, and what is waited
+for, since when and until when. A fold over events and ticks, like everything shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ctmupgrade.actions.base import Progress, Tick, Waiting
+from ctmupgrade.core.journal import Event, RunState, Status
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.report import node_state, version_after
+from ctmupgrade.render.plain import clock_time, event_line
+
+MIB = 2**20
+BAR = 24
+_STYLES = {"done": "green", "failed": "bold red", "needs-operator": "bold red", "running": "cyan"}
+
+
+@dataclass(slots=True)
+class _Transfer:
+    began: float
+    first: int
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(slots=True)
+class Board:
+    """What the last events and ticks said."""
+
+    cluster: Cluster
+    state: RunState | None = None
+    ticks: dict[str, Tick] = field(default_factory=dict)
+    transfers: dict[str, _Transfer] = field(default_factory=dict)
+
+    def take(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        """Takes in one event or tick."""
+        self.state = state
+        if event is not None or tick is None:
+            return
+        self.ticks[key] = tick
+        if isinstance(tick, Progress):
+            held = self.transfers.setdefault(key, _Transfer(time.monotonic(), tick.done))
+            held.done, held.total = tick.done, tick.total
+
+    def __rich__(self) -> Group:
+        table = Table(box=None, pad_edge=False, expand=True)
+        for heading in ("node", "version", "state"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("doing", ratio=1)
+        state = self.state
+        if state is None:
+            return Group(Text("starting"))
+        for node in self.cluster.nodes:
+            word = node_state(state, node.name)
+            doing = self._doing(state, node.name)
+            table.add_row(node.name, version_after(state, node.name), Text(word, _STYLES.get(word, "dim")), doing)
+        done = sum(s.status in (Status.DONE, Status.SKIPPED) for s in state.steps.values())
+        head = f"{state.mode.value}  {state.plan.cluster}  run {state.run}  {state.name}  {done}/{len(state.steps)}"
+        return Group(Text(head, "bold"), table, self._without_node(state))
+
+    def _running(self, state: RunState, node: str) -> list[str]:
+        return [s.id for s in state.plan.steps if s.node == node and self._is_on(state, s.id)]
+
+    def _is_on(self, state: RunState, step: str) -> bool:
+        return state.steps[step].status is Status.STARTED or (
+            state.steps[step].status is Status.PENDING and step in self.ticks
+        )
+
+    def _doing(self, state: RunState, node: str) -> Text:
+        running = self._running(state, node)
+        return Text("; ".join(self._words(step) for step in running) or "-", "" if running else "dim")
+
+    def _without_node(self, state: RunState) -> Text:
+        return Text("; ".join(self._words(step) for step in self._running(state, "")), "dim")
+
+    def _words(self, step: str) -> str:
+        match self.ticks.get(step):
+            case Waiting(what=what, since=since, until=until):
+                return f"{step}: {what} ({waited(since, until)})"
+            case Progress():
+                return f"{step}: {self._bar(step)}"
+            case _:
+                return step
+
+    def _bar(self, step: str) -> str:
+        held = self.transfers[step]
+        share = held.done / held.total if held.total else 1.0
+        bar = "#" * int(share * BAR)
+        took = max(0.001, time.monotonic() - held.began)
+        rate = (held.done - held.first) / took
+        left = clock_time(int((held.total - held.done) / rate)) if rate > 0 else "?"
+        return f"[{bar:-<{BAR}}] {share:4.0%} {rate / MIB:.0f} MiB/s, {left} left"
+
+
+def waited(since: datetime, until: datetime) -> str:
+    """For how long already, and until when at most."""
+    now = datetime.now(since.tzinfo)
+    return f"for {clock_time(max(0, int((now - since).total_seconds())))}, until {until:%H:%M}"
+
+
+@contextmanager
+def board(cluster: Cluster) -> Iterator[Callable[[RunState, Event | None, str, Tick | None], None]]:
+    """A live board on the terminal; events scroll above it."""
+    console = Console(highlight=False)
+    shown = Board(cluster)
+    live: list[Live] = []
+
+    def watch(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        shown.take(state, event, key, tick)
+        if not live:  # not before the question was answered
+            live.append(Live(shown, console=console, refresh_per_second=4, transient=True))
+            live[0].start()
+        if event is not None:
+            live[0].console.print(event_line(event, state), markup=False)
+
+    try:
+        yield watch
+    finally:
+        for one in live:
+            one.stop()

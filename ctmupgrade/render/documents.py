@@ -1,0 +1,138 @@
+"""The JSON documents of the contract. Fields may be added, never changed."""
+
+from __future__ import annotations
+
+from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
+from ctmupgrade.core.findings import Finding, overall
+from ctmupgrade.core.model import Cluster, Mode
+from ctmupgrade.core.report import Report
+from ctmupgrade.ports import Signed
+
+SCHEMA = 1
+
+
+def finding_document(finding: Finding) -> dict[str, object]:
+    """One finding."""
+    return {
+        "check": finding.check,
+        "verdict": finding.verdict.value,
+        "node": finding.node or None,
+        "summary": finding.summary,
+        "remedy": finding.remedy,
+        "doc": finding.doc,
+    }
+
+
+def node_document(facts: NodeFacts) -> dict[str, object]:
+    """One node as a check saw it; null is "not known"."""
+    system, boot = facts.system, facts.boot
+    known = not isinstance(system, Unknown)
+    return {
+        "name": facts.name,
+        "reachable": not isinstance(facts.shell, Unknown),
+        "version": str(system.version) if not isinstance(system, Unknown) else None,
+        "model": system.model if not isinstance(system, Unknown) else None,
+        "control_plane": known,
+        "node_id": facts.node_id or None,
+        "boot_id": boot.boot_id if not isinstance(boot, Unknown) else None,
+        "keysecure": facts.unit.active if not isinstance(facts.unit, Unknown) else None,
+        "free_bytes": min(m.free for m in facts.mounts) if not isinstance(facts.mounts, Unknown) else None,
+    }
+
+
+def check_document(
+    cluster: Cluster, mode: Mode, facts: Facts, findings: tuple[Finding, ...]
+) -> dict[str, object]:
+    """The document of ``check``."""
+    return {
+        "schema": SCHEMA,
+        "cluster": cluster.name,
+        "mode": mode.value,
+        "at": facts.at.isoformat(timespec="seconds"),
+        "verdict": overall(findings).value,
+        "findings": [finding_document(f) for f in findings],
+        "nodes": [node_document(n) for n in facts.nodes.values()],
+    }
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """The document of ``status`` and ``report``, and the last line of a run."""
+    return {
+        "schema": SCHEMA,
+        "run": report.run,
+        "cluster": report.cluster,
+        "mode": report.mode,
+        "state": report.state,
+        "outcome": report.outcome,
+        "strategy": report.strategy,
+        "target": report.target,
+        "by": report.by,
+        "started": report.started,
+        "finished": report.finished,
+        "exit_code": report.exit_code,
+        "why": report.why,
+        "waived": [{"check": check, "reason": reason} for check, reason in report.waived],
+        "decisions": list(report.decisions),
+        "notes": list(report.notes),
+        "nodes": [
+            {
+                "name": n.name,
+                "version_before": n.version_before,
+                "version_after": n.version_after,
+                "state": n.state,
+            }
+            for n in report.nodes
+        ],
+        "steps": [
+            {
+                "id": s.id,
+                "status": s.status,
+                "started": s.started or None,
+                "finished": s.finished or None,
+                "evidence": dict(s.evidence),
+                "error": s.error,
+                "remedy": s.remedy,
+                "notes": list(s.notes),
+            }
+            for s in report.steps
+        ],
+    }
+
+
+def blocked_document(
+    cluster: Cluster, mode: Mode, facts: Facts, findings: tuple[Finding, ...], code: int
+) -> dict[str, object]:
+    """The last line of a run that never began, in the shape of a report."""
+    nodes = []
+    for node in facts.nodes.values():
+        version = "" if isinstance(node.version, Unknown) else str(node.version)
+        nodes.append(
+            {"name": node.name, "version_before": version, "version_after": version, "state": "unchanged"}
+        )
+    return {
+        "schema": SCHEMA,
+        "run": None,
+        "cluster": cluster.name,
+        "mode": mode.value,
+        "state": "aborted",
+        "outcome": "blocked",
+        "exit_code": code,
+        "nodes": nodes,
+        "steps": [],
+        "findings": [finding_document(f) for f in findings if f.stops],
+    }
+
+
+def signed_document(signed: Signed, version: str) -> dict[str, object]:
+    """The document of ``verify``."""
+    return {
+        "schema": SCHEMA,
+        "archive": str(signed.path),
+        "size": signed.size,
+        "sha256": signed.sha256,
+        "signer": signed.signer,
+        "signing_key": signed.key,
+        "signed_at": signed.signed_at.isoformat() if signed.signed_at else None,
+        "version": version,
+        "verdict": "pass",
+    }

@@ -1,0 +1,130 @@
+"""Plain lines: one per change, with the time, for terminals without colours, logs and schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ctmupgrade.core import journal
+from ctmupgrade.core.findings import Finding, Verdict, overall
+from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.model import Mode, StrategyName
+from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.report import Report
+
+MIB = 2**20
+
+
+def clock_time(seconds: int) -> str:
+    """Seconds as ``1 h 05 min``, ``12 min`` or ``40 s``."""
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
+
+
+def mode_line(mode: Mode, cluster: str) -> str:
+    """What every run says first."""
+    meaning = {
+        Mode.LIVE: "nodes will be changed",
+        Mode.DRY_RUN: "nothing will be changed",
+        Mode.SIMULATED: "no network; a simulated cluster in virtual time",
+    }[mode]
+    return f"{mode.value}: {cluster}: {meaning}"
+
+
+def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list[str]:
+    """What was found, worst first; passes only counted, unless verbose."""
+    found = list(findings)
+    order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
+    lines = []
+    for verdict in order:
+        for finding in (f for f in found if f.verdict is verdict):
+            if verdict is Verdict.PASS and not verbose:
+                continue
+            node = f" {finding.node}:" if finding.node else ""
+            lines.append(f"{verdict.value.upper():8}{finding.check}:{node} {finding.summary}")
+            if finding.remedy and verdict is not Verdict.PASS:
+                lines.append(f"        -> {finding.remedy}")
+    passes = sum(f.verdict is Verdict.PASS for f in found)
+    lines.append(f"verdict: {overall(found).value}; {passes} of {len(found)} findings pass")
+    return lines
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan for a reader: what, where, why, how long, and what users notice."""
+    lines = [f"plan {plan.id}: {plan.cluster}, {plan.strategy.value}, to {plan.target.version}"]
+    lines += [f"  note: {note}" for note in plan.notes]
+    width = max((len(s.id) for s in plan.steps), default=0)
+    for step in plan.steps:
+        holders = f"  [{step.holders} node(s) hold the data]" if step.holders >= 0 else ""
+        lines.append(f"  {step.id:{width}}  ~{clock_time(step.estimate_s):>8}  {step.why}{holders}")
+    if plan.steps:
+        lines.append(f"  about {clock_time(plan.critical_path_s())} in all; a node is away for 10 minutes or more")
+    else:
+        lines.append("  nothing to do")
+    return lines
+
+
+def question(plan: Plan, cluster_size: int) -> list[str]:
+    """What is about to change, said before it is asked for."""
+    nodes = ", ".join(dict.fromkeys(s.node for s in plan.steps if s.id.startswith("upgrade:")))
+    lines = [
+        f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
+        f"  ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
+        if plan.strategy is not StrategyName.REBUILD
+        else f"  remove, upgrade to {plan.target.version}, rebuild and join",
+    ]
+    lines += [f"  {note}" for note in plan.notes]
+    lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
+    return lines
+
+
+def event_line(event: Event, state: RunState) -> str:
+    """One line per change, with its time."""
+    return f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"
+
+
+def _event_words(event: Event) -> str:
+    match event:
+        case journal.RunStarted(run=run, mode=mode):
+            return f"run {run} started ({mode.value})"
+        case journal.RunResumed(by=by):
+            return f"resumed by {by}"
+        case journal.StepStarted(step=step):
+            return f"{step} started"
+        case journal.StepNoted(step=step, text=text):
+            return f"{step}: {text}"
+        case journal.StepDone(step=step, evidence=evidence):
+            proof = "; ".join(f"{k}={v}" for k, v in evidence.items())
+            return f"{step} done{f' ({proof})' if proof else ''}"
+        case journal.StepFailed(step=step, error=error, remedy=remedy, inconclusive=inconclusive):
+            word = "INCONCLUSIVE" if inconclusive else "FAILED"
+            return f"{step} {word}: {error}{f' -> {remedy}' if remedy else ''}"
+        case journal.StepReopened(step=step, why=why):
+            return f"{step} is looked at again: {why}"
+        case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
+            return f"{node}: {decision} by {by}: {reason}"
+        case journal.StopAsked(what=what, by=by):
+            return f"{what} asked by {by}; the step in hand is finished first"
+        case journal.RunPaused(why=why, code=code):
+            return f"paused (exit {code}): {why}"
+        case journal.RunEnded(outcome=outcome):
+            return f"ended: {outcome}"
+
+
+def report_lines(report: Report) -> list[str]:
+    """A run in a few lines."""
+    lines = [
+        f"run {report.run}: {report.cluster} ({report.mode}) {report.state}"
+        + (f", outcome {report.outcome}" if report.outcome != report.state else "")
+    ]
+    if report.why:
+        lines.append(f"  {report.why}")
+    width = max((len(n.name) for n in report.nodes), default=0)
+    for node in report.nodes:
+        lines.append(f"  {node.name:{width}}  {node.version_before} -> {node.version_after}  {node.state}")
+    for step in report.steps:
+        if step.status in ("failed", "inconclusive", "started"):
+            lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
+            if step.remedy:
+                lines.append(f"    -> {step.remedy}")
+    return lines

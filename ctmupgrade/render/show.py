@@ -1,0 +1,127 @@
+"""Shows values on the terminal: plain lines anywhere, colours and a live board where there is one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ctmupgrade.actions.base import Tick, Waiting
+from ctmupgrade.core.findings import Finding
+from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.report import Report
+from ctmupgrade.render import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Watch = Callable[[RunState, Event | None, str, Tick | None], None]
+_COLOURS = {
+    "BLOCK": "bold red", "UNKNOWN": "bold red", "MANUAL": "yellow", "WARN": "yellow", "SKIPPED": "magenta",
+    "PASS": "green",
+}  # fmt: skip
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _lines(lines: Iterable[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def findings(found: tuple[Finding, ...], shown: str, *, verbose: bool = False) -> None:
+    """What a check found."""
+    lines = plain.finding_lines(found, verbose=verbose)
+    if shown != "rich":
+        _lines(lines)
+        return
+    from rich.text import Text
+
+    console = _console()
+    for line in lines:
+        style = next((colour for word, colour in _COLOURS.items() if line.startswith(word)), "")
+        text = Text(line)
+        if style:
+            text.stylize(style, 0, 8)
+        console.print(text)
+
+
+def plan(planned: Plan, shown: str) -> None:
+    """A plan's steps."""
+    if shown != "rich" or not planned.steps:
+        _lines(plain.plan_lines(planned))
+        return
+    from rich.table import Table
+
+    table = Table(title=f"plan {planned.id}: {planned.cluster} to {planned.target.version}", box=None)
+    for heading in ("step", "about", "why", "after"):
+        table.add_column(heading)
+    for step in planned.steps:
+        after = ", ".join(step.after[:2]) + (" ..." if len(step.after) > 2 else "")
+        table.add_row(step.id, plain.clock_time(step.estimate_s), step.why, after)
+    console = _console()
+    console.print(table)
+    for note in planned.notes:
+        console.print(f"  note: {note}", style="yellow", markup=False)
+    console.print(f"  about {plain.clock_time(planned.critical_path_s())} in all")
+
+
+def report(made: Report, shown: str) -> None:
+    """A run in a few lines."""
+    lines = plain.report_lines(made)
+    if shown != "rich":
+        _lines(lines)
+        return
+    console = _console()
+    style = {"done": "bold green", "failed": "bold red", "needs-operator": "bold red"}.get(made.state, "bold")
+    console.print(lines[0], style=style, markup=False)
+    for line in lines[1:]:
+        console.print(line, markup=False)
+
+
+@contextmanager
+def watching(shown: str, cluster: Cluster | None = None) -> Iterator[Watch]:
+    """A watcher of a run in the wanted form, for the time of the run."""
+    if shown == "json":
+        yield _watch_json
+    elif shown == "rich" and cluster is not None:
+        from ctmupgrade.render.board import board
+
+        with board(cluster) as watch:
+            yield watch
+    else:
+        yield _PlainWatch().watch
+
+
+def _watch_json(state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
+    if event is None:
+        return
+    from ctmupgrade.codec import event_to_json
+
+    document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
+    _lines([json.dumps(document)])
+
+
+class _PlainWatch:
+    """A line per event, and one when what is waited for changes (not at every look)."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def watch(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        if event is not None:
+            _lines([plain.event_line(event, state)])
+        elif isinstance(tick, Waiting):
+            gist = tick.what.split(";")[0]
+            if self._said.get(key) != gist:
+                self._said[key] = gist
+                until = tick.until.isoformat(timespec="minutes")
+                _lines([f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"])

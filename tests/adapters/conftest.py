@@ -1,0 +1,178 @@
+"""A real sshd on 127.0.0.1 for each need, with its own host keys and authorized_keys; no privileges needed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+
+SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
+
+
+def keygen(path: Path, kind: str = "ed25519", passphrase: str = "", bits: str = "") -> Path:
+    size = ["-b", bits] if bits else []
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, *size, "-N", passphrase, "-f", str(path)], check=True)
+    return path
+
+
+def public(path: Path) -> str:
+    return Path(f"{path}.pub").read_text().strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Sshd:
+    """A running server. ``settings`` reach it with a good key and a good known_hosts."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    settings: SshSettings
+    host_keys: dict[str, Path] = field(default_factory=dict)
+
+    def node(self, **changes: object) -> Node:
+        ssh = replace(self.settings, **changes)  # type: ignore[arg-type]
+        return Node("ctm-1", "127.0.0.1", "https://127.0.0.1", "127.0.0.1", ssh, KsctlSettings())
+
+    def sessions(self) -> list[psutil.Process]:
+        """The processes of this server's connections, not their commands."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        found = []
+        for child in children:
+            try:
+                if "sshd" in child.name():
+                    found.append(child)
+            except psutil.Error:
+                continue
+        return found
+
+    def cut(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Kills (or stops) every connection; how many processes were met."""
+        sessions = self.sessions()
+        for session in sessions:
+            try:
+                session.send_signal(number)
+            except psutil.Error:
+                continue
+        return len(sessions)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and no agent, so that the developer's own keys never decide a test."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / ".ssh").mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys that take time to make: two host keys of each type, and users' keys."""
+    if not SSHD or not shutil.which("ssh-keygen"):
+        pytest.skip("no sshd on this machine: apt-get install openssh-server")
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("host_ed25519", "other_ed25519", "user", "stranger"):
+        keygen(folder / name)
+    keygen(folder / "host_rsa", "rsa", bits="2048")
+    keygen(folder / "locked", passphrase="open sesame 4711")
+    return folder
+
+
+StartSshd = Callable[..., Sshd]
+
+
+@pytest.fixture
+def start_sshd(keys: Path, tmp_path: Path) -> Iterator[StartSshd]:
+    """``start_sshd(*config lines, hosts=(...))`` -> a running :class:`Sshd`."""
+    running: list[Sshd] = []
+
+    def start(*lines: str, hosts: tuple[str, ...] = ("host_ed25519",), port: int | None = None) -> Sshd:
+        folder = tmp_path / f"sshd{len(running)}"
+        folder.mkdir()
+        port = port or free_port()
+        authorized = folder / "authorized_keys"
+        authorized.write_text(f"{public(keys / 'user')}\n{public(keys / 'locked')}\n")
+        sftp = next(
+            (
+                p
+                for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
+                if Path(p).exists()
+            ),
+            "internal-sftp",
+        )
+        config = [
+            *lines,
+            f"Port {port}",
+            "ListenAddress 127.0.0.1",
+            *(f"HostKey {keys / name}" for name in hosts),
+            f"AuthorizedKeysFile {authorized}",
+            "StrictModes no",
+            "UsePAM no",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin prohibit-password",
+            "AcceptEnv LC_ALL",
+            "PidFile none",
+            f"Subsystem sftp {sftp}",
+        ]
+        (folder / "config").write_text("\n".join(config) + "\n")
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [str(SSHD), "-D", "-f", str(folder / "config"), "-E", str(folder / "log")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        known = folder / "known_hosts"
+        known.write_text("".join(f"[127.0.0.1]:{port} {public(keys / name)}\n" for name in hosts))
+        settings = SshSettings(getpass.getuser(), port, keys / "user", None, known)
+        server = Sshd(folder, port, process, settings, {name: keys / name for name in hosts})
+        running.append(server)
+        _wait(port, process, folder / "log")
+        return server
+
+    yield start
+    for server in running:
+        server.cut(signal.SIGCONT)
+        server.cut()
+        server.process.kill()
+        server.process.wait()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
+                if sock.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.02)
+    raise AssertionError(f"sshd did not start: {log.read_text() if log.exists() else ''}")
+
+
+@pytest.fixture
+def sshd(start_sshd: StartSshd) -> Sshd:
+    return start_sshd()

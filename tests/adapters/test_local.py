@@ -1,0 +1,196 @@
+"""``host: local``: the appliance's own shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ctmupgrade.adapters.local import LocalShell, LocalTerminal, disk_free, processes
+from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
+from ctmupgrade.ports import Shell
+
+NODE = Node("ctm-1", "local", "https://localhost", "127.0.0.1", SshSettings(), KsctlSettings())
+
+
+@pytest.fixture
+def shell() -> LocalShell:
+    return LocalShell(NODE)
+
+
+def screen(terminal: LocalTerminal, wanted: str = "") -> tuple[str, int | None, bool]:
+    text, deadline = "", time.monotonic() + 10
+    while time.monotonic() < deadline:
+        look = terminal.look()
+        text += look.text
+        if look.ended or (wanted and wanted in text):
+            return text, look.code, look.ended
+        time.sleep(0.02)
+    raise AssertionError(text)
+
+
+def test_it_is_a_shell(shell: LocalShell) -> None:
+    it: Shell = shell
+    assert it.read("true").ok
+
+
+def test_status_streams_and_folder(shell: LocalShell, home: Path) -> None:
+    reply = shell.read("sh", "-c", "pwd; echo $LC_ALL; echo err >&2; exit 5")
+    assert (reply.code, reply.out, reply.err) == (5, f"{home}\nC\n", "err\n")
+
+
+def test_missing_and_forbidden_programs(shell: LocalShell, home: Path) -> None:
+    (home / "plain").write_text("")
+    assert shell.read("no-such-program").code == 127
+    assert shell.read(str(home / "plain")).code == 126
+
+
+def test_both_streams_and_stdin(shell: LocalShell) -> None:
+    size = 5 << 20
+    reply = shell.read("sh", "-c", f"head -c {size} /dev/zero >&2 & head -c {size} /dev/zero; wait")
+    assert (len(reply.out), len(reply.err)) == (size, size)
+    assert shell.change("wc", "-c", stdin=b"x" * size).out.strip() == str(size)
+    assert shell.read("cat").out == ""
+    assert shell.change("true", stdin=b"x" * size).ok
+
+
+def test_silence_is_lost_and_ended(shell: LocalShell) -> None:
+    with pytest.raises(ConnectionLostError, match="silence"):
+        shell.read("sh", "-c", "sleep 3131 & sleep 3131", timeout=0.5)
+    time.sleep(0.2)
+    assert not [argv for argv in processes() if argv[-2:] == ("sleep", "3131")]
+
+
+def test_killed_is_lost(shell: LocalShell) -> None:
+    with pytest.raises(ConnectionLostError, match="signal 9"):
+        shell.read("sh", "-c", "kill -9 $$")
+
+
+def test_stream(shell: LocalShell) -> None:
+    assert sum(map(len, shell.stream("head", "-c", "3000000", "/dev/zero"))) == 3_000_000
+    with pytest.raises(NodeError, match="ended with 3") as caught:
+        list(shell.stream("sh", "-c", "echo why >&2; exit 3"))
+    assert caught.value.details == "why"
+    with pytest.raises(NodeError, match="cannot be started"):
+        list(shell.stream("no-such-program"))
+
+
+def test_ctrl_c_does_not_reach_a_change(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from tests.adapters.test_local import NODE\n"
+        "from ctmupgrade.adapters.local import LocalShell\n"
+        f"LocalShell(NODE).change('sh', '-c', 'echo $$ > {tmp_path}/pid; sleep 1.5; echo whole > {tmp_path}/done')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ}
+    )
+    deadline = time.monotonic() + 15
+    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+    assert process.wait(timeout=10) != 0
+    time.sleep(1.8)
+    assert (tmp_path / "done").read_text() == "whole\n"
+
+
+def test_terminal_is_the_controlling_one(shell: LocalShell) -> None:
+    code = "stty size; echo $TERM; echo to-tty > /dev/tty; exit 3"
+    text, status, ended = screen(shell.terminal("sh", "-c", code))
+    assert "50 200" in text
+    assert "xterm" in text
+    assert "to-tty" in text
+    assert (status, ended) == (3, True)
+
+
+def test_terminal_of_a_missing_program_ends(shell: LocalShell) -> None:
+    text, status, _ = screen(shell.terminal("no-such-program"))
+    assert status == 127
+    assert "No such file" in text
+
+
+def test_closed_terminal_does_not_stop_the_work(shell: LocalShell, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    terminal = shell.terminal(
+        "sh", "-c", f"echo begin; sleep 0.5; head -c 300000 /dev/zero; echo whole > {done}"
+    )
+    screen(terminal, "begin")
+    terminal.close()
+    deadline = time.monotonic() + 5
+    while not done.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert done.exists()
+
+
+def test_upload_copies_goes_on_and_knows_itself(shell: LocalShell, home: Path) -> None:
+    source = home / "source"
+    source.write_bytes(os.urandom(3_500_000))
+    assert [sent.done for sent in shell.upload(source, "copy")][-1] == 3_500_000
+    (home / "copy").write_bytes(source.read_bytes()[:1234] + b"x" * 5_000_000)
+    assert next(iter(shell.upload(source, "copy", offset=1234))).done == 1234
+    list(shell.upload(source, "copy", offset=1234))
+    assert (home / "copy").read_bytes() == source.read_bytes()
+    (home / "link").symlink_to(source)
+    assert [sent.done for sent in shell.upload(source, "link")] == [3_500_000]
+    assert source.stat().st_size == 3_500_000
+
+
+def test_upload_says_no(shell: LocalShell, home: Path) -> None:
+    source = home / "source"
+    source.write_bytes(b"x")
+    with pytest.raises(NodeError, match="No such file"):
+        list(shell.upload(source, "absent/copy"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        list(shell.upload(home / "absent", "copy"))
+    with pytest.raises(NodeError, match="shorter"):
+        list(shell.upload(source, "copy", offset=1))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a small file system needs root and mount")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_upload_to_a_full_disk(shell: LocalShell, home: Path, small_disk: Path) -> None:
+    source = home / "source"
+    source.write_bytes(bytes(3_000_000))
+    with pytest.raises(NodeError, match="No space left") as caught:
+        list(shell.upload(source, str(small_disk / "copy")))
+    assert caught.value.details == "0 bytes are free there"
+
+
+def test_disk_free_of_what_is_not_there_yet(tmp_path: Path) -> None:
+    assert disk_free(tmp_path / "a" / "b") > 0
+    assert disk_free(tmp_path) == pytest.approx(psutil.disk_usage(str(tmp_path)).free, rel=0.1)
+
+
+def test_processes_shows_command_lines() -> None:
+    process = subprocess.Popen(["sleep", "4141"])
+    try:
+        assert ("sleep", "4141") in processes()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_commands_do_not_pile_up_threads(shell: LocalShell) -> None:
+    before = threading.active_count()
+    for _ in range(20):
+        shell.read("echo", "x")
+    time.sleep(0.3)
+    assert threading.active_count() <= before + 2
