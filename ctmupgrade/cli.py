@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade import __version__
-from ctmupgrade.cli_common import Common, Format, default_paths, funnel, with_common
+from ctmupgrade.cli_common import Common, Format, funnel, with_common
 from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -34,51 +34,24 @@ app = typer.Typer(
 )
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
 
-OutFile = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")]
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
-Skips = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="ID=REASON", help="waive a check, with the reason (repeatable)")
+OutFile = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
 ]
-Order = Annotated[str | None, typer.Option("--order", metavar="A,B,C", help="instead of cluster.yaml's order")]
-Nodes = Annotated[str | None, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")]
-Parallel = Annotated[int, typer.Option("--parallel", metavar="N", help="uploads and such at once (default all)")]
-Downgrade = Annotated[bool, typer.Option("--allow-downgrade", help="standalone only: an older target")]
-Force = Annotated[bool, typer.Option("--force-path", help="pass -o to ks_upgrade.sh on its documented path")]
-Attended = Annotated[bool, typer.Option("--accept-attended-boot", help="a person types passphrases at boot")]
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
 
 
 @app.callback()
 @with_common
 def root(
     common: Common,
-    version: Annotated[bool, typer.Option("--version", help="the version, and nothing else", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="the version, and nothing else", is_eager=True)
+    ] = False,
 ) -> None:
     """Common options may stand here or after the command."""
     if version:
         typer.echo(f"ctmupgrade {__version__}")
         raise typer.Exit
-    _outer.append(common)
-
-
-_outer: list[Common] = []
-
-
-def _merged(common: Common) -> Common:
-    return default_paths(common.over(_outer[-1]) if _outer else common)
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def _skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in given or []:
-        name, sign, reason = text.partition("=")
-        if not sign or not reason.strip():
-            raise UsageError(f"--skip {text}: ID=REASON is expected", remedy=f"--skip {name}='why it is safe'")
-        pairs.append((name.strip(), reason.strip()))
-    return tuple(pairs)
 
 
 def _request(common: Common, options: Options | None = None) -> Request:
@@ -131,18 +104,20 @@ def check(
     common: Common,
     listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
     only: Annotated[str, typer.Option("--only", metavar="ID", help="one check alone")] = "",
-    skip: Skips = None,
-    force_path: Force = False,
-    allow_downgrade: Downgrade = False,
-    accept_attended_boot: Attended = False,
+    *,
+    options: Options,
 ) -> int:
     """Every check, all nodes at once. Exit 0 when nothing blocks and nothing is unknown."""
-    common = _merged(common)
     from ctmupgrade.core.checks import CHECKS
 
     if listing:
         if common.shown is Format.JSON:
-            _json({"schema": 1, "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS]})
+            _json(
+                {
+                    "schema": 1,
+                    "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS],
+                }
+            )
         else:
             width = max(len(c.id) for c in CHECKS)
             for c in CHECKS:
@@ -151,10 +126,6 @@ def check(
     from ctmupgrade.app import looking
     from ctmupgrade.render import documents, show
 
-    options = Options(
-        skips=_skips(skip), force_path=force_path, allow_downgrade=allow_downgrade,
-        accept_attended_boot=accept_attended_boot,
-    )  # fmt: skip
     with _setup(common, options) as made:
         result = looking.check(made, only=only)
         if common.shown is Format.JSON:
@@ -169,24 +140,14 @@ def check(
 def plan(
     common: Common,
     output: OutFile = None,
-    skip: Skips = None,
-    order: Order = None,
-    nodes: Nodes = None,
-    parallel: Parallel = 0,
-    force_path: Force = False,
-    allow_downgrade: Downgrade = False,
-    accept_attended_boot: Attended = False,
+    *,
+    options: Options,
 ) -> int:
     """Checks, then the steps with reasons, order, estimated times and what users will notice."""
-    common = _merged(common)
     from ctmupgrade.app import looking
     from ctmupgrade.codec import plan_to_json
     from ctmupgrade.render import show
 
-    options = Options(
-        order=_split(order), nodes=_split(nodes), skips=_skips(skip), parallel=parallel, force_path=force_path,
-        allow_downgrade=allow_downgrade, accept_attended_boot=accept_attended_boot,
-    )  # fmt: skip
     with _setup(common, options) as made:
         result, planned = looking.plan(made)
         document = plan_to_json(planned)
@@ -207,10 +168,11 @@ def verify(
     common: Common,
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
     signer: Annotated[str, typer.Option("--signer", metavar="FPR", help="instead of cluster.yaml's")] = "",
-    keyring: Annotated[Path | None, typer.Option("--keyring", metavar="FILE", help="public key(s) to use")] = None,
+    keyring: Annotated[
+        Path | None, typer.Option("--keyring", metavar="FILE", help="public key(s) to use")
+    ] = None,
 ) -> int:
     """Signature, signer, size, sha256 and version of an archive."""
-    common = _merged(common)
     from ctmupgrade.app.verifying import verify_archive
     from ctmupgrade.render import documents
 
@@ -256,28 +218,32 @@ def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
 @with_common
 def run(
     common: Common,
-    plan_file: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="a plan made before")] = None,
-    skip: Skips = None,
-    order: Order = None,
-    nodes: Nodes = None,
-    parallel: Parallel = 0,
-    stop_after: Annotated[str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")] = "",
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="a plan made before")
+    ] = None,
+    stop_after: Annotated[
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+    ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
-    force_path: Force = False,
-    allow_downgrade: Downgrade = False,
-    accept_attended_boot: Attended = False,
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="another operator's dead run")
+    ] = "",
+    *,
+    options: Options,
 ) -> int:
     """Checks, plans, asks, executes."""
-    common = _merged(common)
     from ctmupgrade.app import running
     from ctmupgrade.cli_run import wishes
 
-    options = Options(
-        order=_split(order), nodes=_split(nodes), skips=_skips(skip), parallel=parallel, force_path=force_path,
-        allow_downgrade=allow_downgrade, accept_attended_boot=accept_attended_boot,
-    )  # fmt: skip
     with _setup(common, options) as made:
-        with wishes(common, made, plan_file=plan_file, stop_after=stop_after, confirm_each=confirm_each) as wish:
+        with wishes(
+            common,
+            made,
+            plan_file=plan_file,
+            stop_after=stop_after,
+            confirm_each=confirm_each,
+            take_over=take_over,
+        ) as wish:
             outcome = running.run(made, wish)
         return _finish(common, made, outcome)
 
@@ -287,11 +253,12 @@ def run(
 def resume(
     common: Common,
     run_id: RunId = None,
-    stop_after: Annotated[str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")] = "",
+    stop_after: Annotated[
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+    ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
 ) -> int:
     """Goes on from where a run stopped, after any crash."""
-    common = _merged(common)
     from ctmupgrade.app import running
     from ctmupgrade.cli_run import wishes
 
@@ -303,16 +270,16 @@ def resume(
 
 @app.command(rich_help_panel=CHANGE)
 @with_common
-def stage(common: Common, nodes: Nodes = None, parallel: Parallel = 0) -> int:
+def stage(common: Common, options: Options) -> int:
     """Uploads and verifies the archive on every node, before the window."""
-    return _prepare(_merged(common), Options(nodes=_split(nodes), parallel=parallel), "stage")
+    return _prepare(common, options, "stage")
 
 
 @app.command(rich_help_panel=CHANGE)
 @with_common
-def backup(common: Common, nodes: Nodes = None, parallel: Parallel = 0) -> int:
+def backup(common: Common, options: Options) -> int:
     """Creates and downloads a system backup and its key from each node that needs one."""
-    return _prepare(_merged(common), Options(nodes=_split(nodes), parallel=parallel), "backup")
+    return _prepare(common, options, "backup")
 
 
 def _prepare(common: Common, options: Options, what: str) -> int:
@@ -328,6 +295,6 @@ def _prepare(common: Common, options: Options, what: str) -> int:
 
 def main() -> int:
     """The installed program."""
-    import ctmupgrade.cli_after  # noqa: F401, PLC0415 - registers the commands for while and after a run
+    import ctmupgrade.cli_after  # noqa: F401 - registers the commands for while and after a run
 
     return funnel(app)

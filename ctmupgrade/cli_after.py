@@ -9,11 +9,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctmupgrade.cli import AFTER, LOOK, OutFile, RunId, _json, _merged, _request, _setup, _write, app
-from ctmupgrade.cli_common import Common, Format, with_common
+from ctmupgrade.cli import AFTER, CHANGE, LOOK, OutFile, RunId, _finish, _json, _request, _setup, _write, app
+from ctmupgrade.cli_common import Common, Format, split, with_common
+from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import ExitCode, UsageError
 
-node_app = typer.Typer(no_args_is_help=True, help="An operator's decision on a stuck node, kept in the journal.")
+node_app = typer.Typer(
+    no_args_is_help=True, help="An operator's decision on a stuck node, kept in the journal."
+)
 app.add_typer(node_app, name="node", rich_help_panel=AFTER)
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; it is kept in the journal")]
@@ -35,7 +38,6 @@ def _cluster_name(common: Common) -> str | None:
 @with_common
 def status(common: Common, run_id: RunId = None) -> int:
     """Where a run stands, from the journal alone."""
-    common = _merged(common)
     from ctmupgrade.app import showing
     from ctmupgrade.core.report import make_report
     from ctmupgrade.render import documents, show
@@ -47,7 +49,9 @@ def status(common: Common, run_id: RunId = None) -> int:
         return 0
     show.report(made, common.shown)
     if state.unfinished:
-        typer.echo("  a process runs it now" if running else f"  no process runs it: ctmupgrade resume {state.run}")
+        typer.echo(
+            "  a process runs it now" if running else f"  no process runs it: ctmupgrade resume {state.run}"
+        )
     return 0
 
 
@@ -55,7 +59,6 @@ def status(common: Common, run_id: RunId = None) -> int:
 @with_common
 def watch(common: Common, run_id: RunId = None) -> int:
     """Follows a run that another shell runs, until it ends or pauses."""
-    common = _merged(common)
     from ctmupgrade.app.following import follow
     from ctmupgrade.core.report import make_report
     from ctmupgrade.render import documents, show
@@ -86,14 +89,14 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
 @with_common
 def pause(common: Common, run_id: RunId = None) -> int:
     """Stops a run after the step in hand; from another shell."""
-    return _stop(_merged(common), run_id, "pause")
+    return _stop(common, run_id, "pause")
 
 
 @app.command(rich_help_panel=AFTER)
 @with_common
 def abort(common: Common, run_id: RunId = None) -> int:
     """Ends a run for good after the step in hand; what was done stays."""
-    return _stop(_merged(common), run_id, "abort")
+    return _stop(common, run_id, "abort")
 
 
 def _decide(
@@ -113,21 +116,21 @@ def _decide(
 @with_common
 def retry(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """The stuck step is begun anew."""
-    return _decide(_merged(common), run, node, "retry", reason)
+    return _decide(common, run, node, "retry", reason)
 
 
 @node_app.command()
 @with_common
 def skip(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """All that is left to do on the node is left undone."""
-    return _decide(_merged(common), run, node, "skip", reason)
+    return _decide(common, run, node, "skip", reason)
 
 
 @node_app.command()
 @with_common
 def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """The stuck step counts as done: you have made sure of it yourself."""
-    return _decide(_merged(common), run, node, "done", reason)
+    return _decide(common, run, node, "done", reason)
 
 
 @app.command(rich_help_panel=AFTER)
@@ -136,10 +139,11 @@ def report(
     common: Common,
     run_id: RunId = None,
     output: OutFile = None,
-    verify: Annotated[bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")
+    ] = False,
 ) -> int:
     """What happened, as Markdown, HTML (-o FILE.html) or JSON."""
-    common = _merged(common)
     from ctmupgrade.app import showing
     from ctmupgrade.app.runs import find
     from ctmupgrade.core.report import make_report
@@ -167,15 +171,47 @@ def report(
     return 0
 
 
+@app.command(rich_help_panel=CHANGE)
+@with_common
+def recover(
+    common: Common,
+    gone: Annotated[str, typer.Option("--gone", metavar="A,B", help="nodes that are gone for good")] = "",
+    rejoin: Annotated[
+        str, typer.Option("--rejoin", metavar="A,B", help="take out, reset and join again")
+    ] = "",
+    *,
+    options: Options,
+) -> int:
+    """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
+    from ctmupgrade.app import recovering
+    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.core.recovery import Known
+    from ctmupgrade.render import documents, plain
+
+    known = Known(split(gone), split(rejoin), options.survivor)
+    with _setup(common, options) as made:
+        found = recovering.look(made, known)
+        if common.shown is Format.JSON:
+            _json(
+                documents.recovery_document(made.cluster, made.mode, found.diagnosis, found.plan), lines=True
+            )
+        else:
+            typer.echo("\n".join(plain.diagnosis_lines(found.diagnosis, found.plan)))
+        if not found.plan.steps or not common.yes or common.dry_run:
+            return ExitCode.DONE if not found.diagnosis.wrong or found.plan.steps else ExitCode.NEEDS_OPERATOR
+        with wishes(common, made) as wish:
+            outcome = recovering.perform(made, wish, found)
+        return _finish(common, made, outcome)
+
+
 @app.command(rich_help_panel=LOOK)
 @with_common
-def runbook(common: Common, output: OutFile = None) -> int:
+def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     """The plan as a Markdown runbook with the manual command for every step."""
-    common = _merged(common)
     from ctmupgrade.app import looking
     from ctmupgrade.render import markdown
 
-    with _setup(common) as made:
+    with _setup(common, options) as made:
         result, planned = looking.plan(made)
         text = markdown.runbook_markdown(planned, made.cluster, result.findings)
         if common.shown is Format.JSON and output is None:
@@ -189,7 +225,6 @@ def runbook(common: Common, output: OutFile = None) -> int:
 @with_common
 def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
     """Records every look at the live cluster as a fixture, secrets removed."""
-    common = _merged(common)
     from ctmupgrade.app.recording import record as record_looks
 
     with _setup(common) as made:
@@ -206,16 +241,19 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
 @with_common
 def init(
     common: Common,
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="a member to ask for the nodes, by ksctl")] = "",
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="a member to ask for the nodes, by ksctl")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
 ) -> int:
     """Writes a commented cluster.yaml, from `ksctl cluster nodes list` where it can."""
-    common = _merged(common)
     from ctmupgrade.app.beginning import commented_cluster
 
     path = common.cluster or Path("cluster.yaml")
     if path.exists() and not force:
-        raise UsageError(f"{path} is there already", remedy="--force replaces it; or name another with -c FILE")
+        raise UsageError(
+            f"{path} is there already", remedy="--force replaces it; or name another with -c FILE"
+        )
     if common.dry_run:
         typer.echo(f"would write {path}")
         return 0

@@ -17,7 +17,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ctmupgrade.core.model import StrategyName
-from ctmupgrade.errors import CtmUpgradeError, ExitCode
+from ctmupgrade.core.steps import Options
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -65,44 +66,131 @@ class Common:
         return Format.RICH if sys.stdout.isatty() else Format.PLAIN
 
 
-_OPTIONS: dict[str, Any] = {
+_COMMON: dict[str, Any] = {
     "cluster": Annotated[
-        Path | None, typer.Option("-c", "--cluster", metavar="FILE", help="cluster.yaml [env CTMUPGRADE_CLUSTER]")
+        Path | None,
+        typer.Option("-c", "--cluster", metavar="FILE", help="cluster.yaml (env CTMUPGRADE_CLUSTER)"),
     ],
     "state_dir": Annotated[
-        Path | None, typer.Option("--state-dir", metavar="DIR", help="where journals live [env CTMUPGRADE_STATE_DIR]")
+        Path | None,
+        typer.Option("--state-dir", metavar="DIR", help="where journals live (env CTMUPGRADE_STATE_DIR)"),
     ],
-    "format": Annotated[Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")],
+    "format": Annotated[
+        Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")
+    ],
     "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="instead of cluster.yaml's")],
     "yes": Annotated[bool, typer.Option("--yes", help="answer the question before changes with yes")],
-    "dry_run": Annotated[bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")],
+    "dry_run": Annotated[
+        bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
+    ],
     "simulate": Annotated[
-        Path | None, typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network")
+        Path | None,
+        typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network"),
     ],
     "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="say more")],
 }
-_DEFAULTS: dict[str, object] = {name: None for name in _OPTIONS} | {"yes": False, "dry_run": False, "verbose": False}
+_PLANNING: dict[str, Any] = {
+    "skip": Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="ID=REASON", help="waive a check, with the reason (repeatable)"),
+    ],
+    "order": Annotated[str, typer.Option("--order", metavar="A,B,C", help="instead of cluster.yaml's order")],
+    "nodes": Annotated[
+        str, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")
+    ],
+    "parallel": Annotated[
+        int, typer.Option("--parallel", metavar="N", min=0, help="so many nodes at once (0: all)")
+    ],
+    "allow_downgrade": Annotated[
+        bool, typer.Option("--allow-downgrade", help="standalone only: an older target")
+    ],
+    "force_path": Annotated[
+        bool, typer.Option("--force-path", help="pass -o to ks_upgrade.sh, on its documented path only")
+    ],
+    "accept_attended_boot": Annotated[
+        bool, typer.Option("--accept-attended-boot", help="a person types the passphrase at each boot")
+    ],
+    "survivor": Annotated[str, typer.Option("--survivor", metavar="NODE", help="rebuild: it keeps the data")],
+    "keep_copies": Annotated[
+        int,
+        typer.Option("--keep-copies", metavar="N", min=1, help="rebuild: never fewer holders of the data"),
+    ],
+    "reset_before_join": Annotated[
+        bool, typer.Option("--reset-before-join", help="rebuild: reset nodes before joins")
+    ],
+    "hold_back": Annotated[
+        str,
+        typer.Option("--hold-back", metavar="NODE", help="rebuild: stays apart as a copy of the old data"),
+    ],
+    "shared_hsm_partition": Annotated[
+        bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
+    ],
+}
+_DEFAULTS: dict[str, object] = {
+    "yes": False, "dry_run": False, "verbose": False, "order": "", "nodes": "", "parallel": 0,
+    "allow_downgrade": False, "force_path": False, "accept_attended_boot": False, "survivor": "", "keep_copies": 1,
+    "reset_before_join": False, "hold_back": "", "shared_hsm_partition": False,
+}  # fmt: skip
+
+
+def split(text: str) -> tuple[str, ...]:
+    """A list of names as typed: ``A,B``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """``ID=REASON`` pairs. :raises UsageError: one without a reason."""
+    pairs = []
+    for text in given or []:
+        name, sign, reason = text.partition("=")
+        if not sign or not reason.strip():
+            raise UsageError(
+                f"--skip {text}: ID=REASON is expected", remedy=f"--skip {name}='why it is safe'"
+            )
+        pairs.append((name.strip(), reason.strip()))
+    return tuple(pairs)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    return Options(
+        order=split(given.pop("order")),
+        nodes=split(given.pop("nodes")),
+        skips=skips(given.pop("skip")),
+        **given,
+    )
 
 
 def with_common(function: F) -> F:
-    """Adds the common options to a command, which gets them as one :class:`Common`, its first argument."""
+    """Adds the common options to a command, which gets them as one :class:`Common`, its first argument.
+    A command with an argument ``options`` gets those of planning too, as one :class:`Options`."""
     own = inspect.signature(function, eval_str=True)
+    planning = "options" in own.parameters
+    injected = {**_COMMON, **(_PLANNING if planning else {})}
     extra = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=kind)
-        for name, kind in _OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind)
+        for name, kind in injected.items()
     ]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    mine = [p for p in own.parameters.values() if p.name != "common"]
+    mine = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in own.parameters.values()
+        if p.name not in ("common", "options")
+    ]
 
     @functools.wraps(function)
-    def wrapper(context: typer.Context, *args: object, **kwargs: Any) -> object:
-        given = Common(**{name: kwargs.pop(name) for name in _OPTIONS})
+    def wrapper(context: typer.Context, **kwargs: Any) -> object:
+        given = Common(**{name: kwargs.pop(name) for name in _COMMON})
         outer = context.obj if isinstance(context.obj, Common) else Common()
-        return function(given.over(outer), *args, **kwargs)
+        if (
+            context.invoked_subcommand is not None
+        ):  # the group's own call: what stands before the command's name
+            context.obj = given
+        if planning:
+            kwargs["options"] = _options({name: kwargs.pop(name) for name in _PLANNING})
+        return function(default_paths(given.over(outer)), **kwargs)
 
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in mine]
-    wrapper.__signature__ = inspect.Signature([context, *keyword, *extra])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in [context, *keyword, *extra]}
+    wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}
     return wrapper  # type: ignore[return-value]
 
 

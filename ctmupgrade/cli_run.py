@@ -30,6 +30,7 @@ def wishes(
     plan_file: Path | None = None,
     stop_after: str = "",
     confirm_each: bool = False,
+    take_over: str = "",
 ) -> Iterator[Wishes]:
     """What the loop needs of the terminal, for the time of a run."""
     with show.watching(common.shown, made.cluster) as watch:
@@ -44,7 +45,7 @@ def wishes(
         def confirm_step(step: Step) -> bool:
             return not confirm_each or _asked(f"Upgrade {step.node} now?")
 
-        yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file)
+        yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file, take_over)
 
 
 def _asked(question: str) -> bool:

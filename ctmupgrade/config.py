@@ -25,7 +25,8 @@ from pydantic import (
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node as YamlNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node as YamlNode
 
 from ctmupgrade.core.model import (
     BackupSettings,
@@ -369,7 +370,9 @@ class _Builder:
             if raw.identity_file or raw.ssh.identity_file:
                 at = (*place, "identity_file") if raw.identity_file else (*place, *at)
             merged["identity_file"] = self._file(at, merged["identity_file"])
-        if "known_hosts" in merged:  # one that does not exist yet knows no host, which is said when it matters
+        if (
+            "known_hosts" in merged
+        ):  # one that does not exist yet knows no host, which is said when it matters
             merged["known_hosts"] = self._path(merged["known_hosts"])
         return SshSettings(**merged, host_key=raw.host_key)
 

@@ -122,7 +122,11 @@ class Executor:
                 for s in self.state.plan.steps
             )
         untouched = [s for s in followers if self._status(s.id) is Status.PENDING]
-        return bool(followers) and len(untouched) == len(followers) and any(changes_node(s.action) for s in followers)
+        return (
+            bool(followers)
+            and len(untouched) == len(followers)
+            and any(changes_node(s.action) for s in followers)
+        )
 
     def _status(self, step: str) -> Status:
         return self.state.steps[step].status
@@ -160,7 +164,9 @@ class Executor:
             held = self.state.steps[step.id]
             fresh = held.started is None or is_look(step.action)
             self.running.add(step.id)
-            self.tasks.start(step.id, perform(self.ctx, doer(step.action), step, None if fresh else held.before))
+            self.tasks.start(
+                step.id, perform(self.ctx, doer(step.action), step, None if fresh else held.before)
+            )
 
     def _no_room(self, step: Step) -> bool:
         """``--parallel``: so many steps that change or upload at once, all others wait their turn."""
@@ -237,7 +243,13 @@ class Executor:
     def _worst(self) -> tuple[str, int]:
         if not self.trouble:
             return "paused as asked", ExitCode.PAUSED
-        rank = (ExitCode.NEEDS_OPERATOR, ExitCode.FAILED, ExitCode.BLOCKED, ExitCode.UNREACHABLE, ExitCode.PAUSED)
+        rank = (
+            ExitCode.NEEDS_OPERATOR,
+            ExitCode.FAILED,
+            ExitCode.BLOCKED,
+            ExitCode.UNREACHABLE,
+            ExitCode.PAUSED,
+        )
         return min(self.trouble, key=lambda t: rank.index(ExitCode(t[1])) if t[1] in rank else 0)
 
     def _versions(self) -> dict[str, str]:

@@ -32,7 +32,6 @@ from ctmupgrade.errors import (
 )
 from ctmupgrade.ports import Clock, Fleet, Terminal, Verifier
 
-
 T = TypeVar("T")
 
 

@@ -11,7 +11,19 @@ import hashlib
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Progress, Seen, So, Tick, Waiting, known
+from ctmupgrade.actions.base import (
+    Ctx,
+    Doer,
+    Doing,
+    Noted,
+    Patience,
+    Progress,
+    Seen,
+    So,
+    Tick,
+    Waiting,
+    known,
+)
 from ctmupgrade.collect import ask
 from ctmupgrade.core import probes
 from ctmupgrade.core.facts import Unknown

@@ -76,6 +76,10 @@ def _cut() -> _ShapeError:
     return _ShapeError("is truncated: it ends in the middle of the signed data", _AGAIN)
 
 
+def _further() -> _ShapeError:
+    return _ShapeError("holds further data behind the signed message", _REPORT)
+
+
 class _Source(Protocol):
     def take(self, most: int) -> bytes: ...  # b"" at the end
     def skip(self, count: int) -> None: ...  # _ShapeError where there is less
@@ -202,18 +206,17 @@ class _Inflated:
     def finish(self) -> None:
         unused = self.bz.unused_data if self.bz else self.z.unused_data
         if unused or self.body.take(1):
-            raise _ShapeError("holds further data behind the signed message", _REPORT)
+            raise _further()
 
 
 def _signatures(source: _Source, inner: bool = False) -> int:
     """Walks over the packets. :returns: how many signatures stand on the one signed message."""
     word, count = "", 0
-    while not (body := _Body(source)).end:
+    while not (body := _next(source, _whole(word))).end:
         letter = _LETTERS.get(body.tag, "x")
-        if re.fullmatch(r"o+ls+|s+l|c", word) and not (letter == "s" and word[0] == "o"):
-            what = "several OpenPGP messages" if letter in "olsce" else "further data"
-            raise _ShapeError(f"holds {what} behind the signed message" if what[0] == "f" else
-                              f"holds {what}, one behind the other", _REPORT)  # fmt: skip
+        if _whole(word):
+            several = "several OpenPGP messages, one behind the other"
+            raise _ShapeError(f"holds {several}", _REPORT) if letter in "olsce" else _further()
         word += letter
         _sensible(word, inner)
         if letter == "c":
@@ -225,11 +228,23 @@ def _signatures(source: _Source, inner: bool = False) -> int:
         return count
     if re.fullmatch(r"s+", word):
         raise _ShapeError("is a detached signature without the archive", "give the archive; " + _VENDOR)
-    if not re.fullmatch(r"o+ls+|s+l", word):
+    if not _whole(word):
         raise _cut()
-    if word[0] == "o" and word.count("o") != word.count("s"):
-        raise _ShapeError("is damaged or was altered: a signature is missing", _REPORT)
     return word.count("s")
+
+
+def _whole(word: str) -> bool:
+    """The packets so far are a signed message to which nothing can be added."""
+    return bool(re.fullmatch(r"(o+)ls+|s+l|c", word)) and (
+        word[0] != "o" or word.count("o") == word.count("s")
+    )
+
+
+def _next(source: _Source, last: bool) -> _Body:
+    try:
+        return _Body(source)
+    except _ShapeError as error:
+        raise (_further() if last else error) from error
 
 
 def _sensible(word: str, inner: bool) -> None:
@@ -386,18 +401,17 @@ class GpgVerifier:
         """A gpg that knows the pinned key only. All keys are read in a home of their own first."""
         data = self._own(signer) if keyring is None else _keyring(keyring)
         every, one = (self._at(home / name) for name in ("all", "one"))
-        every.import_keys(data)
+        late = ["--ignore-time-conflict"]  # with a clock that is behind, say that, not "no such key"
+        every.import_keys(data, extra_args=late)
         keys = every.list_keys()
-        others = {
-            fingerprint: (key["fingerprint"], (key["uids"] or ["no name"])[0])
-            for key in reversed(keys)
-            for fingerprint in [*(sub[2] for sub in key["subkeys"]), key["fingerprint"]]
-        }
-        others |= {key["fingerprint"]: (key["fingerprint"], (key["uids"] or ["no name"])[0]) for key in keys}
+        # Primary fingerprints last: one key's primary may be another's subkey, and then counts as itself.
+        named = [(key, (key["fingerprint"], (key["uids"] or ["no name"])[0])) for key in keys]
+        others = {sub[2]: owner for key, owner in named for sub in key["subkeys"]}
+        others |= {key["fingerprint"]: owner for key, owner in named}
         if signer not in others:
             raise _missing(signer, keyring, sorted({primary for primary, _ in others.values()}))
         primary = others[signer][0]
-        one.import_keys(every.export_keys(primary))
+        one.import_keys(every.export_keys(primary), extra_args=late)
         made = next(int(key["date"]) for key in keys if key["fingerprint"] == primary)
         return one, _Key(primary, datetime.fromtimestamp(made, UTC), others)
 
@@ -497,6 +511,8 @@ def _side_by_side(
     """gpg, the packets and the hash at once; the first failure stops all. Any exception of ``progress`` too."""
 
     def check() -> _Status:
+        if file.stop.is_set():
+            raise _StoppedError
         # A path instead of a pipe: gpg reads by itself, which halves the time.
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             said: _Status = gpg.verify_file(nothing, extra_args=[str(path)])
@@ -535,7 +551,9 @@ def _judge(path: Path, said: _Status, key: _Key, signer: str) -> None:
     if said.all("BADSIG"):
         raise no("was altered after it was signed: the signature does not fit its content (BADSIG)", _REPORT)
     for fields in said.all("ERRSIG"):
-        raise no(*_errsig(fields, key, signer))
+        what, remedy = _errsig(fields, key, signer)
+        ours = any(valid[-1] == key.primary for valid in said.all("VALIDSIG"))
+        raise no(f"bears a signature of {signer}, but also {what}" if ours else what, remedy)
     for fields in said.all("VALIDSIG"):
         if fields[-1] != key.primary:
             raise no(f"is signed by another key: {fields[0]} instead of {signer}", _REPORT)

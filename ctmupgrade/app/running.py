@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx, Tick
 from ctmupgrade.app import looking
 from ctmupgrade.app.looking import CheckResult
+from ctmupgrade.app.marks import Marks
 from ctmupgrade.app.runs import (
     FileRecord,
     JournalFile,
@@ -28,6 +25,7 @@ from ctmupgrade.app.runs import (
     unfinished,
 )
 from ctmupgrade.app.setup import Setup, whoami
+from ctmupgrade.app.signals import Interrupted, attended
 from ctmupgrade.codec import plan_from_text
 from ctmupgrade.core import journal
 from ctmupgrade.core.guard import guard_for
@@ -51,6 +49,7 @@ class Wishes:
     stop_after: str = ""
     watch: Watch = lambda _state, _event, _key, _tick: None
     plan_file: Path | None = None
+    take_over: str = ""  # another operator's run whose marks may be replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,58 +63,14 @@ class Outcome:
     folder: Path | None = None
 
 
-class Interrupted(BaseException):
-    """Ctrl-C a second time, SIGTERM or SIGHUP: leave now. Not an Exception: nothing may swallow it."""
-
-
-@dataclass(slots=True)
-class _Signals:
-    """First Ctrl-C: pause after the step in hand. Second: leave now, the appliance's work goes on."""
-
-    asked: list[Event] = field(default_factory=list)
-
-    def on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
-            raise Interrupted
-        self.asked.append(journal.StopAsked("pause", f"{whoami()} (Ctrl-C)"))
-
-    def on_end(self, _number: int, _frame: FrameType | None) -> None:
-        raise Interrupted
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], list[Event]]]:
-    """Signal handlers for the time of a run; a callable that tells each first Ctrl-C once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield list
-        return
-    held = _Signals()
-    told: list[bool] = []
-
-    def news() -> list[Event]:
-        if held.asked and not told:
-            told.append(True)
-            return list(held.asked)
-        return []
-
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, held.on_interrupt)}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        before[number] = signal.signal(number, held.on_end)
-    try:
-        yield news
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run(setup: Setup, wishes: Wishes) -> Outcome:
     """Checks, plans, asks, executes.
 
-    :raises LockedError: another process runs this cluster's run. :raises BlockedError: an unfinished run.
+    :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
     """
-    if setup.mode is not Mode.LIVE:
-        return _run_locked(setup, wishes, new_run_id())
     run_id = new_run_id()
+    if setup.mode is not Mode.LIVE:
+        return _run_locked(setup, wishes, run_id)
     with hold(setup.home, run_id):
         for folder, state in unfinished(setup.home, Mode.LIVE):
             raise BlockedError(
@@ -126,27 +81,39 @@ def run(setup: Setup, wishes: Wishes) -> Outcome:
 
 
 def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
+    marks = Marks(setup, run_id, wishes.take_over)
+    marks.respect()
     result, plan = looking.plan(setup)
     if looking.all_at_target(result, setup, setup.request.options):
         empty = replace(plan, steps=())
-        state, folder = _begin(setup, empty, run_id)
+        state, folder = _begin(setup, wishes, empty, run_id)
         return _end(folder, state, "nothing-to-do", setup, result)
     if result.code is not ExitCode.DONE:
+        marks.respect()  # what blocks may be another run that began meanwhile
         return Outcome(result.code, result=result, why="blocked by checks")
     if wishes.plan_file is not None:
         given = plan_from_text(wishes.plan_file.read_text(encoding="utf-8"), str(wishes.plan_file))
         looking.refuse_stale(given, plan)
         plan = given
     if setup.mode is Mode.DRY_RUN:
-        state, folder = _begin(setup, plan, run_id)
+        state, folder = _begin(setup, wishes, plan, run_id)
         return _end(folder, state, "dry-run", setup, result)
     if not wishes.confirm_plan(plan, result):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
-    state, folder = _begin(setup, plan, run_id)
-    return replace(_execute(setup, wishes, folder, state), result=result)
+    return replace(execute_plan(setup, wishes, plan, run_id), result=result)
 
 
-def _begin(setup: Setup, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
+def execute_plan(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> Outcome:
+    """Marks the nodes, begins the journal, and runs a plan. The cluster's lock must be held.
+
+    :raises LockedError: another operator's run works on these nodes.
+    """
+    Marks(setup, run_id, wishes.take_over).claim()
+    state, folder = _begin(setup, wishes, plan, run_id)
+    return _execute(setup, wishes, folder, state)
+
+
+def _begin(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
     """The run's folder and the first line of its journal, which tells the mode."""
     folder = RunFolder(setup.home / run_id)
     event = journal.RunStarted(
@@ -157,7 +124,9 @@ def _begin(setup: Setup, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
     file = JournalFile.create(folder.journal)
     FileRecord(file).append(event, at)
     file.close()
-    return journal.start(event, at), folder
+    state = journal.start(event, at)
+    wishes.watch(state, event, "", None)
+    return state, folder
 
 
 def _end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:
@@ -173,7 +142,7 @@ def _end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result:
 def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -> Outcome:
     file = JournalFile.open(folder.journal)
     left = Requests(folder)
-    with _signals() as news:
+    with attended() as news:
         executor = Executor(
             Ctx(
                 setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
@@ -194,6 +163,8 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
     file.close()
     if executor.state.unfinished:
         save_world(folder, setup)
+    else:
+        Marks(setup, state.run).release()
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
 
 
@@ -209,13 +180,16 @@ def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
         _same_cluster(setup, state)
+        if setup.request.dry_run:
+            file.close()
+            return Outcome(ExitCode.DONE, state, folder=folder.path)
         event = journal.RunResumed(whoami(), os.getpid(), __version__)
         at = setup.clock.now()
         FileRecord(file).append(event, at)
         file.close()
         state = journal.apply(state, event, at)
-        if setup.request.dry_run:
-            return Outcome(ExitCode.DONE, state, folder=folder.path)
+        wishes.watch(state, event, "", None)
+        Marks(setup, state.run, wishes.take_over).claim()
         return _execute(setup, wishes, folder, state)
 
 
@@ -269,11 +243,11 @@ def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[M
     ]
     plan = plan_of(tuple(steps), result.facts, setup.cluster, setup.request.options, ())
     if setup.mode is Mode.DRY_RUN:
-        state, folder = _begin(setup, plan, new_run_id())
+        state, folder = _begin(setup, wishes, plan, new_run_id())
         return _end(folder, state, "dry-run", setup, result)
     run_id = new_run_id()
     with hold(setup.home, run_id):
-        state, folder = _begin(setup, plan, run_id)
+        state, folder = _begin(setup, wishes, plan, run_id)
         return replace(_execute(setup, wishes, folder, state), result=result)
 
 

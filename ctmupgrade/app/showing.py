@@ -47,10 +47,14 @@ def ask_stop(request: Request, cluster: str | None, run: str | None, what: Liter
     asked = journal.StopAsked(what, whoami())
     if running:
         _leave(folder, what, asked)
-        return f"{what} of {folder.run} is pending: it stops when the step in hand is done (ctmupgrade status)"
+        return (
+            f"{what} of {folder.run} is pending: it stops when the step in hand is done (ctmupgrade status)"
+        )
     if what == "pause":
         return f"{folder.run} is not running; nothing to pause (ctmupgrade resume goes on)"
-    _write(folder, lambda held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")])
+    _write(
+        folder, lambda held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
+    )
     return f"{folder.run} is aborted; what was done stays as it is"
 
 
@@ -65,7 +69,9 @@ def decide(
     if not found.unfinished:
         raise UsageError(f"run {folder.run} has ended already ({found.name})")
     if node not in found.plan.nodes:
-        raise UsageError(f"{node} is not in run {folder.run}", remedy=f"it has: {', '.join(found.plan.nodes)}")
+        raise UsageError(
+            f"{node} is not in run {folder.run}", remedy=f"it has: {', '.join(found.plan.nodes)}"
+        )
     if not reason.strip():
         raise UsageError("--reason is empty", remedy="say why; it is kept in the journal")
     event = journal.NodeDecided(node, decision, reason, whoami())

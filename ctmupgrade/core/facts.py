@@ -209,7 +209,7 @@ class PortState:
 
 
 T = TypeVar("T")
-Maybe: TypeAlias = T | Unknown  # noqa: UP040 - the statement form needs Python 3.12
+Maybe: TypeAlias = T | Unknown
 
 
 @dataclass(frozen=True, slots=True)

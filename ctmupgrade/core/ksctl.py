@@ -11,10 +11,23 @@ _AWAY = re.compile(
     r"|service unavailable|gateway time|\b50[234]\b|no leader|consensus is down",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:", re.IGNORECASE
+)
 
 COMPLETE_WORDS = frozenset(
-    ("completed", "complete", "success", "successful", "succeeded", "done", "finished", "ok", "available", "ready")
+    (
+        "completed",
+        "complete",
+        "success",
+        "successful",
+        "succeeded",
+        "done",
+        "finished",
+        "ok",
+        "available",
+        "ready",
+    )
 )
 
 

@@ -192,9 +192,11 @@ def services(text: str) -> Services:
     value = json_object(text)
     rows = value.get("services", value.get("resources"))
     overall = _text(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
-    by_name = {
-        _text(row.get("name")): _text(row.get("status")) for row in rows or () if isinstance(row, dict)
-    } if isinstance(rows, list | None) else {}
+    by_name = (
+        {_text(row.get("name")): _text(row.get("status")) for row in rows or () if isinstance(row, dict)}
+        if isinstance(rows, list | None)
+        else {}
+    )
     if not overall and not by_name:
         raise NotUnderstood(f"not a services status: {excerpt(text)}")
     return Services(overall, by_name)
@@ -396,8 +398,7 @@ def log_name(text: str) -> str:
 def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
     """Paths of the upgrade logs in the answer of ``ls -1`` over one or several folders, newest last."""
     folder, found = default_folder, []
-    for line in text.splitlines():
-        line = line.strip()
+    for line in (raw.strip() for raw in text.splitlines()):
         if line.endswith(":") and "ks_upgrade" not in line:
             folder = line[:-1]
         elif re.fullmatch(r"(?:.*/)?ks_upgrade[\w.+:-]*\.log", line):

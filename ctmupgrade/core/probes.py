@@ -35,7 +35,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 UPGRADE_SCRIPT = "/opt/keysecure/ks_upgrade.sh"
-LOG_FOLDERS = (".", "/opt/keysecure/logs", "/var/log", "/var/log/keysecure", "/opt/keysecure", "/tmp", "/root")  # noqa: S108 - looked at, never written
+# Looked at, never written.
+LOG_FOLDERS = (
+    ".", "/opt/keysecure/logs", "/var/log", "/var/log/keysecure", "/opt/keysecure", "/tmp", "/root",  # noqa: S108
+)  # fmt: skip
 CLUSTER_PORT = 5432
 
 
@@ -159,15 +162,14 @@ PROCESSES: Probe[tuple[str, ...]] = Probe(
     ),
 )
 
-LOG_LIST: Probe[tuple[str, ...]] = Probe(
-    "upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), lambda code, out, err: _listed(code, out, err)),)
-)
-
 
 def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
     if not out.strip() and code != 0:  # an empty home answers 0 with nothing
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
     return parse.log_names(out)
+
+
+LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), _listed),))
 
 
 def log_search() -> Probe[tuple[str, ...]]:
@@ -190,7 +192,9 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
             raise NotUnderstood(parse.excerpt(err))
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
-    return Probe(f"log {path}", tuple(Way(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path))))
+    return Probe(
+        f"log {path}", tuple(Way(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path)))
+    )
 
 
 def staged(name: str) -> Probe[int]:
@@ -203,7 +207,9 @@ def staged(name: str) -> Probe[int]:
             return 0
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
 
-    return Probe("archive on the node", (Way(("ls", "-ln", name), of_reply), Way(("ls", "-l", name), of_reply)))
+    return Probe(
+        "archive on the node", (Way(("ls", "-ln", name), of_reply), Way(("ls", "-l", name), of_reply))
+    )
 
 
 def file_hash(path: str) -> Probe[str]:
@@ -215,7 +221,12 @@ def file_hash(path: str) -> Probe[str]:
         ("sha256sum", path),
         ("shasum", "-a", "256", path),
         ("gpg", "--print-md", "SHA256", path),
-        ("python3", "-c", "import hashlib,sys;print(hashlib.file_digest(open(sys.argv[1],'rb'),'sha256').hexdigest())", path),
+        (
+            "python3",
+            "-c",
+            "import hashlib,sys;print(hashlib.file_digest(open(sys.argv[1],'rb'),'sha256').hexdigest())",
+            path,
+        ),
     )
 
 
@@ -232,7 +243,13 @@ def port(host: str) -> Probe[PortState]:
         said = err.lower()
         if code == 0:
             return PortState(True, "connection from the node")
-        if "refused" in said or "timed out" in said or "no route" in said or "unreachable" in said or code == 124:
+        if (
+            "refused" in said
+            or "timed out" in said
+            or "no route" in said
+            or "unreachable" in said
+            or code == 124
+        ):
             return PortState(False, "connection from the node")
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
 

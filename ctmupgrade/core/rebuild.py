@@ -67,11 +67,7 @@ def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple
         if options.hold_back
         else ""
     )
-    quorum = (
-        " With two nodes, removing one may lack a quorum for a while."
-        if len(cluster.nodes) == 2
-        else ""
-    )
+    quorum = " With two nodes, removing one may lack a quorum for a while." if len(cluster.nodes) == 2 else ""
     return (
         f"From the first removal on there is no high availability: {survivor} alone serves, and nobody serves while "
         "it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all data of "
@@ -110,7 +106,9 @@ def _prepare(
 ) -> Iterator[Step]:
     size = facts.archive.size if isinstance(facts.archive, ArchiveFacts) else 0
     total = len(names)
-    yield Step(VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size))
+    yield Step(
+        VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
+    )
     if not any(check == "backup_downloaded_with_key" for check, _ in options.skips):
         yield Step(f"backup:{survivor}", survivor, MakeBackup(),
                    f"a backup younger than this run, on the survivor ({why})", (VERIFY,), BACKUP_S, total)  # fmt: skip
@@ -141,7 +139,9 @@ def _survivor(name: str, last: str, options: Options, total: int) -> Iterator[St
 
 def _upgrade(name: str, after: str, options: Options, holders: int, why: str) -> Iterator[Step]:
     yield Step(f"upgrade:{name}", name, RunUpgrade(options.force_path), why, (after,), UPGRADE_S, holders)
-    yield Step(f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S, holders)
+    yield Step(
+        f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S, holders
+    )
     yield Step(f"await:{name}", name, AwaitNode(clustered=False), "services up, on the target", (f"reboot:{name}",),
                SERVICES_S, holders)  # fmt: skip
 
@@ -154,7 +154,14 @@ def _again(name: str, after: str, options: Options, total: int) -> Iterator[Step
         yield Step(f"reset:{name}", name, ResetNode(), "as the vendor recommends before a join; erases its data",
                    (before,), SERVICES_S, total - 1)  # fmt: skip
         before = f"reset:{name}"
-    yield Step(f"restore-settings:{name}", name, RestoreSettings(), "time servers before the join", (before,), QUICK_S)
+    yield Step(
+        f"restore-settings:{name}",
+        name,
+        RestoreSettings(),
+        "time servers before the join",
+        (before,),
+        QUICK_S,
+    )
 
 
 def _join(

@@ -25,7 +25,7 @@ LTS_LINES = ((2, 11), (2, 19), (2, 23))  # medium confidence: release model page
 class PathVerdict(StrEnum):
     """Whether a version may go to another."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     MANUAL = "manual"
     BLOCK = "block"
 
@@ -64,9 +64,7 @@ RELEASES: tuple[Release, ...] = (
     Release((2, 13), 1, _TESTED_213, refused=_LATE_211),
     Release((2, 13), 2, ((2, 13, 1),), refused=_LATE_211),
     Release((2, 13), 3, (*_TESTED_213, (2, 13, 1), (2, 13, 2)), refused=_LATE_211),
-    Release(
-        (2, 14), None, ((2, 11, 1), (2, 11, 2), (2, 12), (2, 13), (2, 14)), forced=_LATE_211[1:]
-    ),
+    Release((2, 14), None, ((2, 11, 1), (2, 11, 2), (2, 12), (2, 13), (2, 14)), forced=_LATE_211[1:]),
     Release((2, 16), None, ((2, 13), (2, 14), (2, 15), (2, 16))),
     Release((2, 17), None, ((2, 14), (2, 15), (2, 16), (2, 17)), latest_patch_only=True),
     Release((2, 18), None, ((2, 15, 0), (2, 16, 1), (2, 17, 0), (2, 18))),
@@ -115,9 +113,7 @@ def _too_far_in_place(current: Version, target: Version) -> bool:
     return current.major != target.major or target.minor - current.minor > 1
 
 
-def _judge_downgrade(
-    current: Version, target: Version, strategy: StrategyName, allowed: bool
-) -> Judgement:
+def _judge_downgrade(current: Version, target: Version, strategy: StrategyName, allowed: bool) -> Judgement:
     if strategy is not StrategyName.STANDALONE:
         return Judgement(
             PathVerdict.BLOCK,
@@ -149,9 +145,7 @@ def _judge_special_models(
     return Judgement(PathVerdict.MANUAL, "k160/-tct path of the 2.16 page: confirm it with the vendor")
 
 
-def _judge_listed(
-    current: Version, target: Version, strategy: StrategyName, force_path: bool
-) -> Judgement:
+def _judge_listed(current: Version, target: Version, strategy: StrategyName, force_path: bool) -> Judgement:
     release = _release_for(target)
     if release is None or release.tested is None:
         return Judgement(
@@ -194,7 +188,9 @@ def _judge_database_steps(
         return Judgement(
             PathVerdict.MANUAL, f"tested from the latest patch of {current.major}.{current.minor} only"
         )
-    return Judgement(PathVerdict.PASS, f"{current.short} is on the list of versions tested for {target.short}")
+    return Judgement(
+        PathVerdict.PASS, f"{current.short} is on the list of versions tested for {target.short}"
+    )
 
 
 def crosses_database_upgrade(current: Version, target: Version) -> bool:

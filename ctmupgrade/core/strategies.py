@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.core.checks import fresh_manifest
+from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import Facts, Unknown
 from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.rebuild import rebuild
@@ -46,12 +46,19 @@ def _backup_waived(options: Options) -> bool:
 def preparation(facts: Facts, cluster: Cluster, options: Options, names: tuple[str, ...]) -> Iterator[Step]:
     """Signature, backups, and the archive on all nodes side by side."""
     size = 0 if isinstance(facts.archive, Unknown) else facts.archive.size
-    yield Step(VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size))
+    yield Step(
+        VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
+    )
     waived = _backup_waived(options)
     for name in names:
         if not waived and not fresh_manifest(facts, name):
             yield Step(
-                f"backup:{name}", name, MakeBackup(), "no fresh downloaded backup with its key", (VERIFY,), BACKUP_S
+                f"backup:{name}",
+                name,
+                MakeBackup(),
+                "no fresh downloaded backup with its key",
+                (VERIFY,),
+                BACKUP_S,
             )
     for name in names:
         yield Step(
@@ -66,9 +73,7 @@ def node_chain(
     """Upgrade, reboot, wait, verify: what one node goes through."""
     upgrade = RunUpgrade(options.force_path)
     yield Step(f"upgrade:{name}", name, upgrade, why, after, UPGRADE_S)
-    yield Step(
-        f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S
-    )
+    yield Step(f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S)
     yield Step(
         f"await:{name}", name, AwaitNode(clustered), "a node is done only when others see it so",
         (f"reboot:{name}",), SERVICES_S,

@@ -63,7 +63,9 @@ class Board:
         for node in self.cluster.nodes:
             word = node_state(state, node.name)
             doing = self._doing(state, node.name)
-            table.add_row(node.name, version_after(state, node.name), Text(word, _STYLES.get(word, "dim")), doing)
+            table.add_row(
+                node.name, version_after(state, node.name), Text(word, _STYLES.get(word, "dim")), doing
+            )
         done = sum(s.status in (Status.DONE, Status.SKIPPED) for s in state.steps.values())
         head = f"{state.mode.value}  {state.plan.cluster}  run {state.run}  {state.name}  {done}/{len(state.steps)}"
         return Group(Text(head, "bold"), table, self._without_node(state))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, overall
 from ctmupgrade.core.model import Cluster, Mode
+from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.recovery import Diagnosis
 from ctmupgrade.core.report import Report
 from ctmupgrade.ports import Signed
 
@@ -135,4 +137,29 @@ def signed_document(signed: Signed, version: str) -> dict[str, object]:
         "signed_at": signed.signed_at.isoformat() if signed.signed_at else None,
         "version": version,
         "verdict": "pass",
+    }
+
+
+def recovery_document(cluster: Cluster, mode: Mode, found: Diagnosis, plan: Plan) -> dict[str, object]:
+    """The document of ``recover``."""
+    return {
+        "schema": SCHEMA,
+        "cluster": cluster.name,
+        "mode": mode.value,
+        "wrong": list(found.wrong),
+        "works": list(found.works),
+        "advice": list(found.advice),
+        "support": found.support,
+        "plan": plan.id,
+        "steps": [
+            {
+                "id": s.id,
+                "node": s.node,
+                "action": s.action.kind,
+                "why": s.why,
+                "after": list(s.after),
+                "estimate_s": s.estimate_s,
+            }
+            for s in plan.steps
+        ],
     }

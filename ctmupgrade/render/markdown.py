@@ -36,7 +36,13 @@ def report_markdown(report: Report) -> str:
     lines += [f"- note: {note}" for note in report.notes]
     lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
     lines += [f"| {n.name} | {n.version_before} | {n.version_after} | {n.state} |" for n in report.nodes]
-    lines += ["", "## Steps", "", "| step | status | started | finished | evidence |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "## Steps",
+        "",
+        "| step | status | started | finished | evidence |",
+        "|---|---|---|---|---|",
+    ]
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or step.error
         lines.append(f"| {step.id} | {step.status} | {step.started} | {step.finished} | {_cell(proof)} |")
@@ -125,7 +131,9 @@ def manual(step: Step, plan: Plan, cluster: Cluster) -> Iterator[str]:
 def _manual_rebuild(step: Step, node: Node) -> Iterator[str]:
     match step.action:
         case steps.RecordSettings():
-            yield _ksctl(node, "ntp servers list; ksctl proxy list; ksctl interfaces list; ksctl products list")
+            yield _ksctl(
+                node, "ntp servers list; ksctl proxy list; ksctl interfaces list; ksctl products list"
+            )
         case steps.RemoveNode(via=via, node_id=node_id):
             yield f"# through {via}:"
             yield _ksctl(node, f"cluster nodes delete --id {node_id}").replace(node.url, f"https://{via}")

@@ -9,6 +9,7 @@ from ctmupgrade.core.findings import Finding, Verdict, overall
 from ctmupgrade.core.journal import Event, RunState
 from ctmupgrade.core.model import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.recovery import Diagnosis
 from ctmupgrade.core.report import Report
 
 MIB = 2**20
@@ -58,7 +59,9 @@ def plan_lines(plan: Plan) -> list[str]:
         holders = f"  [{step.holders} node(s) hold the data]" if step.holders >= 0 else ""
         lines.append(f"  {step.id:{width}}  ~{clock_time(step.estimate_s):>8}  {step.why}{holders}")
     if plan.steps:
-        lines.append(f"  about {clock_time(plan.critical_path_s())} in all; a node is away for 10 minutes or more")
+        lines.append(
+            f"  about {clock_time(plan.critical_path_s())} in all; a node is away for 10 minutes or more"
+        )
     else:
         lines.append("  nothing to do")
     return lines
@@ -127,4 +130,20 @@ def report_lines(report: Report) -> list[str]:
             lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
             if step.remedy:
                 lines.append(f"    -> {step.remedy}")
+    return lines
+
+
+def diagnosis_lines(found: Diagnosis, plan: Plan) -> list[str]:
+    """What is wrong, what works meanwhile, and the way back."""
+    if not found.wrong:
+        return ["nothing is wrong", *[f"  works: {text}" for text in found.works]]
+    lines = ["what is wrong:", *[f"  - {text}" for text in found.wrong]]
+    lines += ["what works meanwhile:", *[f"  - {text}" for text in found.works]]
+    if plan.steps:
+        lines += ["the way back (ctmupgrade recover --yes takes it):"]
+        lines += [
+            f"  {n}. {s.id}: {s.why} (about {clock_time(s.estimate_s)})" for n, s in enumerate(plan.steps, 1)
+        ]
+    if found.advice:
+        lines += ["for you to decide or do:", *[f"  - {text}" for text in found.advice]]
     return lines

@@ -124,4 +124,8 @@ class _PlainWatch:
             if self._said.get(key) != gist:
                 self._said[key] = gist
                 until = tick.until.isoformat(timespec="minutes")
-                _lines([f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"])
+                _lines(
+                    [
+                        f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"
+                    ]
+                )

@@ -193,7 +193,7 @@ def backup_status(node: Node) -> str:
     return json.dumps({"operation": "backup", "status": words[last.state], "finished": last.state != "running"})
 
 
-def rows_of(world: World, node: Node, what: tuple[str, ...]) -> list[dict[str, object]] | None:  # noqa: PLR0912 - a table of listings
+def rows_of(world: World, node: Node, what: tuple[str, ...]) -> list[dict[str, object]] | None:
     """The rows of a listing; None where it is none."""
     match what:
         case ("backup",):

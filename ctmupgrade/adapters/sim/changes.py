@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctmupgrade.adapters.sim import files, programs, status, timeline, upgrade
+from ctmupgrade.adapters.sim import files, status, timeline, upgrade
 from ctmupgrade.adapters.sim.programs import find, refused, said
 from ctmupgrade.adapters.sim.state import SCRIPT, File, Node
 from ctmupgrade.adapters.sim.world import World
@@ -145,8 +145,7 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> 
         case ("tee", path):
             return _write(world, node, path, stdin)
         case ("dd", *rest):
-            path = next(word.removeprefix("of=") for word in rest if word.startswith("of="))
-            return _write(world, node, path, stdin)
+            return _dd(world, node, dict(word.partition("=")[::2] for word in rest), stdin)
         case ("touch", path):
             files.store(node, path, find(node, path) or File(data=b""), now)
             return said("")
@@ -165,6 +164,15 @@ def _write(world: World, node: Node, path: str, data: bytes) -> Reply:
         raise files.NoSpaceError(path)
     files.store(node, path, File(len(data), data=data), world.now)
     return said(data.decode("utf-8", "replace"))
+
+
+def _dd(world: World, node: Node, words: dict[str, str], stdin: bytes) -> Reply:
+    """``dd of=FILE bs=N seek=N``: keeps what lies before, cuts the rest, as without conv=notrunc."""
+    before = int(words.get("bs", "512")) * int(words.get("seek", "0"))
+    old = find(node, words["of"])
+    kept = (files.content(world, node, old) or b"") if old and before else b""
+    reply = _write(world, node, words["of"], kept[:before].ljust(before, b"\0") + stdin)
+    return reply if reply.code else Reply(0, "", f"{len(stdin)} bytes copied\n")
 
 
 def _writable(path: str) -> bool:
@@ -208,6 +216,3 @@ def _chmod(node: Node, mode: str, path: str) -> Reply:
         return refused(1, f"chmod: cannot access '{path}': No such file or directory")
     file.mode = mode
     return said("")
-
-
-__all__ = ["archive_of", "is_change", "listing", "programs", "restart_services", "run", "sudo_allows"]

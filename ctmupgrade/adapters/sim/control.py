@@ -163,7 +163,7 @@ def _unwell(world: World, node: Node) -> str:
     return ""
 
 
-def _looked(world: World, node: Node, order: Order) -> str | None:  # noqa: PLR0912 - a table of commands
+def _looked(world: World, node: Node, order: Order) -> str | None:
     """The answer of a command that looks; None where it is none of them."""
     match order.words:
         case ("version",):

@@ -28,7 +28,7 @@ class SimFleet:
     def close(self) -> None:
         """Drops all connections."""
         for shell in self._shells.values():
-            shell.disconnect()
+            shell.hang_up()
 
     def _known(self, node: str) -> None:
         if node not in self.world.nodes:

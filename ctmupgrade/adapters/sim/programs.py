@@ -15,7 +15,7 @@ INTERPRETERS = ("bash", "sh", "python3", "perl", "awk")
 UNIT_WORDS = {"active": "running", "activating": "start", "failed": "failed", "inactive": "dead"}
 
 
-def run(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:  # noqa: PLR0912 - a table of commands
+def run(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
     """The answer of a program that looks; None where it is not known."""
     match argv:
         case ("cat", "/proc/sys/kernel/random/boot_id"):
@@ -149,7 +149,7 @@ def _port(world: World, node: Node, host: str, how: str) -> Reply:
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _on_files(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:  # noqa: PLR0912 - a table of commands
+def _on_files(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
     match argv:
         case ("ls", *rest):
             return _ls(world, node, rest)

@@ -60,11 +60,15 @@ class SimShell:
         return node
 
     def disconnect(self) -> None:
-        """Drops the connection and what hangs on it."""
+        """Drops the connection of looks and changes; terminals have their own."""
+        self.since = self.world.now
+
+    def hang_up(self) -> None:
+        """Ends all connections, those of terminals too."""
         for terminal in self.terminals:
             terminal.lose()
         self.terminals = []
-        self.since = self.world.now
+        self.disconnect()
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -246,6 +250,7 @@ class SimTerminal:
 
     def lose(self) -> None:
         """Its connection ended: a script in the foreground dies with it."""
+        self.world.catch_up()
         if not self.lost and self.node.link == self.link:
             foreground = self.run.tty_mode == "foreground" and self.run.ended >= NEVER
             if foreground:

@@ -1,0 +1,123 @@
+"""A mark on every node: who runs what on it, from where, since when. A second operator's run respects it.
+
+The mark is a folder, because making one is atomic on any node with any shell; who made it is the name of
+a folder inside, so that a plain ``ls`` tells. A mark is never taken for stale by its age: only that its
+run has ended *in this machine's own journals* makes it so, or an operator's ``--take-over RUN``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ctmupgrade.errors import CtmUpgradeError, LockedError
+from ctmupgrade.ports import Fleet, Shell
+
+MARK = ".ctmupgrade-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who a mark names."""
+
+    run: str
+    who: str
+    since: str
+
+    @property
+    def folder(self) -> str:
+        """The inner folder's name: no blanks, so that ``ls`` output splits."""
+        return "__".join((self.run, self.who, self.since)).replace(" ", "_").replace("/", "_")
+
+
+def owner_of(name: str) -> Owner:
+    """The owner that an inner folder's name tells."""
+    run, _, rest = name.strip().partition("__")
+    who, _, since = rest.partition("__")
+    return Owner(run, who or "unknown", since or "unknown")
+
+
+def claim(
+    fleet: Fleet,
+    nodes: list[str],
+    mine: Owner,
+    *,
+    over: Callable[[str], bool],
+    say: Callable[[str], None],
+) -> None:
+    """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
+
+    :param over: whether a run has ended, or is to be taken over.
+    :raises LockedError: another run's mark stands on a node; marks made here are removed again.
+    """
+    made: list[str] = []
+    for name in sorted(nodes):
+        try:
+            fresh = _claim_one(name, fleet.shell(name), mine, over, say)
+        except LockedError:
+            release(fleet, made, mine)
+            raise
+        if fresh:
+            made.append(name)
+
+
+def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
+    """The marks that stand, by node. Only looks; a node that does not answer shows none."""
+    found = []
+    for name in sorted(nodes):
+        try:
+            reply = fleet.shell(name).read("ls", "-1", MARK)
+        except CtmUpgradeError:
+            continue
+        names = reply.out.split() if reply.ok else []
+        found += [(name, owner_of(names[0]))] if names else []
+    return found
+
+
+def held_by(node: str, owner: Owner) -> LockedError:
+    """The error that names who holds a node."""
+    return LockedError(
+        f"{node}: run {owner.run} by {owner.who} since {owner.since} works on this cluster",
+        remedy=f"ask {owner.who}; where that run is dead for good: ctmupgrade run --take-over {owner.run}",
+    )
+
+
+def _claim_one(
+    name: str, shell: Shell, mine: Owner, over: Callable[[str], bool], say: Callable[[str], None]
+) -> bool:
+    """Whether the mark was made now; False where it is ours already or the node cannot be marked."""
+    for _attempt in range(2):
+        reply = shell.change("mkdir", MARK)
+        if reply.ok:
+            shell.change("mkdir", f"{MARK}/{mine.folder}")
+            return True
+        listing = shell.read("ls", "-1", MARK)
+        if not listing.ok:
+            say(f"the node cannot be marked: {(reply.err or reply.out).strip()}")
+            return False
+        names = listing.out.split()
+        theirs = owner_of(names[0]) if names else Owner("unknown", "unknown", "unknown")
+        if theirs.run == mine.run:
+            return False
+        if not over(theirs.run):
+            raise held_by(name, theirs)
+        _remove(shell, names)
+    return False
+
+
+def _remove(shell: Shell, names: list[str]) -> None:
+    for name in names:
+        shell.change("rmdir", f"{MARK}/{name}")
+    shell.change("rmdir", MARK)
+
+
+def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
+    """Takes our marks away. One that cannot be reached keeps its mark, which is known to be stale later."""
+    for name in nodes:
+        try:
+            shell = fleet.shell(name)
+            names = shell.read("ls", "-1", MARK).out.split()
+            if names and owner_of(names[0]).run == mine.run:
+                _remove(shell, names)
+        except CtmUpgradeError:
+            continue

@@ -1,0 +1,58 @@
+"""A run's marks on the nodes, as the commands use them: see :mod:`ctmupgrade.app.claims`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ctmupgrade.app import claims
+from ctmupgrade.app.claims import Owner
+from ctmupgrade.app.runs import RunFolder
+from ctmupgrade.app.setup import Setup, whoami
+from ctmupgrade.core.model import Mode
+from ctmupgrade.errors import JournalError
+
+
+class Marks:
+    """The marks of one run. In a dry run or a simulation there are none: nobody else is there."""
+
+    def __init__(self, setup: Setup, run: str, take_over: str = "") -> None:
+        self._setup = setup
+        self._take_over = take_over
+        since = datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+        self._mine = Owner(run, whoami(), since)
+        self._nodes = [node.name for node in setup.cluster.nodes]
+
+    @property
+    def _real(self) -> bool:
+        return self._setup.mode is Mode.LIVE
+
+    def respect(self) -> None:
+        """:raises LockedError: another run's mark stands on a node."""
+        if not self._real:
+            return
+        for node, owner in claims.standing(self._setup.fleet, self._nodes):
+            if owner.run != self._mine.run and not self._is_over(owner.run):
+                raise claims.held_by(node, owner)
+
+    def claim(self) -> None:
+        """Marks every node as ours. :raises LockedError: another was first."""
+        if self._real:
+            claims.claim(
+                self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say
+            )
+
+    def release(self) -> None:
+        """Takes our marks away."""
+        if self._real:
+            claims.release(self._setup.fleet, self._nodes, self._mine)
+
+    def _is_over(self, run: str) -> bool:
+        """Whether a run has ended by this machine's own journals, or is named to be taken over. A run that
+        these journals do not know may be alive elsewhere."""
+        if run == self._take_over:
+            return True
+        folder = RunFolder(self._setup.home / run)
+        try:
+            return folder.journal.is_file() and not folder.state().unfinished
+        except JournalError:
+            return False

@@ -1,0 +1,229 @@
+"""Runs of the real loop over a simulated world, with the journal in memory: fast, and breakable anywhere.
+
+Nothing of ctmupgrade is replaced: the plan, the loop, the actions and the codec are its own. What is ours is
+only the place where the journal's lines are kept, and the hooks that break things at an exact moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ctmupgrade.actions.base import Ctx, Tick
+from ctmupgrade.adapters.backups import BackupStore
+from ctmupgrade.adapters.clock import VirtualTasks
+from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World
+from ctmupgrade.adapters.sim.files import source_hash
+from ctmupgrade.adapters.sim.state import HOME, NEVER, File
+from ctmupgrade.app import looking
+from ctmupgrade.app.setup import Request, Setup
+from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.collect import one_by_one
+from ctmupgrade.core import journal, model
+from ctmupgrade.core.guard import guard_for
+from ctmupgrade.core.journal import Event, RunState, replay
+from ctmupgrade.core.model import Cluster, Mode, StrategyName, Target, Version
+from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.steps import Options
+from ctmupgrade.errors import CtmUpgradeError, JournalError
+from ctmupgrade.execute import Controls, Executor
+
+PASSWORD = "CTM_BACKUP_KEY_PASSWORD"
+RUN = "20260110T210000-test"
+
+
+class Killed(BaseException):
+    """``kill -9``, as far as one process can do it to itself."""
+
+
+def make_world(count: int = 3, **more: Any) -> World:
+    """A healthy cluster of ``count`` nodes; ``more`` goes into the world's dict."""
+    nodes = more.pop("nodes", [{"name": f"ctm-{i + 1}"} for i in range(count)])
+    return World.from_dict({"nodes": nodes, **more})
+
+
+def make_cluster(world: World, strategy: StrategyName = StrategyName.IN_PLACE, **more: Any) -> Cluster:
+    """The cluster.yaml that fits a world, as a value."""
+    archive = world.archive
+    nodes = tuple(
+        model.Node(n.name, n.host, f"https://{n.host}", n.cluster_host, model.SshSettings(), model.KsctlSettings())
+        for n in world.nodes.values()
+    )
+    target = Target(Path(archive.name), Version.parse(archive.version.partition("+")[0]), archive.signer)
+    backup = model.BackupSettings(Path("backups"), PASSWORD)
+    return Cluster("test", strategy, target, nodes, backup, **more)
+
+
+@dataclass
+class Lines:
+    """A journal in memory. It may run out of disk, or the process may die around a write."""
+
+    lines: list[tuple[str, datetime]] = field(default_factory=list)
+    room: int = -1  # so many more events fit; -1: any number
+    before_write: Callable[[int], None] = lambda _n: None
+    after_write: Callable[[int], None] = lambda _n: None
+
+    def append(self, event: Event, at: datetime) -> None:
+        """As :class:`ctmupgrade.execute.Record`."""
+        self.before_write(len(self.lines))
+        if self.room == 0:
+            raise JournalError(
+                "the journal cannot be written: No space left on device", remedy="make room, then: ctmupgrade resume"
+            )
+        self.room -= 1 if self.room > 0 else 0
+        self.lines.append((json.dumps(event_to_json(event)), at))
+        self.after_write(len(self.lines) - 1)
+
+    def state(self) -> RunState:
+        """The run as a new process reads it."""
+        return replay((event_from_json(json.loads(text)), at) for text, at in self.lines)
+
+
+Hook = Callable[[str, Event | None, Tick | None], None]
+
+
+@dataclass
+class Drive:
+    """One run, through as many processes as it takes."""
+
+    world: World
+    folder: Path
+    strategy: StrategyName = StrategyName.IN_PLACE
+    options: Options = field(default_factory=Options)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    hook: Hook = lambda _step, _event, _tick: None
+    requests: Callable[[], list[Event]] = list
+    fleet_of: Callable[[World], Any] = SimFleet
+    journal: Lines = field(default_factory=Lines)
+    error: CtmUpgradeError | None = None  # what the last process ended with, where it did not end by itself
+    processes: int = 0
+
+    def __post_init__(self) -> None:
+        os.environ[PASSWORD] = "simulated-key-password"
+        self.cluster = make_cluster(self.world, self.strategy, **self.settings)
+
+    def setup(self) -> Setup:
+        """Fresh adapters, as in a new process."""
+        world, store = self.world, BackupStore(self.folder / "backups", self.cluster.name)
+        return Setup(
+            Request(state_dir=self.folder, simulate=self.folder, options=self.options),
+            self.cluster, self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
+            lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
+            lambda length: source_hash(world, "archive", length), store.unusable,
+        )  # fmt: skip
+
+    def plan(self) -> Plan:
+        """:raises AssertionError: the checks do not let it pass."""
+        result, plan = looking.plan(self.setup())
+        stops = [str(f) for f in result.findings if f.stops]
+        assert not stops, stops
+        return plan
+
+    def start(self, plan: Plan | None = None) -> int:
+        """Plans and runs until it ends or pauses. The exit code."""
+        event = journal.RunStarted(RUN, self.cluster.name, Mode.SIMULATED, plan or self.plan(), "me@here", 1, "test")
+        self.journal.append(event, self.world.clock.now())
+        return self._go()
+
+    def resume(self) -> int:
+        """A new process takes it up."""
+        self.world.hang_up()
+        self.journal.append(journal.RunResumed("me@here", 2, "test"), self.world.clock.now())
+        return self._go()
+
+    def decide(self, node: str, decision: Any, reason: str = "looked at it") -> None:
+        """``ctmupgrade node DECISION``."""
+        self.journal.append(journal.NodeDecided(node, decision, reason, "me@here"), self.world.clock.now())
+
+    @property
+    def state(self) -> RunState:
+        return self.journal.state()
+
+    @property
+    def stuck(self) -> list[tuple[str, journal.StepState]]:
+        """Steps that failed or need an operator, with what is said of them."""
+        bad = (journal.Status.FAILED, journal.Status.INCONCLUSIVE)
+        return [(step, held) for step, held in self.state.steps.items() if held.status in bad]
+
+    def _go(self) -> int:
+        self.processes += 1
+        self.error = None
+        made, state = self.setup(), self.state
+        ctx = Ctx(
+            self.cluster, state.plan, state.run, made.fleet, made.verifier, made.clock, made.gather, made.store,
+            made.prefix_hash,
+        )  # fmt: skip
+        controls = Controls(requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan))
+        try:
+            return int(Executor(ctx, state, self.journal, made.tasks(), controls).run())
+        except CtmUpgradeError as error:
+            self.error = error
+            return int(error.exit_code)
+
+    def _watch(self, _state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        self.hook(getattr(event, "step", key), event, tick)
+
+
+def mend(world: World) -> None:
+    """What people do between two processes: faults end, cables are plugged, support has been there."""
+    world.faults.clear()
+    world.catch_up()
+    now = world.now
+    for node in world.nodes.values():
+        node.unit, node.host_key, node.clock_offset = "active", 1, 0.0
+        node.services = {n: s if s == "disabled" else "started" for n, s in node.services.items()}
+        node.broken_at = NEVER
+        if node.up_at > now + 86400:
+            node.up_at, node.ready_at = now + 60, now + 180
+            node.plan_due(node.up_at, "booted")
+            node.plan_due(node.ready_at, "ready")
+        _mend_script(world, node, now)
+        _mend_files(world, node)
+    world.touch()
+
+
+def _mend_script(world: World, node: Any, now: float) -> None:
+    run = node.running
+    if run is not None and (run.outcome == "hang" or "another operator" in run.by):
+        run.ended, run.outcome, run.text = now, "fail", "stopped by vendor support"
+        node.drop_due("upgrade_end", "services_down")
+        node.link += 0
+    if node.pending and "another operator" in node.upgrades[-1].by:
+        node.pending = ""
+
+
+def _mend_files(world: World, node: Any) -> None:
+    """The archive, where it was put in place and somebody spoiled it."""
+    path = f"{HOME}/{world.archive.name}"
+    staged = any(e.node == node.name and e.kind == "upload" for e in world.events)
+    held = node.files.get(path)
+    if staged and (held is None or held.source != "archive"):
+        node.files = {**node.files, path: File(world.archive.size, "archive")}
+
+
+def at_step(world: World, kind_or_id: str, *faults: Fault, moment: str = "start", tick: int = 3) -> Hook:
+    """A hook that lets faults begin right after a step's start was journaled, or (``middle``) at its n-th tick."""
+    state = {"ticks": 0, "done": False}
+
+    def hook(step: str, event: Event | None, seen: Tick | None) -> None:
+        if state["done"] or not (step == kind_or_id or step.startswith(f"{kind_or_id}:")):
+            return
+        if moment == "start" and isinstance(event, journal.StepStarted):
+            state["done"] = True
+        elif moment == "middle" and event is None and seen is not None:
+            state["ticks"] += 1
+            state["done"] = state["ticks"] == tick
+        if state["done"]:
+            world.inject(*(replace(f, params=dict(f.params)) for f in faults))
+
+    return hook
+
+
+def versions(world: World) -> Sequence[str]:
+    """X.Y.Z of every node, as it really is."""
+    return [node.version.partition("+")[0] for node in world.nodes.values()]
