@@ -29,7 +29,7 @@ from ctmupgrade.errors import (
     HostKeyError,
     UnreachableError,
 )
-from ctmupgrade.ports import Clock, Looks, Reader
+from ctmupgrade.ports import Clock, Looks, Reader, Reply
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,23 +52,36 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
 
     :param timeout: seconds; None is the reader's own (30 for a shell, the configured one for ksctl).
 
-    A connection that cannot be made or breaks ends the asking: the other ways use the same one.
+    A connection that cannot be made ends the asking: the other ways use the same one. One that breaks is made
+    anew, for a look harms nothing when it is repeated.
     """
     tried = []
     for way in probe.ways:
         try:
-            reply = reader.read(*way.argv) if timeout is None else reader.read(*way.argv, timeout=timeout)
+            reply = _read(reader, way.argv, timeout)
             return way.parse(reply.code, reply.out, reply.err)
         except NotUnderstood as error:
             tried.append(f"{way.argv[0]}: {error}")
         except (HostKeyError, AuthenticationError) as error:
-            return Unknown(_said(error))
+            return Unknown(_said(error), unreachable=True, host_key=isinstance(error, HostKeyError))
         except (UnreachableError, ConnectionLostError) as error:
             return Unknown(error.brief, unreachable=True)
         except CtmUpgradeError as error:
             tried.append(_said(error))
     why = "; ".join(dict.fromkeys(tried))
     return Unknown(why, unreachable=sounds_away(why))
+
+
+LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
+
+
+def _read(reader: Reader, argv: tuple[str, ...], timeout: float | None) -> Reply:
+    for _ in range(LOST_AGAIN):
+        try:
+            return reader.read(*argv) if timeout is None else reader.read(*argv, timeout=timeout)
+        except ConnectionLostError:
+            continue
+    return reader.read(*argv) if timeout is None else reader.read(*argv, timeout=timeout)
 
 
 def _said(error: CtmUpgradeError) -> str:
@@ -162,7 +175,7 @@ def _control_health(control: Reader) -> dict[str, object]:
 
 def _silent(name: str, why: Unknown) -> NodeFacts:
     """A node that does not answer: nothing about it is known, for that reason."""
-    gone = Unknown(why.why, unreachable=why.unreachable)
+    gone = Unknown(why.why, unreachable=why.unreachable, host_key=why.host_key)
     return NodeFacts(
         name, shell=gone, boot=gone, mounts=gone, unit=gone, rights=gone, clock=gone, processes=gone, logs=gone,
         staged=gone, system=gone, services=gone, membership=gone, members=gone, summary=gone, ntp=gone,

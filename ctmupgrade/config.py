@@ -9,32 +9,25 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
+from ctmupgrade.config_schema import MAX_NODES, MODELS, FileKeys, KsctlKeys, NodeKeys, SshKeys, TargetKeys
 from ctmupgrade.core.model import (
     BackupSettings,
     Cluster,
     KsctlSettings,
     Node,
     SshSettings,
-    StrategyName,
     Target,
     Timeouts,
     Version,
@@ -42,129 +35,7 @@ from ctmupgrade.core.model import (
 )
 from ctmupgrade.errors import UsageError
 
-MAX_NODES = 20  # vendor page "Clusters and Nodes"
-_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 NAMED_VERSION = re.compile(r"(?:_v|ks_upgrade_)(\d+\.\d+\.\d+(?:\+\d+)?)")
-
-
-def duration(value: object) -> timedelta:
-    """``90s``, ``5m``, ``2h``, ``1h30m``. :raises ValueError: anything else."""
-    found = _DURATION.match(str(value).strip())
-    if not found or not any(found.groups()):
-        raise ValueError("a duration like 90s, 5m or 2h is expected")
-    days, hours, minutes, seconds = found.groups()
-    return timedelta(
-        days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
-    )
-
-
-def _positive(value: object) -> timedelta:
-    found = duration(value)
-    if found <= timedelta(0):
-        raise ValueError("a duration longer than nothing is expected")
-    return found
-
-
-def _seconds(value: object) -> float:
-    text = str(value).strip()
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else duration(text).total_seconds()
-
-
-def _fingerprint(value: object) -> str:
-    text = re.sub(r"[\s:]", "", str(value)).removeprefix("0x").upper()
-    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
-        raise ValueError("the full fingerprint is expected: 40 hexadecimal digits (gpg --fingerprint)")
-    return text
-
-
-def _version(value: object) -> Version:
-    return Version.parse(str(value))
-
-
-Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
-Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-Fingerprint: TypeAlias = Annotated[str, BeforeValidator(_fingerprint)]
-AnyVersion: TypeAlias = Annotated[Any, BeforeValidator(_version)]
-Name: TypeAlias = Annotated[str, Field(pattern=_NAME)]
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Ssh(_Strict):
-    user: Text | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    identity_file: Text | None = None
-    passphrase_env: Text | None = None
-    known_hosts: Text | None = None
-    proxy_jump: Text | None = None
-
-
-class _Ksctl(_Strict):
-    command: Text | None = None
-    username: Text | None = None
-    password_env: Text | None = None
-    password_file: Text | None = None
-    password_command: Text | None = None
-    nosslverify: bool | None = None
-    timeout: Seconds | None = None
-
-
-class _Target(_Strict):
-    archive: Text
-    version: AnyVersion | None = None
-    signer: Fingerprint
-    keyring: Text | None = None
-
-
-class _Backup(_Strict):
-    directory: Text = "./backups"
-    key_password_env: Text | None = None
-    max_age: Duration = timedelta(hours=24)
-
-
-class _Window(_Strict):
-    start: AwareDatetime | None = None
-    finish_by: AwareDatetime | None = None
-
-
-class _Timeouts(_Strict):
-    upload: Duration | None = None
-    upgrade: Duration | None = None
-    reboot: Duration | None = None
-    service: Duration | None = None
-    join: Duration | None = None
-    backup: Duration | None = None
-    stuck: Duration | None = None
-
-
-class _Node(_Ssh):
-    """A node; the keys of ``ssh`` may stand here directly or under ``ssh:``."""
-
-    name: Name
-    host: Text
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")] | None = None
-    cluster_host: Text | None = None
-    host_key: Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")] | None = None
-    ssh: _Ssh = _Ssh()
-    ksctl: _Ksctl = _Ksctl()
-
-
-class _File(_Strict):
-    cluster: Name
-    strategy: StrategyName = StrategyName.IN_PLACE
-    target: _Target
-    ssh: _Ssh = _Ssh()
-    ksctl: _Ksctl = _Ksctl()
-    backup: _Backup = _Backup()
-    window: _Window = _Window()
-    timeouts: _Timeouts = _Timeouts()
-    poll: Duration = timedelta(seconds=5)
-    stable_for: Annotated[timedelta, BeforeValidator(duration)] = timedelta(seconds=60)
-    nodes: Annotated[list[_Node], Field(min_length=1, max_length=MAX_NODES)]
 
 
 @dataclass(slots=True)
@@ -199,10 +70,10 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     """
     source = _Source(path)
     raw = _parse(source, _read(path))
-    parsed: _File | None = None
+    parsed: FileKeys | None = None
     if not source.problems:
         try:
-            parsed = _File.model_validate(raw)
+            parsed = FileKeys.model_validate(raw)
         except ValidationError as error:
             for problem in error.errors():
                 source.complain(_place(problem["loc"]), _words(problem, raw))
@@ -268,17 +139,11 @@ def _place(loc: tuple[int | str, ...]) -> tuple[str | int, ...]:
     return tuple(part for part in loc if isinstance(part, int) or not part.startswith("function-"))
 
 
-_MODELS: Mapping[str, type[BaseModel]] = {
-    "": _File, "ssh": _Ssh, "ksctl": _Ksctl, "target": _Target, "backup": _Backup, "window": _Window,
-    "timeouts": _Timeouts, "nodes": _Node,
-}  # fmt: skip
-
-
 def _words(problem: Any, raw: object) -> str:
     kind, loc = problem["type"], problem["loc"]
     if kind == "extra_forbidden":
         holder = next((str(p) for p in reversed(loc[:-1]) if isinstance(p, str)), "")
-        allowed = list(_MODELS[holder].model_fields)
+        allowed = list(MODELS[holder].model_fields)
         near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"unknown key; {hint}allowed: {', '.join(allowed)}"
@@ -300,7 +165,7 @@ class _Builder:
     base: Path
     simulated: bool
 
-    def cluster(self, file: _File) -> Cluster:
+    def cluster(self, file: FileKeys) -> Cluster:
         self._unique(file)
         nodes = tuple(self._node(file, raw, i) for i, raw in enumerate(file.nodes))
         directory = self._path(file.backup.directory)
@@ -318,7 +183,7 @@ class _Builder:
             stable_for=file.stable_for,
         )
 
-    def _unique(self, file: _File) -> None:
+    def _unique(self, file: FileKeys) -> None:
         for key in ("name", "host", "url", "cluster_host"):
             seen: dict[str, int] = {}
             for i, node in enumerate(file.nodes):
@@ -333,7 +198,7 @@ class _Builder:
                     )
                 seen.setdefault(str(address), i)
 
-    def _target(self, raw: _Target) -> Target:
+    def _target(self, raw: TargetKeys) -> Target:
         archive = self._file(("target", "archive"), raw.archive)
         named = NAMED_VERSION.search(archive.name)
         version: Version | None = raw.version
@@ -349,7 +214,7 @@ class _Builder:
         keyring = self._file(("target", "keyring"), raw.keyring) if raw.keyring else None
         return Target(archive, version, raw.signer, keyring)
 
-    def _node(self, file: _File, raw: _Node, index: int) -> Node:
+    def _node(self, file: FileKeys, raw: NodeKeys, index: int) -> Node:
         place = ("nodes", index)
         address = raw.host if raw.host != "local" else "localhost"
         url = (raw.url or f"https://{address}").rstrip("/")
@@ -362,8 +227,8 @@ class _Builder:
             ksctl=self._ksctl(file.ksctl, raw, place),
         )
 
-    def _ssh(self, common: _Ssh, raw: _Node, place: tuple[str | int, ...]) -> SshSettings:
-        direct = {key: getattr(raw, key) for key in _Ssh.model_fields if getattr(raw, key) is not None}
+    def _ssh(self, common: SshKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> SshSettings:
+        direct = {key: getattr(raw, key) for key in SshKeys.model_fields if getattr(raw, key) is not None}
         merged = {**_merged(common, raw.ssh), **direct}
         if "identity_file" in merged:
             at: tuple[str | int, ...] = ("ssh", "identity_file")
@@ -376,7 +241,7 @@ class _Builder:
             merged["known_hosts"] = self._path(merged["known_hosts"])
         return SshSettings(**merged, host_key=raw.host_key)
 
-    def _ksctl(self, common: _Ksctl, raw: _Node, place: tuple[str | int, ...]) -> KsctlSettings:
+    def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> KsctlSettings:
         merged = _merged(common, raw.ksctl)
         if "command" in merged and merged["command"].startswith((".", "~")):
             merged["command"] = str(self._path(merged["command"]))

@@ -2,7 +2,7 @@
 
 It knows nothing of strategies. Before an act it writes ``StepStarted``, after it ``StepDone`` with the
 proof, each durable before anything further happens. It is the journal's only writer. A step that was
-started by a process that died is looked at first (see ``actions.base.perform``).
+started by a process that died is looked at first (see ``actions.doing.perform``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ctmupgrade.actions import doer
-from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick, perform
+from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick
+from ctmupgrade.actions.doing import perform
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunState, Status
 from ctmupgrade.core.model import Version
@@ -77,6 +78,7 @@ class Executor:
     controls: Controls = field(default_factory=Controls)
     running: set[str] = field(default_factory=set)
     trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
+    started_from: RunState | None = None  # the state that the ready steps were last looked for in
 
     def emit(self, event: Event) -> None:
         """Writes an event, then folds it in."""
@@ -149,6 +151,9 @@ class Executor:
         ]
 
     def _start_ready(self) -> None:
+        if self.state is self.started_from:
+            return  # nothing was journaled since: no step has become ready by a mere tick
+        self.started_from = self.state
         for step in self._ready():
             if self._stopping() or self._no_room(step):
                 return
@@ -225,8 +230,14 @@ class Executor:
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
         inconclusive = isinstance(error, InconclusiveError)
-        self.emit(journal.StepFailed(step, text, error.remedy, int(error.exit_code), inconclusive))
+        self.emit(journal.StepFailed(step, text, self._remedy(step, error), int(error.exit_code), inconclusive))
         self.trouble.append((text, int(error.exit_code)))
+
+    def _remedy(self, step: str, error: CtmUpgradeError) -> str:
+        """What to do about it; it always ends in how to go on."""
+        node = self.state.plan.step(step).node
+        remedy = error.remedy or f"mend that{f' on {node}' if node else ''}"
+        return remedy if "ctmupgrade" in remedy else f"{remedy}\nthen: ctmupgrade resume {self.state.run}"
 
     def _finish(self) -> ExitCode:
         over = (Status.DONE, Status.SKIPPED)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, decision, known
 from ctmupgrade.collect import ask, every_page
 from ctmupgrade.core import parse, probes
 from ctmupgrade.core.facts import BackupEntry, BackupKey, Manifest
@@ -51,7 +51,7 @@ def refused(reply: Reply) -> str:
         parse.json_object(reply.out)
     except NotUnderstood as error:
         text = str(error)
-        if "the answer is an error" in text or reply.code != 0:
+        if "the answer is an error" in text or reply.code != 0 or sounds_away(text):
             return parse.excerpt(f"{text} {reply.err}", 300)
     return ""
 
@@ -91,9 +91,15 @@ class BackupDoer(Doer):
         entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
         complete = _completeness(control, entry)
         if complete is False:
-            return Seen(So.FAILED, f"backup {entry.id} ended as {entry.status}", remedy="ksctl backup status")
+            again = decision(ctx.run, step, "retry")
+            return Seen(
+                So.FAILED,
+                f"backup {entry.id} of {step.node} ended as {entry.status}",
+                remedy=f"ksctl backup status   # on {step.node}: why; then resume after:\n{again}   # makes another one",
+            )
         if complete is None:
-            return Seen(So.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}")
+            again = f"wait: ctmupgrade resume; where it will never end (the node was rebooted): {decision(ctx.run, step, 'retry')}"
+            return Seen(So.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}", remedy=again)
         return self._download(ctx, step, control, entry, before)
 
     def _download(self, ctx: Ctx, step: Step, control: Control, entry: BackupEntry, before: Evidence) -> Seen:
@@ -107,10 +113,10 @@ class BackupDoer(Doer):
                 remedy="ksctl backupkeys list   # on that node",
             )
         file, key_file = ctx.store.paths(step.node, entry.id)
-        _fetch(control.change("backup", "download", "--id", entry.id, "--file", str(file)), "backup")
+        _fetch(control.change("backup", "download", "--id", entry.id, "--file", str(file)), f"backup of {step.node}")
         _fetch(
             control.change("backupkeys", "download", "--id", key.id, "--file", str(key_file), answer=key_password(ctx.cluster)),
-            "backup key",
+            f"backup key of {step.node}",
         )
         made = entry.created or ctx.clock.now()
         kept = ctx.store.keep(
@@ -121,10 +127,10 @@ class BackupDoer(Doer):
 
 def _fetch(reply: Reply, what: str) -> None:
     said = parse.excerpt(f"{reply.out} {reply.err}", 300)
+    if sounds_away(said):
+        raise UnreachableError(f"the {what} could not be downloaded: {said}")
     if "NCERR" in said or "codeDesc" in said:
-        if sounds_away(said):
-            raise UnreachableError(f"the {what} could not be downloaded: {said}")
-        raise NodeError(f"the {what} could not be downloaded: {said}", remedy="ksctl backup list")
+        raise NodeError(f"the {what} could not be downloaded: {said}", remedy="ksctl backup list; then: ctmupgrade resume")
 
 
 def key_for(entry: BackupEntry, keys: tuple[BackupKey, ...]) -> BackupKey | None:

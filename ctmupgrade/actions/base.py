@@ -23,13 +23,7 @@ from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.steps import Step
-from ctmupgrade.errors import (
-    ConnectionLostError,
-    HostKeyError,
-    InconclusiveError,
-    NodeError,
-    UnreachableError,
-)
+from ctmupgrade.errors import HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Terminal, Verifier
 
 T = TypeVar("T")
@@ -43,7 +37,20 @@ def known(fact: Maybe[T], what: str) -> T:
     if not isinstance(fact, Unknown):
         return fact
     text = f"{what} cannot be found out: {fact.why}"
+    if fact.host_key:
+        raise HostKeyError(text, remedy=HOST_KEY_REMEDY)
     raise UnreachableError(text) if fact.unreachable else NodeError(text)
+
+
+HOST_KEY_REMEDY = (
+    "find out on the node's console whether the new key is its own; if so put it into known_hosts (or host_key), "
+    "then: ctmupgrade resume"
+)
+
+
+def decision(run: str, step: Step, *words: str) -> str:
+    """The operator's commands for a stuck node, as they are pasted."""
+    return "   or   ".join(f"ctmupgrade node {word} {run} {step.node} --reason '...'" for word in words)
 
 
 def boot_text(mark: BootMark) -> str:
@@ -114,6 +121,7 @@ class Seen:
     evidence: Evidence = field(default_factory=dict)
     remedy: str = ""
     unreachable: bool = False
+    final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,129 +225,3 @@ class Doer:
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         """Whether it is so. Only looks. May raise the connection errors of the ports."""
         raise NotImplementedError
-
-
-def perform(ctx: Ctx, doer: Doer, step: Step, before: Evidence | None) -> Task:
-    """Does a step, or (``before`` given) goes on with one that was started by whoever died.
-
-    :returns: the evidence of its being done.
-    """
-    if before is None:
-        before = yield from doer.prepare(ctx, step)
-        yield Started(before)
-        ctx.befores[step.id] = before
-        yield from _begin(ctx, doer, step, before)
-    else:
-        ctx.befores[step.id] = before
-        seen = yield from _settled_look(ctx, doer, step, before)
-        if seen.so is So.NOT_YET:
-            yield Noted(f"it had not happened ({seen.detail or 'by the look'}); starting it")
-            yield from _begin(ctx, doer, step, before)
-        elif seen.so is So.UNKNOWN:
-            raise InconclusiveError(
-                f"{step.id}: whether it happened cannot be known: {seen.detail}",
-                remedy=seen.remedy or f"look at {step.node}, then: ctmupgrade node retry|done {ctx.run} {step.node}",
-            )
-    return (yield from _until_done(ctx, doer, step, before))
-
-
-def _begin(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Doing:
-    ctx.sessions.pop(step.id, None)
-    try:
-        yield from doer.start(ctx, step, before)
-    except ConnectionLostError as lost:
-        ctx.session(step).unsure = True
-        yield Noted(f"the connection was lost while starting it ({lost.brief}); looking whether it happened")
-    except UnreachableError as gone:
-        if isinstance(gone, HostKeyError):
-            raise
-        ctx.session(step).unsure = True
-        yield Noted(f"no connection while starting it ({gone.brief})")
-
-
-def careful_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Seen:
-    """A look in which a lost connection is UNKNOWN, never FAILED. A wrong host key is for a person."""
-    try:
-        return doer.look(ctx, step, before)
-    except HostKeyError:
-        raise
-    except (UnreachableError, ConnectionLostError) as error:
-        return Seen(So.UNKNOWN, error.brief, remedy=error.remedy, unreachable=True)
-
-
-def _settled_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Generator[Tick, None, Seen]:
-    """Looks until the answer can be believed: NOT_YET and UNKNOWN must last for the grace."""
-    patience = doer.patience(ctx)
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
-    grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
-    seen = careful_look(ctx, doer, step, before)
-    while seen.so in (So.NOT_YET, So.UNKNOWN):
-        limit = patience.timeout.total_seconds() if seen.unreachable else grace
-        if ctx.clock.monotonic() - began >= limit:
-            if seen.unreachable:
-                raise UnreachableError(f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy)
-            return seen
-        until = since + timedelta(seconds=limit)
-        yield Waiting(ctx.poll, f"finding out whether it happened: {seen.detail}", since, until)
-        seen = careful_look(ctx, doer, step, before)
-    return seen
-
-
-def _until_done(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Task:
-    patience = doer.patience(ctx)
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
-    good, good_since, not_yet_since = 0, 0.0, -1.0
-    while True:
-        seen = careful_look(ctx, doer, step, before)
-        now = ctx.clock.monotonic()
-        if seen.so is So.DONE:
-            good_since = now if good == 0 else good_since
-            good += 1
-            if good >= patience.looks and now - good_since >= patience.steady.total_seconds():
-                return seen.evidence
-        else:
-            good = 0
-        if seen.so is So.FAILED:
-            raise NodeError(f"{step.id}: {seen.detail}", remedy=seen.remedy)
-        not_yet_since = _since_when(seen, not_yet_since, now)
-        _give_up_refused(ctx, step, seen, patience, not_yet_since)
-        if _never_arrived(ctx, step, patience, not_yet_since):
-            yield Noted(f"it never reached the node ({seen.detail or 'by the look'}); starting it")
-            not_yet_since = -1.0
-            yield from _begin(ctx, doer, step, before)
-        if now - began >= patience.timeout.total_seconds():
-            raise _too_late(ctx, step, seen, patience)
-        until = since + patience.timeout
-        yield Waiting(ctx.poll, seen.detail or "one more good look", since, until)
-
-
-def _since_when(seen: Seen, since: float, now: float) -> float:
-    """Since when the look has been NOT_YET without a break; -1 where it is not."""
-    if seen.so is not So.NOT_YET:
-        return -1.0
-    return now if since < 0 else since
-
-
-def _never_arrived(ctx: Ctx, step: Step, patience: Patience, since: float) -> bool:
-    """The start was lost on its way, and the node has shown for long enough that nothing happened."""
-    grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
-    return ctx.session(step).unsure and since >= 0 and ctx.clock.monotonic() - since >= grace
-
-
-def _give_up_refused(ctx: Ctx, step: Step, seen: Seen, patience: Patience, since: float) -> None:
-    """A start that was refused and left no trace has failed; there is nothing to wait for."""
-    refused = ctx.session(step).refused
-    if refused and since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds():
-        raise NodeError(f"{step.id}: {refused}", details=seen.detail, remedy=seen.remedy)
-
-
-def _too_late(ctx: Ctx, step: Step, seen: Seen, patience: Patience) -> Exception:
-    minutes = patience.timeout.total_seconds() / 60
-    text = f"{step.id}: not done after {minutes:.0f} min; last look: {seen.detail or seen.so.value}"
-    if seen.unreachable:
-        return UnreachableError(text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume")
-    if seen.so is So.UNKNOWN:
-        return InconclusiveError(
-            text, remedy=seen.remedy or f"look at {step.node}, then: ctmupgrade node retry|done {ctx.run} {step.node}"
-        )
-    return NodeError(text, remedy=seen.remedy or f"look at {step.node}, then: ctmupgrade resume")

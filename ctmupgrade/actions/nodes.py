@@ -17,6 +17,7 @@ from ctmupgrade.actions.base import (
     Waiting,
     boot_from,
     boot_text,
+    known,
 )
 from ctmupgrade.collect import all_health, ask, health_of
 from ctmupgrade.core import health, probes
@@ -36,19 +37,34 @@ def gate_look(ctx: Ctx, step: Step) -> Seen:
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
     problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
     problems += health.version_problems(nodes, ctx.expected)
+    _refuse_host_keys(nodes)
     if not problems:
         versions = {n: str(f.version) for n, f in nodes.items()}
         return Seen(So.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())})
     return _seen_of(problems)
 
 
+def _refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
+    """:raises HostKeyError: a changed host key, which no waiting mends."""
+    for name, facts in nodes.items():
+        if isinstance(facts.unit, Unknown) and facts.unit.host_key:
+            known(facts.unit, f"{name}: how it is")
+
+
 def _seen_of(problems: list[Problem]) -> Seen:
-    known = [p for p in problems if not p.unknown]
-    first = (known or problems)[0]
+    """What is said first is what explains the rest: a node that does not answer is also down for the others."""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    so = So.NOT_YET if known else So.UNKNOWN
-    away = all(p.unreachable for p in problems)
-    return Seen(so, f"{first}{more}", unreachable=away)
+    away = {p.node: p for p in reversed(problems) if p.unreachable}
+    rest = [p for p in problems if p.node not in away]
+    if away and not rest:
+        name, first = next(reversed(away.items()))
+        remedy = f"bring {name} back, then: ctmupgrade resume"
+        return Seen(So.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy)
+    known_ones = [p for p in rest if not p.unknown]
+    first = (known_ones or rest)[0]
+    so = So.NOT_YET if known_ones else So.UNKNOWN
+    remedy = f"look at {first.node or 'the cluster'} and mend it, then: ctmupgrade resume (it looks again)"
+    return Seen(so, f"{first}{more}", remedy=remedy)
 
 
 class GateDoer(Doer):
@@ -79,7 +95,10 @@ class RebootDoer(Doer):
             if idle and isinstance(boot, BootMark):
                 break
             if ctx.clock.monotonic() - began >= timeout.total_seconds():
-                raise NodeError(f"{step.node}: not rebooted: ks_upgrade.sh still runs, or it cannot be told")
+                raise NodeError(
+                    f"{step.node}: not rebooted: ks_upgrade.sh still runs, or it cannot be told",
+                    remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
+                )
             yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
         earlier = ctx.befores.get(f"upgrade:{step.node}", {}).get("boot", "")
         return {"boot": earlier or boot_text(boot)}
@@ -92,7 +111,7 @@ class RebootDoer(Doer):
         reply = shell.change("sudo", "-n", "reboot")
         said = " ".join((reply.err or reply.out).split())
         if "password is required" in said or "not allowed" in said or reply.missing:
-            ctx.session(step).refused = f"sudo reboot was refused: {said}"
+            ctx.session(step).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
@@ -124,14 +143,12 @@ def ask_boot(ctx: Ctx, node: str) -> BootMark | Unknown:
 def node_look(ctx: Ctx, step: Step, *, clustered: bool) -> Seen:
     """keysecure active, services started, login works, the target's version, others see it well."""
     ask_boot(ctx, step.node)
-    nodes: Mapping[str, NodeFacts]
-    if clustered:
-        nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
-    else:
-        nodes = {step.node: health_of(ctx.fleet, step.node, ctx.clock)}
-    own = nodes[step.node]
+    own = health_of(ctx.fleet, step.node, ctx.clock)
     problems = list(health.service_problems({step.node: own}))
-    if clustered:
+    if clustered and not problems:  # while its services come up there is nothing to ask the others
+        nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+        own = nodes[step.node]
+        problems += health.service_problems({step.node: own})
         problems += _seen_by_others(ctx, step.node, nodes)
     if isinstance(own.version, Unknown):
         problems.append(Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable))

@@ -25,16 +25,17 @@ from ctmupgrade.actions.base import (
     Waiting,
     boot_from,
     boot_text,
+    decision,
     known,
 )
 from ctmupgrade.actions.nodes import gate_look
-from ctmupgrade.collect import ask
-from ctmupgrade.core import parse, probes
+from ctmupgrade.collect import ask, logs_of
+from ctmupgrade.core import parse, parse_shell, probes
 from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName, Version
 from ctmupgrade.core.steps import RunUpgrade, Step
-from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
 KEEP = 65536  # characters of a terminal's output that are kept
@@ -67,6 +68,7 @@ class Upgrade(Doer):
         running = ask(shell, probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
+        _refuse_pending(ctx, step, shell)
         if size != ctx.plan.target.size:
             raise NodeError(
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
@@ -108,10 +110,27 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, None]:
     timeout = ctx.cluster.timeouts.service
     while (seen := gate_look(ctx, step)).so is not So.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
-            raise UnreachableError(f"{step.id}: {seen.detail}") if seen.unreachable else NodeError(
-                f"{step.id}: not started, the cluster is not well: {seen.detail}"
-            )
+            kind = UnreachableError if seen.unreachable else NodeError
+            raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
         yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
+
+
+def _refuse_pending(ctx: Ctx, step: Step, shell: Shell) -> None:
+    """Somebody else's upgrade that ended since the checks and waits for its reboot is not done again.
+
+    :raises InconclusiveError: there is one.
+    """
+    logs = known(logs_of(shell), f"{step.node}: its earlier upgrade logs")
+    version = known(ask(ctx.fleet.control(step.node), probes.SYSTEM), f"{step.node}: its version").version
+    last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
+    if last is None or Version.parse(last.version).release <= version.release:
+        return
+    raise InconclusiveError(
+        f"{step.id}: not started: an upgrade of {step.node} to {last.version} has succeeded and waits for its reboot "
+        f"({last.path}); this run did not start it",
+        remedy=f"where that is right, count it as done (the reboot comes next); where it is an old log, move it away "
+        f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
+    )
 
 
 def _drain(session: Session) -> None:
@@ -130,12 +149,12 @@ def _is_target(ctx: Ctx, version: str) -> bool:
 
 
 def _verdict_on_terminal(ctx: Ctx, session: Session) -> Seen | None:
-    verdict, version, _ = parse.log_verdict(session.text)
+    verdict, version, _ = parse_shell.log_verdict(session.text)
     if verdict is not LogVerdict.SUCCEEDED:
         return None
     if session.terminal is not None:
         return None  # it still shows its last lines; the end comes in a moment
-    return _success(ctx, version, f"terminal; {parse.log_name(session.text)}")
+    return _success(ctx, version, f"terminal; {parse_shell.log_name(session.text)}")
 
 
 def _verdict_of_log(ctx: Ctx, log: UpgradeLog) -> Seen | None:
@@ -161,7 +180,7 @@ def _new_log(ctx: Ctx, shell: Shell, session: Session, before: Evidence) -> Mayb
         if isinstance(names, Unknown):
             return names
         fresh = [name for name in names if name not in known]
-        told = parse.log_name(session.text)
+        told = parse_shell.log_name(session.text)
         if not fresh and (told or session.ended or session.terminal is None):
             fresh = [told] if "/" in told else _searched(shell, session, known)
         if not fresh:
@@ -174,12 +193,11 @@ def _new_log(ctx: Ctx, shell: Shell, session: Session, before: Evidence) -> Mayb
 
 
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
+SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
 
 
 def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
-    count = int(session.memo.get("searches", "0"))
-    session.memo["searches"] = str(count + 1)
-    if count % SEARCH_EVERY:
+    if (_counted(session, "searches") - 1) % SEARCH_EVERY:
         return []
     found = ask(shell, probes.log_search(), timeout=120.0)
     old = {name.rsplit("/", 1)[-1] for name in known}
@@ -188,14 +206,15 @@ def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
 
 def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], before: Evidence) -> Seen:
     session = ctx.session(step)
-    rebooted = _rebooted(shell, before)
+    rebooted = _rebooted(ctx, step, shell, before)
     if rebooted:
         return rebooted
     running = ask(shell, probes.PROCESSES)
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.memo.pop("gone", None)
-        return Seen(So.GOING_ON, f"ks_upgrade.sh runs; {growth}")
+        left = f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
+        return Seen(So.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
         return Seen(So.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
     if isinstance(running, Unknown):
@@ -204,19 +223,29 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
         if isinstance(log, UpgradeLog):
             return Seen(So.UNKNOWN, f"the process list cannot be read; {growth}")
         return Seen(So.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
-    return _gone(session, log)
+    return _gone(ctx, step, log)
 
 
-def _rebooted(shell: Shell, before: Evidence) -> Seen | None:
+def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> Seen | None:
     """A node that booted anew before the success line was seen was hurt by somebody."""
     boot = ask(shell, probes.BOOT)
-    if isinstance(boot, BootMark) and boot.differs_from(boot_from(before.get("boot", ""))):
-        return Seen(
-            So.UNKNOWN,
-            "the node was rebooted before the success line was seen",
-            remedy="check its version and services; it may need vendor support, or: ctmupgrade node retry|done",
-        )
-    return None
+    if not isinstance(boot, BootMark) or not boot.differs_from(boot_from(before.get("boot", ""))):
+        return None
+    return Seen(
+        So.UNKNOWN,
+        f"{step.node} was rebooted before the success line was seen",
+        remedy=f"check the version and services of {step.node}; where they are not well ask vendor support. At the "
+        f"target: ctmupgrade node done, on the old version: node retry; then resume:\n"
+        f"{decision(ctx.run, step, 'done', 'retry')}",
+        final=_counted(ctx.session(step), "rebooted") >= SURE_LOOKS,
+    )
+
+
+def _counted(session: Session, what: str) -> int:
+    """How many looks have seen this by now."""
+    count = int(session.memo.get(what, "0")) + 1
+    session.memo[what] = str(count)
+    return count
 
 
 def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
@@ -232,27 +261,31 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
     return f"last line: {line}" if line else "no log line yet"
 
 
-def _gone(session: Session, log: Maybe[UpgradeLog]) -> Seen:
+def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:
     """The process is not there and no success line was seen."""
-    looks = int(session.memo.get("gone", "0")) + 1
-    session.memo["gone"] = str(looks)
+    session = ctx.session(step)
+    looks = _counted(session, "gone")
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended:
         return Seen(So.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
     if looks < GONE_LOOKS:
         return Seen(So.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
-    reason = parse.failure_lines(text)
-    verdict, _, _ = parse.log_verdict(text)
+    reason = parse_shell.failure_lines(text)
+    verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
+    where = log.path if isinstance(log, UpgradeLog) else "its log"
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
         return Seen(
             So.FAILED,
-            f"ks_upgrade.sh ended without its success line: {parse.excerpt(reason, 400)}",
-            remedy="read its log; mend the cause; then: ctmupgrade node retry, and resume. Do not reboot the node",
+            f"ks_upgrade.sh on {step.node} ended without its success line: {parse.excerpt(reason, 400)}",
+            remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
+            f"{decision(ctx.run, step, 'retry')}",
         )
     return Seen(
         So.UNKNOWN,
-        f"ks_upgrade.sh ended without a verdict: {parse.excerpt(reason, 400) or 'no words'}",
-        remedy="read its log on the node: if it succeeded: ctmupgrade node done; else node retry. Do not reboot it",
+        f"ks_upgrade.sh on {step.node} ended without a verdict: {parse.excerpt(reason, 400) or 'no words'}",
+        remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
+        f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
+        final=looks >= SURE_LOOKS,
     )
 

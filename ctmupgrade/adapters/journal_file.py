@@ -1,4 +1,4 @@
-"""The journal on disk, the lock that makes one run its only writer, and requests from other shells.
+"""The journal on disk. Hold the cluster's lock (:mod:`ctmupgrade.adapters.lock`) to write it.
 
 One event a line; each line carries the sha256 of the line before. That shows every change, removal or
 reordering before the last line; the last line itself has no successor that vouches for it.
@@ -6,29 +6,20 @@ reordering before the last line; the last line itself has no successor that vouc
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import getpass
 import hashlib
 import json
 import os
-import re
-import socket
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from ctmupgrade.errors import JournalError, LockedError
+from ctmupgrade.adapters.durable import failed, make_dirs, write_all, write_new
+from ctmupgrade.errors import JournalError
 
 FIRST_PREV = "0" * 64
-_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL = "make space (df {0}), then: ctmupgrade resume"
-_SICK = "look at the file system of {0} (dmesg, mount), then: ctmupgrade resume"
 _BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, and begin a new run"
 
 
@@ -149,50 +140,8 @@ def verify_chain(path: Path) -> list[str]:
     return chain.settled() + torn
 
 
-def _sync_dir(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _make_dirs(path: Path) -> None:
-    """``path`` and its missing parents, 0700 each, durable. (``mkdir -p``'s mode is the last one's only.)"""
-    if path.is_dir():
-        return
-    _make_dirs(path.parent)
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    _sync_dir(path.parent)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """A new 0600 file with ``data``, on disk before this returns. :raises FileExistsError: it is there."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        _write_all(fd, data)
-        os.fsync(fd)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(fd)
-    _sync_dir(path.parent)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
-
-
-def _failed(path: Path, doing: str, error: OSError) -> JournalError:
-    remedy = (_FULL if error.errno in _SPACE else _SICK).format(path.parent)
-    return JournalError(f"{path}: {doing}: {error.strerror}", details=repr(error), remedy=remedy)
-
-
 class JournalFile:
-    """The journal, open for appending. Hold the :class:`ClusterLock`: there is one writer."""
+    """The journal, open for appending. Hold the :class:`~ctmupgrade.adapters.lock.ClusterLock`: there is one writer."""
 
     def __init__(self, path: Path, fd: int, length: int, seq: int, prev: str) -> None:
         self.path = path
@@ -209,13 +158,13 @@ class JournalFile:
         :raises JournalError: it exists, or cannot be made.
         """
         try:
-            _make_dirs(path.parent)
-            _write_new(path, b"")
+            make_dirs(path.parent)
+            write_new(path, b"")
             return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), 0, 0, FIRST_PREV)
         except FileExistsError as error:
             raise JournalError(f"{path}: there is a journal already", remedy="ctmupgrade resume") from error
         except OSError as error:
-            raise _failed(path, "the journal cannot be created", error) from error
+            raise failed(path, "the journal cannot be created", error) from error
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -227,7 +176,7 @@ class JournalFile:
         try:
             fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
-            raise _failed(path, "the journal cannot be opened", error) from error
+            raise failed(path, "the journal cannot be opened", error) from error
         try:
             length = os.fstat(fd).st_size - len(chain.torn)
             if chain.torn:
@@ -236,7 +185,7 @@ class JournalFile:
                 os.fsync(fd)
         except OSError as error:
             os.close(fd)
-            raise _failed(path, "the torn last line cannot be cut off", error) from error
+            raise failed(path, "the torn last line cannot be cut off", error) from error
         return cls(path, fd, length, len(chain.lines), chain.last)
 
     def append(self, event: Mapping[str, object], at: datetime) -> None:
@@ -255,14 +204,14 @@ class JournalFile:
         try:
             self._ours()
             self._dirty = True
-            _write_all(self._fd, raw + b"\n")
+            write_all(self._fd, raw + b"\n")
             os.fsync(self._fd)
         except BaseException as error:  # Ctrl-C as well: half a line must not stay
             if self._dirty:
                 with suppress(OSError):
                     self._roll_back()
             if isinstance(error, OSError):
-                raise _failed(self.path, "the journal cannot be written", error) from error
+                raise failed(self.path, "the journal cannot be written", error) from error
             raise
         self._length += len(raw) + 1
         self._seq, self._prev = seq, hashlib.sha256(raw).hexdigest()
@@ -298,164 +247,6 @@ def _keep_torn(path: Path, torn: bytes) -> None:
     number = 1
     while True:
         try:
-            return _write_new(path.with_name(f"{path.stem}.torn-{number}"), torn)
+            return write_new(path.with_name(f"{path.stem}.torn-{number}"), torn)
         except FileExistsError:
             number += 1
-
-
-class ClusterLock:
-    """One run per cluster, by ``flock``: the kernel drops it with the process, however that ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._fd = -1
-
-    def acquire(self, info: Mapping[str, str]) -> Self:
-        """Takes the lock without waiting for its holder. ``info`` (``run``, ...) is what others are told;
-        ``by``, ``host``, ``pid`` and ``since`` are added. ``with lock.acquire(...):`` releases it.
-
-        :raises LockedError: somebody holds it; who, for which run and since when.
-        :raises JournalError: the lock file cannot be made or locked at all.
-        """
-        who = {
-            "by": f"{_user()}@{socket.gethostname()}",
-            "host": socket.gethostname(),
-            "pid": str(os.getpid()),
-        }
-        text = json.dumps({**who, "since": datetime.now(UTC).isoformat(timespec="seconds"), **info})
-        try:
-            _make_dirs(self.path.parent)
-            self._fd = self._take()
-            os.ftruncate(self._fd, 0)  # at once: a dead holder's text must not be taken for ours
-            os.pwrite(self._fd, text.encode(), 0)
-            os.fsync(self._fd)
-        except OSError as error:
-            self.release()
-            raise _failed(self.path, "the lock cannot be taken", error) from error
-        return self
-
-    def _take(self) -> int:
-        while True:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                raise self._held() from None
-            except BaseException:
-                os.close(fd)
-                raise
-            if self._same(fd):
-                return fd
-            os.close(fd)  # deleted between open and flock: we hold a file nobody can find
-
-    def _same(self, fd: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(fd), os.stat(self.path))  # noqa: PTH116
-        except FileNotFoundError:
-            return False
-
-    def _held(self) -> LockedError:
-        info: dict[str, str] = {}
-        for _ in range(10):  # the holder may not have written yet; what stands there is then a dead one's
-            with suppress(OSError, ValueError):
-                info = {str(key): str(value) for key, value in json.loads(self.path.read_text()).items()}
-                if info.get("host") != socket.gethostname() or _alive(info.get("pid", "")):
-                    break
-            time.sleep(0.05)
-        who = f"{info.get('by', 'unknown')} (pid {info.get('pid', '?')})"
-        run = f"run {info.get('run', 'unknown')}, since {info.get('since', 'unknown')}"
-        return LockedError(f"the cluster is locked by {who}, {run}", details=f"lock file: {self.path}",
-                           remedy="ctmupgrade watch shows that run; ctmupgrade pause or abort stops it")  # fmt: skip
-
-    @property
-    def intact(self) -> bool:
-        """Held, and its file is still the one others would lock. False once somebody deleted it."""
-        return self._fd >= 0 and self._same(self._fd)
-
-    def release(self) -> None:
-        """Gives the lock back; the (empty) file stays, as deleting it would race. May be called twice."""
-        if self._fd >= 0:
-            with suppress(OSError):
-                os.ftruncate(self._fd, 0)
-            os.close(self._fd)
-            self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return str(os.getuid())
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What another shell asks of a run."""
-
-    kind: str  # pause, abort, retry, ...
-    at: datetime
-    payload: dict[str, object]
-    path: Path
-
-
-def write_request(run_dir: Path, kind: str, payload: Mapping[str, object], *,
-                  clock: Callable[[], int] = time.time_ns) -> Path:  # fmt: skip
-    """Leaves a request for the run in ``run_dir``; it appears whole or not at all.
-
-    :param kind: lower case letters and dashes, such as ``pause``.
-    :raises ValueError: another kind, or a payload that is not JSON.
-    :raises JournalError: it cannot be written.
-    """
-    if not re.fullmatch(r"[a-z][a-z-]*", kind):
-        raise ValueError(f"{kind!r} is no kind of request")
-    now = clock()
-    folder = run_dir / "requests"
-    at = datetime.fromtimestamp(now / 1e9, UTC).isoformat()
-    name = f"{now:020d}-{kind}-{os.getpid()}"
-    try:
-        _make_dirs(folder)
-        draft, final = folder / f".{name}.part", folder / f"{name}.json"
-        _write_new(draft, json.dumps({"kind": kind, "at": at, "payload": dict(payload)}).encode())
-        draft.rename(final)
-        _sync_dir(folder)
-    except OSError as error:
-        raise _failed(folder, "the request cannot be written", error) from error
-    return final
-
-
-def read_requests(run_dir: Path) -> list[Request]:
-    """The requests that wait, oldest first. Files that are none of ours are left alone."""
-    found = []
-    for path in sorted((run_dir / "requests").glob("[0-9]*.json")):
-        with suppress(OSError, ValueError):
-            match json.loads(path.read_text()):
-                case {"kind": str(kind), "at": str(at), "payload": dict(payload)}:
-                    found.append(Request(kind, datetime.fromisoformat(at), payload, path))
-                case _:
-                    continue
-    return found
-
-
-def clear_requests(requests: Iterable[Request]) -> None:
-    """Removes exactly these, once the journal has them; one that came meanwhile stays."""
-    for request in requests:
-        request.path.unlink(missing_ok=True)

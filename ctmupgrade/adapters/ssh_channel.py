@@ -134,8 +134,13 @@ class Exchange:
         # Never recv_exit_status(): it has no timeout.
         while not self._channel.status_event.wait(min(self._timeout, _TICK)):
             self.check()
-        whole = bool(self._channel.eof_received) and self._channel.exit_status >= 0
-        return self._channel.exit_status if whole else None
+        # A server may close without saying EOF first; an orderly close on a living connection says as much.
+        # A dying transport closes its channels too, but has saved its reason before that.
+        transport = self._channel.get_transport()
+        orderly = self._channel.eof_received or (
+            self._channel.closed and transport.is_active() and transport.saved_exception is None
+        )
+        return self._channel.exit_status if orderly and self._channel.exit_status >= 0 else None
 
     def why_lost(self) -> str:
         """Why there is no exit status, in words."""

@@ -190,5 +190,6 @@ def _public_blob(path: Path) -> bytes | None:
             for _ in range(3):  # cipher, key derivation and its options
                 message.get_binary()
             message.get_int()
-            return message.get_binary()
+            blob: bytes = message.get_binary()
+            return blob
     return None

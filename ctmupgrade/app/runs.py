@@ -11,16 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctmupgrade.adapters.journal_file import (
-    ClusterLock,
-    JournalFile,
-    Line,
-    clear_requests,
-    read_journal,
-    read_requests,
-    write_request,
-)
-from ctmupgrade.adapters.journal_file import Request as Asked
+from ctmupgrade.adapters.journal_file import JournalFile, Line, read_journal
+from ctmupgrade.adapters.lock import ClusterLock
+from ctmupgrade.adapters.requests import Request as Asked
+from ctmupgrade.adapters.requests import clear_requests, read_requests, write_request
 from ctmupgrade.app.setup import Request, Setup, state_dir
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core.journal import Event, RunState, replay

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctmupgrade.actions.base import Store
 from ctmupgrade.collect import Gather, one_by_one
@@ -21,6 +22,9 @@ from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import UsageError
 from ctmupgrade.execute import Tasks
 from ctmupgrade.ports import Clock, Fleet, Verifier
+
+if TYPE_CHECKING:
+    from ctmupgrade.adapters.sim import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,24 @@ def setup(request: Request) -> Iterator[Setup]:
         with tempfile.TemporaryDirectory(prefix="ctmupgrade-sim-") as scratch:
             yield _simulated(request, cluster, request.simulate, Path(scratch))
         return
+    _passwords_are_there(cluster)
     made = _live(request, cluster)
     try:
         yield made
     finally:
         made.fleet.close()
+
+
+def _passwords_are_there(cluster: Cluster) -> None:
+    """:raises UsageError: a variable that shall hold ksctl's password is not set. Found before anything else,
+    because otherwise every look at a control plane would fail for it."""
+    for node in cluster.nodes:
+        name = node.ksctl.password_env
+        if name and not os.environ.get(name):
+            raise UsageError(
+                f"{node.name}: the variable {name} (ksctl.password_env) is not set",
+                remedy=f"export {name}=...   # the password of {node.ksctl.username}",
+            )
 
 
 def _live(request: Request, cluster: Cluster) -> Setup:
@@ -151,8 +168,10 @@ def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) 
     from ctmupgrade.adapters.sim.files import source_hash
     from ctmupgrade.config import load_world
 
-    world = World.from_dict(load_world(folder / "world.yaml"))
-    os.environ.setdefault(cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD", "simulated")
+    if not (folder / "world.yaml").is_file() and (folder / "transcript.jsonl").is_file():
+        return _replayed(request, cluster, folder, scratch)
+    world = _world(folder, load_world(folder / "world.yaml"))
+    _stand_in_password(cluster)
     store = BackupStore(scratch / "backups", cluster.name)
     return Setup(
         request=request,
@@ -166,6 +185,44 @@ def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) 
         prefix_hash=lambda length: source_hash(world, "archive", length),
         unusable_store=lambda: "",
         world=world,
+    )
+
+
+def _stand_in_password(cluster: Cluster) -> None:
+    """A simulated key needs no real password; where cluster.yaml names a variable, it shall hold one."""
+    if cluster.backup.key_password_env:
+        os.environ.setdefault(cluster.backup.key_password_env, "simulated")
+
+
+def _world(folder: Path, value: dict[str, object]) -> World:
+    from ctmupgrade.adapters.sim import World
+
+    try:
+        return World.from_dict(value)
+    except ValueError as error:
+        raise UsageError(f"{folder / 'world.yaml'}: {error}") from None
+
+
+def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+    """A recorded cluster: its looks are played back, and nothing can be changed."""
+    from ctmupgrade.adapters.backups import BackupStore
+    from ctmupgrade.adapters.clock import ThreadTasks
+    from ctmupgrade.adapters.transcripts import ReplayFleet, ReplayVerifier, StoppedClock
+
+    _stand_in_password(cluster)
+    fleet = ReplayFleet(folder)
+    store = BackupStore(scratch / "backups", cluster.name)
+    return Setup(
+        request=request,
+        cluster=cluster,
+        fleet=fleet,
+        verifier=ReplayVerifier(fleet.header),
+        clock=StoppedClock(fleet.header.at),
+        gather=one_by_one,
+        tasks=ThreadTasks,
+        store=store,
+        prefix_hash=lambda _length: "",
+        unusable_store=lambda: "",
     )
 
 

@@ -13,10 +13,12 @@ from ctmupgrade.core.model import Version
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Something could not be known, and why. ``unreachable``: because nothing answered."""
+    """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
+    ``host_key``: because another machine may be answering, which never mends itself."""
 
     why: str
     unreachable: bool = False
+    host_key: bool = False
     kind: Literal["unknown"] = "unknown"
 
 

@@ -46,9 +46,12 @@ def _addresses(node: Node) -> set[str]:
 def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
     """The configured node that ``member`` is: by id where the node itself told it, else by address;
     "" where it is none. Never by position."""
-    if member.node_id in ids:
-        return ids[member.node_id]
-    fitting = [n.name for n in cluster.nodes if member.host.lower() in _addresses(n)]
+    return ids.get(member.node_id) or name_at(member.host, cluster)
+
+
+def name_at(host: str, cluster: Cluster) -> str:
+    """The one configured node with this address; "" where there is none or more than one."""
+    fitting = [n.name for n in cluster.nodes if host.lower() in _addresses(n)]
     return fitting[0] if len(fitting) == 1 else ""
 
 
@@ -120,7 +123,10 @@ def replication_problems(
         elif facts.node_id not in reports:
             yield Problem(name, "has no report in any cluster summary", unknown=True)
         else:
-            yield from _report_problems(name, facts, reports[facts.node_id], ids, now)
+            report = reports[facts.node_id]
+            # a node that does not answer cannot tell its id, but its address is in the report
+            names = {peer: name_at(view.host, cluster) for peer, view in report.peers.items() if peer not in ids}
+            yield from _report_problems(name, facts, report, {**names, **ids}, now)
 
 
 def _report_problems(
@@ -135,7 +141,7 @@ def _report_problems(
         yield Problem(name, f"its cluster summary is {minutes} minutes old", unknown=True)
         return
     for peer_id, peer in report.peers.items():
-        seen = ids.get(peer_id, peer.host or peer_id)
+        seen = ids.get(peer_id) or peer.host or peer_id
         if peer.code != "r" or not peer.summary.upper().startswith("GOOD"):
             yield Problem(seen, f"is {peer.summary or '?'} (state {peer.code}) in the report of {name}")
         elif peer_id != report.reporter and peer.connected is False:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
-from ctmupgrade.core import parse
+from ctmupgrade.core import parse, parse_shell
 from ctmupgrade.core.facts import (
     BackupEntry,
     BackupKey,
@@ -60,21 +61,25 @@ class Probe(Generic[T_co]):
 
 def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     """A parser of standard output alone; an empty one is explained by standard error."""
+    read = lru_cache(maxsize=32)(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
         if not out.strip():
             raise NotUnderstood(parse.excerpt(err) or f"no answer (exit {code})")
-        return parser(out)
+        return read(out)
 
     return of_reply
 
 
 def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
-    """For ``ksctl``: whether errors come on stdout or stderr is not known (FACTS 8.11)."""
+    """For ``ksctl``: whether errors come on stdout or stderr is not known (FACTS 8.11).
+
+    Twenty nodes asked for a summary of twenty give the same long text: it is read once."""
+    read = lru_cache(maxsize=32)(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
         if "{" in out:
-            return parser(out)
+            return read(out)
         said = parse.excerpt(f"{out} {err}")
         raise NotUnderstood(said or f"no answer (exit {code})")
 
@@ -94,29 +99,29 @@ def _ksctl(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Pro
 BOOT: Probe[BootMark] = Probe(
     "boot",
     (
-        Way(("cat", "/proc/sys/kernel/random/boot_id"), text(parse.boot_id)),
-        Way(("cat", "/proc/stat"), text(parse.boot_time_of_stat)),
-        Way(("uptime", "-s"), text(parse.uptime_since)),
-        Way(("who", "-b"), text(parse.uptime_since)),
+        Way(("cat", "/proc/sys/kernel/random/boot_id"), text(parse_shell.boot_id)),
+        Way(("cat", "/proc/stat"), text(parse_shell.boot_time_of_stat)),
+        Way(("uptime", "-s"), text(parse_shell.uptime_since)),
+        Way(("who", "-b"), text(parse_shell.uptime_since)),
     ),
 )
 
 MOUNTS: Probe[tuple[Mount, ...]] = _probe(
-    "free space", parse.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
+    "free space", parse_shell.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
 )
 
 UNIT: Probe[Unit] = _probe(
     "keysecure unit",
-    parse.unit_show,
+    parse_shell.unit_show,
     ("systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "keysecure"),
 )
 UNIT = Probe(
     UNIT.name,
     (
         *UNIT.ways,
-        Way(("systemctl", "is-active", "keysecure"), text(parse.unit_word)),
-        Way(("systemctl", "status", "--no-pager", "keysecure"), text(parse.unit_status)),
-        Way(("systemctl", "status", "keysecure"), text(parse.unit_status)),
+        Way(("systemctl", "is-active", "keysecure"), text(parse_shell.unit_word)),
+        Way(("systemctl", "status", "--no-pager", "keysecure"), text(parse_shell.unit_status)),
+        Way(("systemctl", "status", "keysecure"), text(parse_shell.unit_status)),
     ),
 )
 
@@ -137,19 +142,19 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
 
 RIGHTS: Probe[Rights] = Probe("sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list),))
 
-CLOCK: Probe[tuple[float, float]] = _probe("clock", parse.epoch, ("date", "+%s.%N"), ("date", "+%s"))
+CLOCK: Probe[tuple[float, float]] = _probe("clock", parse_shell.epoch, ("date", "+%s.%N"), ("date", "+%s"))
 
 
 def _processes(code: int, out: str, err: str) -> tuple[str, ...]:
     if code not in (0, 1) or (err.strip() and not out.strip()):
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
-    return parse.upgrade_processes(out)
+    return parse_shell.upgrade_processes(out)
 
 
 def _process_list(code: int, out: str, err: str) -> tuple[str, ...]:
     if len(out.splitlines()) < 2:
         raise NotUnderstood(parse.excerpt(err) or f"no process list (exit {code})")
-    return parse.upgrade_processes(out)
+    return parse_shell.upgrade_processes(out)
 
 
 PROCESSES: Probe[tuple[str, ...]] = Probe(
@@ -166,7 +171,7 @@ PROCESSES: Probe[tuple[str, ...]] = Probe(
 def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
     if not out.strip() and code != 0:  # an empty home answers 0 with nothing
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
-    return parse.log_names(out)
+    return parse_shell.log_names(out)
 
 
 LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), _listed),))
@@ -176,7 +181,7 @@ def log_search() -> Probe[tuple[str, ...]]:
     """Where the script's log is in none of the likely folders: look everywhere on the root file system."""
     return Probe(
         "upgrade logs anywhere",
-        (Way(("find", "/", "-xdev", "-name", "ks_upgrade_*.log"), lambda _c, out, _e: parse.log_names(out)),),
+        (Way(("find", "/", "-xdev", "-name", "ks_upgrade_*.log"), lambda _c, out, _e: parse_shell.log_names(out)),),
     )
 
 
@@ -184,7 +189,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
     """The end of one log, where its verdict stands."""
 
     def of_text(out: str) -> UpgradeLog:
-        verdict, version, last = parse.log_verdict(out)
+        verdict, version, last = parse_shell.log_verdict(out)
         return UpgradeLog(path, len(out), verdict, version, last)
 
     def empty_too(_code: int, out: str, err: str) -> UpgradeLog:
@@ -202,7 +207,7 @@ def staged(name: str) -> Probe[int]:
 
     def of_reply(code: int, out: str, err: str) -> int:
         if out.strip():
-            return parse.file_size(out)
+            return parse_shell.file_size(out)
         if code != 0 and code not in (126, 127):
             return 0
         raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
@@ -216,7 +221,7 @@ def file_hash(path: str) -> Probe[str]:
     """SHA-256 of a file on the node; the fastest program first (openssl needs a sixth of the time)."""
     return _probe(
         "sha256 on the node",
-        parse.sha256_of,
+        parse_shell.sha256_of,
         ("openssl", "dgst", "-sha256", path),
         ("sha256sum", path),
         ("shasum", "-a", "256", path),

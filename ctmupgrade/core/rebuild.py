@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import ArchiveFacts, Facts, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.steps import (
@@ -109,9 +110,14 @@ def _prepare(
     yield Step(
         VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
     )
-    if not any(check == "backup_downloaded_with_key" for check, _ in options.skips):
+    waived = any(check == "backup_downloaded_with_key" for check, _ in options.skips)
+    if not waived:
         yield Step(f"backup:{survivor}", survivor, MakeBackup(),
                    f"a backup younger than this run, on the survivor ({why})", (VERIFY,), BACKUP_S, total)  # fmt: skip
+    for name in joiners:
+        if not waived and not fresh_manifest(facts, name):
+            yield Step(f"backup:{name}", name, MakeBackup(), "no fresh downloaded backup with its key", (VERIFY,),
+                       BACKUP_S, total)  # fmt: skip
     for name in [survivor, *joiners]:
         yield Step(f"stage:{name}", name, StageArchive(), "side by side, before any node is touched", (VERIFY,),
                    upload_s(size), total)  # fmt: skip

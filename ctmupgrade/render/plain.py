@@ -35,19 +35,31 @@ def mode_line(mode: Mode, cluster: str) -> str:
 def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list[str]:
     """What was found, worst first; passes only counted, unless verbose."""
     found = list(findings)
+    following = () if verbose else _following(found)
     order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
     lines = []
     for verdict in order:
         for finding in (f for f in found if f.verdict is verdict):
-            if verdict is Verdict.PASS and not verbose:
+            if (verdict is Verdict.PASS and not verbose) or finding in following:
                 continue
             node = f" {finding.node}:" if finding.node else ""
             lines.append(f"{verdict.value.upper():8}{finding.check}:{node} {finding.summary}")
             if finding.remedy and verdict is not Verdict.PASS:
                 lines.append(f"        -> {finding.remedy}")
+    if following:
+        lines.append(f"        ({len(following)} more could not be found out because of that; -v lists them)")
     passes = sum(f.verdict is Verdict.PASS for f in found)
     lines.append(f"verdict: {overall(found).value}; {passes} of {len(found)} findings pass")
     return lines
+
+
+def _following(found: list[Finding]) -> tuple[Finding, ...]:
+    """What is unknown only because its node, or its control plane, does not answer."""
+    causes = ("node_reachable", "control_plane_reachable")
+    silent = {f.node for f in found if f.check in causes and f.verdict in (Verdict.UNKNOWN, Verdict.BLOCK)}
+    return tuple(
+        f for f in found if f.check not in causes and f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL)
+    )
 
 
 def plan_lines(plan: Plan) -> list[str]:

@@ -74,7 +74,7 @@ class Sshd:
         return len(sessions)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and no agent, so that the developer's own keys never decide a test."""
     folder = tmp_path_factory.mktemp("home")

@@ -17,16 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.journal_file import (
-    FIRST_PREV,
-    ClusterLock,
-    JournalFile,
-    clear_requests,
-    read_journal,
-    read_requests,
-    verify_chain,
-    write_request,
-)
+from ctmupgrade.adapters.journal_file import FIRST_PREV, JournalFile, read_journal, verify_chain
+from ctmupgrade.adapters.lock import ClusterLock
+from ctmupgrade.adapters.requests import clear_requests, read_requests, write_request
 from ctmupgrade.errors import ExitCode, JournalError, LockedError
 
 AT = datetime(2026, 12, 5, 22, 0, tzinfo=UTC)
@@ -286,7 +279,7 @@ def test_a_reader_while_writing_sees_only_whole_lines(path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ctmupgrade.adapters.journal_file import ClusterLock
+from ctmupgrade.adapters.lock import ClusterLock
 lock = ClusterLock(Path(sys.argv[1])).acquire({"run": "run-7", "since": "2026-12-05T22:00:00+01:00"})
 print("held", flush=True)
 time.sleep(60)

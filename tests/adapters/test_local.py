@@ -19,6 +19,8 @@ from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Shell
 
+pytestmark = pytest.mark.usefixtures("home")
+
 NODE = Node("ctm-1", "local", "https://localhost", "127.0.0.1", SshSettings(), KsctlSettings())
 
 

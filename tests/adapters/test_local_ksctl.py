@@ -18,6 +18,8 @@ from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Control
 
+pytestmark = pytest.mark.usefixtures("home")
+
 PASSWORD = 'p"w &0815'
 ANSWER = "answer 4711"
 
@@ -241,7 +243,7 @@ def test_no_secret_in_a_command_line(fake: Path, tmp_path: Path, monkeypatch: py
                 except psutil.Error:
                     continue
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=look, daemon=True)
     thread.start()
     it = control(fake, tmp_path)
     with pytest.raises(ConnectionLostError) as caught:

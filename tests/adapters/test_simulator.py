@@ -83,7 +83,7 @@ def test_it_satisfies_the_ports() -> None:
     world = make()
     fleet: Fleet = SimFleet(world)
     verifier: Verifier = SimVerifier(world)
-    assert fleet and verifier
+    assert (fleet.control("ctm-1").read("version").ok, verifier is not None) == (True, True)
 
 
 def test_every_probe_of_a_healthy_cluster_is_answered() -> None:
@@ -167,6 +167,13 @@ def test_a_repeated_upgrade_is_written_down() -> None:
     world.clock.advance(60)
     assert "another upgrade is running" in start(world, shell).look().text
     assert any("promise 6" in p for p in check_promises(world, changes_expected=True))
+
+
+def test_starting_a_node_while_another_is_away_breaks_a_promise() -> None:
+    world = make()
+    world.inject(Fault("unreachable", "ctm-3"))
+    start(world, SimFleet(world).shell("ctm-1"))
+    assert any("promise 2" in p and "ctm-3" in p for p in check_promises(world, changes_expected=True))
 
 
 def test_state_survives_a_round_trip_in_the_middle_of_an_upgrade() -> None:
@@ -478,6 +485,7 @@ def test_a_restart_during_a_join_makes_the_node_disappear() -> None:
     fleet = SimFleet(world)
     fleet.control("a").change("cluster", "fulljoin", "--member", "a", "--newnodehost", "10.0.0.12", "-y")
     world.clock.advance(60)
+    assert World.from_dict(world.to_dict()).to_dict() == world.to_dict()
     reboot(fleet.shell("b"))
     world.clock.advance(3600)
     assert json.loads(fleet.control("a").read("cluster", "nodes", "list").out)["total"] == 1

@@ -22,6 +22,8 @@ from ctmupgrade.adapters.ssh_trust import fingerprint, known_keys
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, free_port, public
 
+pytestmark = pytest.mark.usefixtures("home")
+
 
 def blob(path: Path) -> bytes:
     return base64.b64decode(public(path).split()[1])

@@ -15,6 +15,8 @@ from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 from tests.adapters.conftest import Sshd, StartSshd, free_port
 
+pytestmark = pytest.mark.usefixtures("home")
+
 
 @pytest.fixture
 def shell(sshd: Sshd) -> Iterator[SshShell]:

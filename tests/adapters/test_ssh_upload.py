@@ -20,6 +20,8 @@ from ctmupgrade.adapters.ssh_limit import Limiter
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, public
 
+pytestmark = pytest.mark.usefixtures("home")
+
 WAYS = ("the ssh program", "an SSH channel", "SFTP", "scp")
 SIZE = 9_000_001  # neither a multiple of a packet nor of a block
 

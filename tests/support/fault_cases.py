@@ -160,7 +160,7 @@ def _pointed() -> Iterator[Pointed]:
                   f"{started} + 100s", node="ctm-3")  # fmt: skip
     yield Pointed("upgrade", What("another member goes down for good", "unreachable"), f"{started} + 100s", node="ctm-3")
     yield Pointed("upgrade", What("a second operator starts another script before", "second_upgrade"),
-                  "settled:ctm-1")  # fmt: skip
+                  "ready:ctm-1")  # fmt: skip
     done = f"upgrade_succeeded:{NODE}"
     yield Pointed("reboot", What("power loss before the reboot", "power_loss"), done)
     yield Pointed("reboot", What("connection lost, not rebooted", "drop", {}), reboot)
@@ -210,3 +210,11 @@ def _rebuild() -> Iterator[Pointed]:
 
 
 POINTED: tuple[Pointed, ...] = (*_pointed(), *_rebuild())
+
+OTHERS: tuple[tuple[str, str, str], ...] = (
+    ("the journal's disk is full, at any write", "pauses before the next change, exit 5", "test_full_journal"),
+    ("two members away at once, at any step", "waits, then **4**", "test_two_members_away"),
+    ("the tool's host is suspended for ten minutes, at any step", "unharmed or waits", "test_suspended"),
+    ("a second operator's run", "exit 8, names the first", "test_second_run"),
+)
+LAB_ONLY = ("banner time-out", "packets dropped by a firewall", "resets by a broken link", "a suspended process")

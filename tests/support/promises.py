@@ -42,6 +42,8 @@ def _one_at_a_time(world: World) -> Iterator[str]:
                 for node, why in others.items():
                     yield f"promise 2: {event.node} was started at {event.at:.0f} s while {node} was away ({why})"
                 away[event.node] = "its upgrade"
+            case "started_while_away":
+                yield f"promise 2: {event.node} was started at {event.at:.0f} s while not ready: {event.detail}"
             case "reboot" | "services_restarted":
                 away[event.node] = event.kind
             case "ready":

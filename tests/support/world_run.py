@@ -17,7 +17,7 @@ from typing import Any
 from ctmupgrade.actions.base import Ctx, Tick
 from ctmupgrade.adapters.backups import BackupStore
 from ctmupgrade.adapters.clock import VirtualTasks
-from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World
+from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.adapters.sim.files import source_hash
 from ctmupgrade.adapters.sim.state import HOME, NEVER, File
 from ctmupgrade.app import looking
@@ -175,6 +175,8 @@ def mend(world: World) -> None:
     world.catch_up()
     now = world.now
     for node in world.nodes.values():
+        _mend_membership(world, node)
+        _mend_version(world, node)
         node.unit, node.host_key, node.clock_offset = "active", 1, 0.0
         node.services = {n: s if s == "disabled" else "started" for n, s in node.services.items()}
         node.broken_at = NEVER
@@ -193,8 +195,24 @@ def _mend_script(world: World, node: Any, now: float) -> None:
         run.ended, run.outcome, run.text = now, "fail", "stopped by vendor support"
         node.drop_due("upgrade_end", "services_down")
         node.link += 0
-    if node.pending and "another operator" in node.upgrades[-1].by:
-        node.pending = ""
+
+
+def _mend_membership(world: World, node: Any) -> None:
+    """A member that another operator removed is joined again; a join that hangs is given up."""
+    mine = [e for e in world.events if e.node == node.name]
+    if any(e.kind == "node_removed" and "another operator" in e.detail for e in mine) and not node.cluster:
+        other = next(n for n in world.nodes.values() if n.cluster)
+        node.cluster, node.node_id, node.data = other.cluster, f"rejoined-{node.name}", other.data
+    if node.join is not None and node.join.ends >= NEVER:
+        timeline.leave(world, node, world.now, "join_failed", "given up by vendor support")
+
+
+def _mend_version(world: World, node: Any) -> None:
+    """Vendor support brings the new version to a node where it did not take."""
+    done = [e for e in world.events if e.node == node.name and e.kind == "upgrade_succeeded"]
+    rebooted = [e for e in world.events if e.node == node.name and e.kind == "reboot"]
+    if done and "will not take" in done[-1].detail and rebooted and rebooted[-1].at >= done[-1].at:
+        node.version = world.archive.version
 
 
 def _mend_files(world: World, node: Any) -> None:

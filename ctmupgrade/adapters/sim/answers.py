@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ctmupgrade.adapters.sim import status
 from ctmupgrade.adapters.sim.state import Node
-from ctmupgrade.adapters.sim.status import DESCRIPTIONS, Seen
+from ctmupgrade.adapters.sim.status import DESCRIPTIONS, Seen, View
 from ctmupgrade.adapters.sim.world import World
 
 REPORT_EVERY = 10.0  # seconds between a member's reports
@@ -23,18 +23,25 @@ ALARMS = ("License Expiration", "Cluster Node Down", "Disk Full", "HSM Offline",
 
 def stamp(world: World, seconds: float, node: Node) -> str:
     """A time on the world's scale as the node writes it."""
-    moment = world.clock.start + timedelta(seconds=seconds + node.clock_offset)
+    moment = world.clock.wall(seconds) + timedelta(seconds=node.clock_offset)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def cluster_info(world: World, node: Node) -> str:
     code = status.own_code(world, node)
+    count = len(status.members_of(world, node.cluster)) or 1
+    key = ("info", node.name, node.node_id or node.removed_id, code, count, node.ksctl.format)
+    if key not in world.texts:
+        world.texts[key] = _cluster_info(node, code, count)
+    return world.texts[key]
+
+
+def _cluster_info(node: Node, code: str, count: int) -> str:
     if code == "none":
         body: dict[str, object] = {"nodeID": "", "status": _status("none")}
         if node.ksctl.format == "new":
             body["nodeCount"] = 0
         return json.dumps(body)
-    count = len(status.members_of(world, node.cluster)) or 1
     body = {"nodeID": node.node_id or node.removed_id, "status": _status(code)}
     if node.ksctl.format == "new":
         body |= {"nodeCount": count, "raftStatus": "up"}
@@ -47,10 +54,10 @@ def _status(code: str) -> dict[str, str]:
 
 def nodes_list(world: World, node: Node) -> str:
     """``cluster nodes list``: all members, through this one's eyes."""
-    seen = status.view(world, node)
-    key = ("nodes", node.name, node.ksctl.format, tuple((s.node.node_id, s.code) for s in seen))
+    view = status.view(world, node)
+    key = ("nodes", node.name, node.ksctl.format, view.key)
     if key not in world.texts:
-        world.texts[key] = _listing(world, [member_row(s, node) for s in seen], node, limit=256)
+        world.texts[key] = _listing(world, [member_row(s, node) for s in view.seen], node, limit=256)
     return world.texts[key]
 
 
@@ -75,11 +82,18 @@ def _listing(world: World, rows: list[dict[str, object]], node: Node, *, skip: i
 def summary(world: World, node: Node) -> str:
     """``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is away
     keeps its last report, which says that all is GOOD."""
+    memo = world.moment()
+    if ("summary", node.cluster) not in memo:
+        memo["summary", node.cluster] = _summary(world, node)
+    return str(memo["summary", node.cluster])
+
+
+def _summary(world: World, node: Node) -> str:
     members = status.members_of(world, node.cluster)
     reports = [_report(world, member, members) for member in members if member.join is None]
     key = ("summary", tuple(reports))
     if key not in world.texts:
-        if len(world.texts) > 4000:
+        if len(world.texts) > 1000:
             world.texts.clear()
         bodies = ",".join(f'"{name}":{{"clusterSummary":{body},"lastUpdated":"{at}"}}' for name, body, at in reports)
         world.texts[key] = f'{{"skip":0,"limit":0,"total":{len(members)},"resources":{{{bodies}}}}}'
@@ -96,16 +110,17 @@ def _report(world: World, member: Node, members: list[Node]) -> tuple[str, str, 
             body = _peers(world, member, status.view(world, member))
         else:
             at = silent // REPORT_EVERY * REPORT_EVERY
-            body = _peers(world, member, tuple(Seen(n, "r", True) for n in members))
+            good = tuple(Seen(n, "r", True) for n in members)
+            body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True) for s in good)))
         memo[key] = (member.node_id, body, stamp(world, at, member))
     found: tuple[str, str, str] = memo[key]
     return found
 
 
-def _peers(world: World, member: Node, seen: tuple[Seen, ...]) -> str:
-    key = ("peers", member.name, tuple((s.node.node_id, s.code, s.connected) for s in seen))
+def _peers(world: World, member: Node, view: View) -> str:
+    key = ("peers", member.name, view.key)
     if key not in world.texts:
-        world.texts[key] = json.dumps({s.node.node_id: _peer(s, member) for s in seen}, separators=(",", ":"))
+        world.texts[key] = json.dumps({s.node.node_id: _peer(s, member) for s in view.seen}, separators=(",", ":"))
     return world.texts[key]
 
 
@@ -157,8 +172,11 @@ def _seconds(moment: datetime) -> str:
 
 def services(world: World, node: Node) -> str:
     overall, states = status.services_of(world, node)
-    rows = [{"name": name, "status": state} for name, state in states.items()]
-    return json.dumps({"status": overall, "services": rows})
+    key = ("services", overall, tuple(states.items()))
+    if key not in world.texts:
+        rows = [{"name": name, "status": state} for name, state in states.items()]
+        world.texts[key] = json.dumps({"status": overall, "services": rows})
+    return world.texts[key]
 
 
 def ntp_status(world: World, node: Node) -> str:

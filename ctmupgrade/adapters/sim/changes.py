@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ctmupgrade.adapters.sim import files, status, timeline, upgrade
 from ctmupgrade.adapters.sim.programs import find, refused, said
 from ctmupgrade.adapters.sim.state import SCRIPT, File, Node
@@ -13,6 +15,7 @@ FILE_CHANGES = ("rm", "mv", "cp", "mkdir", "chmod", "truncate", "tee", "touch", 
 REBOOTS = ("reboot", "/sbin/reboot", "/usr/sbin/reboot")
 
 
+@lru_cache(maxsize=4096)
 def is_change(argv: tuple[str, ...]) -> bool:
     """Whether a command changes something on the node."""
     match argv:

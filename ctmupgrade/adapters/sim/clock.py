@@ -25,7 +25,11 @@ class SimClock:
 
     def now(self) -> datetime:
         """Virtual now, with time zone."""
-        return self.start + timedelta(seconds=self.elapsed)
+        return self.wall(self.elapsed)
+
+    def wall(self, elapsed: float) -> datetime:
+        """What clocks on the wall say at a virtual time."""
+        return self.start + timedelta(seconds=elapsed)
 
     def monotonic(self) -> float:
         """The same as :attr:`elapsed`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from ctmupgrade.adapters.sim import answers, orders, status
 from ctmupgrade.adapters.sim.effects import Lost, struck
@@ -39,6 +40,7 @@ class Order:
         return "yes" in self.flags or "y" in self.flags
 
 
+@lru_cache(maxsize=4096)
 def parse(argv: tuple[str, ...]) -> Order:
     """Words first, then flags in either form."""
     words: list[str] = []
@@ -95,7 +97,9 @@ class SimControl:
         if world.latency:
             world.clock.advance(world.latency)
         world.command_started(self.name, text)
-        order = replace(parse(argv), answer=answer, files=files)
+        order = parse(argv)
+        if answer is not None or files:
+            order = replace(order, answer=answer, files=files)
         if orders.is_change(order.words):
             world.record(self.name, "change", text)
         world.catch_up()
@@ -142,7 +146,7 @@ class SimControl:
 
     def _printed(self, body: str, node: Node) -> Reply:
         """An error body exits, and goes where, as the node's traits say."""
-        if '"codeDesc"' not in body:
+        if '"codeDesc"' not in body[:80]:  # it stands in front, and a summary is long
             return Reply(0, body, "")
         code = node.ksctl.error_exit
         return Reply(code, body, "") if node.ksctl.errors_on == "stdout" else Reply(code, "", body)
@@ -204,7 +208,7 @@ def _not_clustered() -> str:
 
 
 def _member(world: World, node: Node, identity: str) -> str:
-    for seen in status.view(world, node):
+    for seen in status.view(world, node).seen:
         if seen.node.node_id == identity:
             return json.dumps(answers.member_row(seen, node))
     return error(14, "NCERRInternalServerError: unexpected error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NOT_FOUND = json.dumps({"code": 16, "codeDesc": "NCERRResourceNotFound: Resource not found"})
 
 
+@lru_cache(maxsize=1024)
 def is_change(words: tuple[str, ...]) -> bool:
     """Whether a ksctl command changes something on the node."""
     match words:

@@ -72,7 +72,7 @@ def _boot_id(world: World, node: Node) -> str:
 
 
 def _booted(world: World, node: Node) -> datetime:
-    return world.clock.start + timedelta(seconds=node.up_at - 20)
+    return world.clock.wall(node.up_at - 20)
 
 
 def _systemctl(active: str, rest: list[str]) -> Reply:

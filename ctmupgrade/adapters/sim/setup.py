@@ -19,8 +19,8 @@ def node_id_of(name: str, count: int = 1) -> str:
     return hashlib.md5(f"{name} membership {count}".encode(), usedforsecurity=False).hexdigest()
 
 
-def finish_node(node: Node, index: int, *, clustered: bool, archive: Archive) -> None:
-    """Fills in what was left out."""
+def finish_node(node: Node, index: int, *, clustered: bool, archive: Archive, has_data: bool = False) -> None:
+    """Fills in what was left out. ``has_data``: its dict says which data it holds, be it none."""
     node.host = node.host or f"10.0.0.{11 + index}"
     node.cluster_host = node.cluster_host or node.host
     node.public_address = node.public_address or node.cluster_host
@@ -29,9 +29,8 @@ def finish_node(node: Node, index: int, *, clustered: bool, archive: Archive) ->
         node.cluster = "main"
     if node.cluster and not node.node_id:
         node.node_id = node_id_of(node.name)
-    node.data = node.data or (f"data-{node.cluster}" if node.cluster else f"data-{node.name}")
-    if node.data == "none":
-        node.data = ""
+    if not has_data:
+        node.data = f"data-{node.cluster}" if node.cluster else f"data-{node.name}"
     if not node.services:
         node.services = {**dict.fromkeys(SERVICES, "started"), "secrets-manager": "disabled"}
     if node.archive_present and f"{HOME}/{archive.name}" not in node.files:

@@ -49,7 +49,9 @@ class SimShell:
                 raise UnreachableError(f"{where}: {text}")
         if node.host_key != 1 or status.lasting(self.world, "host_key_changed", node.name):
             raise HostKeyError(
-                f"{where}: its host key has changed", details=f"it shows SHA256:simulated-{node.name}-{node.host_key}"
+                f"{where}: its host key has changed",
+                details=f"it shows SHA256:simulated-{node.name}-{node.host_key}",
+                remedy="find out on its console whether the key is its own; if so put it into known_hosts",
             )
         if status.lasting(self.world, "auth_refused", node.name):
             raise AuthenticationError(f"{where}: the key is refused")
@@ -134,9 +136,9 @@ class SimShell:
             return changes.listing(world, node)
         if changes.is_change(argv):
             reply = changes.run(world, node, argv, stdin)
+            world.touch()
         else:
             reply = programs.run(world, node, argv)
-        world.touch()
         if reply is None:
             world.complain(f"the simulator does not know the command {argv}")
             return Reply(127, "", f"bash: {argv[0]}: command not found\n")

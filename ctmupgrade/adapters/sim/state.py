@@ -243,13 +243,14 @@ class Node:
     schedule: list[Due] = field(default_factory=list)
 
     def __setattr__(self, name: str, value: object) -> None:
-        self.__dict__["stamp"] = self.__dict__.get("stamp", 0) + 1
         self.__dict__[name] = value
+        ticks = self.__dict__.get("ticks")
+        if ticks is not None:
+            ticks[0] += 1
 
-    @property
-    def stamp(self) -> int:
-        """Counts assignments."""
-        return int(self.__dict__["stamp"])
+    def count_in(self, ticks: list[int]) -> None:
+        """Counts every assignment from now on in the world's counter."""
+        self.__dict__["ticks"] = ticks
 
     @property
     def free(self) -> int:

@@ -31,11 +31,17 @@ DESCRIPTIONS = {
 
 def lasting(world: World, kind: str, node: str) -> Fault | None:
     """The condition of this kind that is on the node now."""
+    if not world.faults:
+        return None
+    if not world.faults:
+        return None
     memo = world.moment()
     now = world.now
     active = memo.get("lasting")
     if active is None:
         active = memo["lasting"] = [f for f in world.faults if f.kind in LASTING and f.lasts(now)]
+    if not active:
+        return None
     return next((f for f in active if f.kind == kind and f.concerns(node)), None)
 
 
@@ -188,14 +194,34 @@ class Seen:
     connected: bool
 
 
-def view(world: World, viewer: Node) -> tuple[Seen, ...]:
-    """All members, through one member's eyes."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """All members as one of them sees them; ``key`` tells equal ones cheaply."""
+
+    seen: tuple[Seen, ...]
+    key: tuple[tuple[str, str, bool], ...]
+
+
+def view(world: World, viewer: Node) -> View:
+    """All members, through one member's eyes. Where nothing lies between two members only, all that
+    serve see the same, which is worked out once."""
     memo = world.moment()
-    key = ("view", viewer.name)
+    shared = serving(world, viewer) and not _uneven(world)
+    key = ("view", viewer.cluster if shared else viewer.name, shared)
     if key not in memo:
-        memo[key] = tuple(
+        seen = tuple(
             Seen(n, code_seen(world, viewer, n), connected(world, viewer, n))
             for n in members_of(world, viewer.cluster)
         )
-    found: tuple[Seen, ...] = memo[key]
+        memo[key] = View(seen, tuple((s.node.node_id, s.code, s.connected) for s in seen))
+    found: View = memo[key]
     return found
+
+
+def _uneven(world: World) -> bool:
+    """Whether some fault lies between two members only."""
+    memo = world.moment()
+    if "uneven" not in memo:
+        now = world.now
+        memo["uneven"] = any(f.kind in ("port_closed", "member_code") and f.lasts(now) for f in world.faults)
+    return bool(memo["uneven"])

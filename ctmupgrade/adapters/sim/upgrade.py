@@ -12,7 +12,7 @@ from datetime import timedelta
 from ctmupgrade.adapters.sim import files, timeline
 from ctmupgrade.adapters.sim.faults import Fault
 from ctmupgrade.adapters.sim.state import GIB, HOME, NEVER, SCRIPT, File, Node, UpgradeRun
-from ctmupgrade.adapters.sim.status import members_of, phase_start
+from ctmupgrade.adapters.sim.status import members_of, phase_start, serving
 from ctmupgrade.adapters.sim.world import World
 from ctmupgrade.core.model import Version
 
@@ -48,7 +48,10 @@ def start(world: World, node: Node, archive: str, at: float, *, by: str = "ctmup
     node.upgrades = [*node.upgrades, run]
     if run.log:
         node.files = {**node.files, run.log: File(0, f"upgrade:{len(node.upgrades) - 1}", mtime=at)}
+    away = [m.name for m in members_of(world, node.cluster) if m is not node and not serving(world, m)]
     world.record(node.name, "upgrade_started", f"{run.version} by {by}", at)
+    if away and by == "ctmupgrade":
+        world.record(node.name, "started_while_away", ", ".join(away), at)
     _schedule(world, node, run)
     return run
 
@@ -86,7 +89,7 @@ def _run(world: World, node: Node, at: float, by: str) -> UpgradeRun:
         if fault:
             folder = fault.text("folder", folder) if kind == "log_folder" else folder
             _bend(run, fault)
-    stamp = world.clock.start + timedelta(seconds=at + node.clock_offset)
+    stamp = world.clock.wall(at) + timedelta(seconds=node.clock_offset)
     if run.log != "none":
         run.log = f"{folder}/ks_upgrade_{stamp:%Y-%m-%d-%H%M%S}.log"
     else:
@@ -149,12 +152,11 @@ def exit_code(run: UpgradeRun) -> int:
 def log_text(world: World, node: Node, run: UpgradeRun) -> str:
     """What its log holds by now."""
     now = world.now
-    start = world.clock.start + timedelta(seconds=node.clock_offset)
     lines = []
     for at, words in _lines(run):
         if at > min(now, run.ended):
             break
-        stamp = start + timedelta(seconds=at)
+        stamp = world.clock.wall(at) + timedelta(seconds=node.clock_offset)
         lines.append(f"{stamp:%Y-%m-%d %H:%m:%S}+0000: {words}\n")
     if run.truncated and run.ended < NEVER:
         lines = lines[: -run.truncated]

@@ -46,6 +46,9 @@ class World:
         self.latency = 0.0
         self.memo: dict[object, Any] = {}  # what was worked out for this very moment
         self.texts: dict[object, str] = {}  # rendered answers by what is in them
+        self.ticks = [0]  # counts assignments to nodes
+        for node in nodes:
+            node.count_in(self.ticks)
         self._moment: tuple[float, int, int] = (-1.0, 0, 0)
         self._due = 0.0
 
@@ -71,7 +74,7 @@ class World:
 
     def moment(self) -> dict[object, Any]:
         """A memo that is empty again once time has passed or anything has changed."""
-        mark = (self.now, len(self.events), sum(node.stamp for node in self.nodes.values()))
+        mark = (self.now, len(self.events), self.ticks[0])
         if mark != self._moment:
             self._moment = mark
             self.memo.clear()
@@ -195,7 +198,8 @@ def _nodes(value: Mapping[str, Any], archive: Archive) -> list[Node]:
     for index, one in enumerate(given):
         place = f"nodes[{index}] ({one.get('name', '?')})"
         node: Node = dicts.decode(Node, _merged(defaults, one), place)
-        finish_node(node, index, clustered=clustered and "cluster" not in one, archive=archive)
+        joined = clustered and "cluster" not in one
+        finish_node(node, index, clustered=joined, archive=archive, has_data="data" in one)
         nodes.append(node)
     return nodes
 

@@ -1,0 +1,141 @@
+"""The form of cluster.yaml: its keys, their types, and the texts for values of another form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ctmupgrade.core.model import StrategyName, Version
+
+MAX_NODES = 20  # vendor page "Clusters and Nodes"
+_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+
+def duration(value: object) -> timedelta:
+    """``90s``, ``5m``, ``2h``, ``1h30m``. :raises ValueError: anything else."""
+    found = _DURATION.match(str(value).strip())
+    if not found or not any(found.groups()):
+        raise ValueError("a duration like 90s, 5m or 2h is expected")
+    days, hours, minutes, seconds = found.groups()
+    return timedelta(
+        days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
+    )
+
+
+def _positive(value: object) -> timedelta:
+    found = duration(value)
+    if found <= timedelta(0):
+        raise ValueError("a duration longer than nothing is expected")
+    return found
+
+
+def _seconds(value: object) -> float:
+    text = str(value).strip()
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else duration(text).total_seconds()
+
+
+def _fingerprint(value: object) -> str:
+    text = re.sub(r"[\s:]", "", str(value)).removeprefix("0x").upper()
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
+        raise ValueError("the full fingerprint is expected: 40 hexadecimal digits (gpg --fingerprint)")
+    return text
+
+
+def _version(value: object) -> Version:
+    return Version.parse(str(value))
+
+
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
+Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Fingerprint: TypeAlias = Annotated[str, BeforeValidator(_fingerprint)]
+AnyVersion: TypeAlias = Annotated[Any, BeforeValidator(_version)]
+Name: TypeAlias = Annotated[str, Field(pattern=_NAME)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SshKeys(Strict):
+    user: Text | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    identity_file: Text | None = None
+    passphrase_env: Text | None = None
+    known_hosts: Text | None = None
+    proxy_jump: Text | None = None
+
+
+class KsctlKeys(Strict):
+    command: Text | None = None
+    username: Text | None = None
+    password_env: Text | None = None
+    password_file: Text | None = None
+    password_command: Text | None = None
+    nosslverify: bool | None = None
+    timeout: Seconds | None = None
+
+
+class TargetKeys(Strict):
+    archive: Text
+    version: AnyVersion | None = None
+    signer: Fingerprint
+    keyring: Text | None = None
+
+
+class BackupKeys(Strict):
+    directory: Text = "./backups"
+    key_password_env: Text | None = None
+    max_age: Duration = timedelta(hours=24)
+
+
+class WindowKeys(Strict):
+    start: AwareDatetime | None = None
+    finish_by: AwareDatetime | None = None
+
+
+class TimeoutKeys(Strict):
+    upload: Duration | None = None
+    upgrade: Duration | None = None
+    reboot: Duration | None = None
+    service: Duration | None = None
+    join: Duration | None = None
+    backup: Duration | None = None
+    stuck: Duration | None = None
+
+
+class NodeKeys(SshKeys):
+    """A node; the keys of ``ssh`` may stand here directly or under ``ssh:``."""
+
+    name: Name
+    host: Text
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")] | None = None
+    cluster_host: Text | None = None
+    host_key: Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")] | None = None
+    ssh: SshKeys = SshKeys()
+    ksctl: KsctlKeys = KsctlKeys()
+
+
+class FileKeys(Strict):
+    cluster: Name
+    strategy: StrategyName = StrategyName.IN_PLACE
+    target: TargetKeys
+    ssh: SshKeys = SshKeys()
+    ksctl: KsctlKeys = KsctlKeys()
+    backup: BackupKeys = BackupKeys()
+    window: WindowKeys = WindowKeys()
+    timeouts: TimeoutKeys = TimeoutKeys()
+    poll: Duration = timedelta(seconds=5)
+    stable_for: Annotated[timedelta, BeforeValidator(duration)] = timedelta(seconds=60)
+    nodes: Annotated[list[NodeKeys], Field(min_length=1, max_length=MAX_NODES)]
+
+
+MODELS: Mapping[str, type[BaseModel]] = {
+    "": FileKeys, "ssh": SshKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
+    "timeouts": TimeoutKeys, "nodes": NodeKeys,
+}  # fmt: skip

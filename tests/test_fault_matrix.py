@@ -1,0 +1,172 @@
+"""Every fault at every step: what the run does, that it breaks no promise, and that it ends well once mended."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.app.runs import hold
+from ctmupgrade.core import journal
+from ctmupgrade.core.model import StrategyName
+from ctmupgrade.errors import ExitCode, LockedError
+from tests.support import fault_expected, fault_table
+from tests.support.fault_cases import (
+    EVERYWHERE,
+    IN_PLACE_STEPS,
+    NODE,
+    POINTED,
+    REBUILD_STEPS,
+    SETTINGS,
+    Pointed,
+    What,
+)
+from tests.support.fault_run import Story, run_everywhere, run_pointed, story_of, world_for
+from tests.support.world_run import Drive, at_step
+
+USUAL = {StrategyName.IN_PLACE: 1861, StrategyName.REBUILD: 2521}  # virtual seconds without any fault
+UNTRIED = {
+    "reply",  # any text: the parsers' own tests
+    "unreachable",
+}
+SHOWN = ("drop", "silence", "half", "garbage", "error", "timeout_but_done", "unauthorized", "password_prompt")
+
+
+def check_story(story: Story) -> None:
+    """What must be true whatever the fault."""
+    assert story.broken == [], story
+    assert story.well, story
+    assert set(story.codes) <= {0, 4, 5, 6}, story.codes
+    for step, error, remedy in story.said:
+        assert error, step
+        assert "ctm-" in error or "ctm-" in step or not step.count(":"), (step, error)
+        assert remedy, (step, error)
+        assert "ctmupgrade" in remedy, (step, remedy)
+
+
+def outcome_of(story: Story, strategy: StrategyName = StrategyName.IN_PLACE) -> str:
+    """In the words of fault_expected."""
+    if story.codes == [0]:
+        return "0w" if story.late > USUAL[strategy] else "0"
+    return " ".join([*(str(c) for c in story.codes[:-1]), *(d.split()[0] for d in story.decided)])
+
+
+@pytest.mark.parametrize("step", IN_PLACE_STEPS)
+@pytest.mark.parametrize("what", EVERYWHERE, ids=lambda w: w.name)
+def test_everywhere(what: What, step: str, tmp_path: Path) -> None:
+    story = run_everywhere(what, step, tmp_path)
+    assert story.struck
+    check_story(story)
+    expected = fault_expected.EVERYWHERE[what.name].split()[IN_PLACE_STEPS.index(step)]
+    assert outcome_of(story).split()[0] == expected, story
+
+
+@pytest.mark.parametrize("case", POINTED, ids=lambda c: f"{c.strategy.value}-{c.step}-{c.what.name}")
+def test_pointed(case: Pointed, tmp_path: Path) -> None:
+    story = run_pointed(case, tmp_path)
+    assert story.struck
+    check_story(story)
+    key = (case.strategy.value, case.step, case.what.name)
+    assert outcome_of(story, case.strategy) == fault_expected.POINTED[key], story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["start", "middle"])
+@pytest.mark.parametrize("node", ["ctm-1", "ctm-2", "ctm-3"])
+@pytest.mark.parametrize("step", IN_PLACE_STEPS)
+@pytest.mark.parametrize("what", EVERYWHERE, ids=lambda w: w.name)
+def test_everywhere_on_every_node(what: What, step: str, node: str, moment: str, tmp_path: Path) -> None:
+    check_story(run_everywhere(what, step, tmp_path, node=node, moment=moment))
+
+
+@pytest.mark.parametrize("step", REBUILD_STEPS)
+@pytest.mark.parametrize("what", [w for w in EVERYWHERE if w.kind in SHOWN or w.for_s], ids=lambda w: w.name)
+def test_everywhere_in_a_rebuild(what: What, step: str, tmp_path: Path) -> None:
+    check_story(run_everywhere(what, step, tmp_path, strategy=StrategyName.REBUILD))
+
+
+def test_every_kind_of_fault_is_tried() -> None:
+    assert fault_table.untried() <= UNTRIED
+
+
+def test_the_table_in_the_docs_is_this_one() -> None:
+    assert fault_table.main(["--check"]) == 0
+
+
+# -- faults outside the nodes ------------------------------------------------------------------------
+
+
+def plain_run(folder: Path) -> tuple[int, list[str]]:
+    """Number of journal lines of a run without faults, and its steps."""
+    drive = Drive(world_for(), folder, settings=SETTINGS)
+    assert drive.start() == 0
+    return len(drive.journal.lines), [s.id for s in drive.state.plan.steps]
+
+
+def test_full_journal(tmp_path: Path) -> None:
+    """At any write: it pauses before the next change with exit 5, and resumes after space is made."""
+    writes, _ = plain_run(tmp_path / "plain")
+    for room in range(2, writes):
+        drive = Drive(world_for(), tmp_path / str(room), settings=SETTINGS)
+        drive.journal.room = room
+        assert drive.start() == ExitCode.FAILED, room
+        assert drive.error is not None
+        assert "No space left" in drive.error.brief
+        assert "resume" in drive.error.remedy
+        sent = len(drive.world.changes())
+        noted = len(drive.journal.lines)
+        drive.world.clock.advance(600)
+        drive.world.catch_up()
+        assert (len(drive.world.changes()), len(drive.journal.lines)) == (sent, noted)
+        drive.journal.room = -1
+        story = Story([drive.resume()])
+        assert story.codes == [0], (room, drive.stuck)
+        assert fault_broken(drive) == []
+
+
+def fault_broken(drive: Drive) -> list[str]:
+    from tests.support.fault_run import broken_promises
+
+    return broken_promises(drive)
+
+
+@pytest.mark.parametrize("step", IN_PLACE_STEPS[3:])
+def test_two_members_away(step: str, tmp_path: Path) -> None:
+    """A member goes down while another is away: nobody else is touched."""
+    world = world_for()
+    away = What("unreachable", "unreachable")
+    hook = at_step(world, f"{step}:{NODE}", away.fault("ctm-1"), away.fault("ctm-3"))
+    story = story_of(Drive(world, tmp_path, settings=SETTINGS, hook=hook))
+    check_story(story)
+    assert story.codes == [4, 0], story
+    started = [e.node for e in world.of_kind("upgrade_started")]
+    assert started == ["ctm-1", "ctm-2", "ctm-3"]
+
+
+@pytest.mark.parametrize("step", IN_PLACE_STEPS)
+def test_suspended(step: str, tmp_path: Path) -> None:
+    """The tool's host sleeps for ten minutes: its connections are gone, its clock has jumped."""
+    world, slept = world_for(), []
+
+    def hook(at: str, event: journal.Event | None, _tick: object) -> None:
+        if not slept and at.startswith(step) and isinstance(event, journal.StepStarted):
+            slept.append(at)
+            world.clock.advance(600)
+            world.hang_up()
+
+    story = story_of(Drive(world, tmp_path, settings=SETTINGS, hook=hook))
+    check_story(story)
+    assert slept
+    assert story.codes == [0], story
+
+
+def test_second_run(tmp_path: Path) -> None:
+    """Two operators on this machine: the second is told who is first."""
+    with hold(tmp_path, "run-1"):
+        began = time.monotonic()
+        with pytest.raises(LockedError) as caught, hold(tmp_path, "run-2"):
+            pass
+        assert time.monotonic() - began < 30
+    assert caught.value.exit_code == ExitCode.LOCKED
+    assert "run-1" in f"{caught.value.brief} {caught.value.details}"

@@ -1,0 +1,52 @@
+"""Every scenario runs by the command line as its golden files say. New folders are found by themselves."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import golden
+from tests.support.golden import SCENARIOS
+
+
+@pytest.mark.parametrize("name", [folder.name for folder in golden.scenarios()])
+def test_it_ends_as_its_golden_files_say(name: str, tmp_path: Path) -> None:
+    for file, text in golden.produce(SCENARIOS / name, tmp_path).items():
+        kept = SCENARIOS / name / file
+        assert kept.is_file(), f"{name}/{file} is missing; scripts/golden writes it"
+        assert text == kept.read_text(encoding="utf-8"), f"{name}/{file} has drifted; scripts/golden, then git diff"
+
+
+def _program(*argv: str) -> tuple[int, float, str]:
+    """The program in a process of its own: (exit code, seconds, standard output)."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "ctmupgrade", *argv], capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, time.monotonic() - began, done.stdout
+
+
+@pytest.mark.parametrize("name", ["healthy-three", "upgrade-fails-on-node-2", "no-backup"])
+def test_the_installed_program_exits_as_the_scenario_says(name: str, tmp_path: Path) -> None:
+    code, _, _ = _program("run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / name))
+    assert code == int((SCENARIOS / name / "exit_code").read_text(encoding="utf-8"))
+
+
+def test_twenty_nodes_are_fast_and_small(tmp_path: Path) -> None:
+    """Processor time, for a busy machine must not fail it: under 2 s, and under 100 MiB."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code, _, _ = _program("run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / "healthy-twenty"))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert code == 0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0 * _slowness()
+    assert after.ru_maxrss < 100 * 1024
+
+
+def _slowness() -> float:
+    """How much slower than usual this machine is just now; never less than 1."""
+    began = time.process_time()
+    sum(i * i for i in range(1_000_000))
+    return max(1.0, (time.process_time() - began) / 0.08)
