@@ -1,11 +1,11 @@
 """The command line: parse, call one function of ``app``, render, exit code. Decides nothing.
 
-Imports of ``app`` stand inside the commands, so that ``--help`` loads neither paramiko nor gnupg.
+Imports of ``app`` stand inside the commands, so that ``--help`` loads neither paramiko nor gnupg; a command
+is made into a parser only when it is called (:mod:`ctmupgrade.cli_commands`).
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade import __version__
+from ctmupgrade.cli_commands import Shelf, group_of
 from ctmupgrade.cli_common import Common, Format, funnel, with_common
-from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.app.running import Outcome
     from ctmupgrade.app.setup import Request, Setup
+    from ctmupgrade.core.steps import Options
 
+shelf = Shelf()
 app = typer.Typer(
     name="ctmupgrade",
     help="Upgrades clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and goes on "
     "after any crash. First: init, check, plan, stage. In the window: run. After anything: resume.",
+    cls=group_of(shelf),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
 )
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
 
@@ -45,8 +47,8 @@ RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the
 def root(
     common: Common,
     version: Annotated[
-        bool, typer.Option("--version", help="the version, and nothing else", is_eager=True)
-    ] = False,
+        bool | None, typer.Option("--version", help="the version, and nothing else", is_eager=True)
+    ] = None,
 ) -> None:
     """Common options may stand here or after the command."""
     if version:
@@ -56,6 +58,7 @@ def root(
 
 def _request(common: Common, options: Options | None = None) -> Request:
     from ctmupgrade.app.setup import Request
+    from ctmupgrade.core.steps import Options
 
     def say(line: str) -> None:
         if common.verbose:
@@ -73,18 +76,26 @@ def _request(common: Common, options: Options | None = None) -> Request:
 
 
 @contextmanager
-def _setup(common: Common, options: Options | None = None) -> Iterator[Setup]:
+def _setup(common: Common, options: Options | None = None, *, looks_only: bool = False) -> Iterator[Setup]:
     from ctmupgrade.app.setup import setup
     from ctmupgrade.render import plain
 
     with setup(_request(common, options)) as made:
-        line = plain.mode_line(made.mode, made.cluster.name)
+        line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
         yield made
 
 
 def _json(document: object, *, lines: bool = False) -> None:
-    typer.echo(json.dumps(document) if lines else json.dumps(document, indent=2))
+    import json
+
+    typer.echo(json.dumps(document) if lines else _text(document))
+
+
+def _text(document: object) -> str:
+    import json
+
+    return json.dumps(document, indent=2)
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -98,8 +109,7 @@ def _write(text: str, output: Path | None) -> None:
     sys.stderr.write(f"written: {output}\n")
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def check(
     common: Common,
     listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
@@ -126,7 +136,7 @@ def check(
     from ctmupgrade.app import looking
     from ctmupgrade.render import documents, show
 
-    with _setup(common, options) as made:
+    with _setup(common, options, looks_only=True) as made:
         result = looking.check(made, only=only)
         if common.shown is Format.JSON:
             _json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
@@ -135,8 +145,7 @@ def check(
     return result.code
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def plan(
     common: Common,
     output: OutFile = None,
@@ -148,11 +157,11 @@ def plan(
     from ctmupgrade.codec import plan_to_json
     from ctmupgrade.render import show
 
-    with _setup(common, options) as made:
+    with _setup(common, options, looks_only=True) as made:
         result, planned = looking.plan(made)
         document = plan_to_json(planned)
         if output is not None:
-            _write(json.dumps(document, indent=2), output)
+            _write(_text(document), output)
         if common.shown is Format.JSON:
             if output is None:
                 _json(document)
@@ -162,8 +171,7 @@ def plan(
     return result.code
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def verify(
     common: Common,
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
@@ -214,8 +222,7 @@ def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
     return outcome.code
 
 
-@app.command(rich_help_panel=CHANGE)
-@with_common
+@shelf.command(CHANGE)
 def run(
     common: Common,
     plan_file: Annotated[
@@ -248,8 +255,7 @@ def run(
         return _finish(common, made, outcome)
 
 
-@app.command(rich_help_panel=CHANGE)
-@with_common
+@shelf.command(CHANGE)
 def resume(
     common: Common,
     run_id: RunId = None,
@@ -268,15 +274,13 @@ def resume(
         return _finish(common, made, outcome)
 
 
-@app.command(rich_help_panel=CHANGE)
-@with_common
+@shelf.command(CHANGE)
 def stage(common: Common, options: Options) -> int:
     """Uploads and verifies the archive on every node, before the window."""
     return _prepare(common, options, "stage")
 
 
-@app.command(rich_help_panel=CHANGE)
-@with_common
+@shelf.command(CHANGE)
 def backup(common: Common, options: Options) -> int:
     """Creates and downloads a system backup and its key from each node that needs one."""
     return _prepare(common, options, "backup")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ctmupgrade.cli import AFTER, CHANGE, LOOK, OutFile, RunId, _finish, _json, _request, _setup, _write, app
-from ctmupgrade.cli_common import Common, Format, split, with_common
-from ctmupgrade.core.steps import Options
+from ctmupgrade.cli import (
+    AFTER,
+    CHANGE,
+    LOOK,
+    OutFile,
+    RunId,
+    _finish,
+    _json,
+    _request,
+    _setup,
+    _text,
+    _write,
+    shelf,
+)
+from ctmupgrade.cli_common import Common, Format, split
 from ctmupgrade.errors import ExitCode, UsageError
 
-node_app = typer.Typer(
-    no_args_is_help=True, help="An operator's decision on a stuck node, kept in the journal."
-)
-app.add_typer(node_app, name="node", rich_help_panel=AFTER)
+if TYPE_CHECKING:
+    from ctmupgrade.core.steps import Options
+
+decisions = shelf.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; it is kept in the journal")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN")]
@@ -34,8 +45,7 @@ def _cluster_name(common: Common) -> str | None:
     return load_cluster(path, simulated=True).name
 
 
-@app.command(rich_help_panel=AFTER)
-@with_common
+@shelf.command(AFTER)
 def status(common: Common, run_id: RunId = None) -> int:
     """Where a run stands, from the journal alone."""
     from ctmupgrade.app import showing
@@ -55,8 +65,7 @@ def status(common: Common, run_id: RunId = None) -> int:
     return 0
 
 
-@app.command(rich_help_panel=AFTER)
-@with_common
+@shelf.command(AFTER)
 def watch(common: Common, run_id: RunId = None) -> int:
     """Follows a run that another shell runs, until it ends or pauses."""
     from ctmupgrade.app.following import follow
@@ -85,15 +94,13 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
     return 0
 
 
-@app.command(rich_help_panel=AFTER)
-@with_common
+@shelf.command(AFTER)
 def pause(common: Common, run_id: RunId = None) -> int:
     """Stops a run after the step in hand; from another shell."""
     return _stop(common, run_id, "pause")
 
 
-@app.command(rich_help_panel=AFTER)
-@with_common
+@shelf.command(AFTER)
 def abort(common: Common, run_id: RunId = None) -> int:
     """Ends a run for good after the step in hand; what was done stays."""
     return _stop(common, run_id, "abort")
@@ -112,29 +119,25 @@ def _decide(
     return 0
 
 
-@node_app.command()
-@with_common
+@decisions.command("Decisions")
 def retry(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """The stuck step is begun anew."""
     return _decide(common, run, node, "retry", reason)
 
 
-@node_app.command()
-@with_common
+@decisions.command("Decisions")
 def skip(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """All that is left to do on the node is left undone."""
     return _decide(common, run, node, "skip", reason)
 
 
-@node_app.command()
-@with_common
+@decisions.command("Decisions")
 def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     """The stuck step counts as done: you have made sure of it yourself."""
     return _decide(common, run, node, "done", reason)
 
 
-@app.command(rich_help_panel=AFTER)
-@with_common
+@shelf.command(AFTER)
 def report(
     common: Common,
     run_id: RunId = None,
@@ -161,7 +164,7 @@ def report(
     made = make_report(state)
     suffix = output.suffix.lower() if output else ""
     if common.shown is Format.JSON or suffix == ".json":
-        _write(json.dumps(documents.report_document(made), indent=2), output)
+        _write(_text(documents.report_document(made)), output)
     elif suffix in (".html", ".htm"):
         from ctmupgrade.render import html
 
@@ -171,8 +174,7 @@ def report(
     return 0
 
 
-@app.command(rich_help_panel=CHANGE)
-@with_common
+@shelf.command(CHANGE)
 def recover(
     common: Common,
     gone: Annotated[str, typer.Option("--gone", metavar="A,B", help="nodes that are gone for good")] = "",
@@ -189,7 +191,7 @@ def recover(
     from ctmupgrade.render import documents, plain
 
     known = Known(split(gone), split(rejoin), options.survivor)
-    with _setup(common, options) as made:
+    with _setup(common, options, looks_only=not common.yes) as made:
         found = recovering.look(made, known)
         if common.shown is Format.JSON:
             _json(
@@ -204,14 +206,13 @@ def recover(
         return _finish(common, made, outcome)
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     """The plan as a Markdown runbook with the manual command for every step."""
     from ctmupgrade.app import looking
     from ctmupgrade.render import markdown
 
-    with _setup(common, options) as made:
+    with _setup(common, options, looks_only=True) as made:
         result, planned = looking.plan(made)
         text = markdown.runbook_markdown(planned, made.cluster, result.findings)
         if common.shown is Format.JSON and output is None:
@@ -221,13 +222,12 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     return result.code
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
     """Records every look at the live cluster as a fixture, secrets removed."""
     from ctmupgrade.app.recording import record as record_looks
 
-    with _setup(common) as made:
+    with _setup(common, looks_only=True) as made:
         count = record_looks(made, directory)
     said = f"{count} looks are recorded in {directory}; ctmupgrade check --simulate {directory} replays them"
     if common.shown is Format.JSON:
@@ -237,8 +237,7 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
     return 0
 
 
-@app.command(rich_help_panel=LOOK)
-@with_common
+@shelf.command(LOOK)
 def init(
     common: Common,
     url: Annotated[

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ctmupgrade.core.model import StrategyName
-from ctmupgrade.core.steps import Options
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 
-F = TypeVar("F", bound=Callable[..., object])
+if TYPE_CHECKING:
+    from ctmupgrade.core.steps import Options
 
 
 class Format(StrEnum):
@@ -66,6 +66,8 @@ class Common:
         return Format.RICH if sys.stdout.isatty() else Format.PLAIN
 
 
+# Flags are None where they are not given: typer loads the validation library for any other value, also
+# for those before a command's name when only that command's help is wanted.
 _COMMON: dict[str, Any] = {
     "cluster": Annotated[
         Path | None,
@@ -79,15 +81,15 @@ _COMMON: dict[str, Any] = {
         Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")
     ],
     "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="instead of cluster.yaml's")],
-    "yes": Annotated[bool, typer.Option("--yes", help="answer the question before changes with yes")],
+    "yes": Annotated[bool | None, typer.Option("--yes", help="answer the question before changes with yes")],
     "dry_run": Annotated[
-        bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
+        bool | None, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
     ],
     "simulate": Annotated[
         Path | None,
         typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network"),
     ],
-    "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="say more")],
+    "verbose": Annotated[bool | None, typer.Option("-v", "--verbose", help="say more")],
 }
 _PLANNING: dict[str, Any] = {
     "skip": Annotated[
@@ -127,7 +129,7 @@ _PLANNING: dict[str, Any] = {
     ],
 }
 _DEFAULTS: dict[str, object] = {
-    "yes": False, "dry_run": False, "verbose": False, "order": "", "nodes": "", "parallel": 0,
+    "order": "", "nodes": "", "parallel": 0,
     "allow_downgrade": False, "force_path": False, "accept_attended_boot": False, "survivor": "", "keep_copies": 1,
     "reset_before_join": False, "hold_back": "", "shared_hsm_partition": False,
 }  # fmt: skip
@@ -151,7 +153,14 @@ def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _common(given: dict[str, Any]) -> Common:
+    flags = {name: bool(given[name]) for name in ("yes", "dry_run", "verbose")}
+    return Common(**{**given, **flags})
+
+
 def _options(given: dict[str, Any]) -> Options:
+    from ctmupgrade.core.steps import Options
+
     return Options(
         order=split(given.pop("order")),
         nodes=split(given.pop("nodes")),
@@ -160,11 +169,13 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def with_common(function: F) -> F:
+def with_common(function: Callable[..., object]) -> Callable[..., object]:
     """Adds the common options to a command, which gets them as one :class:`Common`, its first argument.
     A command with an argument ``options`` gets those of planning too, as one :class:`Options`."""
-    own = inspect.signature(function, eval_str=True)
-    planning = "options" in own.parameters
+    own = inspect.signature(function).parameters.values()
+    # Options is loaded by commands that run, not by those that show their help.
+    hints = get_type_hints(function, localns={"Options": object}, include_extras=True)
+    planning = "options" in hints
     injected = {**_COMMON, **(_PLANNING if planning else {})}
     extra = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind)
@@ -172,14 +183,14 @@ def with_common(function: F) -> F:
     ]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     mine = [
-        p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for p in own.parameters.values()
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name])
+        for p in own
         if p.name not in ("common", "options")
     ]
 
     @functools.wraps(function)
     def wrapper(context: typer.Context, **kwargs: Any) -> object:
-        given = Common(**{name: kwargs.pop(name) for name in _COMMON})
+        given = _common({name: kwargs.pop(name) for name in _COMMON})
         outer = context.obj if isinstance(context.obj, Common) else Common()
         if (
             context.invoked_subcommand is not None
@@ -191,7 +202,7 @@ def with_common(function: F) -> F:
 
     wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 def default_paths(common: Common) -> Common:

@@ -13,6 +13,8 @@ from ctmupgrade.core.facts import (
     ClockReading,
     Facts,
     Maybe,
+    Member,
+    Membership,
     NodeFacts,
     PortState,
     Unknown,
@@ -163,12 +165,23 @@ def health_of(looks: Looks, name: str, clock: Clock) -> NodeFacts:
     )
 
 
+def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
+    """What a node's own list says of itself, in the form of `cluster info`."""
+    if isinstance(members, Unknown):
+        return None
+    own = next((m for m in members if m.is_this and m.node_id), None)
+    return Membership(own.node_id, own.code, len(members)) if own else None
+
+
 def _control_health(control: Reader) -> dict[str, object]:
+    """Each call of ksctl is a login; the list of members tells a member's own id too, so `cluster info` is
+    asked only of a node that is on no list."""
+    members = ask(control, probes.MEMBERS)
     return {
         "system": ask(control, probes.SYSTEM),
         "services": ask(control, probes.SERVICES),
-        "membership": ask(control, probes.MEMBERSHIP),
-        "members": ask(control, probes.MEMBERS),
+        "membership": membership_in(members) or ask(control, probes.MEMBERSHIP),
+        "members": members,
         "summary": ask(control, probes.SUMMARY),
     }
 

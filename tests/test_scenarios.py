@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -19,13 +20,34 @@ def test_it_ends_as_its_golden_files_say(name: str, tmp_path: Path) -> None:
     for file, text in golden.produce(SCENARIOS / name, tmp_path).items():
         kept = SCENARIOS / name / file
         assert kept.is_file(), f"{name}/{file} is missing; scripts/golden writes it"
-        assert text == kept.read_text(encoding="utf-8"), f"{name}/{file} has drifted; scripts/golden, then git diff"
+        assert text == kept.read_text(encoding="utf-8"), (
+            f"{name}/{file} has drifted; scripts/golden, then git diff"
+        )
+
+
+def test_a_paused_simulated_run_goes_on_in_another_process(tmp_path: Path) -> None:
+    """The world is kept with the run: what was done is done, and what failed is tried again."""
+    common = ["--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / "upgrade-fails-on-node-2")]
+    code, printed = golden.call("run", "--yes", "--format", "json", *common)
+    run = json.loads(printed.splitlines()[-1])["run"]
+    assert code == 5
+    assert (
+        golden.call("node", "retry", run, "ctm-2", "--reason", "mended", "--state-dir", str(tmp_path))[0] == 0
+    )
+    code, printed = golden.call("resume", run, "--format", "json", *common)
+    report = json.loads(printed.splitlines()[-1])
+    assert (code, report["outcome"]) == (0, "done")
+    assert {node["version_after"] for node in report["nodes"]} == {"2.21.0+15451"}
+    starts = [s for s in report["steps"] if s["id"] == "upgrade:ctm-1"]
+    assert starts[0]["finished"] < report["finished"]
 
 
 def _program(*argv: str) -> tuple[int, float, str]:
     """The program in a process of its own: (exit code, seconds, standard output)."""
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "ctmupgrade", *argv], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "ctmupgrade", *argv], capture_output=True, text=True, timeout=120, check=False
+    )
     return done.returncode, time.monotonic() - began, done.stdout
 
 
@@ -38,7 +60,9 @@ def test_the_installed_program_exits_as_the_scenario_says(name: str, tmp_path: P
 def test_twenty_nodes_are_fast_and_small(tmp_path: Path) -> None:
     """Processor time, for a busy machine must not fail it: under 2 s, and under 100 MiB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code, _, _ = _program("run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / "healthy-twenty"))
+    code, _, _ = _program(
+        "run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / "healthy-twenty")
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert code == 0
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0 * _slowness()

@@ -71,7 +71,7 @@ class GateDoer(Doer):
     """Waits until all are well."""
 
     def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.service, looks=2)
+        return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         return gate_look(ctx, step)
@@ -177,9 +177,11 @@ def _seen_by_others(ctx: Ctx, name: str, nodes: Mapping[str, NodeFacts]) -> list
     found = list(health.membership_problems(nodes, ctx.cluster))
     found += health.readiness_problems(nodes, ctx.cluster)
     found += health.replication_problems(nodes, ctx.cluster, ctx.clock.now())
-    others = [facts for other, facts in nodes.items() if other != name]
-    if others and all(isinstance(facts.members, Unknown) for facts in others):
-        found.append(Problem(name, "no other member can be asked about it", True))
+    others = [facts.members for other, facts in nodes.items() if other != name]
+    silent = [members for members in others if isinstance(members, Unknown)]
+    if others and len(silent) == len(others):
+        away = all(members.unreachable for members in silent)
+        found.append(Problem(name, "no other member can be asked about it", True, away))
     return found
 
 
@@ -190,7 +192,7 @@ class AwaitDoer(Doer):
         self.clustered = clustered
 
     def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.service, looks=LOOKS)
+        return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         return node_look(ctx, step, clustered=self.clustered)

@@ -143,16 +143,17 @@ def verify_chain(path: Path) -> list[str]:
 class JournalFile:
     """The journal, open for appending. Hold the :class:`~ctmupgrade.adapters.lock.ClusterLock`: there is one writer."""
 
-    def __init__(self, path: Path, fd: int, length: int, seq: int, prev: str) -> None:
+    def __init__(self, path: Path, fd: int, length: int, seq: int, prev: str, *, durable: bool = True) -> None:
         self.path = path
         self._fd = fd
         self._length = length  # bytes that are known to be whole lines
         self._seq = seq
         self._prev = prev
+        self._durable = durable  # False: a simulated run's, whose world dies with its process anyway
         self._dirty = False  # there may be something after _length, and it is ours
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create(cls, path: Path, *, durable: bool = True) -> Self:
         """A new journal (0600) with its folders (0700).
 
         :raises JournalError: it exists, or cannot be made.
@@ -160,14 +161,14 @@ class JournalFile:
         try:
             make_dirs(path.parent)
             write_new(path, b"")
-            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), 0, 0, FIRST_PREV)
+            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), 0, 0, FIRST_PREV, durable=durable)
         except FileExistsError as error:
             raise JournalError(f"{path}: there is a journal already", remedy="ctmupgrade resume") from error
         except OSError as error:
             raise failed(path, "the journal cannot be created", error) from error
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, durable: bool = True) -> Self:
         """Opens for appending. A torn last line is cut off and kept as ``journal.torn-N`` next to it.
 
         :raises JournalError: broken anywhere else (the line is named), or it cannot be read or written.
@@ -186,7 +187,7 @@ class JournalFile:
         except OSError as error:
             os.close(fd)
             raise failed(path, "the torn last line cannot be cut off", error) from error
-        return cls(path, fd, length, len(chain.lines), chain.last)
+        return cls(path, fd, length, len(chain.lines), chain.last, durable=durable)
 
     def append(self, event: Mapping[str, object], at: datetime) -> None:
         """Writes one line; it is on disk when this returns. Where it fails nothing of it stays, and the
@@ -205,7 +206,8 @@ class JournalFile:
             self._ours()
             self._dirty = True
             write_all(self._fd, raw + b"\n")
-            os.fsync(self._fd)
+            if self._durable:
+                os.fsync(self._fd)
         except BaseException as error:  # Ctrl-C as well: half a line must not stay
             if self._dirty:
                 with suppress(OSError):

@@ -20,6 +20,7 @@ from ctmupgrade.app.runs import (
     folders,
     hold,
     new_run_id,
+    restore_world,
     save_world,
     state_of,
     unfinished,
@@ -140,7 +141,7 @@ def _end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result:
 
 
 def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -> Outcome:
-    file = JournalFile.open(folder.journal)
+    file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
     left = Requests(folder)
     with attended() as news:
         executor = Executor(
@@ -177,6 +178,7 @@ def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
     mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
     with hold(setup.home, run_id or "resume"):
         folder = _to_resume(setup, mode, run_id)
+        restore_world(folder, setup)
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
         _same_cluster(setup, state)

@@ -159,4 +159,22 @@ def save_world(folder: RunFolder, setup: Setup) -> None:
         (folder.path / "world.json").write_text(json.dumps(setup.world.to_dict()), encoding="utf-8")
 
 
+def restore_world(folder: RunFolder, setup: Setup) -> None:
+    """The world as the paused run left it, in place of the fixture's.
+
+    :raises UsageError: the process was killed, and its world with it.
+    """
+    from ctmupgrade.adapters.sim import World
+
+    if not isinstance(setup.world, World):
+        return
+    file = folder.path / "world.json"
+    if not file.is_file():
+        raise UsageError(
+            f"run {folder.run} was simulated and its process was killed: its world is gone", remedy="ctmupgrade run --simulate"
+        )
+    setup.world.become(World.from_dict(json.loads(file.read_text(encoding="utf-8"))))
+    setup.clock = setup.world.clock
+
+
 __all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -172,6 +173,8 @@ def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) 
         return _replayed(request, cluster, folder, scratch)
     world = _world(folder, load_world(folder / "world.yaml"))
     _stand_in_password(cluster)
+    if (folder / "backups").is_dir():  # what was downloaded before the run
+        shutil.copytree(folder / "backups", scratch / "backups")
     store = BackupStore(scratch / "backups", cluster.name)
     return Setup(
         request=request,

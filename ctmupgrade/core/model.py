@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
+
+from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
+from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$")
 
@@ -82,22 +84,6 @@ class Version:
         build = f"+{self.build}" if self.build is not None else ""
         suffix = f"-{self.suffix}" if self.suffix else ""
         return f"{self.short}{suffix}{build}"
-
-
-class StrategyName(StrEnum):
-    """How a cluster is taken to the target."""
-
-    IN_PLACE = "in-place"
-    REBUILD = "rebuild"
-    STANDALONE = "standalone"
-
-
-class Mode(StrEnum):
-    """Whether a run touches anything; printed and journaled first."""
-
-    LIVE = "LIVE"
-    DRY_RUN = "DRY-RUN"
-    SIMULATED = "SIMULATED"
 
 
 @dataclass(frozen=True, slots=True)

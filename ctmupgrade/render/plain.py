@@ -22,10 +22,10 @@ def clock_time(seconds: int) -> str:
     return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
 
 
-def mode_line(mode: Mode, cluster: str) -> str:
-    """What every run says first."""
+def mode_line(mode: Mode, cluster: str, *, looks_only: bool) -> str:
+    """What every command says first."""
     meaning = {
-        Mode.LIVE: "nodes will be changed",
+        Mode.LIVE: "only looking" if looks_only else "nodes will be changed",
         Mode.DRY_RUN: "nothing will be changed",
         Mode.SIMULATED: "no network; a simulated cluster in virtual time",
     }[mode]

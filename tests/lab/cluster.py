@@ -132,6 +132,7 @@ class Lab(Trouble):
             os.kill(pid, signal.SIGKILL)  # one that has not reached its cgroup yet
         cgroups.kill(self.layout)
         network.destroy(self.layout)
+        keys.forget_gpg(self.layout)
         for pattern in (*_OURS, "610-*.tar.gz", "610-*.tar.gz.gpg"):
             for path in self.directory.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -7,7 +7,6 @@ import gzip
 import io
 import os
 import tarfile
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,23 +49,20 @@ def gpg(lab: Layout) -> Iterator[list[str]]:
 
     Its home is reached by a short path, because the agent's socket lies in it (108 characters at most).
     """
-    with tempfile.TemporaryDirectory(prefix="labgpg") as short:
-        home = Path(short, "h")
-        home.symlink_to(lab.gnupg.resolve())
-        try:
-            yield [
-                "gpg",
-                "--homedir",
-                str(home),
-                "--batch",
-                "--quiet",
-                "--pinentry-mode",
-                "loopback",
-                "--passphrase",
-                "",
-            ]
-        finally:
-            run("gpgconf", "--homedir", home, "--kill", "all", check=False)
+    lab.gnupg_link.unlink(missing_ok=True)
+    lab.gnupg_link.symlink_to(lab.gnupg.resolve())
+    words = ["gpg", "--homedir", str(lab.gnupg_link), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    try:
+        yield [*words, "--passphrase", ""]
+    finally:
+        forget_gpg(lab)
+
+
+def forget_gpg(lab: Layout) -> None:
+    """Ends gpg's agent, also one that a killed start has left."""
+    if lab.gnupg_link.is_symlink():
+        run("gpgconf", "--homedir", lab.gnupg_link, "--kill", "all", check=False)
+        lab.gnupg_link.unlink(missing_ok=True)
 
 
 def signing_key(lab: Layout) -> None:

@@ -73,6 +73,11 @@ class Layout:
         """The signing key's home."""
         return self.directory / "gnupg"
 
+    @property
+    def gnupg_link(self) -> Path:
+        """A short path to it."""
+        return Path("/run", f"ctmlab-{self.ident}")
+
     def node(self, name: str) -> NodeLayout:
         """The part of a node. :raises ValueError: not a node's name."""
         number = name.removeprefix("ctm-")

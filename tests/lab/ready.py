@@ -36,7 +36,8 @@ def main() -> int:
     """Exits 0 when all are ready in time, else says what each lacks."""
     deadline = time.monotonic() + float(sys.argv[1])
     waiting = dict.fromkeys(sys.argv[2:], "")
-    while waiting:
+    starter = os.getppid()
+    while waiting and os.getppid() == starter:  # nobody waits for it any more when that one was killed
         waiting = {host: why for host in waiting if (why := lacking(host))}
         if waiting and time.monotonic() > deadline:
             print("; ".join(f"{host}: {why}" for host, why in waiting.items()))

@@ -330,3 +330,29 @@ def test_two_labs_at_once(lab: Lab, tmp_path: Path) -> None:
         )
     assert not (tmp_path / "other").exists()
     lab.wait_ready()  # the end of one is not felt by the other
+
+
+def test_a_start_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    place = tmp_path / "killed"
+    program = Path(__file__).parents[2] / "scripts" / "lab"
+    with subprocess.Popen([program, "up", "--dir", place, "-n", "2"], stdout=subprocess.DEVNULL) as starting:
+        until(lambda: (place / "nodes" / "ctm-2" / "pid").exists())
+        starting.kill()
+    subprocess.run([program, "down", "--dir", place], check=True)
+    ident = Lab(place, ()).layout.ident
+    assert not place.exists()
+    assert ident not in subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"ctmlab-{ident}" not in processes and str(place) not in processes
+
+
+@pytest.mark.slow
+def test_twenty_nodes(tmp_path: Path) -> None:
+    with Lab.up(20, tmp_path, behave=QUICK) as many:
+        assert len(ksctl(many, "ctm-20", "cluster", "summary")["resources"]) == 20
+        asked = [many.popen([*many.ssh_words(n), "systemctl is-active keysecure"]) for n in many.names]
+        assert [client.wait(60) for client in asked] == [0] * 20
+        for client in [many.popen([*many.ssh_words(n), "sudo reboot"]) for n in many.names]:
+            client.wait(60)
+        until(lambda: boot_id(many, "ctm-20") != "")
+        many.wait_ready()

@@ -35,7 +35,7 @@ class Calm:
 @contextmanager
 def drive(scenario: str, kill_at: int = 0) -> Iterator[ScenarioDrive]:
     """A run with a folder of its own, in memory where the machine has such a place."""
-    shm = Path("/dev/shm")  # noqa: S108 - backups are synced to disk; thousands of runs need not be
+    shm = Path("/dev/shm")  # backups are synced to disk; thousands of runs need not be
     folder = Path(tempfile.mkdtemp(prefix="crash-", dir=shm if shm.is_dir() else None))
     try:
         yield ScenarioDrive(scenario, folder, poll=POLL, kill_at=kill_at)
@@ -69,13 +69,21 @@ def killed_at(scenario: str, moment: Moment) -> list[str]:
     assert quiet is not None
     with drive(scenario, moment.number) as run:
         code = run.through()
-        wrong = [f"exit {code} instead of {quiet.code} ({run.error or run.stuck})"] if code != quiet.code else []
+        wrong = (
+            [f"exit {code} instead of {quiet.code} ({run.error or run.stuck})"] if code != quiet.code else []
+        )
         in_place = run.cluster.strategy is StrategyName.IN_PLACE
         wrong += check_promises(run.world, changes_expected=True, in_place=in_place)
         again = counts(run.world)
-        wrong += [f"{n}: {kind} {c} times" for (n, kind), c in again.items() if c > max(1, quiet.counts.get((n, kind), 0))]
+        wrong += [
+            f"{n}: {kind} {c} times"
+            for (n, kind), c in again.items()
+            if c > max(1, quiet.counts.get((n, kind), 0))
+        ]
         state = end_state(run)
         wrong += [
-            f"{name}: {state[name]}, not {wanted}" for name, wanted in quiet.state.items() if state[name] != wanted
+            f"{name}: {state[name]}, not {wanted}"
+            for name, wanted in quiet.state.items()
+            if state[name] != wanted
         ]
     return [f"{scenario} {moment}: {text}" for text in wrong]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import shlex
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -130,7 +131,9 @@ def options_of(scenario: str) -> Options:
     """What the scenario's ``options`` file adds to the command line."""
     file = SCENARIOS / scenario / "options"
     words = file.read_text(encoding="utf-8").split() if file.is_file() else []
-    return Options(allow_downgrade="--allow-downgrade" in words, reset_before_join="--reset-before-join" in words)
+    return Options(
+        allow_downgrade="--allow-downgrade" in words, reset_before_join="--reset-before-join" in words
+    )
 
 
 def names() -> list[str]:
@@ -156,6 +159,8 @@ class ScenarioDrive(Drive):
         self._poll = poll
         world = World.from_dict(copy.deepcopy(_world(scenario)))
         super().__init__(world, folder, options=options_of(scenario), hook=self._tick)
+        if (SCENARIOS / scenario / "backups").is_dir():
+            shutil.copytree(SCENARIOS / scenario / "backups", folder / "backups")
         self.fleet_of = lambda w: BreakableFleet(w, self.at)
         self.journal = Lines(
             before_write=lambda n: self.at("journal", "before", f"write {n}"),
@@ -215,9 +220,17 @@ def end_state(drive: ScenarioDrive) -> dict[str, object]:
             "archive": world.archive.name in {p.rsplit("/", 1)[-1] for p in node.files},
             "leftovers": sorted(p for p in node.files if p.startswith(f"{HOME}/.") or p.endswith(".part")),
             "backed up": any(b.state == "completed" for b in node.backups),
-            "settings": (node.ntp.servers, node.system_name, node.products, node.licences, node.public_address),
+            "settings": (
+                node.ntp.servers,
+                node.system_name,
+                node.products,
+                node.licences,
+                node.public_address,
+            ),
             "well": node.broken_at > world.now and node.unit == "active",
-            "step": [held.status.value for step, held in drive.state.steps.items() if step.endswith(f":{name}")],
+            "step": [
+                held.status.value for step, held in drive.state.steps.items() if step.endswith(f":{name}")
+            ],
         }
         for name, node in world.nodes.items()
     }

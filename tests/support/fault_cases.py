@@ -163,6 +163,7 @@ def _pointed() -> Iterator[Pointed]:
                   "ready:ctm-1")  # fmt: skip
     done = f"upgrade_succeeded:{NODE}"
     yield Pointed("reboot", What("power loss before the reboot", "power_loss"), done)
+    yield Pointed("reboot", What("a second operator starts the script again before it", "second_upgrade"), done)
     yield Pointed("reboot", What("connection lost, not rebooted", "drop", {}), reboot)
     yield Pointed("reboot", What("no answer, not rebooted", "silence", {}), reboot)
     yield Pointed("reboot", What("ignored: the boot id stays", "reboot_ignored", times=0))

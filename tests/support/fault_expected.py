@@ -101,6 +101,7 @@ POINTED: dict[tuple[str, str, str], str] = {
     ("in-place", "upgrade", "another member goes down for good"): "4",
     ("in-place", "upgrade", "a second operator starts another script before"): "6 done",
     ("in-place", "reboot", "power loss before the reboot"): "0",
+    ("in-place", "reboot", "a second operator starts the script again before it"): "0w",
     ("in-place", "reboot", "connection lost, not rebooted"): "0w",
     ("in-place", "reboot", "no answer, not rebooted"): "0w",
     ("in-place", "reboot", "ignored: the boot id stays"): "5",

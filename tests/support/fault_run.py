@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from ctmupgrade.adapters.sim import Fault, World
@@ -102,6 +104,15 @@ def unproven(drive: Drive) -> list[str]:
 
 def world_for(extra: dict[str, object] | None = None) -> World:
     return make_world(3, defaults={"times": TIMES}, **(extra or {}))
+
+
+@cache
+def usual(strategy: StrategyName) -> float:
+    """Virtual seconds of a run without any fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        drive = Drive(world_for(), Path(folder), strategy, settings=SETTINGS)
+        assert drive.start() == 0, drive.stuck
+        return drive.world.now
 
 
 def run_everywhere(what: What, step: str, folder: Path, *, node: str = NODE, moment: str = "start",

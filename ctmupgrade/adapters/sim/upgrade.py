@@ -21,6 +21,7 @@ NOTICE = (
     "Some services may fail to start correctly if the device is restarted before the upgrade completes.\r\n"
     "Contact customer support if your device fails to restart.\r\n\r\n"
 )
+HUNG = "hung"  # marks a run that hung, whatever ends it later
 LOCK_AT = 0.4  # of its time: the first node migrates the shared database
 EARLY = (
     (0.0, "Checking signature of the upgrade package"),
@@ -105,7 +106,7 @@ def _bend(run: UpgradeRun, fault: Fault) -> None:
             run.text = fault.text("text", "Upgrade failed: cannot migrate the database")
             run.waits = False
         case "upgrade_hangs":
-            run.outcome = "hang"
+            run.outcome, run.text = "hang", HUNG
         case "upgrade_no_verdict":
             run.outcome = "no_verdict"
         case "upgrade_old_version":
@@ -171,7 +172,7 @@ def _lines(run: UpgradeRun) -> Iterator[tuple[float, str]]:
         return
     for share, words in EARLY:
         at = run.started + share * run.duration
-        if run.outcome == "hang" and share > 0.3:
+        if (run.outcome == "hang" or run.text == HUNG) and share > 0.3:
             return
         yield at, words
     if run.outcome == "fail":

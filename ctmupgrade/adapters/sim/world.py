@@ -173,6 +173,10 @@ class World:
             "latency": self.latency,
         }
 
+    def become(self, other: World) -> None:
+        """Takes over another world's whole state; whoever holds this one sees it from here on."""
+        self.__dict__.update(other.__dict__)
+
     def copy(self) -> World:
         """A world of its own in the same state."""
         return copy.deepcopy(self)
