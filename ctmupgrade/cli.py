@@ -42,18 +42,22 @@ OutFile = Annotated[
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ctmupgrade {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 @with_common
 def root(
     common: Common,
     version: Annotated[
-        bool | None, typer.Option("--version", help="the version, and nothing else", is_eager=True)
-    ] = None,
+        bool,
+        typer.Option("--version", help="the version, and nothing else", is_eager=True, callback=_version),
+    ] = False,
 ) -> None:
     """Common options may stand here or after the command."""
-    if version:
-        typer.echo(f"ctmupgrade {__version__}")
-        raise typer.Exit
 
 
 def _request(common: Common, options: Options | None = None) -> Request:
@@ -301,4 +305,15 @@ def main() -> int:
     """The installed program."""
     import ctmupgrade.cli_after  # noqa: F401 - registers the commands for while and after a run
 
-    return funnel(app)
+    return funnel(_program)
+
+
+def _program() -> object:
+    words = sys.argv[1:]
+    # Where no options stand before a command's name, those of the program and of the group need no look:
+    # typer would load the validation library for them, also where only the command's help is wanted.
+    command, rest = shelf.find(words)
+    if command is None:
+        return app(standalone_mode=False)
+    name = " ".join(("ctmupgrade", *words[: len(words) - len(rest)]))
+    return command.main(list(rest), prog_name=name, standalone_mode=False)

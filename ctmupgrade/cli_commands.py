@@ -33,6 +33,7 @@ class Shelf:
     def __init__(self) -> None:
         self._panels: dict[str, dict[str, str]] = {}
         self._makers: dict[str, Callable[[], Any]] = {}
+        self._inner: dict[str, Shelf] = {}
 
     def command(self, panel: str) -> Callable[[F], F]:
         """Decorator: the function becomes the command of its name, its docstring the help."""
@@ -46,7 +47,7 @@ class Shelf:
 
     def group(self, name: str, panel: str, text: str) -> Shelf:
         """A command with commands of its own."""
-        inner = Shelf()
+        inner = self._inner[name] = Shelf()
         made = group_of(inner)
         self._put(name, panel, text, lambda: made(name=name, help=text, no_args_is_help=True))
         return inner
@@ -64,6 +65,16 @@ class Shelf:
     def listing(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """Panels with names and first paragraphs."""
         return [(panel, list(rows.items())) for panel, rows in self._panels.items()]
+
+    def find(self, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
+        """The parser of the command that is named by the first words, and the words behind its name; None
+        and all words where an option or something unknown comes first."""
+        if len(words) > 1 and words[0] in self._inner:
+            command, rest = self._inner[words[0]].find(words[1:])
+            if command is not None:
+                return command, rest
+        command = self.make(words[0]) if words else None
+        return (command, words[1:]) if command is not None else (None, words)
 
     def make(self, name: str) -> Any:
         """The parser of a command; None where there is none of that name."""

@@ -66,8 +66,6 @@ class Common:
         return Format.RICH if sys.stdout.isatty() else Format.PLAIN
 
 
-# Flags are None where they are not given: typer loads the validation library for any other value, also
-# for those before a command's name when only that command's help is wanted.
 _COMMON: dict[str, Any] = {
     "cluster": Annotated[
         Path | None,
@@ -81,15 +79,15 @@ _COMMON: dict[str, Any] = {
         Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")
     ],
     "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="instead of cluster.yaml's")],
-    "yes": Annotated[bool | None, typer.Option("--yes", help="answer the question before changes with yes")],
+    "yes": Annotated[bool, typer.Option("--yes", help="answer the question before changes with yes")],
     "dry_run": Annotated[
-        bool | None, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
+        bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
     ],
     "simulate": Annotated[
         Path | None,
         typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network"),
     ],
-    "verbose": Annotated[bool | None, typer.Option("-v", "--verbose", help="say more")],
+    "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="say more")],
 }
 _PLANNING: dict[str, Any] = {
     "skip": Annotated[
@@ -129,7 +127,7 @@ _PLANNING: dict[str, Any] = {
     ],
 }
 _DEFAULTS: dict[str, object] = {
-    "order": "", "nodes": "", "parallel": 0,
+    "yes": False, "dry_run": False, "verbose": False, "order": "", "nodes": "", "parallel": 0,
     "allow_downgrade": False, "force_path": False, "accept_attended_boot": False, "survivor": "", "keep_copies": 1,
     "reset_before_join": False, "hold_back": "", "shared_hsm_partition": False,
 }  # fmt: skip
@@ -151,11 +149,6 @@ def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
             )
         pairs.append((name.strip(), reason.strip()))
     return tuple(pairs)
-
-
-def _common(given: dict[str, Any]) -> Common:
-    flags = {name: bool(given[name]) for name in ("yes", "dry_run", "verbose")}
-    return Common(**{**given, **flags})
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -190,7 +183,7 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(function)
     def wrapper(context: typer.Context, **kwargs: Any) -> object:
-        given = _common({name: kwargs.pop(name) for name in _COMMON})
+        given = Common(**{name: kwargs.pop(name) for name in _COMMON})
         outer = context.obj if isinstance(context.obj, Common) else Common()
         if (
             context.invoked_subcommand is not None
@@ -240,10 +233,10 @@ def _is_usage(error: Exception) -> bool:
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
 
-def funnel(app: typer.Typer) -> int:
-    """Runs the program; every way of ending becomes an exit code here and nowhere else."""
+def funnel(program: Callable[[], object]) -> int:
+    """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
     try:
-        result = app(standalone_mode=False)
+        result = program()
         return int(result) if isinstance(result, int) else 0
     except CtmUpgradeError as error:
         complain(error)
@@ -259,6 +252,7 @@ def funnel(app: typer.Typer) -> int:
     except Exception as error:
         if _is_usage(error):
             text = error.format_message() if hasattr(error, "format_message") else str(error)
-            sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
+            if text:  # without a command its help was shown
+                sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
             return ExitCode.USAGE
         return bug(error)

@@ -48,7 +48,7 @@ def _panel(console: Console, title: str, rows: Iterable[Row], width: int | None 
     table.add_column(
         style="bold cyan", min_width=width, max_width=max(20, console.width // 2), overflow="fold"
     )
-    table.add_column(ratio=1)
+    table.add_column(ratio=1, overflow="fold")
     for name, text in rows:
         table.add_row(Text(name), Text(text))
     if table.row_count:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.app import looking
 from ctmupgrade.app.runs import hold
 from ctmupgrade.core import journal
 from ctmupgrade.core.model import StrategyName, Version
@@ -195,3 +196,42 @@ def test_second_run(tmp_path: Path) -> None:
         assert time.monotonic() - began < 30
     assert caught.value.exit_code == ExitCode.LOCKED
     assert "run-1" in f"{caught.value.brief} {caught.value.details}"
+
+
+def test_the_archive_is_spoiled_after_the_plan(tmp_path: Path) -> None:
+    """The plan's own verification has aged: it is made again, and nothing is sent where it fails."""
+    world = world_for()
+    drive = Drive(world, tmp_path, settings=SETTINGS)
+    plan = drive.plan()
+    world.archive.problem = "tampered"
+    assert drive.start(plan) == ExitCode.BLOCKED
+    assert world.changes() == []
+
+
+def test_a_member_falls_ill_right_after_the_gate(tmp_path: Path) -> None:
+    """What the gate saw ages within a moment: it is looked at once more, right before the script."""
+    world, ill = world_for(), What("ill", "services", {"state": "error"}, for_s=300)
+
+    def hook(step: str, event: journal.Event | None, _tick: object) -> None:
+        if step == f"gate:{NODE}" and isinstance(event, journal.StepDone):
+            world.inject(ill.fault("ctm-3"))
+
+    story = story_of(Drive(world, tmp_path, settings=SETTINGS, hook=hook))
+    check_story(story)
+    assert story.codes == [0]
+    [healed] = [e.at for e in world.events if e.kind == "fault" and e.node == "ctm-3"]
+    assert next(e.at for e in world.of_kind("upgrade_started", NODE)) >= healed + 300
+
+
+def test_a_stale_report_is_no_report(tmp_path: Path) -> None:
+    """A summary that says GOOD but is old proves nothing: the checks do not let it pass."""
+    world = world_for()
+    world.clock.advance(3600)
+    setup = Drive(world, tmp_path, settings=SETTINGS).setup()
+    text = setup.fleet.control("ctm-1").read("cluster", "summary").out
+    old = text.replace("2026-01-10T22:00:00", "2026-01-10T21:20:00")
+    assert old != text
+    world.inject(What("old", "reply", {"command": "ksctl cluster summary", "out": old}, times=0).fault("*"))
+    stops = [f for f in looking.check(setup).findings if f.stops]
+    assert {f.check for f in stops} >= {"replication_connected"}
+    assert any("40 minutes old" in f.summary for f in stops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -57,20 +58,24 @@ def test_the_installed_program_exits_as_the_scenario_says(name: str, tmp_path: P
     assert code == int((SCENARIOS / name / "exit_code").read_text(encoding="utf-8"))
 
 
-def test_twenty_nodes_are_fast_and_small(tmp_path: Path) -> None:
-    """Processor time, for a busy machine must not fail it: under 2 s, and under 100 MiB."""
+def _cpu_seconds(name: str, tmp_path: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code, _, _ = _program(
-        "run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / "healthy-twenty")
-    )
+    code, _, _ = _program("run", "--yes", "--state-dir", str(tmp_path), "--simulate", str(SCENARIOS / name))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert code == 0
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0 * _slowness()
-    assert after.ru_maxrss < 100 * 1024
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_twenty_nodes_are_fast_and_small(tmp_path: Path) -> None:
+    """Processor time of the best of three, for a busy machine must not fail it: under 2 s; and under 100 MiB."""
+    best = min(_cpu_seconds("healthy-twenty", tmp_path) / _slowness() for _ in range(3))
+    assert best < 2.0
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 100 * 1024
 
 
 def _slowness() -> float:
-    """How much slower than usual this machine is just now; never less than 1."""
+    """How much slower than when nothing else runs this machine is just now; never less than 1."""
     began = time.process_time()
     sum(i * i for i in range(1_000_000))
-    return max(1.0, (time.process_time() - began) / 0.08)
+    crowd = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return max(1.0, crowd, (time.process_time() - began) / 0.055)

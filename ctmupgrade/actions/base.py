@@ -122,6 +122,7 @@ class Seen:
     remedy: str = ""
     unreachable: bool = False
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
+    note: str = ""  # worth keeping in the journal, once
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,8 @@ def _until_done(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Task:
     good, good_since, not_yet_since = 0, 0.0, -1.0
     while True:
         seen = careful_look(ctx, doer, step, before)
+        if seen.note:
+            yield Noted(seen.note)
         now = ctx.clock.monotonic()
         if seen.so is So.DONE:
             good_since = now if good == 0 else good_since

@@ -10,6 +10,7 @@ the process list; when they do not add up, a person decides.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import (
@@ -88,6 +89,9 @@ class Upgrade(Doer):
         yield Noted(f"started on a terminal: {' '.join(argv)}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
+
+    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         session = ctx.session(step)
         _drain(session)
         said = _verdict_on_terminal(ctx, session)
@@ -102,6 +106,18 @@ class Upgrade(Doer):
         elif log.unreachable:
             return Seen(So.UNKNOWN, log.why, unreachable=True)
         return _while_running(ctx, step, shell, log, before)
+
+
+def _news(ctx: Ctx, session: Session) -> str:
+    """What happened to the script's terminal or log since it was last told; "" where nothing did."""
+    still = ctx.clock.monotonic() - session.last_at
+    if session.ended and session.code is None and "lost" not in session.memo:
+        session.memo["lost"] = "told"
+        return "the connection broke; ks_upgrade.sh goes on in its own screen session, its log is followed"
+    if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
+        session.said_stuck = True
+        return f"STUCK: its log has not grown for {still / 60:.0f} min; it is left alone and waited for"
+    return ""
 
 
 def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, None]:

@@ -75,9 +75,6 @@ def upgrade(lab: Lab, name: str, *, terminal: bool = True) -> subprocess.Complet
     return lab.ssh(name, f"sudo {SCRIPT} -f {staged(lab, name)}", options=options, env={"TERM": "xterm"})
 
 
-# -- nodes -----------------------------------------------------------------------------------------
-
-
 def test_a_reboot_over_ssh_changes_the_boot_id_and_closes_the_port(lab: Lab) -> None:
     before = boot_id(lab, "ctm-3")
     assert len(before) == 36
@@ -110,9 +107,6 @@ def test_a_power_failure_boots_again(lab: Lab) -> None:
     lab.crash("ctm-3")
     until(lambda: boot_id(lab, "ctm-3") not in ("", before))
     lab.wait_ready("ctm-3")
-
-
-# -- upgrade ---------------------------------------------------------------------------------------
 
 
 def test_upgrade_by_hand_end_to_end(single: Lab) -> None:
@@ -205,9 +199,6 @@ def test_archives_that_are_refused(single: Lab) -> None:
     assert "downgrade" in old.stderr and old.returncode == 1
 
 
-# -- the shell -------------------------------------------------------------------------------------
-
-
 def sftp(lab: Lab, name: str) -> subprocess.CompletedProcess[str]:
     words = lab.ssh_words(name)
     return lab.run(["sftp", "-b", "-", *words[1:]], input="pwd\n")
@@ -243,9 +234,6 @@ def test_unknown_knobs_are_refused(lab: Lab) -> None:
         lab.behave("ctm-1", colour="red")
     with pytest.raises(ValueError, match="none, at_once"):
         lab.behave("ctm-1", fail="sometimes")
-
-
-# -- the cluster -----------------------------------------------------------------------------------
 
 
 def connected(lab: Lab, asked: str, reporter: str, peer: str) -> object:
@@ -336,7 +324,7 @@ def test_a_start_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     place = tmp_path / "killed"
     program = Path(__file__).parents[2] / "scripts" / "lab"
     with subprocess.Popen([program, "up", "--dir", place, "-n", "2"], stdout=subprocess.DEVNULL) as starting:
-        until(lambda: (place / "nodes" / "ctm-2" / "pid").exists())
+        until((place / "nodes" / "ctm-2" / "pid").exists)
         starting.kill()
     subprocess.run([program, "down", "--dir", place], check=True)
     ident = Lab(place, ()).layout.ident
@@ -352,7 +340,8 @@ def test_twenty_nodes(tmp_path: Path) -> None:
         assert len(ksctl(many, "ctm-20", "cluster", "summary")["resources"]) == 20
         asked = [many.popen([*many.ssh_words(n), "systemctl is-active keysecure"]) for n in many.names]
         assert [client.wait(60) for client in asked] == [0] * 20
+        before = {name: boot_id(many, name) for name in many.names}
         for client in [many.popen([*many.ssh_words(n), "sudo reboot"]) for n in many.names]:
             client.wait(60)
-        until(lambda: boot_id(many, "ctm-20") != "")
         many.wait_ready()
+        until(lambda: all(boot_id(many, name) not in ("", old) for name, old in before.items()), 60)
