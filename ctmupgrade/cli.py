@@ -20,8 +20,9 @@ from ctmupgrade.cli_common import Common, Format, funnel, with_common
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from ctmupgrade.app.request import Request
     from ctmupgrade.app.running import Outcome
-    from ctmupgrade.app.setup import Request, Setup
+    from ctmupgrade.app.setup import Setup
     from ctmupgrade.core.steps import Options
 
 shelf = Shelf()
@@ -61,7 +62,7 @@ def root(
 
 
 def _request(common: Common, options: Options | None = None) -> Request:
-    from ctmupgrade.app.setup import Request
+    from ctmupgrade.app.request import Request
     from ctmupgrade.core.steps import Options
 
     def say(line: str) -> None:
@@ -186,10 +187,10 @@ def verify(
 ) -> int:
     """Signature, signer, size, sha256 and version of an archive."""
     from ctmupgrade.app.verifying import verify_archive
-    from ctmupgrade.render import documents
+    from ctmupgrade.render.signature import signed_document
 
     signed, version = verify_archive(_request(common), archive, signer, keyring)
-    document = documents.signed_document(signed, version)
+    document = signed_document(signed, version)
     if common.shown is Format.JSON:
         _json(document)
     else:

@@ -233,6 +233,13 @@ def _is_usage(error: Exception) -> bool:
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
 
+def _leave_now() -> None:
+    """Ends the process although threads still wait for nodes' answers; what had to be closed is closed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ExitCode.INTERRUPTED)
+
+
 def funnel(program: Callable[[], object]) -> int:
     """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
     try:
@@ -243,8 +250,9 @@ def funnel(program: Callable[[], object]) -> int:
         return int(error.exit_code)
     except typer.Exit as leave:
         return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.stderr.write("ctmupgrade: interrupted; nothing was being changed\n")
+    except (typer.Abort, KeyboardInterrupt) as leave:
+        sys.stderr.write(f"ctmupgrade: {str(leave) or 'interrupted; nothing was being changed'}\n")
+        _leave_now()
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None

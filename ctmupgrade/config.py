@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,12 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
 from ctmupgrade.config_schema import MAX_NODES, MODELS, FileKeys, KsctlKeys, NodeKeys, SshKeys, TargetKeys
 from ctmupgrade.core.model import (
+    NAMED_VERSION,
     BackupSettings,
     Cluster,
     KsctlSettings,
@@ -35,7 +35,7 @@ from ctmupgrade.core.model import (
 )
 from ctmupgrade.errors import UsageError
 
-NAMED_VERSION = re.compile(r"(?:_v|ks_upgrade_)(\d+\.\d+\.\d+(?:\+\d+)?)")
+DEEPEST = 8  # no key of the file lies deeper
 
 
 @dataclass(slots=True)
@@ -102,9 +102,9 @@ def _read(path: Path) -> str:
 def _parse(source: _Source, text: str) -> object:
     try:
         root = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        source.problems.append(f"{source.path.name}:{line}: not YAML: {error.problem}")
+    except YAMLError as error:
+        line, why = _not_yaml(error, text)
+        source.problems.append(f"{source.path.name}:{line}: not YAML: {why}")
         return None
     if not isinstance(root, MappingNode):
         source.complain((), "keys and values are expected, cluster: first")
@@ -112,9 +112,20 @@ def _parse(source: _Source, text: str) -> object:
     return _plain(source, root, ())
 
 
+def _not_yaml(error: YAMLError, text: str) -> tuple[int, str]:
+    """The line and the reason of a text that is no YAML; what cannot even be read has no mark."""
+    if isinstance(error, MarkedYAMLError):
+        return (error.problem_mark.line + 1 if error.problem_mark else 1), str(error.problem)
+    line = text.count("\n", 0, int(getattr(error, "position", 0))) + 1
+    return line, str(getattr(error, "reason", error))
+
+
 def _plain(source: _Source, node: YamlNode, place: tuple[str | int, ...]) -> object:
     """Plain data of a YAML node; every scalar is its text, its line is remembered."""
     source.lines.setdefault(place, node.start_mark.line + 1)
+    if len(place) > DEEPEST:  # an alias may stand inside what it stands for
+        source.complain(place[:2], "refers to itself, or is nested too deep")
+        return None
     match node:
         case ScalarNode():
             empty = node.style is None and node.value in ("", "~", "null")
@@ -282,9 +293,9 @@ def load_world(path: Path) -> dict[str, object]:
     """
     try:
         value = YAML(typ="safe", pure=True).load(_read(path))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{path}:{line}: not YAML: {error.problem}") from None
+    except YAMLError as error:
+        line, why = _not_yaml(error, _read(path))
+        raise UsageError(f"{path}:{line}: not YAML: {why}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}:1: keys and values are expected")
     return value

@@ -235,3 +235,12 @@ def test_a_stale_report_is_no_report(tmp_path: Path) -> None:
     stops = [f for f in looking.check(setup).findings if f.stops]
     assert {f.check for f in stops} >= {"replication_connected"}
     assert any("40 minutes old" in f.summary for f in stops)
+
+
+def test_the_last_node_comes_back_old(tmp_path: Path) -> None:
+    """No later gate would notice it: the node's own proof must."""
+    world = world_for()
+    world.inject(What("old", "upgrade_old_version").fault("ctm-3"))
+    drive = Drive(world, tmp_path, settings=SETTINGS)
+    assert drive.start() == ExitCode.FAILED
+    assert [step for step, _ in drive.stuck] == ["await:ctm-3"]

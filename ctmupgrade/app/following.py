@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from ctmupgrade.actions.base import Tick
 from ctmupgrade.adapters.journal_file import read_journal
+from ctmupgrade.app.request import Request
 from ctmupgrade.app.runs import find, is_running
-from ctmupgrade.app.setup import Request
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunStarted, RunState

@@ -11,7 +11,7 @@ from ctmupgrade.app.setup import Setup
 from ctmupgrade.collect import collect_nodes
 from ctmupgrade.core.checks import CHECKS, examine
 from ctmupgrade.core.facts import ArchiveFacts, Facts, Maybe, Unknown
-from ctmupgrade.core.findings import Finding, Verdict, overall
+from ctmupgrade.core.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.plan import Plan, changed, make_plan
 from ctmupgrade.core.steps import Options, reached
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
@@ -35,7 +35,9 @@ class CheckResult:
         stops = [f for f in self.findings if f.stops]
         if not stops:
             return ExitCode.DONE
-        return ExitCode.UNREACHABLE if all(f.unreachable for f in stops) else ExitCode.BLOCKED
+        silent = silent_nodes(self.findings)
+        away = all(f.unreachable or f.node in silent for f in stops)
+        return ExitCode.UNREACHABLE if away else ExitCode.BLOCKED
 
 
 def verify(setup: Setup, archive: Path | None = None) -> Signed:

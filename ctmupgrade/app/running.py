@@ -160,7 +160,13 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
                 guard=guard_for(setup.cluster, state.plan),
             ),
         )  # fmt: skip
-        code = executor.run()
+        try:
+            code = executor.run()
+        except Interrupted:
+            raise Interrupted(
+                f"left run {state.run}; what the appliances are doing goes on\n"
+                f"  -> ctmupgrade status {state.run}; ctmupgrade resume {state.run} takes it up again"
+            ) from None
     file.close()
     if executor.state.unfinished:
         save_world(folder, setup)

@@ -15,7 +15,8 @@ from ctmupgrade.adapters.journal_file import JournalFile, Line, read_journal
 from ctmupgrade.adapters.lock import ClusterLock
 from ctmupgrade.adapters.requests import Request as Asked
 from ctmupgrade.adapters.requests import clear_requests, read_requests, write_request
-from ctmupgrade.app.setup import Request, Setup, state_dir
+from ctmupgrade.app.request import Request
+from ctmupgrade.app.setup import Setup, state_dir
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core.journal import Event, RunState, replay
 from ctmupgrade.core.model import Mode

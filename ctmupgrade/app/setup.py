@@ -11,41 +11,21 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.actions.base import Store
+from ctmupgrade.app.request import Request
 from ctmupgrade.collect import Gather, one_by_one
 from ctmupgrade.config import load_cluster
-from ctmupgrade.core.model import Cluster, Mode, StrategyName
-from ctmupgrade.core.steps import Options
+from ctmupgrade.core.model import Cluster, Mode
 from ctmupgrade.errors import UsageError
 from ctmupgrade.execute import Tasks
 from ctmupgrade.ports import Clock, Fleet, Verifier
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.sim import World
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The common part of a command line."""
-
-    cluster: Path = Path("cluster.yaml")
-    state_dir: Path | None = None
-    strategy: StrategyName | None = None
-    dry_run: bool = False
-    simulate: Path | None = None
-    options: Options = field(default_factory=Options)
-    say: Callable[[str], None] = lambda _line: None  # prose about what goes on, for -v
-
-    @property
-    def mode(self) -> Mode:
-        """``--dry-run`` wins over everything."""
-        if self.dry_run:
-            return Mode.DRY_RUN
-        return Mode.SIMULATED if self.simulate else Mode.LIVE
 
 
 @dataclass(slots=True)
@@ -165,7 +145,7 @@ def _live(request: Request, cluster: Cluster) -> Setup:
 def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
     from ctmupgrade.adapters.backups import BackupStore
     from ctmupgrade.adapters.clock import VirtualTasks
-    from ctmupgrade.adapters.sim import SimFleet, SimVerifier, World
+    from ctmupgrade.adapters.sim import SimFleet, SimVerifier
     from ctmupgrade.adapters.sim.files import source_hash
     from ctmupgrade.config import load_world
 

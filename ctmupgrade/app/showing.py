@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ctmupgrade.adapters.journal_file import verify_chain
+from ctmupgrade.app.request import Request
 from ctmupgrade.app.runs import (
     FileRecord,
     JournalFile,
@@ -15,7 +16,7 @@ from ctmupgrade.app.runs import (
     hold,
     is_running,
 )
-from ctmupgrade.app.setup import Request, whoami
+from ctmupgrade.app.setup import whoami
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunState
 from ctmupgrade.errors import ExitCode, JournalError, UsageError

@@ -14,7 +14,7 @@ from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C a second time, SIGTERM or SIGHUP: leave now. Not an Exception: nothing may swallow it."""
 
 
@@ -50,7 +50,8 @@ def attended() -> Iterator[Callable[[], list[Event]]]:
 
     before = {signal.SIGINT: signal.signal(signal.SIGINT, held.on_interrupt)}
     for number in (signal.SIGTERM, signal.SIGHUP):
-        before[number] = signal.signal(number, held.on_end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked for it to be ignored
+            before[number] = signal.signal(number, held.on_end)
     try:
         yield news
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ctmupgrade.app.setup import Request
-from ctmupgrade.config import NAMED_VERSION, load_cluster
+from ctmupgrade.app.request import Request
+from ctmupgrade.core.model import NAMED_VERSION
 from ctmupgrade.errors import UsageError
 from ctmupgrade.ports import Signed, Verifier
 
@@ -18,6 +18,8 @@ def verify_archive(request: Request, archive: Path, signer: str, keyring: Path |
     :raises UsageError: no signer is known, or a file cannot be read.
     """
     if not signer:
+        from ctmupgrade.config import load_cluster
+
         place = request.simulate / "cluster.yaml" if request.simulate else request.cluster
         target = load_cluster(place, simulated=True).target
         signer, keyring = target.signer, keyring or target.keyring

@@ -58,3 +58,9 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     """The worst verdict of all."""
     found = {f.verdict for f in findings}
     return next((v for v in _RANK if v in found), Verdict.PASS)
+
+
+def silent_nodes(findings: Iterable[Finding]) -> set[str]:
+    """Nodes whose shell or control plane does not answer; what others say of them follows from that."""
+    causes = ("node_reachable", "control_plane_reachable")
+    return {f.node for f in findings if f.check in causes and f.stops and f.unreachable}

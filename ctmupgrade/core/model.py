@@ -11,6 +11,7 @@ from typing import Self
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 
+NAMED_VERSION = re.compile(r"(?:_v|ks_upgrade_)(\d+\.\d+\.\d+(?:\+\d+)?)")  # in an archive's name
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$")
 
 

@@ -8,7 +8,6 @@ from ctmupgrade.core.model import Cluster, Mode
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.recovery import Diagnosis
 from ctmupgrade.core.report import Report
-from ctmupgrade.ports import Signed
 
 SCHEMA = 1
 
@@ -122,21 +121,6 @@ def blocked_document(
         "nodes": nodes,
         "steps": [],
         "findings": [finding_document(f) for f in findings if f.stops],
-    }
-
-
-def signed_document(signed: Signed, version: str) -> dict[str, object]:
-    """The document of ``verify``."""
-    return {
-        "schema": SCHEMA,
-        "archive": str(signed.path),
-        "size": signed.size,
-        "sha256": signed.sha256,
-        "signer": signed.signer,
-        "signing_key": signed.key,
-        "signed_at": signed.signed_at.isoformat() if signed.signed_at else None,
-        "version": version,
-        "verdict": "pass",
     }
 
 

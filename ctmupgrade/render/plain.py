@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ctmupgrade.core import journal
-from ctmupgrade.core.findings import Finding, Verdict, overall
+from ctmupgrade.core.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.journal import Event, RunState
 from ctmupgrade.core.model import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
@@ -39,27 +39,36 @@ def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list
     order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
     lines = []
     for verdict in order:
-        for finding in (f for f in found if f.verdict is verdict):
-            if (verdict is Verdict.PASS and not verbose) or finding in following:
-                continue
-            node = f" {finding.node}:" if finding.node else ""
-            lines.append(f"{verdict.value.upper():8}{finding.check}:{node} {finding.summary}")
+        shown = [
+            f for f in found if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
+        ]
+        for finding, nodes in _grouped(shown):
+            lines.append(f"{verdict.value.upper():8}{finding.check}:{nodes} {finding.summary}")
             if finding.remedy and verdict is not Verdict.PASS:
                 lines.append(f"        -> {finding.remedy}")
     if following:
-        lines.append(f"        ({len(following)} more could not be found out because of that; -v lists them)")
+        lines.append(f"        ({len(following)} more follow from that; -v lists them)")
     passes = sum(f.verdict is Verdict.PASS for f in found)
     lines.append(f"verdict: {overall(found).value}; {passes} of {len(found)} findings pass")
     return lines
 
 
+def _grouped(findings: list[Finding]) -> list[tuple[Finding, str]]:
+    """Findings that say the same of several nodes, as one, with the nodes' names."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.check, finding.summary, finding.remedy), []).append(finding)
+    return [
+        (group[0], f" {', '.join(f.node for f in group)}:" if group[0].node else "") for group in alike.values()
+    ]
+
+
 def _following(found: list[Finding]) -> tuple[Finding, ...]:
-    """What is unknown only because its node, or its control plane, does not answer."""
+    """What is wrong or unknown only because its node, or its control plane, does not answer."""
     causes = ("node_reachable", "control_plane_reachable")
-    silent = {f.node for f in found if f.check in causes and f.verdict in (Verdict.UNKNOWN, Verdict.BLOCK)}
-    return tuple(
-        f for f in found if f.check not in causes and f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL)
-    )
+    silent = silent_nodes(found)
+    hidden = (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK)
+    return tuple(f for f in found if f.check not in causes and f.node in silent and f.verdict in hidden)
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -93,6 +102,11 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     return lines
 
 
+def _short(value: str, limit: int = 48) -> str:
+    """A long value with its middle left out; the journal and the report have it whole."""
+    return value if len(value) <= limit else f"{value[: limit // 3]}...{value[-(limit - limit // 3 - 3) :]}"
+
+
 def event_line(event: Event, state: RunState) -> str:
     """One line per change, with its time."""
     return f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"
@@ -109,7 +123,7 @@ def _event_words(event: Event) -> str:
         case journal.StepNoted(step=step, text=text):
             return f"{step}: {text}"
         case journal.StepDone(step=step, evidence=evidence):
-            proof = "; ".join(f"{k}={v}" for k, v in evidence.items())
+            proof = "; ".join(f"{k}={_short(v)}" for k, v in evidence.items())
             return f"{step} done{f' ({proof})' if proof else ''}"
         case journal.StepFailed(step=step, error=error, remedy=remedy, inconclusive=inconclusive):
             word = "INCONCLUSIVE" if inconclusive else "FAILED"
@@ -119,7 +133,8 @@ def _event_words(event: Event) -> str:
         case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
             return f"{node}: {decision} by {by}: {reason}"
         case journal.StopAsked(what=what, by=by):
-            return f"{what} asked by {by}; the step in hand is finished first"
+            again = "; Ctrl-C again leaves at once, the appliance's work goes on" if "Ctrl-C" in by else ""
+            return f"{what} asked by {by}; the step in hand is finished first{again}"
         case journal.RunPaused(why=why, code=code):
             return f"paused (exit {code}): {why}"
         case journal.RunEnded(outcome=outcome):

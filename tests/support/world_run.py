@@ -21,7 +21,8 @@ from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World, timelin
 from ctmupgrade.adapters.sim.files import source_hash
 from ctmupgrade.adapters.sim.state import HOME, NEVER, File
 from ctmupgrade.app import looking
-from ctmupgrade.app.setup import Request, Setup
+from ctmupgrade.app.request import Request
+from ctmupgrade.app.setup import Setup
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.collect import one_by_one
 from ctmupgrade.core import journal, model

@@ -154,8 +154,10 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> 
             return said("")
         case ("chmod", mode, path):
             return _chmod(node, mode, path)
-        case ("mkdir", *_) | ("rmdir", *_):
-            return said("")
+        case ("mkdir", path):
+            return _mkdir(node, path)
+        case ("rmdir", path):
+            return _rmdir(node, path)
         case _:
             return None
 
@@ -210,6 +212,31 @@ def _cp(world: World, node: Node, source: str, target: str, now: float) -> Reply
         return refused(1, f"cp: cannot stat '{source}': No such file or directory")
     data = files.content(world, node, file)
     files.store(node, target, File(file.size, file.source, data, hole=file.hole), now)
+    return said("")
+
+
+def _mkdir(node: Node, path: str) -> Reply:
+    """Of two that make the same folder one fails, which is what marks on nodes rely on."""
+    where = files.absolute(path)
+    problem = ""
+    if where in node.files or files.is_folder(node, where):
+        problem = "File exists"
+    elif not files.is_folder(node, where.rpartition("/")[0] or "/"):
+        problem = "No such file or directory"
+    elif not _writable(where):
+        problem = "Permission denied"
+    if problem:
+        return refused(1, f"mkdir: cannot create directory '{path}': {problem}")
+    node.folders = [*node.folders, where]
+    return said("")
+
+
+def _rmdir(node: Node, path: str) -> Reply:
+    where = files.absolute(path)
+    if where not in node.folders or files.names_in(node, where):
+        why = "Directory not empty" if where in node.folders else "No such file or directory"
+        return refused(1, f"rmdir: failed to remove '{path}': {why}")
+    node.folders = [folder for folder in node.folders if folder != where]
     return said("")
 
 

@@ -116,9 +116,10 @@ def names_in(node: Node, folder: str) -> list[str]:
     """Names of the files right in a folder, sorted."""
     prefix_ = folder.rstrip("/") + "/"
     inside = {p[len(prefix_) :].partition("/")[0] for p in node.files if p.startswith(prefix_)}
-    inside |= {f[len(prefix_) :].partition("/")[0] for f in FOLDERS if f.startswith(prefix_)}
+    inside |= {f[len(prefix_) :].partition("/")[0] for f in (*FOLDERS, *node.folders) if f.startswith(prefix_)}
     return sorted(name for name in inside if name)
 
 
 def is_folder(node: Node, path: str) -> bool:
-    return path in FOLDERS or any(p.startswith(path.rstrip("/") + "/") for p in node.files)
+    inside = path.rstrip("/") + "/"
+    return path in FOLDERS or path in node.folders or any(p.startswith(inside) for p in node.files)

@@ -226,6 +226,7 @@ class Node:
     times: Times = field(default_factory=Times)
     # -- from here on: what a run does to it -----------------------------------------------------
     files: dict[str, File] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)  # those that were made, by their whole paths
     used: int = 0  # bytes taken since the start, by files
     boot: int = 1  # counts boots
     down_from: float = -1e6

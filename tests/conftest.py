@@ -1,0 +1,32 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.live import Live, Signing, signing_key, start_live
+
+
+@pytest.fixture(scope="session")
+def signing() -> Iterator[Signing]:
+    """A key that signs archives; making one takes a while."""
+    with signing_key() as made:
+        yield made
+
+
+@pytest.fixture
+def go_live(tmp_path: Path, signing: Signing) -> Iterator[Callable[..., Live]]:
+    """Starts clusters for the installed program; all end with the test."""
+    made: list[Live] = []
+
+    def start(**wishes: Any) -> Live:
+        made.append(start_live(tmp_path / f"live-{len(made)}", signing, **wishes))
+        return made[-1]
+
+    yield start
+    for live in made:
+        live.close()
