@@ -12,6 +12,7 @@ from ctmupgrade.core.facts import (
     BackupKey,
     ClockReading,
     Facts,
+    LogVerdict,
     Maybe,
     Member,
     Membership,
@@ -136,6 +137,18 @@ def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, .
     return tuple(found)
 
 
+def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
+    """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
+    running script writes to from its start and which holds a success line only at its end."""
+    found = ask(reader, probes.PROCESSES)
+    if isinstance(found, tuple) or found.unreachable:
+        return found
+    logs = logs_of(reader, limit=1)
+    if isinstance(logs, tuple) and all(log.verdict is LogVerdict.SUCCEEDED for log in logs):
+        return ()
+    return found
+
+
 def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
     """All rows of a listing: the default page of 10 hides the newest."""
     rows: list[T] = []
@@ -159,7 +172,7 @@ def health_of(looks: Looks, name: str, clock: Clock) -> NodeFacts:
         name,
         shell=True,
         unit=unit,
-        processes=ask(shell, probes.PROCESSES),
+        processes=running_upgrades(shell),
         clock=clock_of(shell, clock),
         **_control_health(control),  # type: ignore[arg-type]
     )
@@ -221,7 +234,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
         unit=ask(shell, probes.UNIT),
         rights=ask(shell, probes.RIGHTS),
         clock=clock_of(shell, clock),
-        processes=ask(shell, probes.PROCESSES),
+        processes=running_upgrades(shell),
         logs=logs_of(shell),
         staged=ask(shell, probes.staged(cluster.target.archive.name)),
     )

@@ -208,6 +208,8 @@ def _new_log(ctx: Ctx, shell: Shell, session: Session, before: Evidence) -> Mayb
     return log
 
 
+SILENT_S = 60.0  # a running script writes every 10 s (FACTS 1.2); one that let go of its terminal and is
+# silent for so long has ended, where no process list can tell
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
 
@@ -236,6 +238,8 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
     if isinstance(running, Unknown):
         if running.unreachable:
             return Seen(So.UNKNOWN, running.why, unreachable=True)
+        if session.ended and session.code is not None and ctx.clock.monotonic() - session.last_at >= SILENT_S:
+            return _gone(ctx, step, log)
         if isinstance(log, UpgradeLog):
             return Seen(So.UNKNOWN, f"the process list cannot be read; {growth}")
         return Seen(So.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")

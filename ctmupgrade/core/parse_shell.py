@@ -170,8 +170,8 @@ def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda path: path.rsplit("/", 1)[-1]))
 
 
-_RUNNING = re.compile(r"ks_upgrade\.sh\s+(?:-\S+\s+)*-f\b|SCREEN\b.*ks_upgrade")
-_LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell)\b")
+_RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)|SCREEN\b.*ks_upgrade")
+_LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell|cat|less|more|head|tail|vim?|ls)\b")
 
 
 def upgrade_processes(text: str) -> tuple[str, ...]:

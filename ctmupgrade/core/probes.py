@@ -164,6 +164,7 @@ PROCESSES: Probe[tuple[str, ...]] = Probe(
         Way(("ps", "-ef"), _process_list),
         Way(("ps", "aux"), _process_list),
         Way(("pgrep", "-af", "ks_upgrade"), _processes),
+        Way(("sh", "-c", "for p in /proc/[0-9]*; do cat $p/cmdline; echo; done"), _process_list),
     ),
 )
 

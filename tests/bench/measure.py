@@ -1,0 +1,89 @@
+"""Runs programs and says what they took; compares two of them in pairs, so that noise meets both."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Wall and processor (user + system) seconds, and the largest process in MiB."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of the table: ours against theirs. ``ratio`` is what the issue's limit is about."""
+
+    name: str
+    beside: str
+    wanted: str
+    ratios: tuple[float, ...]
+    ours: tuple[Took, ...]
+    theirs: tuple[Took, ...]
+    reached: bool
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.ratios)
+
+
+def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, ok: Sequence[int] = (0,)) -> Took:
+    """One run. :raises RuntimeError: it ended with a code that is not in ``ok``."""
+    return together([argv], env=env, ok=ok)
+
+
+def together(
+    commands: Sequence[Sequence[str]], *, env: Mapping[str, str] | None = None, ok: Sequence[int] = (0,)
+) -> Took:
+    """Several programs at once, until the last has ended."""
+    began = time.monotonic()
+    children = [
+        subprocess.Popen(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for argv in commands
+    ]
+    cpu = peak = 0.0
+    for child, argv in zip(children, commands, strict=True):
+        said = child.stderr.read() if child.stderr else b""
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait again
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss / 1024)
+        if child.returncode not in ok:
+            text = said.decode("utf-8", "replace")[-2000:]
+            raise RuntimeError(f"{' '.join(argv)[:300]} ended with {child.returncode}: {text}")
+    return Took(time.monotonic() - began, cpu, peak)
+
+
+def compare(
+    name: str, beside: str, limit: float, ours: Callable[[], Took], theirs: Callable[[], Took], runs: int, *,
+    faster: bool = False, by_cpu: bool = False, note: str = "",
+) -> Result:  # fmt: skip
+    """``runs`` pairs, taking turns in going first.
+
+    :param faster: the ratio is how many times as fast ours is (at least ``limit``); otherwise how many
+        times as long it takes (at most ``limit``).
+    :param by_cpu: processor instead of wall seconds: for programs that only compute.
+    """
+    mine: list[Took] = []
+    other: list[Took] = []
+    for number in range(runs):
+        for is_ours in (True, False) if number % 2 else (False, True):
+            (mine if is_ours else other).append(ours() if is_ours else theirs())
+    pairs = [(a.cpu, b.cpu) if by_cpu else (a.wall, b.wall) for a, b in zip(mine, other, strict=True)]
+    ratios = tuple(b / a if faster else a / b for a, b in pairs)
+    middle = statistics.median(ratios)
+    reached = middle >= limit if faster else middle <= limit
+    wanted = f"at least {limit:g}x" if faster else f"at most {limit:g} of its time"
+    return Result(name, beside, wanted, ratios, tuple(mine), tuple(other), reached, note)

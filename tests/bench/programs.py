@@ -1,0 +1,93 @@
+"""The lines about the program itself: its start, the signature, whole runs in a simulated cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.measure import Result, Took, compare, run
+from tests.bench.nodes import ROOT
+
+LAUNCHER = [sys.executable, str(ROOT / "packaging" / "ctmupgrade")]
+SCENARIOS = ROOT / "fixtures" / "scenarios"
+
+
+def version(runs: int) -> Result:
+    """Processor time: nothing is waited for."""
+    return _start("--version", ["--version"], "pass", 1.5, runs)
+
+
+def shown_help(runs: int) -> Result:
+    """With rich's panels."""
+    return _start("--help", ["--help"], "import typer", 2.2, runs)
+
+
+def _start(name: str, words: Sequence[str], code: str, limit: float, runs: int) -> Result:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return compare(
+        name, f'python -c "{code}"', limit, lambda: run([*LAUNCHER, *words], env=env),
+        lambda: run([sys.executable, "-c", code], env=env), max(runs, 15), by_cpu=True, note="processor time",
+    )  # fmt: skip
+
+
+def verify(folder: Path, size: int, runs: int) -> Result:
+    """An archive signed with gpg's defaults, but not compressed (a .tar.gz is)."""
+    home = Path(tempfile.mkdtemp(prefix="gb", dir="/tmp"))  # sockets need a short path
+    env = {**os.environ, "GNUPGHOME": str(home), "PYTHONPATH": str(ROOT)}
+
+    def gpg(*words: str) -> str:
+        argv = ["gpg", "--batch", "--yes", "-q", *words]
+        return subprocess.run(argv, env=env, check=True, capture_output=True, text=True).stdout
+
+    gpg("--passphrase", "", "--quick-gen-key", "Bench <b@x>", "default", "sign", "never")
+    signer = next(
+        row.split(":")[9] for row in gpg("--with-colons", "-K").splitlines() if row.startswith("fpr")
+    )
+    data, archive, ring = folder / "data", folder / "signed_v2.21.0.tar.gz.gpg", folder / "ring.gpg"
+    with data.open("wb") as file:
+        for _ in range(0, size, 1 << 20):
+            file.write(os.urandom(1 << 20))
+    gpg("-z0", "-o", str(archive), "-s", str(data))
+    gpg("-o", str(ring), "--export")
+    data.unlink()
+    digest = gpg("--list-packets", str(archive)).split("digest algo ")[1].split(",")[0]
+    ours = [*LAUNCHER, "verify", str(archive), "--signer", signer, "--keyring", str(ring)]
+    try:
+        return compare(
+            "verify", "gpg --verify", 1.2, lambda: run(ours, env=env),
+            lambda: run(["gpg", "--verify", str(archive)], env=env), runs,
+            note=f"{size >> 20} MiB, signature with hash algorithm {digest}; sha256 of the file included",
+        )  # fmt: skip
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+        archive.unlink()
+
+
+def _simulated(scenario: str) -> Took:
+    with tempfile.TemporaryDirectory() as state:
+        argv = [*LAUNCHER, "run", "--yes", "--state-dir", state, "--simulate", str(SCENARIOS / scenario)]
+        return run(argv, env={**os.environ, "PYTHONPATH": str(ROOT), "CTM_BACKUP_KEY_PASSWORD": "x"})
+
+
+def twenty(runs: int) -> Result:
+    """Real seconds of a run in virtual time."""
+    took = tuple(_simulated("healthy-twenty") for _ in range(runs))
+    ratios = tuple(one.wall / 2.0 for one in took)
+    peak = max(one.peak for one in took)
+    reached = sorted(ratios)[len(ratios) // 2] <= 1.0 and peak < 100
+    return Result(
+        "20-node in-place run, simulated", "2 s", "at most 1 of it, under 100 MiB", ratios, took, (), reached
+    )
+
+
+def orchestration(runs: int) -> Result:
+    """All waits are virtual: what remains is what this program adds to the nodes' own work."""
+    took = tuple(_simulated("healthy-three") for _ in range(runs))
+    ratios = tuple(one.wall / 3 / 2.0 for one in took)
+    reached = sorted(ratios)[len(ratios) // 2] <= 1.0
+    note = "3-node run, simulated: waits take no time"
+    return Result("orchestration, a node", "2 s", "at most 1 of it", ratios, took, (), reached, note)

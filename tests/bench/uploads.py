@@ -1,0 +1,130 @@
+"""The lines about uploads: this program's ways beside ``scp`` with its default settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.bench.measure import Result, Took, compare, run, together
+from tests.bench.nodes import ROOT, Nodes, Server
+
+SLOWEST = 0.025  # seconds one way: a round trip of 50 ms
+GIGABIT = 125e6  # bytes per second
+
+
+class Uploads:
+    """Nodes, and the file that goes to them."""
+
+    def __init__(self, nodes: Nodes, size: int, runs: int) -> None:
+        self.nodes, self.size, self.runs = nodes, size, runs
+        self.source = nodes.folder / "archive_v2.21.0.tar.gz.gpg"
+        self._near: list[Server] = []
+
+    def one(self) -> Result:
+        """Default settings: the OpenSSH client is installed."""
+        return self._beside_scp("upload to one node", 1, 1.5, self.size)
+
+    def paramiko(self) -> Result:
+        """No ``ssh`` on the PATH."""
+        env = {**os.environ, "PATH": str(self.nodes.folder / "nothing")}
+        return self._beside_scp("upload to one node, paramiko only", 1, 0.9, self.size, env)
+
+    def four(self) -> Result:
+        """A quarter of the size to each."""
+        return self._beside_scp("upload to 4 nodes, total rate", 4, 1.0, self.size // 4)
+
+    def twenty(self) -> Result:
+        """A tenth of the size to each."""
+        return self._beside_scp("upload to 20 nodes, total rate", 20, 1.0, self.size // 10)
+
+    def far(self) -> Result:
+        """A round trip of 50 ms at 1 Gbit/s."""
+        server = self.nodes.far(self._servers(1)[0], SLOWEST, GIGABIT)
+        note = "50 ms and 1 Gbit/s by tests/support/delay_proxy.py"
+        return self._compare("upload at 50 ms round trip", [server], 2.0, self.size // 2, None, note)
+
+    def resumed(self) -> Result:
+        """What a node has of 70 % of the file, to the hashed and renamed archive; against all of it by scp."""
+        home, plain = self.nodes.start(1, at_home=True)[0], self._servers(1)[0]
+        sha256 = self._write(self.size)
+        part = home.home / f".{self.source.name}.{sha256[:12]}.part"
+
+        def resume() -> Took:
+            (home.home / self.source.name).unlink(missing_ok=True)
+            shutil.copyfile(self.source, part)
+            os.truncate(part, self.size * 7 // 10)
+            return run(self._child("stage", [home], sha256=sha256))
+
+        return compare(
+            "upload killed at 70 %, resumed, hash included", "scp of all of it", 0.45, resume,
+            lambda: run(self.nodes.scp(self.source, plain)), self.runs,
+        )  # fmt: skip
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _servers(self, count: int) -> list[Server]:
+        self._near += self.nodes.start(max(0, count - len(self._near)))
+        return self._near[:count]
+
+    def _beside_scp(
+        self, name: str, count: int, limit: float, size: int, env: Mapping[str, str] | None = None
+    ) -> Result:
+        return self._compare(name, self._servers(count), limit, size, env, f"{size >> 20} MiB to each")
+
+    def _compare(
+        self,
+        name: str,
+        servers: Sequence[Server],
+        limit: float,
+        size: int,
+        env: Mapping[str, str] | None,
+        note: str,
+    ) -> Result:
+        self._write(size)
+
+        def ours() -> Took:
+            took = run(self._child("upload", servers), env=env)
+            for server in servers:
+                if (server.home / "by-us").stat().st_size != size:
+                    raise RuntimeError(f"{server.name} has not all of it")
+                (server.home / "by-us").unlink()
+            return took
+
+        def theirs() -> Took:
+            took = together([self.nodes.scp(self.source, server) for server in servers])
+            for server in servers:
+                (server.home / "by-scp").unlink()
+            return took
+
+        beside = "scp" if len(servers) == 1 else f"{len(servers)} scp at once"
+        return compare(name, beside, limit, ours, theirs, self.runs, faster=True, note=note)
+
+    def _child(self, what: str, servers: Sequence[Server], sha256: str = "") -> list[str]:
+        given = {
+            "key": str(self.nodes.key),
+            "known_hosts": str(self.nodes.known_hosts),
+            "source": str(self.source),
+            "sha256": sha256,
+            "nodes": [[server.port, str(server.home / "by-us")] for server in servers],
+        }
+        # As a file: python -m would need the project's folder as working directory.
+        code = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); runpy.run_module('tests.bench.child', run_name='__main__')"
+        return [sys.executable, "-c", code, what, json.dumps(given)]
+
+    def _write(self, size: int) -> str:
+        if not self.source.exists() or self.source.stat().st_size != size:
+            with self.source.open("wb") as file:
+                for _ in range(0, size, 1 << 20):
+                    file.write(os.urandom(1 << 20))
+                file.truncate(size)
+        return _sha256(self.source)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
