@@ -108,18 +108,25 @@ class RebootDoer(Doer):
             yield Noted("it was rebooted already, after the success line")
             return
         shell = ctx.fleet.shell(step.node)
-        reply = shell.change("sudo", "-n", "reboot")
+        try:
+            reply = shell.change("sudo", "-n", "reboot")
+        finally:
+            shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
         if "password is required" in said or "not allowed" in said or reply.missing:
             ctx.session(step).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        shell = ctx.fleet.shell(step.node)
+        seen = self._look(ctx, step, before)
+        if seen.so is not So.DONE:
+            ctx.fleet.shell(step.node).disconnect()  # the next look must not ask a dying session
+        return seen
+
+    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         boot = ask_boot(ctx, step.node)
         if isinstance(boot, Unknown):
             if boot.unreachable:
-                shell.disconnect()
                 return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
             return Seen(So.UNKNOWN, f"its boot id cannot be read: {boot.why}")
         changed = boot.differs_from(boot_from(before.get("boot", "")))

@@ -6,7 +6,6 @@ OpenPGP packets about the file's shape (:mod:`ctmupgrade.adapters.openpgp`).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -26,6 +25,7 @@ import gnupg  # type: ignore[import-untyped,unused-ignore]
 
 from ctmupgrade.adapters.gpg_verdict import PinnedKey, Status, judge, no_judgement
 from ctmupgrade.adapters.openpgp import ArchiveFile, ShapeError, StoppedError, peek, signatures
+from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
 from ctmupgrade.errors import SignatureError, UsageError
 from ctmupgrade.ports import Signed
 
@@ -70,9 +70,10 @@ class _Counted(io.FileIO):
 class GpgVerifier:
     """:class:`ctmupgrade.ports.Verifier` with the machine's gpg. Results are remembered per object and file."""
 
-    def __init__(self, gpg: str = "gpg") -> None:
-        """:param gpg: name or path of the program."""
+    def __init__(self, gpg: str = "gpg", hashes: PrefixHashes | None = None) -> None:
+        """:param gpg: name or path of the program. :param hashes: gets what hashing the archive yields."""
         self._gpg = gpg
+        self._hashes = hashes or PrefixHashes()
         self._known: dict[tuple[object, ...], Signed] = {}
 
     def verify(
@@ -109,7 +110,7 @@ class GpgVerifier:
             gpg, key = self._prepare(home, signer, keyring)
             try:
                 peek(os.pread(fd, 64, 0))
-                said, count, sha256 = _side_by_side(gpg, path, ArchiveFile(fd, before.st_size), progress)
+                said, count, digest = _side_by_side(gpg, path, ArchiveFile(fd, before.st_size), progress)
             except ShapeError as error:
                 _unchanged(path, fd, before)
                 raise SignatureError(f"{path} {error.what}", remedy=error.remedy) from error
@@ -123,7 +124,8 @@ class GpgVerifier:
         if len(valid) != count or said.returncode != 0:
             raise no_judgement(path, said)
         at = datetime.fromtimestamp(int(valid[0][2]), UTC)
-        return Signed(path, before.st_size, sha256, key.primary, valid[0][0], at)
+        self._hashes.keep(path, before, digest)
+        return Signed(path, before.st_size, digest.hexdigest(), key.primary, valid[0][0], at)
 
     def _prepare(self, home: Path, signer: str, keyring: Path | None) -> tuple[_Gpg, PinnedKey]:
         """A gpg that knows the pinned key only. All keys are read in a home of their own first."""
@@ -235,7 +237,7 @@ def _unchanged(path: Path, fd: int, before: os.stat_result) -> None:
 
 def _side_by_side(
     gpg: _Gpg, path: Path, file: ArchiveFile, progress: Callable[[int], None]
-) -> tuple[Status, int, str]:
+) -> tuple[Status, int, Recorder]:
     """gpg, the packets and the hash at once; the first failure stops all. Any exception of ``progress`` too."""
 
     def check() -> Status:
@@ -249,16 +251,24 @@ def _side_by_side(
     with _Counted(os.dup(file.fd), "rb") as counted, ThreadPoolExecutor(3) as pool:
         counted.stop = file.stop
         gpg.child = None
-        said, digest = pool.submit(check), pool.submit(hashlib.file_digest, counted, "sha256")
+        said, digest = pool.submit(check), pool.submit(_hashed, counted)
         count = pool.submit(signatures, file)
         try:
             _attend([count, said, digest], counted, progress)
-            return said.result(), count.result(), digest.result().hexdigest()
+            return said.result(), count.result(), digest.result()
         except BaseException:
             file.stop.set()
             if gpg.child and gpg.child.poll() is None:
                 gpg.child.kill()
             raise
+
+
+def _hashed(file: io.FileIO) -> Recorder:
+    recorder, buffer = Recorder(), bytearray(1 << 16)
+    view = memoryview(buffer)
+    while count := file.readinto(buffer):
+        recorder.update(view[:count])
+    return recorder
 
 
 def _attend(jobs: list[Future[Any]], counted: _Counted, progress: Callable[[int], None]) -> None:

@@ -34,6 +34,8 @@ class _Shared:
         self.link = link
         self.users = 0
 
+_NOT_FOUND = 127  # the shell's exit status for a program that it does not have
+
 
 class SshShell:
     """Implements :class:`ctmupgrade.ports.Shell`. Thread-safe."""
@@ -54,6 +56,7 @@ class SshShell:
         self._lock = threading.Lock()
         self._shared: _Shared | None = None
         self._accepted: dict[str, str] = {}
+        self._missing: dict[str, Reply] = {}
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
             self, node.name, dial=self._dial, logins=self._logins, log=self._log, limits=limits
@@ -71,7 +74,12 @@ class SshShell:
         :raises ConnectionLostError: the answer did not come whole.
         :raises NodeError: the SSH server runs no commands.
         """
-        return self._run(argv, timeout, b"")
+        if argv[0] in self._missing:  # a look that polls does not ask again for what the shell has not
+            return self._missing[argv[0]]
+        reply = self._run(argv, timeout, b"")
+        if reply.code == _NOT_FOUND:
+            self._missing[argv[0]] = reply
+        return reply
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
@@ -130,6 +138,7 @@ class SshShell:
         """Drops the connection of looks and changes; terminals and uploads keep their own."""
         with self._lock:
             shared, self._shared = self._shared, None
+            self._missing = {}  # an upgrade may bring programs
         if shared:
             shared.link.close()
 

@@ -7,13 +7,21 @@ run has ended *in this machine's own journals* makes it so, or an operator's ``-
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ctmupgrade.errors import CtmUpgradeError, LockedError
+from ctmupgrade.errors import (
+    ConnectionLostError,
+    CtmUpgradeError,
+    HostKeyError,
+    LockedError,
+    UnreachableError,
+)
 from ctmupgrade.ports import Fleet, Shell
 
 MARK = ".ctmupgrade-run"
+NAMELESS_LOOKS, LOOK_EVERY = 6, 0.5  # a mark gets its name at once; one without was left by a killed process
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +52,34 @@ def claim(
     *,
     over: Callable[[str], bool],
     say: Callable[[str], None],
+    again: bool = False,
 ) -> None:
     """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
-    :raises LockedError: another run's mark stands on a node; marks made here are removed again.
+    :param again: the run goes on: a node that is away now, as while it boots, has its mark from before.
+    :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is away.
+        Marks made here are removed again.
     """
     made: list[str] = []
+    away: list[CtmUpgradeError] = []
     for name in sorted(nodes):
         try:
-            fresh = _claim_one(name, fleet.shell(name), mine, over, say)
-        except LockedError:
+            if _claim_one(name, fleet.shell(name), mine, over, say):
+                made.append(name)
+        except CtmUpgradeError as error:
+            if again and _is_away(error) and len(away) + 1 < len(nodes):
+                say(f"{name}: its mark cannot be seen now: {error.brief}")
+                away.append(error)
+                continue
             release(fleet, made, mine)
             raise
-        if fresh:
-            made.append(name)
+
+
+def _is_away(error: CtmUpgradeError) -> bool:
+    if isinstance(error, HostKeyError):
+        return False  # a person must look first
+    return isinstance(error, UnreachableError | ConnectionLostError)
 
 
 def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
@@ -89,20 +110,43 @@ def _claim_one(
     for _attempt in range(2):
         reply = shell.change("mkdir", MARK)
         if reply.ok:
-            shell.change("mkdir", f"{MARK}/{mine.folder}")
-            return True
-        listing = shell.read("ls", "-1", MARK)
-        if not listing.ok:
+            return _named(name, shell, mine)
+        names = _names(shell)
+        if names is None:
             say(f"the node cannot be marked: {(reply.err or reply.out).strip()}")
             return False
-        names = listing.out.split()
-        theirs = owner_of(names[0]) if names else Owner("unknown", "unknown", "unknown")
+        if not names:
+            return _named(name, shell, mine)
+        theirs = owner_of(names[0])
         if theirs.run == mine.run:
             return False
         if not over(theirs.run):
             raise held_by(name, theirs)
         _remove(shell, names)
     return False
+
+
+def _names(shell: Shell) -> list[str] | None:
+    """Who the mark names; empty where its maker was killed before it said; None where there is no mark."""
+    for look in range(NAMELESS_LOOKS):
+        listing = shell.read("ls", "-1", MARK)
+        if not listing.ok:
+            return None
+        if listing.out.split():
+            return listing.out.split()
+        if look + 1 < NAMELESS_LOOKS:
+            time.sleep(LOOK_EVERY)
+    return []
+
+
+def _named(node: str, shell: Shell, mine: Owner) -> bool:
+    """Writes our name into a mark that has none. Where two do so at once, neither has it."""
+    shell.change("mkdir", f"{MARK}/{mine.folder}")
+    others = [n for n in shell.read("ls", "-1", MARK).out.split() if owner_of(n).run != mine.run]
+    if others:
+        shell.change("rmdir", f"{MARK}/{mine.folder}")
+        raise held_by(node, owner_of(others[0]))
+    return True
 
 
 def _remove(shell: Shell, names: list[str]) -> None:

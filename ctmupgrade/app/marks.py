@@ -34,12 +34,16 @@ class Marks:
             if owner.run != self._mine.run and not self._is_over(owner.run):
                 raise claims.held_by(node, owner)
 
-    def claim(self) -> None:
-        """Marks every node as ours. :raises LockedError: another was first."""
+    def claim(self, *, again: bool = False) -> None:
+        """Marks every node as ours. :raises LockedError: another was first.
+
+        :param again: the run goes on after a stop; a node may be booting.
+        """
         if self._real:
             claims.claim(
-                self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say
-            )
+                self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say,
+                again=again,
+            )  # fmt: skip
 
     def release(self) -> None:
         """Takes our marks away."""

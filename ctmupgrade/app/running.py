@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from ctmupgrade import __version__
@@ -105,12 +106,18 @@ def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
 
 
 def execute_plan(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> Outcome:
-    """Marks the nodes, begins the journal, and runs a plan. The cluster's lock must be held.
+    """Begins the journal, marks the nodes, and runs a plan. The cluster's lock must be held.
+
+    The journal comes first: a mark whose run no journal knows would stop everybody, us too.
 
     :raises LockedError: another operator's run works on these nodes.
     """
-    Marks(setup, run_id, wishes.take_over).claim()
     state, folder = _begin(setup, wishes, plan, run_id)
+    try:
+        Marks(setup, run_id, wishes.take_over).claim()
+    except CtmUpgradeError as error:
+        _write_end(folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup)
+        raise
     return _execute(setup, wishes, folder, state)
 
 
@@ -132,12 +139,17 @@ def _begin(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> tuple[RunSt
 
 def _end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:
     ended = journal.RunEnded("dry-run" if outcome == "dry-run" else "nothing-to-do", state.plan.versions)
+    state = journal.apply(state, ended, _write_end(folder, ended, setup))
+    return Outcome(ExitCode.DONE, state, result, folder=folder.path)
+
+
+def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> datetime:
+    """The last line of a journal that nobody holds open, and its time."""
     at = setup.clock.now()
     file = JournalFile.open(folder.journal)
     FileRecord(file).append(ended, at)
     file.close()
-    state = journal.apply(state, ended, at)
-    return Outcome(ExitCode.DONE, state, result, folder=folder.path)
+    return at
 
 
 def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -> Outcome:
@@ -197,7 +209,7 @@ def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
         file.close()
         state = journal.apply(state, event, at)
         wishes.watch(state, event, "", None)
-        Marks(setup, state.run, wishes.take_over).claim()
+        Marks(setup, state.run, wishes.take_over).claim(again=True)
         return _execute(setup, wishes, folder, state)
 
 

@@ -61,7 +61,9 @@ class Nodes:
         lines = [
             f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {self._host}",
             f"AuthorizedKeysFile {self.key}.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
-            "PidFile none", "MaxStartups 100", "AcceptEnv LC_ALL", f"Subsystem sftp {SFTP}",
+            "PidFile none", "MaxStartups 100",
+            # So deep in shells bash reads no .bashrc: what this user has in his is not what is measured.
+            "SetEnv SHLVL=9", "AcceptEnv LC_ALL", f"Subsystem sftp {SFTP}",
         ]  # fmt: skip
         if at_home:
             lines.append(f'ForceCommand cd {shlex.quote(str(home))} && exec sh -c "$SSH_ORIGINAL_COMMAND"')

@@ -122,7 +122,7 @@ class Session(paramiko.ServerInterface):
             channel.close()
 
     def _command(self, channel: paramiko.Channel, argv: tuple[str, ...]) -> None:
-        stdin = _everything(channel) if _reads_input(argv) else None
+        stdin = self._everything(channel) if _reads_input(argv) else None
         if argv[:1] == ("cat",) and len(argv) == 2:
             with self.server.fleet.lock:
                 pieces = list(self.shell.stream(*argv))
@@ -133,6 +133,14 @@ class Session(paramiko.ServerInterface):
         with self.server.fleet.lock:
             reply = self.shell.change(*argv, stdin=stdin)
         self._finish(channel, reply.code, reply.out, reply.err)
+
+    def _everything(self, channel: paramiko.Channel) -> bytes:
+        """Standard input to its end. A lost link looks like an end, as it does to the real dd."""
+        data = bytearray()
+        while piece := channel.recv(65536):
+            data += piece
+            self.server.taken = len(data)
+        return bytes(data)
 
     def _on_terminal(self, channel: paramiko.Channel, argv: tuple[str, ...]) -> None:
         lock = self.server.fleet.lock
@@ -185,14 +193,6 @@ def _reads_input(argv: tuple[str, ...]) -> bool:
     return argv[:1] == ("tee",) or (argv[:1] == ("dd",) and any(word.startswith("of=") for word in argv))
 
 
-def _everything(channel: paramiko.Channel) -> bytes:
-    """Standard input to its end. A lost link looks like an end, as it does to the real dd."""
-    data = bytearray()
-    while piece := channel.recv(65536):
-        data += piece
-    return bytes(data)
-
-
 def _line(channel: paramiko.Channel) -> bytes:
     line = b""
     while not line.endswith(b"\n") and (piece := channel.recv(1)):
@@ -209,6 +209,7 @@ class NodeServer:
         self.port = int(self.socket.getsockname()[1])
         self.transports: list[paramiko.Transport] = []
         self.link, self.closed = node.link, False
+        self.taken = 0  # bytes of the last upload so far
         threading.Thread(target=self._accept, daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
 
