@@ -210,7 +210,7 @@ def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
             _json(documents.report_document(report), lines=True)
         else:
             show.report(report, common.shown)
-            if outcome.code is not ExitCode.DONE:
+            if outcome.state.unfinished:
                 typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
     elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
         result = outcome.result

@@ -200,10 +200,16 @@ def recover(
         else:
             typer.echo("\n".join(plain.diagnosis_lines(found.diagnosis, found.plan)))
         if not found.plan.steps or not common.yes or common.dry_run:
-            return ExitCode.DONE if not found.diagnosis.wrong or found.plan.steps else ExitCode.NEEDS_OPERATOR
+            return found.code
         with wishes(common, made) as wish:
-            outcome = recovering.perform(made, wish, found)
-        return _finish(common, made, outcome)
+            outcome, after = recovering.perform(made, wish, found)
+        if after is not None and common.shown is Format.JSON:
+            document = documents.recovery_document(made.cluster, made.mode, after.diagnosis, after.plan)
+            _json({**document, "after": True}, lines=True)
+        code = _finish(common, made, outcome)
+        if after is not None and common.shown is not Format.JSON:
+            typer.echo("\n".join(["afterwards:", *plain.diagnosis_lines(after.diagnosis, after.plan)]))
+        return code
 
 
 @shelf.command(LOOK)

@@ -50,6 +50,8 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
     for step in steps:
         step["details"] = step.pop("action")
         step["action"] = step["details"]["kind"]
+    if not plan.without_data:
+        del value["without_data"]
     return {"schema": 1, **value}
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from ctmupgrade.core.model import StrategyName, Version
 
 MAX_NODES = 20  # vendor page "Clusters and Nodes"
-_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
+_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
@@ -21,9 +21,13 @@ def duration(value: object) -> timedelta:
     found = _DURATION.match(str(value).strip())
     if not found or not any(found.groups()):
         raise ValueError("a duration like 90s, 5m or 2h is expected")
-    days, hours, minutes, seconds = found.groups()
+    days, hours, minutes, seconds, milliseconds = found.groups()
     return timedelta(
-        days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
+        days=int(days or 0),
+        hours=int(hours or 0),
+        minutes=int(minutes or 0),
+        seconds=float(seconds or 0),
+        milliseconds=int(milliseconds or 0),
     )
 
 

@@ -40,7 +40,7 @@ def doer(action: Action) -> Doer:
         case steps.DeleteClusterConfig():
             return DeleteClusterDoer()
         case steps.ResetNode():
-            return ResetDoer()
+            return ResetDoer(action)
         case steps.NewCluster():
             return NewClusterDoer()
         case steps.RestoreSettings():
@@ -50,4 +50,4 @@ def doer(action: Action) -> Doer:
         case steps.CompareSettings():
             return CompareDoer()
         case steps.RestartServices():
-            return RestartDoer()
+            return RestartDoer(action)

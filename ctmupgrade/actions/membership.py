@@ -11,7 +11,7 @@ from collections.abc import Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.backup import refused
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
 from ctmupgrade.collect import ask, health_of
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import Member, Unknown
@@ -55,14 +55,23 @@ class RemoveDoer(Doer):
         return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(30.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """No membership change while another one is under way."""
-        busy = [m for m in members_seen_by(ctx, self.action.via) if m.code in JOINING or m.code == "m"]
-        if busy:
-            raise NodeError(f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time")
-        return {"id": self.action.node_id, "via": self.action.via}
-        yield  # pragma: no cover
+        """No membership change while another one is under way. A join of the node itself that was ended by its
+        reset is shown for a while yet."""
+        began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
+        while True:
+            busy = [m for m in members_seen_by(ctx, self.action.via) if m.code in JOINING or m.code == "m"]
+            if not busy:
+                return {"id": self.action.node_id, "via": self.action.via}
+            words = f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time"
+            late = ctx.clock.monotonic() - began >= patience.total_seconds()
+            if late or any(m.node_id != self.action.node_id for m in busy):
+                raise NodeError(words)
+            yield Waiting(ctx.poll, words, since, since + patience)
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        if self.look(ctx, step, before).so is So.DONE:
+            yield Noted(f"{self.action.via} does not list it any more")
+            return
         force = ("--force",) if self.action.force else ()
         control = ctx.fleet.control(self.action.via)
         reply = control.change("cluster", "nodes", "delete", "--id", self.action.node_id, *force, "-y")

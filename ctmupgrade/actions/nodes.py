@@ -21,7 +21,7 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.collect import all_health, ask, health_of
 from ctmupgrade.core import health, probes
-from ctmupgrade.core.facts import BootMark, NodeFacts, Unknown
+from ctmupgrade.core.facts import BootMark, NodeFacts, Rights, Unknown
 from ctmupgrade.core.health import Problem
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName
@@ -109,7 +109,7 @@ class RebootDoer(Doer):
             return
         shell = ctx.fleet.shell(step.node)
         try:
-            reply = shell.change("sudo", "-n", "reboot")
+            reply = shell.change(*sudo_of(ctx, step.node), "reboot")
         finally:
             shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
@@ -135,6 +135,12 @@ class RebootDoer(Doer):
         if not changed:
             return Seen(So.NOT_YET, "it is still on the old boot")
         return Seen(So.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
+
+
+def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
+    """How sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
+    rights = ask(ctx.fleet.shell(node), probes.RIGHTS)
+    return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
 
 
 def ask_boot(ctx: Ctx, node: str) -> BootMark | Unknown:

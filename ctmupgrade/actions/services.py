@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
-from ctmupgrade.actions.membership import note_refusal
+from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by, note_refusal
 from ctmupgrade.collect import ask, health_of
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.steps import Step
+from ctmupgrade.core.steps import ResetNode, RestartServices, Step
 from ctmupgrade.errors import NodeError
 
 DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go
@@ -19,16 +20,30 @@ DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the servic
 class ResetDoer(Doer):
     """``services reset``: wipes the node's data, keys and HSM configuration (vendor page "Reset System")."""
 
+    def __init__(self, action: ResetNode) -> None:
+        self.action = action
+
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Only an unclustered node is ever reset."""
+        """Only an unclustered node is ever reset, or one whose join another member sees hanging: its own data
+        went when that join began."""
+        if self.action.via:
+            self._refuse_sound(ctx, step)
+            return {"reset": "asked"}
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.clustered:
             raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
         return {"reset": "asked"}
         yield  # pragma: no cover
+
+    def _refuse_sound(self, ctx: Ctx, step: Step) -> None:
+        """:raises NodeError: the member sees it ready, or down: then its data may be whole."""
+        member = member_for(ctx, members_seen_by(ctx, self.action.via), step.node)
+        if member is not None and member.code not in JOINING and member.code != "k":
+            state = member.description or member.code
+            raise NodeError(f"{step.id}: {step.node} is {state} in the eyes of {self.action.via}, not stuck in a join")
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
@@ -43,18 +58,35 @@ class ResetDoer(Doer):
 
 
 class RestartDoer(Doer):
-    """``services restart`` on a node whose services do not come up."""
+    """``services restart`` on a node whose services do not come up; ``sudo systemctl restart keysecure`` (seen to
+    be allowed to ksadmin, FACTS 5) where its control plane does not answer."""
+
+    def __init__(self, action: RestartServices) -> None:
+        self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        reply = ctx.fleet.control(step.node).change("services", "restart", "--yes", "--delay", DELAY_S)
         ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
+        if self.action.by_shell:
+            done = ctx.fleet.shell(step.node).change("sudo", "-n", "systemctl", "restart", "keysecure", timeout=300.0)
+            said = " ".join((done.err or done.out).split())
+            if not done.ok:
+                ctx.session(step).refused = f"systemctl restart keysecure was refused: {said}"
+            yield Noted(f"systemctl restart keysecure sent{f': {said}' if said else ''}")
+            return
+        reply = ctx.fleet.control(step.node).change("services", "restart", "--yes", "--delay", DELAY_S)
         yield Noted(note_refusal(ctx, step, reply, "services restart"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        return _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
+        seen = _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
+        return seen if seen.so is So.DONE else replace(seen, remedy=_NO_HELP)
+
+
+_NO_HELP = (
+    "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
+)
 
 
 def _well(ctx: Ctx, step: Step, sent: float) -> Seen:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from ctmupgrade.actions.base import (
@@ -71,10 +72,14 @@ class StageDoer(Doer):
                 raise
             except (UnreachableError, ConnectionLostError) as error:
                 if ctx.clock.monotonic() + pause >= deadline:
-                    raise UnreachableError(error.brief, remedy="ctmupgrade resume goes on from there") from error
+                    raise UnreachableError(
+                        error.brief, remedy="ctmupgrade resume goes on from there"
+                    ) from error
                 yield Noted(f"upload interrupted: {error.brief}; going on from what the node has")
                 now = ctx.clock.now()
-                yield Waiting(pause, error.brief, now, now + timedelta(seconds=deadline - ctx.clock.monotonic()))
+                yield Waiting(
+                    pause, error.brief, now, now + timedelta(seconds=deadline - ctx.clock.monotonic())
+                )
                 pause = min(pause * 2, 60.0)
 
     def _attempt(self, ctx: Ctx, step: Step) -> Doing:
@@ -149,13 +154,14 @@ def _resume_offset(ctx: Ctx, step: Step, shell: Shell, part: str) -> Generator[T
     if not cut.ok:
         yield Noted("the node cannot cut the interrupted upload; starting over")
         return 0
-    there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
+    with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
+        here = beside.submit(ctx.prefix_hash, prefix)
+        there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
     if isinstance(there, Unknown):
         yield Noted("the node cannot hash the interrupted upload; starting over")
         return 0
-    if there != ctx.prefix_hash(prefix):
+    if there != here.result():
         yield Noted("the interrupted upload is not what was sent (a hole); starting over")
         return 0
     yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
     return prefix
-

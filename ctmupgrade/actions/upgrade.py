@@ -29,7 +29,7 @@ from ctmupgrade.actions.base import (
     decision,
     known,
 )
-from ctmupgrade.actions.nodes import gate_look
+from ctmupgrade.actions.nodes import gate_look, sudo_of
 from ctmupgrade.collect import ask, logs_of
 from ctmupgrade.core import parse, parse_shell, probes
 from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
@@ -43,10 +43,10 @@ KEEP = 65536  # characters of a terminal's output that are kept
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
 
 
-def upgrade_argv(archive: str, *, force_path: bool) -> tuple[str, ...]:
+def upgrade_argv(archive: str, *, force_path: bool, sudo: tuple[str, ...]) -> tuple[str, ...]:
     """The documented command line. ``-o`` only where a person asked for it by name."""
     forced = ("-o",) if force_path else ()
-    return ("sudo", "-n", probes.UPGRADE_SCRIPT, *forced, "-f", archive)
+    return (*sudo, probes.UPGRADE_SCRIPT, *forced, "-f", archive)
 
 
 class Upgrade(Doer):
@@ -60,7 +60,7 @@ class Upgrade(Doer):
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """The gate once more, right before; then what is there already, to tell new from old."""
-        if ctx.cluster.strategy is StrategyName.IN_PLACE:
+        if ctx.cluster.strategy is StrategyName.IN_PLACE and not self.action.alone:
             yield from _wait_for_gate(ctx, step)
         shell = ctx.fleet.shell(step.node)
         boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
@@ -78,7 +78,9 @@ class Upgrade(Doer):
         return {"boot": boot_text(boot), "logs": "|".join(logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        argv = upgrade_argv(ctx.cluster.target.archive.name, force_path=self.action.force_path)
+        argv = upgrade_argv(
+            ctx.cluster.target.archive.name, force_path=self.action.force_path, sudo=sudo_of(ctx, step.node)
+        )
         session = ctx.session(step)
         session.last_at = ctx.clock.monotonic()
         try:

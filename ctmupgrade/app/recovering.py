@@ -1,51 +1,117 @@
-"""``recover``: looks at the cluster and the journal, says what is wrong, and takes the way back."""
+"""``recover``: looks at the cluster and the journals, says what is wrong, and takes the way back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ctmupgrade.adapters.journal_file import JournalFile
 from ctmupgrade.app import looking
 from ctmupgrade.app.running import Outcome, Wishes, execute_plan
-from ctmupgrade.app.runs import hold, new_run_id, unfinished
+from ctmupgrade.app.runs import (
+    FileRecord,
+    RunFolder,
+    folders,
+    hold,
+    new_run_id,
+    restore_world,
+    unfinished,
+)
 from ctmupgrade.app.setup import Setup
+from ctmupgrade.core import journal
+from ctmupgrade.core.history import Past, past_of
 from ctmupgrade.core.model import Mode
 from ctmupgrade.core.plan import Plan, plan_of
-from ctmupgrade.core.recovery import Diagnosis, Known, diagnose, renumbered
-from ctmupgrade.errors import ExitCode
+from ctmupgrade.core.recovery import Diagnosis, Known, diagnose, renumbered, without_data
+from ctmupgrade.errors import ExitCode, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was found, and the plan of the way back (without steps where there is none)."""
+    """What was found, and the plan of the way back (without steps where there is none).
+
+    :ivar unfinished: a run that stopped; the way back takes its place.
+    """
 
     diagnosis: Diagnosis
     plan: Plan
-    unfinished: str  # a run that stopped, "" where none did
+    unfinished: RunFolder | None
     result: looking.CheckResult
+    known: Known
+
+    @property
+    def code(self) -> ExitCode:
+        """0: nothing is wrong, or there is a way back. 4: nothing answers. 6: the operator must decide."""
+        if not self.diagnosis.wrong or self.plan.steps:
+            return ExitCode.DONE
+        silent = self.diagnosis.support and self.result.code is ExitCode.UNREACHABLE
+        return ExitCode.UNREACHABLE if silent else ExitCode.NEEDS_OPERATOR
+
+
+def _mode(setup: Setup) -> Mode:
+    """The mode of the runs that concern this cluster: a dry run looks at what live ones left."""
+    return Mode.SIMULATED if setup.request.simulate else Mode.LIVE
+
+
+def _past(setup: Setup) -> Past:
+    states = (folder.state() for folder in folders(setup.home))
+    return past_of(state for state in states if state.mode is _mode(setup))
 
 
 def look(setup: Setup, known: Known) -> Recovery:
-    """The diagnosis and its plan. Only looks."""
-    result = looking.check(setup)
-    found = diagnose(result.facts, setup.cluster, known)
-    run = next((folder.run for folder, _ in unfinished(setup.home, Mode.LIVE)), "")
-    if run:
+    """The diagnosis and its plan. Only looks.
+
+    :raises UsageError: it is asked for nodes that cluster.yaml lacks.
+    """
+    names = {node.name for node in setup.cluster.nodes}
+    wrong = sorted({*known.gone, *known.rejoin} - names)
+    if wrong:
+        raise UsageError(f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}")
+    left = next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+    if left is not None and (left.path / "world.json").is_file():
+        restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
+    return _look(setup, known, left)
+
+
+def _look(setup: Setup, known: Known, left: RunFolder | None) -> Recovery:
+    result, past = looking.check(setup), _past(setup)
+    found = diagnose(result.facts, setup.cluster, known, past, setup.request.options)
+    stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
+    if found.finishing and stops:
+        found.steps = []
+        found.advice.append(f"it cannot be finished yet: {stops[0].node} {stops[0].summary}; see ctmupgrade check".strip())
+    if left is not None and found.steps:
         found.advice.insert(
-            0, f"run {run} is unfinished: ctmupgrade resume {run} goes on with it, or abort it first"
+            0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it; recover --yes ends it"
         )
-    steps = renumbered(found.steps)
-    made = plan_of(steps, result.facts, setup.cluster, setup.request.options, tuple(found.advice))
-    return Recovery(found, made, run, result)
+    elif left is not None and found.wrong:
+        found.advice.insert(0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it")
+    made = plan_of(
+        renumbered(found.steps), result.facts, setup.cluster, setup.request.options, tuple(found.advice)
+    )
+    made = replace(made, without_data=without_data(result.facts, setup.cluster, known, past))
+    return Recovery(found, made, left, result, known)
 
 
-def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> Outcome:
-    """Takes the way back, by the same loop and journal as any run.
+def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, Recovery | None]:
+    """Takes the way back, by the same loop and journal as any run, then looks again.
 
+    :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
     :raises LockedError: another run works on this cluster.
     """
-    if not recovery.plan.steps:
-        code = ExitCode.DONE if not recovery.diagnosis.wrong else ExitCode.NEEDS_OPERATOR
-        return Outcome(code, result=recovery.result, why="nothing to do by itself")
     run_id = new_run_id()
     with hold(setup.home, run_id):
-        return execute_plan(setup, wishes, recovery.plan, run_id)
+        if recovery.unfinished is not None:
+            _end(setup, recovery.unfinished, run_id)
+        outcome = execute_plan(setup, wishes, recovery.plan, run_id)
+    if outcome.code is not ExitCode.DONE:
+        return outcome, None
+    after = _look(setup, recovery.known, None)
+    code = ExitCode.NEEDS_OPERATOR if after.diagnosis.wrong else ExitCode.DONE
+    return replace(outcome, code=code), after
+
+
+def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
+    """The run that stopped is over: what it would do next was planned for another cluster than this one."""
+    file = JournalFile.open(folder.journal)
+    FileRecord(file).append(journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}"), setup.clock.now())
+    file.close()

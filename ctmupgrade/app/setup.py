@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import shutil
 import socket
@@ -126,18 +125,20 @@ def _live(request: Request, cluster: Cluster) -> Setup:
     from ctmupgrade.adapters.clock import RealClock, SideBySide, ThreadTasks
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg import GpgVerifier
+    from ctmupgrade.adapters.prefix_hash import PrefixHashes
 
+    hashes = PrefixHashes()
     store = BackupStore(cluster.backup.directory, cluster.name)
     return Setup(
         request=request,
         cluster=cluster,
         fleet=LiveFleet(cluster, request.say),
-        verifier=GpgVerifier(),
+        verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
         gather=SideBySide(),
         tasks=ThreadTasks,
         store=store,
-        prefix_hash=lambda length: hash_prefix(cluster.target.archive, length),
+        prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
         unusable_store=store.unusable,
     )
 
@@ -207,13 +208,3 @@ def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -
         prefix_hash=lambda _length: "",
         unusable_store=lambda: "",
     )
-
-
-def hash_prefix(path: Path, length: int) -> str:
-    """SHA-256 of a file's first ``length`` bytes."""
-    digest, left = hashlib.sha256(), length
-    with path.open("rb") as file:
-        while left > 0 and (piece := file.read(min(left, 2**20))):
-            digest.update(piece)
-            left -= len(piece)
-    return digest.hexdigest()

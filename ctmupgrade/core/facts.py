@@ -86,6 +86,7 @@ class SystemInfo:
     model: str = ""
     name: str = ""
     time: datetime | None = None
+    uptime_s: float = -1.0  # -1: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +178,17 @@ class BackupKey:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What ``sudo -l`` allows of what we need. None: could not be told."""
+    """What ``sudo -l`` allows of what we need. None: could not be told. ``quiet``: it knows ``-n``, never to
+    ask for a password."""
 
     upgrade: bool | None
     reboot: bool | None
+    quiet: bool = True
+
+    @property
+    def sudo(self) -> tuple[str, ...]:
+        """How sudo is called here."""
+        return ("sudo", "-n") if self.quiet else ("sudo",)
 
 
 class LogVerdict(StrEnum):

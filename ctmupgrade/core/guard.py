@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ctmupgrade.core.journal import RunState, Status
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.steps import JoinNode, ResetNode, Step
+from ctmupgrade.core.steps import JoinNode, NewCluster, ResetNode, Step
 
 
 def holders(plan: Plan, state: RunState) -> set[str]:
@@ -26,6 +26,8 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
     join = by_id.get(f"join:{name}")
     if join is Status.DONE:
         return True
+    if name in plan.without_data:
+        return False
     erased = [by_id.get(f"{kind}:{name}", Status.PENDING) for kind in ("reset", "join")]
     if any(status is not Status.PENDING and status is not Status.SKIPPED for status in erased):
         return False
@@ -39,10 +41,14 @@ def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
 
     def guard(step: Step, state: RunState) -> str:
         match step.action:
-            case ResetNode() | JoinNode():
+            case ResetNode(via=via) | JoinNode(via=via):
                 left = holders(plan, state) - {step.node}
+            case NewCluster() if step.node in plan.without_data:
+                return f"{step.id}: the data of {step.node} was erased before; it is no base for a cluster"
             case _:
                 return ""
+        if via and via not in left:
+            return f"{step.id} would erase {step.node}, and {via} does not surely hold the data"
         if len(left) >= keep:
             return ""
         names = ", ".join(sorted(left)) or "no node"

@@ -113,8 +113,18 @@ def system_info(text: str) -> SystemInfo:
     except ValueError:
         raise NotUnderstood(f"no version in the answer: {excerpt(text)}") from None
     return SystemInfo(
-        version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time"))
-    )
+        version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time")),
+        _uptime(_text(value.get("uptime"))),
+    )  # fmt: skip
+
+
+def _uptime(text: str) -> float:
+    """Seconds of ``0 days, 3 hours, 22 minutes`` (captured on 2.19); -1 where it is something else."""
+    found = re.match(r"(\d+) days?, (\d+) hours?, (\d+) minutes?", text)
+    if not found:
+        return -1.0
+    days, hours, minutes = (int(part) for part in found.groups())
+    return float(days * 86400 + hours * 3600 + minutes * 60)
 
 
 def server_version(text: str) -> SystemInfo:

@@ -96,11 +96,11 @@ UNIT_STATES = ("active", "activating", "deactivating", "reloading", "failed", "i
 
 
 def unit_word(text: str) -> Unit:
-    """``systemctl is-active``."""
-    word = text.strip().split("\n")[0].strip()
-    if word not in UNIT_STATES:
+    """``systemctl is-active``. A banner may stand before it."""
+    words = [line.strip() for line in text.splitlines() if line.strip() in UNIT_STATES]
+    if not words:
         raise NotUnderstood(f"not a unit's state: {excerpt(text)}")
-    return Unit(word)
+    return Unit(words[-1])
 
 
 def unit_status(text: str) -> Unit:
@@ -112,12 +112,13 @@ def unit_status(text: str) -> Unit:
 
 
 def epoch(text: str) -> tuple[float, float]:
-    """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds)."""
-    found = re.match(r"^\s*(\d{9,11})(?:[.,](\d{1,9}))?", text)
+    """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
+    found = re.search(r"^\s*(\d{9,11})(?:[.,](\d{1,9}|%?N))?\s*$", text, re.MULTILINE)
     if not found:
         raise NotUnderstood(f"not a time: {excerpt(text)}")
-    if found.group(2):
-        return float(f"{found.group(1)}.{found.group(2)}"), 0.0
+    fraction = found.group(2) or ""
+    if fraction.isdigit():
+        return float(f"{found.group(1)}.{fraction}"), 0.0
     return float(found.group(1)), 1.0
 
 

@@ -40,6 +40,7 @@ class Plan:
     options: Options = field(default_factory=Options)
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    without_data: tuple[str, ...] = ()  # nodes that cannot be relied on to hold the data: recover knows some
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ when all fail the fact is ``Unknown`` with every way's answer named.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -140,7 +140,14 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
     return Rights(upgrade, reboot)
 
 
-RIGHTS: Probe[Rights] = Probe("sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list),))
+def _rights_asking(code: int, out: str, err: str) -> Rights:
+    """By a sudo that does not know ``-n``: it is then called without it."""
+    return replace(_rights_of_list(code, out, err), quiet=False)
+
+
+RIGHTS: Probe[Rights] = Probe(
+    "sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list), Way(("sudo", "-l"), _rights_asking))
+)
 
 CLOCK: Probe[tuple[float, float]] = _probe("clock", parse_shell.epoch, ("date", "+%s.%N"), ("date", "+%s"))
 

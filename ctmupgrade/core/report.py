@@ -25,7 +25,8 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """One node in a report. ``state``: done, pending, running, failed, needs-operator, skipped, unchanged."""
+    """One node in a report. ``state``: done, pending, running, waiting (between two of its
+    steps, or for another node), failed, needs-operator, skipped, unchanged."""
 
     name: str
     version_before: str
@@ -72,7 +73,9 @@ def node_state(state: RunState, node: str) -> str:
         return "done"
     if Status.SKIPPED in statuses and all(s in (Status.DONE, Status.SKIPPED) for s in statuses):
         return "skipped"
-    return "pending" if all(s is Status.PENDING for s in statuses) else "running"
+    if all(s is Status.PENDING for s in statuses):
+        return "pending"
+    return "running" if Status.STARTED in statuses else "waiting"
 
 
 def version_after(state: RunState, node: str) -> str:

@@ -41,6 +41,7 @@ class RunUpgrade:
     """``ks_upgrade.sh``, started once and followed to its success line."""
 
     force_path: bool = False
+    alone: bool = False  # of no cluster now: the others need not be well in its eyes
     kind: Literal["upgrade"] = "upgrade"
 
 
@@ -94,8 +95,11 @@ class DeleteClusterConfig:
 
 @dataclass(frozen=True, slots=True)
 class ResetNode:
-    """``services reset``: wipes the node's data. Only for one about to join."""
+    """``services reset``: wipes the node's data. Only for one about to join.
 
+    :ivar via: the member that sees its join hang, which the reset ends; "": only an unclustered node."""
+
+    via: str = ""
     kind: Literal["reset"] = "reset"
 
 
@@ -131,8 +135,9 @@ class CompareSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestartServices:
-    """``services restart`` on the node."""
+    """``services restart`` on the node; ``by_shell``: systemd's, where the control plane does not answer."""
 
+    by_shell: bool = False
     kind: Literal["restart-services"] = "restart-services"
 
 

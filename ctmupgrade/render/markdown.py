@@ -148,6 +148,8 @@ def _manual_rebuild(step: Step, node: Node) -> Iterator[str]:
         case steps.JoinNode(via=via):
             yield f"# through {via}; erases the data of {node.name}:"
             yield f"ksctl cluster fulljoin --member {via} --newnodehost {node.cluster_host} --newnodeconfig FILE"
+        case steps.RestartServices(by_shell=True):
+            yield _ssh(node, "sudo systemctl restart keysecure")
         case steps.RestartServices():
             yield _ksctl(node, "services restart")
         case _:

@@ -17,8 +17,8 @@ from typing import Any, cast
 from ctmupgrade.actions.base import Session
 from ctmupgrade.actions.stage import StageDoer
 from ctmupgrade.adapters.clock import RealClock
+from ctmupgrade.adapters.prefix_hash import PrefixHashes
 from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.app.setup import hash_prefix
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 
 
@@ -55,7 +55,7 @@ def stage(given: dict[str, Any]) -> None:
         ),
         clock=RealClock(),
         poll=1.0,
-        prefix_hash=lambda length: hash_prefix(source, length),
+        prefix_hash=lambda length: PrefixHashes().prefix(source, length),
         session=lambda _step: session,
     )
     for tick in StageDoer().start(cast(Any, ctx), cast(Any, SimpleNamespace(node="node", id="stage")), {}):

@@ -1,0 +1,62 @@
+"""What this machine's journals tell of the nodes: whose data was erased, and where a rebuild stopped.
+
+``recover`` needs it because a node that was reset, or whose join failed, looks like any other unclustered one,
+although it holds nothing (vendor page "Clusters and Nodes": joining deletes all data of the joiner).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ctmupgrade.core.journal import RunState, Status
+from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.steps import JoinNode, NewCluster, ResetNode
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """:ivar run: the latest run that ended neither way.
+    :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
+    :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
+    :ivar held_back: the node that was to stay apart as a copy of the old data.
+    :ivar emptied: nodes whose own data was erased, and which no join has filled again."""
+
+    run: str = ""
+    survivor: str = ""
+    hurt: bool = False
+    held_back: str = ""
+    emptied: frozenset[str] = frozenset()
+
+
+def past_of(states: Iterable[RunState]) -> Past:
+    """The past as all runs tell it, oldest first."""
+    emptied: set[str] = set()
+    last: RunState | None = None
+    for state in states:
+        for step in state.plan.steps:
+            held = state.steps[step.id]
+            if held.started is None or not isinstance(step.action, JoinNode | ResetNode):
+                continue
+            if isinstance(step.action, JoinNode) and held.status is Status.DONE:
+                emptied.discard(step.node)
+            else:
+                emptied.add(step.node)
+        last = state if state.unfinished else last
+    if last is None:
+        return Past(emptied=frozenset(emptied))
+    survivor = _survivor(last)
+    return Past(last.run, survivor, _hurt(last, survivor), last.plan.options.hold_back, frozenset(emptied))
+
+
+def _survivor(state: RunState) -> str:
+    if state.plan.strategy is not StrategyName.REBUILD:
+        return ""
+    return next((s.node for s in state.plan.steps if isinstance(s.action, NewCluster)), "")
+
+
+def _hurt(state: RunState, survivor: str) -> bool:
+    upgrade, proof = state.steps.get(f"upgrade:{survivor}"), state.steps.get(f"await:{survivor}")
+    if upgrade is None or upgrade.status in (Status.PENDING, Status.SKIPPED):
+        return False
+    return proof is None or proof.status not in (Status.DONE, Status.SKIPPED)

@@ -1,0 +1,99 @@
+"""Broken clusters (``fixtures/broken``), what ``recover`` says of them, and where its way back ends.
+
+``case.yaml`` beside each world tells what is done: ``run`` (options of a run that is made first and stops),
+``way`` (what an operator adds to ``recover``), and where it ends: ``members``, ``version``, ``left`` (nodes that
+stay apart), or ``none`` where there is no way by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ctmupgrade.adapters.sim import World
+from ctmupgrade.app import recovering
+from ctmupgrade.app.request import Request
+from ctmupgrade.app.running import Outcome, Wishes
+from ctmupgrade.app.setup import Setup, setup
+from ctmupgrade.config import load_world
+from ctmupgrade.core.recovery import Known
+from tests.support import golden
+
+BROKEN = Path(__file__).parents[2] / "fixtures" / "broken"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One broken cluster."""
+
+    folder: Path
+    way: list[str]
+    run: list[str] | None = None
+    members: list[str] = field(default_factory=list)
+    version: str = ""
+    left: list[str] = field(default_factory=list)
+    none: bool = False
+    in_place: bool = False
+
+    @property
+    def known(self) -> Known:
+        """The operator's words as a value."""
+        words: dict[str, Any] = dict(zip(self.way[::2], self.way[1::2], strict=True))
+        names = {key.lstrip("-"): tuple(value.split(",")) for key, value in words.items()}
+        return Known(names.get("gone", ()), names.get("rejoin", ()), words.get("--survivor", ""))
+
+
+def cases() -> list[str]:
+    """All folders, by name."""
+    return sorted(path.parent.name for path in BROKEN.glob("*/case.yaml"))
+
+
+def case(name: str) -> Case:
+    """A folder's case; YAML's plain scalars are text here."""
+    raw: dict[str, Any] = dict(load_world(BROKEN / name / "case.yaml"))
+    return Case(BROKEN / name, **{k: str(v) if k == "version" else v for k, v in raw.items()})
+
+
+def prepare(found: Case, state_dir: Path) -> None:
+    """Makes the run that stops, where the case has one."""
+    if found.run is not None:
+        common = ["--state-dir", str(state_dir), "--simulate", str(found.folder)]
+        code, _ = golden.call("run", "--yes", *common, *found.run)
+        assert code == 5, f"{found.folder.name}: the run before must stop at what breaks it, not exit {code}"
+
+
+def ask(found: Case, state_dir: Path, *more: str) -> tuple[int, str]:
+    """``ctmupgrade recover``: (exit code, standard output)."""
+    return golden.call("recover", "--state-dir", str(state_dir), "--simulate", str(found.folder), *more)
+
+
+def produce(found: Case, state_dir: Path) -> dict[str, str]:
+    """What is kept as golden: the words, first without and then with what the operator knows."""
+    prepare(found, state_dir)
+    code, said = ask(found, state_dir)
+    lines = [f"$ ctmupgrade recover   # exit {code}", said]
+    if found.way:
+        code, said = ask(found, state_dir, *found.way)
+        lines += [f"$ ctmupgrade recover {' '.join(found.way)}   # exit {code}", said]
+    code, said = ask(found, state_dir, "--format", "json", *found.way)
+    steps = [step["id"] for step in json.loads(said)["steps"]]
+    kept = {"exit_code": code, "steps": steps}
+    return {"expected.txt": golden.normal("\n".join(lines)), "expected.json": json.dumps(kept, indent=2) + "\n"}
+
+
+@contextmanager
+def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recovering.Recovery]]:
+    """The diagnosis with the world that it was made of, in this process."""
+    with setup(Request(state_dir=state_dir, simulate=found.folder)) as made:
+        seen = recovering.look(made, found.known)
+        assert isinstance(made.world, World)
+        yield made, made.world, seen
+
+
+def take(made: Setup, seen: recovering.Recovery) -> tuple[Outcome, recovering.Recovery | None]:
+    """The way back."""
+    return recovering.perform(made, Wishes(), seen)

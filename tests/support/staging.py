@@ -1,0 +1,49 @@
+"""The staging step alone: an archive onto one node, without cluster.yaml, plan and journal around it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from ctmupgrade.actions.base import Session, Tick
+from ctmupgrade.actions.stage import StageDoer
+from ctmupgrade.adapters.clock import RealClock
+from ctmupgrade.adapters.prefix_hash import PrefixHashes
+from ctmupgrade.ports import Shell
+
+
+def sha256(path: Path) -> str:
+    """Of a local file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def part_of(source: Path, digest: str) -> str:
+    """The name under which an unfinished archive stands on a node."""
+    return f".{source.name}.{digest[:12]}.part"
+
+
+def stage(source: Path, digest: str, shell: Shell, hashes: PrefixHashes | None = None) -> list[Tick]:
+    """Performs the step. :returns: everything it reported. :raises AssertionError: it did not hash the file."""
+    known, session = hashes or PrefixHashes(), Session()
+    ctx = SimpleNamespace(
+        fleet=SimpleNamespace(shell=lambda _node: shell),
+        plan=SimpleNamespace(
+            target=SimpleNamespace(archive=source.name, sha256=digest, size=source.stat().st_size)
+        ),
+        cluster=SimpleNamespace(
+            target=SimpleNamespace(archive=source),
+            timeouts=SimpleNamespace(upload=SimpleNamespace(total_seconds=lambda: 600.0)),
+        ),
+        clock=RealClock(),
+        poll=1.0,
+        prefix_hash=lambda length: known.prefix(source, length),
+        session=lambda _step: session,
+    )
+    step = SimpleNamespace(node="ctm-1", id="stage")
+    ticks = list(StageDoer().start(cast(Any, ctx), cast(Any, step), {}))
+    if session.memo.get("hashed") != digest:
+        raise AssertionError("the file was not hashed on the node")
+    return ticks

@@ -1,0 +1,186 @@
+"""The archive onto a node: what is sent, asked and hashed, counted; and that only equal files get its name.
+
+The node is a folder, in which real programs run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.actions.base import Noted
+from ctmupgrade.actions.stage import MIB
+from ctmupgrade.adapters.prefix_hash import PrefixHashes
+from ctmupgrade.errors import ConnectionLostError
+from ctmupgrade.ports import Reply, Sent
+from tests.support.staging import part_of, sha256, stage
+
+SIZE = 10 * MIB + 4711
+
+
+class Folder:
+    """A node's shell in a folder. ``spoil``: what happens to the uploaded part before it is looked at."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.asked, self.sent = home, list[str](), 0
+        self.fails: dict[str, Reply] = {}
+        self.spoils = 0
+        self.breaks_at: int | None = None
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        self.asked.append(" ".join(argv[:2]))
+        if argv[0] in self.fails:
+            return self.fails[argv[0]]
+        try:
+            done = subprocess.run(argv, cwd=self.home, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return Reply(127, "", f"{argv[0]}: command not found")
+        return Reply(done.returncode, done.stdout, done.stderr)
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        return self.read(*argv)
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        self.asked.append(" ".join(argv[:1]))
+        yield subprocess.run(argv, cwd=self.home, capture_output=True, check=True).stdout
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        part = self.home / target
+        part.touch()
+        os.truncate(part, offset)
+        data = source.read_bytes()[offset:]
+        if self.breaks_at is not None:
+            data, self.breaks_at = data[: self.breaks_at - offset], None
+            part.write_bytes(part.read_bytes() + data)
+            raise ConnectionLostError("cut")
+        with part.open("ab") as file:
+            file.write(data)
+        self.sent += len(data)
+        if self.spoils:
+            self.spoils -= 1
+            with part.open("r+b") as file:
+                file.seek(3 * MIB)
+                file.write(bytes(MIB))
+        yield Sent(source.stat().st_size)
+
+    def terminal(self, *argv: str) -> object:
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Nothing to drop."""
+
+    def hashed(self) -> int:
+        return sum(line.startswith("openssl dgst") for line in self.asked)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> tuple[Path, str]:
+    path = tmp_path / "here" / "up_v2.21.0.tar.gz.gpg"
+    path.parent.mkdir()
+    path.write_bytes(os.urandom(SIZE))
+    return path, sha256(path)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Folder:
+    home = tmp_path / "node"
+    home.mkdir()
+    return Folder(home)
+
+
+def run(node: Folder, archive: tuple[Path, str], hashes: PrefixHashes | None = None) -> str:
+    """What it noted, once the node has the archive and nothing else."""
+    ticks = stage(*archive, node, hashes)  # type: ignore[arg-type]
+    assert [p.name for p in node.home.iterdir()] == [archive[0].name]
+    assert sha256(node.home / archive[0].name) == archive[1]
+    return " ".join(str(tick) for tick in ticks if isinstance(tick, Noted))
+
+
+def test_a_fresh_upload_sends_and_hashes_once(node: Folder, archive: tuple[Path, str]) -> None:
+    run(node, archive)
+    assert (node.sent, node.hashed(), len(node.asked)) == (
+        SIZE,
+        1,
+        5,
+    )  # there? dead parts? part? hash, rename
+
+
+def test_an_equal_file_is_only_hashed(node: Folder, archive: tuple[Path, str]) -> None:
+    (node.home / archive[0].name).write_bytes(archive[0].read_bytes())
+    run(node, archive)
+    assert (node.sent, node.hashed(), len(node.asked)) == (0, 1, 2)
+
+
+def test_another_file_of_that_name_and_size_is_replaced(node: Folder, archive: tuple[Path, str]) -> None:
+    (node.home / archive[0].name).write_bytes(bytes(SIZE))
+    run(node, archive)
+    assert node.sent == SIZE
+
+
+@pytest.mark.parametrize("there", [MIB, 7 * MIB, 7 * MIB + 99, SIZE])
+def test_what_is_there_and_proven_is_not_sent_again(
+    node: Folder, archive: tuple[Path, str], there: int
+) -> None:
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
+    hashes = PrefixHashes()
+    assert "going on at" in run(node, archive, hashes)
+    assert node.sent == SIZE - there // MIB * MIB
+    assert node.hashed() == 2, "the beginning before, all of it after"
+    assert hashes.bytes_read == there // MIB * MIB
+    assert len(node.asked) == 7
+
+
+@pytest.mark.parametrize("hole", [0, 3 * MIB, 7 * MIB - 1])
+def test_a_hole_is_found_and_nothing_of_it_kept(node: Folder, archive: tuple[Path, str], hole: int) -> None:
+    path, digest = archive
+    data = bytearray(path.read_bytes()[: 7 * MIB])
+    data[hole] ^= 1
+    (node.home / part_of(path, digest)).write_bytes(data)
+    assert "a hole" in run(node, archive)
+    assert node.sent == SIZE
+
+
+def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
+    archive: tuple[Path, str], tmp_path: Path
+) -> None:
+    hashes = PrefixHashes()
+    for number in range(20):
+        home = tmp_path / f"n{number}"
+        home.mkdir()
+        (home / part_of(*archive)).write_bytes(archive[0].read_bytes()[: 8 * MIB])
+        run(Folder(home), archive, hashes)
+    assert hashes.bytes_read <= 20 * 8 * MIB  # below one step of the kept states it is read again
+
+
+def test_what_arrived_different_never_gets_the_name(
+    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctmupgrade.adapters.clock.time.sleep", lambda _s: None)
+    node.spoils = 1
+    said = run(node, archive)
+    assert "not equal" in said and node.sent == 2 * SIZE
+
+
+def test_a_cut_goes_on_from_what_is_proven(node: Folder, archive: tuple[Path, str]) -> None:
+    node.breaks_at = 6 * MIB + 5
+    said = run(node, archive)
+    assert "upload interrupted" in said and "going on at 6 MiB" in said
+    assert node.sent == SIZE - 6 * MIB
+
+
+def test_parts_of_other_contents_are_removed(node: Folder, archive: tuple[Path, str]) -> None:
+    (node.home / part_of(archive[0], "f" * 64)).write_bytes(b"old")
+    run(node, archive)
+
+
+def test_without_any_hash_program_it_is_read_back(node: Folder, archive: tuple[Path, str]) -> None:
+    none = Reply(127, "", "command not found")
+    node.fails = dict.fromkeys(("openssl", "sha256sum", "shasum", "gpg", "python3"), none)
+    (node.home / part_of(*archive)).write_bytes(archive[0].read_bytes()[: 7 * MIB])
+    assert "cannot hash" in run(node, archive)
+    assert node.sent == SIZE and "cat" in node.asked
