@@ -16,7 +16,7 @@ import typer
 
 from ctmupgrade import __version__
 from ctmupgrade.cli_commands import Shelf, group_of
-from ctmupgrade.cli_common import Common, Format, funnel, with_common
+from ctmupgrade.cli_common import Common, Format, funnel, rate_of, with_common
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
 OutFile = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
 ]
+Rate = Annotated[
+    str, typer.Option("--limit-rate", metavar="RATE", help="all uploads together, in bytes a second: 20M")
+]
+NodeRate = Annotated[
+    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="and each node's upload")
+]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
 
 
@@ -61,7 +67,9 @@ def root(
     """Common options may stand here or after the command."""
 
 
-def _request(common: Common, options: Options | None = None) -> Request:
+def _request(
+    common: Common, options: Options | None = None, rates: tuple[str, str] = ("", "")
+) -> Request:
     from ctmupgrade.app.request import Request
     from ctmupgrade.core.steps import Options
 
@@ -77,15 +85,23 @@ def _request(common: Common, options: Options | None = None) -> Request:
         simulate=common.simulate,
         options=options or Options(),
         say=say,
+        rate=rate_of(rates[0]),
+        node_rate=rate_of(rates[1]),
     )
 
 
 @contextmanager
-def _setup(common: Common, options: Options | None = None, *, looks_only: bool = False) -> Iterator[Setup]:
+def _setup(
+    common: Common,
+    options: Options | None = None,
+    *,
+    looks_only: bool = False,
+    rates: tuple[str, str] = ("", ""),
+) -> Iterator[Setup]:
     from ctmupgrade.app.setup import setup
     from ctmupgrade.render import plain
 
-    with setup(_request(common, options)) as made:
+    with setup(_request(common, options, rates)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
         yield made
@@ -240,6 +256,8 @@ def run(
     take_over: Annotated[
         str, typer.Option("--take-over", metavar="RUN", help="another operator's dead run")
     ] = "",
+    limit_rate: Rate = "",
+    limit_rate_per_node: NodeRate = "",
     *,
     options: Options,
 ) -> int:
@@ -247,7 +265,7 @@ def run(
     from ctmupgrade.app import running
     from ctmupgrade.cli_run import wishes
 
-    with _setup(common, options) as made:
+    with _setup(common, options, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(
             common,
             made,
@@ -268,21 +286,25 @@ def resume(
         str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
     ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+    limit_rate: Rate = "",
+    limit_rate_per_node: NodeRate = "",
 ) -> int:
     """Goes on from where a run stopped, after any crash."""
     from ctmupgrade.app import running
     from ctmupgrade.cli_run import wishes
 
-    with _setup(common) as made:
+    with _setup(common, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
             outcome = running.resume(made, wish, run_id)
         return _finish(common, made, outcome)
 
 
 @shelf.command(CHANGE)
-def stage(common: Common, options: Options) -> int:
+def stage(
+    common: Common, limit_rate: Rate = "", limit_rate_per_node: NodeRate = "", *, options: Options
+) -> int:
     """Uploads and verifies the archive on every node, before the window."""
-    return _prepare(common, options, "stage")
+    return _prepare(common, options, "stage", (limit_rate, limit_rate_per_node))
 
 
 @shelf.command(CHANGE)
@@ -291,12 +313,12 @@ def backup(common: Common, options: Options) -> int:
     return _prepare(common, options, "backup")
 
 
-def _prepare(common: Common, options: Options, what: str) -> int:
+def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str] = ("", "")) -> int:
     from ctmupgrade.app import running
     from ctmupgrade.cli_run import wishes
     from ctmupgrade.core.steps import MakeBackup, StageArchive
 
-    with _setup(common, options) as made:
+    with _setup(common, options, rates=rates) as made:
         with wishes(common, made) as wish:
             outcome = running.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
         return _finish(common, made, outcome)

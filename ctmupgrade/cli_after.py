@@ -145,6 +145,10 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")
     ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="a tar.gz for vendor support, secrets removed"),
+    ] = None,
 ) -> int:
     """What happened, as Markdown, HTML (-o FILE.html) or JSON."""
     from ctmupgrade.app import showing
@@ -152,6 +156,8 @@ def report(
     from ctmupgrade.core.report import make_report
     from ctmupgrade.render import documents, markdown
 
+    if bundle is not None:
+        return _bundle(common, run_id, bundle)
     if verify:
         folder = find(_request(common), _cluster_name(common), run_id)
         problems = showing.chain_problems(folder)
@@ -171,6 +177,34 @@ def report(
         _write(html.report_html(made), output)
     else:
         _write(markdown.report_markdown(made), output)
+    return 0
+
+
+def _bundle(common: Common, run_id: str | None, target: Path) -> int:
+    """Whatever can be had goes into it: without a run, without cluster.yaml, with nodes that do not answer."""
+    from ctmupgrade.app.bundling import bundle
+    from ctmupgrade.app.runs import find
+
+    folder, reason = None, ""
+    try:
+        folder = find(_request(common), _cluster_name(common), run_id)
+    except UsageError:
+        if run_id is not None:
+            raise
+    try:
+        with _setup(common, looks_only=True) as made:
+            packed = bundle(made, folder, target)
+    except UsageError as error:
+        if "cluster.yaml" not in error.brief and "variable" not in error.brief:
+            raise
+        reason = error.brief
+        packed = bundle(None, folder, target, reason)
+    if common.shown is Format.JSON:
+        _json({"schema": 1, "bundle": str(target), "files": sorted(packed.files), "missing": packed.missing})
+        return 0
+    typer.echo(f"{target}: {len(packed.files)} files: {', '.join(sorted(packed.files))}")
+    for name, why in packed.missing.items():
+        typer.echo(f"  not in it: {name}: {why}")
     return 0
 
 

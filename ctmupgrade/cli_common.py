@@ -138,6 +138,15 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def rate_of(text: str) -> int:
+    """``20M`` as bytes; "" is 0. :raises UsageError: not a rate."""
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = (text[:-1], text[-1].upper()) if text and not text[-1].isdigit() else (text, "")
+    if text and (not number.isdigit() or unit not in units or int(number) == 0):
+        raise UsageError(f"--limit-rate {text}: a number of bytes a second is expected, like 20M or 500K")
+    return int(number) * units[unit] if text else 0
+
+
 def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
     """``ID=REASON`` pairs. :raises UsageError: one without a reason."""
     pairs = []

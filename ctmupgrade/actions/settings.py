@@ -15,6 +15,7 @@ from ctmupgrade.core import parse, probes
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.redact import scrubbed
 from ctmupgrade.core.steps import Step
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reader
@@ -56,7 +57,7 @@ def read_settings(control: Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, argv in LOOKS.items():
         try:
-            found[name] = parse.json_object(control.read(*argv).out)
+            found[name] = scrubbed(parse.json_object(control.read(*argv).out))
         except NotUnderstood as error:
             found[name] = {"unknown": str(error)}
         except CtmUpgradeError as error:

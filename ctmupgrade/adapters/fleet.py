@@ -10,15 +10,21 @@ from pathlib import Path
 
 from ctmupgrade.adapters.local import KsctlControl, LocalShell
 from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.adapters.ssh_limit import Limiter
+from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.ports import Control, Shell
 
 
 class LiveFleet:
     """Shells and control planes, made when first asked for and kept while they live."""
 
-    def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, say: Callable[[str], None], *, rate: int = 0, node_rate: int = 0
+    ) -> None:
+        """:param rate: bytes per second of all uploads together, ``node_rate`` of each; 0 is unlimited."""
         self._cluster = cluster
+        self._limiter = Limiter(rate) if rate else None
+        self._node_rate = node_rate or None
         self._say = say
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {}
@@ -30,8 +36,13 @@ class LiveFleet:
         with self._lock:
             if node not in self._shells:
                 found = self._cluster.node(node)
-                self._shells[node] = LocalShell(found) if found.host == "local" else SshShell(found, log=self._say)
+                self._shells[node] = self._new_shell(found)
             return self._shells[node]
+
+    def _new_shell(self, node: Node) -> Shell:
+        if node.host == "local":
+            return LocalShell(node)
+        return SshShell(node, log=self._say, rate_limit=self._node_rate, limiter=self._limiter)
 
     def control(self, node: str) -> Control:
         """ksctl pointed at the node."""

@@ -128,9 +128,9 @@ class GpgVerifier:
         return Signed(path, before.st_size, digest.hexdigest(), key.primary, valid[0][0], at)
 
     def _prepare(self, home: Path, signer: str, keyring: Path | None) -> tuple[_Gpg, PinnedKey]:
-        """A gpg that knows the pinned key only. All keys are read in a home of their own first."""
+        """A gpg that knows the pinned key only; where the keyring holds others too, it has a second home."""
         data = self._own(signer) if keyring is None else _keyring(keyring)
-        every, one = (self._at(home / name) for name in ("all", "one"))
+        every = self._at(home / "all")
         late = ["--ignore-time-conflict"]  # with a clock that is behind, say that, not "no such key"
         every.import_keys(data, extra_args=late)
         keys = every.list_keys()
@@ -141,7 +141,10 @@ class GpgVerifier:
         if signer not in others:
             raise _missing(signer, keyring, sorted({primary for primary, _ in others.values()}))
         primary = others[signer][0]
-        one.import_keys(every.export_keys(primary), extra_args=late)
+        one = every
+        if len(keys) > 1:
+            one = self._at(home / "one")
+            one.import_keys(every.export_keys(primary), extra_args=late)
         made = next(int(key["date"]) for key in keys if key["fingerprint"] == primary)
         return one, PinnedKey(primary, datetime.fromtimestamp(made, UTC), others)
 
@@ -216,8 +219,8 @@ def _home() -> Iterator[Path]:
         yield top
     finally:
         if shutil.which("gpgconf"):
-            for name in ("all", "one"):  # keyboxd, where the machine's common.conf asks for it
-                argv = ["gpgconf", "--homedir", str(top / name), "--kill", "all"]
+            for home in top.iterdir():  # keyboxd, where the machine's common.conf asks for it
+                argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
                 subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
         shutil.rmtree(top, ignore_errors=True)
 

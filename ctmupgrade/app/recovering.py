@@ -105,7 +105,7 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
         outcome = execute_plan(setup, wishes, recovery.plan, run_id)
     if outcome.code is not ExitCode.DONE:
         return outcome, None
-    after = _look(setup, recovery.known, None)
+    after = _look(setup, replace(recovery.known, rejoin=()), None)
     code = ExitCode.NEEDS_OPERATOR if after.diagnosis.wrong else ExitCode.DONE
     return replace(outcome, code=code), after
 

@@ -21,6 +21,8 @@ class Request:
     simulate: Path | None = None
     options: Options = field(default_factory=Options)
     say: Callable[[str], None] = lambda _line: None  # prose about what goes on, for -v
+    rate: int = 0  # bytes per second of all uploads together; 0: unlimited
+    node_rate: int = 0  # and of each node's
 
     @property
     def mode(self) -> Mode:

@@ -132,7 +132,7 @@ def _live(request: Request, cluster: Cluster) -> Setup:
     return Setup(
         request=request,
         cluster=cluster,
-        fleet=LiveFleet(cluster, request.say),
+        fleet=LiveFleet(cluster, request.say, rate=request.rate, node_rate=request.node_rate),
         verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
         gather=SideBySide(),

@@ -111,7 +111,8 @@ def _works(found: Diagnosis, scene: Scene) -> None:
     found.works.append(f"serving: {', '.join(good)}" if good else "no node serves")
     members = [n for n in good if n in scene.members and scene.members[n].ready]
     if scene.via and len(members) > 1:
-        found.works.append(f"a cluster of {', '.join(members)}; clients of the others must use these")
+        others = "" if len(members) == len(nodes) else "; clients of the others must use these"
+        found.works.append(f"a cluster of {', '.join(members)}{others}")
     elif scene.via:
         found.works.append(f"{scene.via} alone is a cluster: no high availability")
     elif good and scene.cluster.strategy is not StrategyName.STANDALONE:
@@ -134,8 +135,8 @@ def _versions(found: Diagnosis, scene: Scene) -> None:
     if len(old) > 1 or any(release > target.release for release in old):
         newest = max(versions.values(), key=lambda v: v.release)
         found.advice.append(
-            f"no way by itself: {_oldest(versions, target)} must first go to one version with the others; for "
-            f"that its archive must be named in cluster.yaml (the newest seen is {newest})"
+            f"no way by itself: {_oldest(versions, target)} must first be brought to one version with the others "
+            f"(the newest seen is {newest}): name that version's archive in cluster.yaml, then: ctmupgrade run"
         )
     elif scene.cluster.strategy is StrategyName.IN_PLACE and _all_members(scene) and not found.advice:
         found.finishing = True

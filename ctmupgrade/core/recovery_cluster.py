@@ -98,7 +98,10 @@ def _one(found: Diagnosis, scene: Scene, name: str, member: Member | None) -> No
         )
         return
     state = "not listed" if member is None else member.description or member.code
-    found.wrong.append(f"{name} is {state} in the eyes of {scene.via}")
+    if member is not None and member.ready:
+        found.wrong.append(f"{name} is to be taken out and joined anew, as asked")
+    else:
+        found.wrong.append(f"{name} is {state} in the eyes of {scene.via}")
     doubt = "" if rejoin else _doubt(scene, name, member)
     if doubt:
         found.advice.append(doubt)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ MISTAKES = (
     "DELETE-WHILE-MEMBER", "BROKEN-JOIN", "upgrade-refused",
 )  # fmt: skip
 CHANGING_KINDS = ("api", "upgrade-call", "upgrade-start", "reboot", *MISTAKES)
-# First words of a command line that change a node. `sudo` is judged by what follows it, and `sudo -l` only looks.
+# First words of a command line that change a node; behind `sudo`, `timeout` and `sh -c` the next ones count.
 CHANGING_WORDS = frozenset(
     "chmod cp dd gunzip gzip kill ln mkdir mktemp mv nohup pkill rm rmdir rsync scp screen sed setsid sftp "
     "sftp-server sync tar tee touch truncate vi reboot ks_upgrade.sh".split()
@@ -150,19 +150,35 @@ class Site:
 
 
 def is_changing(line: dict[str, Any]) -> bool:
-    """Whether a line of the audit log is about a change; a redirection to a file counts as one."""
-    if line["kind"] in CHANGING_KINDS:
-        return True
-    return line["kind"] == "shell" and any(_changes(part) for part in re.split(r"&&|\|\||[;|]", line["command"]))
+    """Whether a line of the audit log is about a change."""
+    return line["kind"] in CHANGING_KINDS or (line["kind"] == "shell" and _changes(line["command"]))
 
 
 def _changes(command: str) -> bool:
-    words = shlex.split(command)
-    if words[:1] == ["sudo"]:
-        words = [word for word in words[1:] if word != "-n"]
-        if words[:1] == ["-l"]:
-            return False
-    return ">" in command or bool(words) and Path(words[0]).name in CHANGING_WORDS
+    """A redirection to a file counts as one; to a TCP port it is how bash connects."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for word in [*(tokens := list(lexer)), ";"]:
+        if not set(word) <= set("();<>|&"):
+            words.append(word)
+        elif not set(word) & set("<>"):
+            if _changing_words(words):
+                return True
+            words = []
+    places = [place for word, place in pairwise(tokens) if set(word) <= set("<>&") and ">" in word]
+    return any(not place.startswith("/dev/") and not place.isdigit() for place in places)
+
+
+def _changing_words(words: list[str]) -> bool:
+    match words:
+        case ["sudo", "-n", *rest] | ["timeout", _, *rest] | ["sudo", *rest]:
+            return rest[:1] != ["-l"] and _changing_words(rest)
+        case ["sh" | "bash", "-c", text, *_]:
+            return _changes(text)
+        case [first, *_]:
+            return Path(first).name in CHANGING_WORDS
+    return False
 
 
 @contextmanager
