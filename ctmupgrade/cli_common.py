@@ -122,6 +122,10 @@ _PLANNING: dict[str, Any] = {
         str,
         typer.Option("--hold-back", metavar="NODE", help="rebuild: stays apart as a copy of the old data"),
     ],
+    "fresh": Annotated[
+        list[str] | None,
+        typer.Option("--fresh", metavar="NAME=HOST", help="rebuild: a new instance joins in its place (repeatable)"),
+    ],
     "shared_hsm_partition": Annotated[
         bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
     ],
@@ -160,6 +164,17 @@ def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def fresh(given: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """``NAME=HOST`` pairs. :raises UsageError: of another form."""
+    pairs = []
+    for text in given or []:
+        name, sign, host = (part.strip() for part in text.partition("="))
+        if not sign or not name or not host or any(c in host for c in "/ @"):
+            raise UsageError(f"--fresh {text}: NAME=HOST is expected", remedy="--fresh ctm-2=10.0.0.22")
+        pairs.append((name, host))
+    return tuple(pairs)
+
+
 def _options(given: dict[str, Any]) -> Options:
     from ctmupgrade.core.steps import Options
 
@@ -167,6 +182,7 @@ def _options(given: dict[str, Any]) -> Options:
         order=split(given.pop("order")),
         nodes=split(given.pop("nodes")),
         skips=skips(given.pop("skip")),
+        fresh=fresh(given.pop("fresh")),
         **given,
     )
 
@@ -266,6 +282,8 @@ def funnel(program: Callable[[], object]) -> int:
     except BrokenPipeError:
         sys.stdout = None
         return ExitCode.DONE
+    except SystemExit as leave:  # the parser's own answer to a reader that went away is 1, which is no code of ours
+        return ExitCode.DONE if leave.code == 1 else int(leave.code or 0)
     except Exception as error:
         if _is_usage(error):
             text = error.format_message() if hasattr(error, "format_message") else str(error)

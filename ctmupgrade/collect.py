@@ -22,7 +22,7 @@ from ctmupgrade.core.facts import (
     UpgradeLog,
 )
 from ctmupgrade.core.ksctl import sounds_away
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.probes import Probe
 from ctmupgrade.errors import (
@@ -220,6 +220,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
         backups=_backups(control),
         backup_keys=_backup_keys(control),
         attended_boot=ask(control, probes.ATTENDED_BOOT),
+        hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else Unknown("not asked"),
     )
     if isinstance(reach, Unknown):
         silent = _silent(name, reach)

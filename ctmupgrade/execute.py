@@ -162,6 +162,8 @@ class Executor:
                 self.trouble.append((why, ExitCode.PAUSED))
                 return
             refusal = self.controls.guard(step, self.state)
+            if refusal and self.running:
+                continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:
                 self.trouble.append((refusal, ExitCode.BLOCKED))
                 return

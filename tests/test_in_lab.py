@@ -3,6 +3,8 @@ audit logs and state, not from what ctmupgrade says."""
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab import keys
-from tests.lab.cluster import Lab
-from tests.support.in_lab import TARGET, Site, site, watching
+from tests.lab.cluster import TARGET, Lab
+from tests.support.in_lab import Site, site, watching
 
 _OK, _WHY = Lab.available()
 pytestmark = [
@@ -21,8 +23,23 @@ pytestmark = [
     pytest.mark.xdist_group("lab"),
     pytest.mark.skipif(not _OK, reason=f"no lab here: {_WHY}"),
 ]
-HASHES = "sha1sum sha256sum sha512sum shasum md5sum cksum openssl perl python3".split()
-POOR = [*HASHES, "pgrep", "ps", "screen", "awk", "gawk", "stat", "sftp", "scp", "tail", "head", "find", "xxd", "od"]
+HASHES = ["sha1sum", "sha256sum", "sha512sum", "shasum", "md5sum", "cksum", "openssl", "perl", "python3"]
+POOR = [
+    *HASHES,
+    "pgrep",
+    "ps",
+    "screen",
+    "awk",
+    "gawk",
+    "stat",
+    "sftp",
+    "scp",
+    "tail",
+    "head",
+    "find",
+    "xxd",
+    "od",
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +86,18 @@ def test_a_cut_between_two_nodes_blocks_and_names_them(calm: Site) -> None:
     assert calm.changes() == []
 
 
+def test_a_journal_without_its_first_line_stops_nobody(calm: Site) -> None:
+    """What a process leaves that is killed between making the file and writing to it."""
+    journal = calm.state / f"lab-{calm.lab.layout.ident}" / "20260101T000000-dead" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    for torn in ("", '{"seq": 1, "at": "20'):
+        journal.write_text(torn)
+        said = calm.run("resume")
+        assert said.returncode == 2, said.stdout + said.stderr
+        assert "nothing to resume" in said.stderr
+    shutil.rmtree(journal.parent)
+
+
 # -- the whole way -----------------------------------------------------------------------------------------------
 
 
@@ -80,7 +109,9 @@ def test_three_nodes(go: Callable[..., Site]) -> None:
     assert {len(nodes) for nodes in seen.away} == {0, 1}, seen.away
     assert {name for nodes in seen.away for name in nodes} == set(made.lab.names)
     assert made.run("run", "--yes").returncode == 0
-    assert [made.kinds(name)["reboot"] for name in made.lab.names] == [1, 1, 1], "a cluster at its target is left alone"
+    assert [made.kinds(name)["reboot"] for name in made.lab.names] == [1, 1, 1], (
+        "a cluster at its target is left alone"
+    )
 
 
 def test_two_runs_at_the_same_moment(go: Callable[..., Site]) -> None:
@@ -126,7 +157,9 @@ def test_killed_before_its_journal_began(go: Callable[..., Site]) -> None:
     """The marks stand on the nodes already: they must not lock out the run that comes next."""
     made = go(2)
     process = made.start("run", "--yes")
-    made.until(lambda: any(x["command"].startswith("mkdir") for x in made.lab.audit("ctm-1")), "a mark", process)
+    made.until(
+        lambda: any(x["command"].startswith("mkdir") for x in made.lab.audit("ctm-1")), "a mark", process
+    )
     made.kill(process)
     made.ends(made.start("resume" if made.events() else "run", "--yes"))
     made.ended_well()
@@ -169,8 +202,8 @@ def test_a_shell_without_anything_blocks_with_a_remedy(go: Callable[..., Site]) 
     made.lab.node("ctm-1", "sh", "-c", "rm -f /var/lib/lab/bin/*")
     said = made.run("run", "--yes")
     assert said.returncode == 3, said.stdout + said.stderr
-    blocks = said.stdout.split("BLOCK")[1:]
-    assert blocks and all("->" in block for block in blocks), said.stdout
+    stops = re.split(r"^(?:BLOCK|UNKNOWN) ", said.stdout, flags=re.MULTILINE)[1:]
+    assert stops and all("  -> " in stop for stop in stops), said.stdout
     assert made.changes() == []
 
 
@@ -209,14 +242,19 @@ def own_settings(made: Site, name: str) -> tuple[str, list[str]]:
 def test_rebuild(go: Callable[..., Site]) -> None:
     made = go(3, behave={"join_seconds": 1.5})
     for number, name in enumerate(made.lab.names):
-        assert made.lab.ksctl(name, "ntp", "servers", "add", "--host", f"time{number}.example.net").returncode == 0
+        assert (
+            made.lab.ksctl(name, "ntp", "servers", "add", "--host", f"time{number}.example.net").returncode
+            == 0
+        )
     before = {name: own_settings(made, name) for name in made.lab.names}
     data = made.lab.state("ctm-1")["data"]
     assert data
     with watching(made.lab, data) as seen:
         made.ends(made.start("run", "--yes", "--strategy", "rebuild"))
     made.ended_well()
-    assert {name: made.lab.state(name)["data"] for name in made.lab.names} == dict.fromkeys(made.lab.names, data)
+    assert {name: made.lab.state(name)["data"] for name in made.lab.names} == dict.fromkeys(
+        made.lab.names, data
+    )
     assert {name: own_settings(made, name) for name in made.lab.names} == before
     _one_cluster(made)
     print("\nholders of the data, at each change:", seen.holders)

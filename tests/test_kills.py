@@ -73,7 +73,8 @@ def one_upgrade(made: Site, when: list[float]) -> list[str]:
 def storm(folder: Path, kills: int, seed: int) -> None:
     """As many upgrades as it takes to have killed so often."""
     print(f"\n{kills} kills, seed {seed}")
-    when, hit, number = moments(seed), [], 0
+    when, number = moments(seed), 0
+    hit: list[str] = []
     while len(hit) < kills:
         batch = [next(when) for _ in range(min(MOST, kills - len(hit)))]
         number += 1

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from ctmupgrade.adapters.sim import Fault, World
-from ctmupgrade.app.claims import MARK
 from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 
 GoLive = Callable[..., Live]
@@ -103,7 +103,7 @@ def _order_is_kept(live: Live) -> None:
     ]
     names = [e.node for e in wanted if e.kind == "upgrade_started"]
     assert names == ["ctm-1", "ctm-2", "ctm-3"]
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in pairwise(names):
         started = next(e.at for e in wanted if e.kind == "upgrade_started" and e.node == after)
         assert live.world.nodes[before].ready_at < started
 

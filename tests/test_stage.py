@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.actions import stage as stage_step
 from ctmupgrade.actions.base import Noted
 from ctmupgrade.actions.stage import MIB
+from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
 from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.ports import Reply, Sent
@@ -145,9 +147,23 @@ def test_a_hole_is_found_and_nothing_of_it_kept(node: Folder, archive: tuple[Pat
     assert node.sent == SIZE
 
 
-def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
-    archive: tuple[Path, str], tmp_path: Path
+def test_before_the_holes_of_several_connections_it_goes_on(
+    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert ssh_ranges.AHEAD == stage_step.HOLES
+    monkeypatch.setattr(stage_step, "HOLES", 4 * MIB)
+    path, digest = archive
+    data = bytearray(path.read_bytes()[: 9 * MIB])
+    data[6 * MIB] ^= 1
+    (node.home / part_of(path, digest)).write_bytes(data)
+    assert "going on at 5 MiB" in run(node, archive)
+    assert (node.sent, node.hashed()) == (SIZE - 5 * MIB, 3)
+
+
+def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
+    archive: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
     hashes = PrefixHashes()
     for number in range(20):
         home = tmp_path / f"n{number}"

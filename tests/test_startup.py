@@ -49,7 +49,7 @@ def _run(*words: str, columns: int = 100) -> tuple[str, set[str]]:
 def test_the_launcher_is_what_installers_expect() -> None:
     assert LAUNCHER.read_bytes().startswith(b"#!python\n")
     assert os.access(LAUNCHER, os.X_OK), "pip makes a script executable only where the wheel's file is"
-    assert '"packaging/ctmupgrade" = "ctmupgrade"' in (ROOT / "pyproject.toml").read_text()
+    assert '"scripts/ctmupgrade" = "ctmupgrade"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_version_loads_the_package_alone() -> None:

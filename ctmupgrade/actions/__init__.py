@@ -44,10 +44,10 @@ def doer(action: Action) -> Doer:
         case steps.NewCluster():
             return NewClusterDoer()
         case steps.RestoreSettings():
-            return RestoreDoer()
+            return RestoreDoer(action)
         case steps.JoinNode():
             return JoinDoer(action)
         case steps.CompareSettings():
-            return CompareDoer()
+            return CompareDoer(action)
         case steps.RestartServices():
             return RestartDoer(action)

@@ -16,7 +16,7 @@ from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.core.steps import Step
+from ctmupgrade.core.steps import CompareSettings, RestoreSettings, Step
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reader
 
@@ -42,6 +42,7 @@ VOLATILE = frozenset((
     "account", "skip", "limit", "total", "triggeredAt", "clearedAt", "last_run", "next_run", "run_at",
 ))  # fmt: skip
 BY_HAND = {
+    "proxy": "proxy: its password is not recorded: ksctl proxy list; set it again",
     "interfaces": "interface certificates: the private key is needed: ksctl interfaces list; import key and certificate",
     "licenses": "the licence: ksctl licensing licenses add --license LICENCE   # check the lock code first",
     "lockdata": "the lock code changed: ask the vendor for a licence for the new one",
@@ -52,17 +53,36 @@ BY_HAND = {
 }
 
 
+COUNTED = ("ntp", "proxy", "interfaces", "products", "licenses", "hsm", "rot_keys", "schedules")
+PAGE = ("--limit", "256")  # the default page of 10 hides the rest; 256 is what the member list shows itself
+
+
 def read_settings(control: Reader) -> dict[str, Any]:
     """Everything in :data:`LOOKS` that the node tells; what it does not is ``{"unknown": why}``."""
+    return {name: _setting(control, argv) for name, argv in LOOKS.items()}
+
+
+def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
+    """One answer; a listing is asked for a long page first, for not every one is known to take a limit."""
     found: dict[str, Any] = {}
-    for name, argv in LOOKS.items():
+    for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv,):
         try:
-            found[name] = scrubbed(parse.json_object(control.read(*argv).out))
+            answer: dict[str, Any] = scrubbed(parse.json_object(control.read(*words).out))
         except NotUnderstood as error:
-            found[name] = {"unknown": str(error)}
+            found = {"unknown": str(error)}
         except CtmUpgradeError as error:
-            found[name] = {"unknown": error.brief}
+            found = {"unknown": error.brief}
+        else:
+            return answer
     return found
+
+
+def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """What a node had more of before: a licence, an interface or a time server does not go by itself."""
+    for name in COUNTED:
+        old, new = before.get(name, {}), after.get(name, {})
+        if "unknown" not in new and len(_rows(new)) < len(_rows(old)):
+            yield f"{name} {len(_rows(old))} -> {len(_rows(new))}"
 
 
 def steady(value: Any) -> Any:
@@ -125,11 +145,14 @@ def _rows(setting: Any) -> list[dict[str, Any]]:
 class RestoreDoer(Doer):
     """Time servers, the instance's name, proxies and products as they were; the rest is told."""
 
+    def __init__(self, action: RestoreSettings) -> None:
+        self.action = action
+
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(timedelta(minutes=10), grace=timedelta(seconds=60))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        old, now = recorded(ctx, step.node), read_settings(ctx.fleet.control(step.node))
+        old, now = recorded(ctx, self.action.of or step.node), read_settings(ctx.fleet.control(step.node))
         for argv in restoring(old, now):
             reply = ctx.fleet.control(step.node).change(*argv)
             yield Noted(note_refusal(ctx, step, reply, " ".join(argv[:3])))
@@ -139,7 +162,7 @@ class RestoreDoer(Doer):
                 yield Noted(f"TO DO by hand: {BY_HAND[name]} ({what})")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        old = recorded(ctx, step.node)
+        old = recorded(ctx, self.action.of or step.node)
         now = read_settings(ctx.fleet.control(step.node))
         missing = [row.get("host") for row in _rows(old.get("ntp")) if row.get("host") not in _hosts(now)]
         if missing:
@@ -170,13 +193,20 @@ def restoring(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[
 class CompareDoer(Doer):
     """What differs from before, told; it fails nothing, for a person must judge it."""
 
+    def __init__(self, action: CompareSettings) -> None:
+        self.action = action
+
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(timedelta(minutes=10))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         now = read_settings(ctx.fleet.control(step.node))
-        found = list(differences(recorded(ctx, step.node), now))
+        found = list(differences(recorded(ctx, self.action.of or step.node), now))
         ctx.session(step).memo["differences"] = ", ".join(name for name, _ in found) or "none"
+        lost = list(fewer(recorded(ctx, self.action.of or step.node), now))
+        ctx.session(step).memo["fewer"] = ", ".join(lost)
+        if lost:
+            yield Noted(f"FEWER than before: {', '.join(lost)}; find out why before you call it done")
         for name, what in found:
             todo = f"TO DO by hand: {BY_HAND[name]}; " if name in BY_HAND else ""
             yield Noted(f"{todo}{name} {what}")
@@ -185,4 +215,5 @@ class CompareDoer(Doer):
         found = ctx.session(step).memo.get("differences")
         if found is None:
             return Seen(So.NOT_YET, "not compared")
-        return Seen(So.DONE, evidence={"differences": found})
+        lost = ctx.session(step).memo.get("fewer", "")
+        return Seen(So.DONE, evidence={"differences": found, **({"fewer": lost} if lost else {})})

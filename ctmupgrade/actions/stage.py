@@ -34,6 +34,7 @@ from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, Unre
 from ctmupgrade.ports import Shell
 
 MIB = 2**20
+HOLES = 128 * MIB  # an upload by several connections leaves holes in its last bytes: never more than these
 HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
 
 
@@ -149,19 +150,22 @@ def _resume_offset(ctx: Ctx, step: Step, shell: Shell, part: str) -> Generator[T
     size = ask(shell, probes.staged(part))
     if isinstance(size, Unknown) or size < MIB:
         return 0
-    prefix = min(size, ctx.plan.target.size) // MIB * MIB
-    cut = shell.change("truncate", "-s", str(prefix), part)
-    if not cut.ok:
-        yield Noted("the node cannot cut the interrupted upload; starting over")
-        return 0
-    with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
-        here = beside.submit(ctx.prefix_hash, prefix)
-        there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
-    if isinstance(there, Unknown):
-        yield Noted("the node cannot hash the interrupted upload; starting over")
-        return 0
-    if there != here.result():
-        yield Noted("the interrupted upload is not what was sent (a hole); starting over")
-        return 0
-    yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
-    return prefix
+    most = min(size, ctx.plan.target.size) // MIB * MIB
+    for prefix in (most, most - HOLES):
+        if prefix <= 0:
+            break
+        cut = shell.change("truncate", "-s", str(prefix), part)
+        if not cut.ok:
+            yield Noted("the node cannot cut the interrupted upload; starting over")
+            return 0
+        with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
+            here = beside.submit(ctx.prefix_hash, prefix)
+            there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
+        if isinstance(there, Unknown):
+            yield Noted("the node cannot hash the interrupted upload; starting over")
+            return 0
+        if there == here.result():
+            yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
+            return prefix
+    yield Noted("the interrupted upload is not what was sent (a hole); starting over")
+    return 0

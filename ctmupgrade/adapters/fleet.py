@@ -53,6 +53,10 @@ class LiveFleet:
                 self._controls[node] = KsctlControl(self._cluster.node(node), home_root=self._home)
             return self._controls[node]
 
+    def learn(self, cluster: Cluster) -> None:
+        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        self._cluster = cluster
+
     def close(self) -> None:
         """Ends all connections and removes the private folder."""
         with self._lock:

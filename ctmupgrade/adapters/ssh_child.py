@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -131,6 +132,13 @@ def send_by_child(
     _judge(child.returncode, text, file, writer)
 
 
+def _dying_with_us(argv: list[str]) -> list[str]:
+    """The command line so that the child does not outlive us: after a ``kill -9`` of ours it would go on
+    writing to the part that a resumed run is about to measure."""
+    setpriv = shutil.which("setpriv")  # util-linux; elsewhere the final hash alone protects the file
+    return [setpriv, "--pdeathsig", "KILL", *argv] if setpriv and sys.platform == "linux" else argv
+
+
 @contextmanager
 def _running(
     argv: list[str], data: int, said: int, limits: Sequence[Limiter]
@@ -138,7 +146,7 @@ def _running(
     environ = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
     environ |= {"LC_ALL": "C", "SHELL": "/bin/sh"}  # the shell that runs ProxyCommand
     child = subprocess.Popen(
-        argv,
+        _dying_with_us(argv),
         stdin=subprocess.PIPE if limits else data,
         stdout=subprocess.DEVNULL,
         stderr=said,

@@ -17,6 +17,7 @@ from ctmupgrade.adapters.ssh_channel import PACKET, Exchange, Silence, bounded, 
 from ctmupgrade.adapters.ssh_child import send_by_child
 from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, reason
 from ctmupgrade.adapters.ssh_limit import Limiter, take
+from ctmupgrade.adapters.ssh_ranges import CHUNK, FAR, round_trip, send_by_ranges
 from ctmupgrade.adapters.ssh_writers import ABSENT, NodeFile, Unusable
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError, UsageError
 from ctmupgrade.ports import Sent, Shell
@@ -59,6 +60,7 @@ class Uploads:
         self._log = log
         self._limits = limits
         self._ways: list[tuple[str, Callable[[_Job], Iterator[Sent]]]] = [
+            ("several connections", self._by_ranges),
             ("the ssh program", self._by_child),
             ("an SSH channel", self._by_exec),
             ("SFTP", self._by_sftp),
@@ -127,6 +129,27 @@ class Uploads:
         )
 
     # -- ways ------------------------------------------------------------------------------------
+
+    def _by_ranges(self, job: _Job) -> Iterator[Sent]:
+        if job.size - job.offset < 2 * CHUNK:
+            raise Unusable("too small for it")
+        link = self._dial()
+        try:
+            away = round_trip(link)
+        except _FOREIGN as error:
+            raise UnreachableError(f"{self._place}: no answer: {reason(error)}") from error
+        finally:
+            link.close()
+        if away < FAR:
+            raise Unusable(f"{away * 1000:.0f} ms away: one connection fills the line")
+        yield from send_by_ranges(
+            job.file,
+            dial=self._dial,
+            source=job.source,
+            offset=job.offset,
+            size=job.size,
+            limits=self._limits,
+        )
 
     def _by_child(self, job: _Job) -> Iterator[Sent]:
         writer = job.file.prepare(job.offset)

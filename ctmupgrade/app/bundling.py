@@ -127,7 +127,10 @@ def _plain(value: object) -> object:
 
 def _add_cluster(made: Bundle, setup: Setup) -> None:
     """cluster.yaml with what a check needs and nothing that leads to a password; and a check of now."""
-    made.text("cluster.yaml", fixture.cluster_yaml(setup.cluster).replace("Recorded by ctmupgrade record", "Without secrets"))
+    made.text(
+        "cluster.yaml",
+        fixture.cluster_yaml(setup.cluster).replace("Recorded by ctmupgrade record", "Without secrets"),
+    )
     result = looking.check(setup)
     made.data(
         "check.json", documents.check_document(setup.cluster, setup.mode, result.facts, result.findings)
@@ -156,7 +159,10 @@ def _logs(setup: Setup, node: str) -> Iterator[tuple[str, str | Unknown]]:
             return
         for name in names[-LOGS:]:
             reply = shell.read("cat", name, timeout=120.0)
-            yield name, reply.out if reply.ok else Unknown(" ".join(reply.err.split()) or f"exit {reply.code}")
+            yield (
+                name,
+                reply.out if reply.ok else Unknown(" ".join(reply.err.split()) or f"exit {reply.code}"),
+            )
     except CtmUpgradeError as error:
         yield "upgrade logs", Unknown(error.brief)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctmupgrade.app.setup import Setup
@@ -59,6 +59,8 @@ def collect(setup: Setup) -> Facts:
     with ThreadPoolExecutor(max_workers=1) as beside:
         archive = beside.submit(_archive_facts, setup)
         nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
+        apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
+        fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.gather) if apart.nodes else {}
     return Facts(
         at=setup.clock.now(),
         nodes=nodes,
@@ -66,6 +68,7 @@ def collect(setup: Setup) -> Facts:
         manifests=setup.store.manifests(),
         backups_possible=_why_no_backup(setup),
         max_backup_age=setup.cluster.backup.max_age,
+        fresh=fresh,
     )
 
 

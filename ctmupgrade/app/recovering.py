@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ctmupgrade.adapters.journal_file import JournalFile
 from ctmupgrade.app import looking
+from ctmupgrade.app.marks import Marks
 from ctmupgrade.app.running import Outcome, Wishes, execute_plan
 from ctmupgrade.app.runs import (
     FileRecord,
@@ -65,7 +66,9 @@ def look(setup: Setup, known: Known) -> Recovery:
     names = {node.name for node in setup.cluster.nodes}
     wrong = sorted({*known.gone, *known.rejoin} - names)
     if wrong:
-        raise UsageError(f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}")
+        raise UsageError(
+            f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}"
+        )
     left = next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
@@ -78,17 +81,21 @@ def _look(setup: Setup, known: Known, left: RunFolder | None) -> Recovery:
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
     if found.finishing and stops:
         found.steps = []
-        found.advice.append(f"it cannot be finished yet: {stops[0].node} {stops[0].summary}; see ctmupgrade check".strip())
+        found.advice.append(
+            f"it cannot be finished yet: {stops[0].node} {stops[0].summary}; see ctmupgrade check".strip()
+        )
     if left is not None and found.steps:
         found.advice.insert(
-            0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it; recover --yes ends it"
+            0,
+            f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it; recover --yes ends it",
         )
     elif left is not None and found.wrong:
         found.advice.insert(0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it")
     made = plan_of(
         renumbered(found.steps), result.facts, setup.cluster, setup.request.options, tuple(found.advice)
     )
-    made = replace(made, without_data=without_data(result.facts, setup.cluster, known, past))
+    empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
+    made = replace(made, without_data=empty)
     return Recovery(found, made, left, result, known)
 
 
@@ -101,6 +108,7 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
     run_id = new_run_id()
     with hold(setup.home, run_id):
         if recovery.unfinished is not None:
+            Marks(setup, run_id, recovery.unfinished.run).respect()
             _end(setup, recovery.unfinished, run_id)
         outcome = execute_plan(setup, wishes, recovery.plan, run_id)
     if outcome.code is not ExitCode.DONE:
@@ -113,5 +121,7 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
     """The run that stopped is over: what it would do next was planned for another cluster than this one."""
     file = JournalFile.open(folder.journal)
-    FileRecord(file).append(journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}"), setup.clock.now())
+    FileRecord(file).append(
+        journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}"), setup.clock.now()
+    )
     file.close()

@@ -30,6 +30,7 @@ from ctmupgrade.app.setup import Setup, whoami
 from ctmupgrade.app.signals import Interrupted, attended
 from ctmupgrade.codec import plan_from_text
 from ctmupgrade.core import journal
+from ctmupgrade.core.fresh import with_fresh
 from ctmupgrade.core.guard import guard_for
 from ctmupgrade.core.journal import Event, RunState
 from ctmupgrade.core.model import Mode
@@ -94,7 +95,7 @@ def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
         marks.respect()  # what blocks may be another run that began meanwhile
         return Outcome(result.code, result=result, why="blocked by checks")
     if wishes.plan_file is not None:
-        given = plan_from_text(wishes.plan_file.read_text(encoding="utf-8"), str(wishes.plan_file))
+        given = plan_from_text(_text_of(wishes.plan_file), str(wishes.plan_file))
         looking.refuse_stale(given, plan)
         plan = given
     if setup.mode is Mode.DRY_RUN:
@@ -103,6 +104,14 @@ def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
     if not wishes.confirm_plan(plan, result):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
     return replace(execute_plan(setup, wishes, plan, run_id), result=result)
+
+
+def _text_of(plan_file: Path) -> str:
+    """:raises UsageError: it cannot be read."""
+    try:
+        return plan_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{plan_file}: cannot be read: {error}", remedy="ctmupgrade plan -o FILE") from None
 
 
 def execute_plan(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> Outcome:
@@ -199,6 +208,7 @@ def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
         restore_world(folder, setup)
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
+        _learn_fresh(setup, state)
         _same_cluster(setup, state)
         if setup.request.dry_run:
             file.close()
@@ -226,10 +236,22 @@ def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
     raise UsageError(f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade run")
 
 
+def _learn_fresh(setup: Setup, state: RunState) -> None:
+    """The new instances of ``run --fresh``, which cluster.yaml does not know."""
+    from ctmupgrade.adapters.fleet import LiveFleet
+
+    names = {node.name for node in setup.cluster.nodes}
+    pairs = tuple(pair for pair in state.plan.options.fresh if pair[0] in names)
+    if pairs:
+        setup.cluster = with_fresh(setup.cluster, pairs)
+        if isinstance(setup.fleet, LiveFleet):
+            setup.fleet.learn(setup.cluster)
+
+
 def _same_cluster(setup: Setup, state: RunState) -> None:
     """The run's target and nodes must still be cluster.yaml's: a resume never changes its aim."""
     target = setup.cluster.target
-    here = {node.name for node in setup.cluster.nodes}
+    here = {node.name for node in (*setup.cluster.nodes, *setup.cluster.fresh)}
     differences = [
         what
         for what, differs in (

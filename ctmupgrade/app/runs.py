@@ -77,7 +77,17 @@ def folders(home: Path) -> list[RunFolder]:
     """All runs of a cluster, oldest first."""
     if not home.is_dir():
         return []
-    return [RunFolder(p) for p in sorted(home.iterdir()) if (p / JOURNAL).is_file()]
+    return [RunFolder(p) for p in sorted(home.iterdir()) if _begun(p / JOURNAL)]
+
+
+def _begun(journal: Path) -> bool:
+    """Whether it has its first line. Marks and changes come after that: a process that was killed before has
+    left nothing that could be resumed, and must not stop the next run."""
+    try:
+        with journal.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:

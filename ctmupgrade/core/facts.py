@@ -267,6 +267,7 @@ class NodeFacts:
     ntp: Maybe[Ntp] = field(default_factory=lambda: Unknown("not asked"))
     backups: Maybe[tuple[BackupEntry, ...]] = field(default_factory=lambda: Unknown("not asked"))
     backup_keys: Maybe[tuple[BackupKey, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    hsm: Maybe[int] = field(default_factory=lambda: Unknown("not asked"))  # HSM servers it uses
     attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
     ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)
 
@@ -294,3 +295,4 @@ class Facts:
     manifests: tuple[Manifest, ...] = ()
     backups_possible: str = ""  # why a backup could not be made; "" where it could
     max_backup_age: timedelta = timedelta(hours=24)
+    fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join

@@ -51,7 +51,7 @@ def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
 
 def name_at(host: str, cluster: Cluster) -> str:
     """The one configured node with this address; "" where there is none or more than one."""
-    fitting = [n.name for n in cluster.nodes if host.lower() in _addresses(n)]
+    fitting = [n.name for n in (*cluster.nodes, *cluster.fresh) if host.lower() in _addresses(n)]
     return fitting[0] if len(fitting) == 1 else ""
 
 

@@ -19,7 +19,7 @@ class Past:
     """:ivar run: the latest run that ended neither way.
     :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
     :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
-    :ivar held_back: the node that was to stay apart as a copy of the old data.
+    :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
     :ivar emptied: nodes whose own data was erased, and which no join has filled again."""
 
     run: str = ""
@@ -33,20 +33,24 @@ def past_of(states: Iterable[RunState]) -> Past:
     """The past as all runs tell it, oldest first."""
     emptied: set[str] = set()
     last: RunState | None = None
+    held_back = ""
     for state in states:
+        if state.plan.strategy is StrategyName.REBUILD and state.plan.options.hold_back:
+            held_back = state.plan.options.hold_back
         for step in state.plan.steps:
             held = state.steps[step.id]
             if held.started is None or not isinstance(step.action, JoinNode | ResetNode):
                 continue
             if isinstance(step.action, JoinNode) and held.status is Status.DONE:
                 emptied.discard(step.node)
+                held_back = "" if step.node == held_back else held_back
             else:
                 emptied.add(step.node)
         last = state if state.unfinished else last
     if last is None:
-        return Past(emptied=frozenset(emptied))
+        return Past(held_back=held_back, emptied=frozenset(emptied))
     survivor = _survivor(last)
-    return Past(last.run, survivor, _hurt(last, survivor), last.plan.options.hold_back, frozenset(emptied))
+    return Past(last.run, survivor, _hurt(last, survivor), held_back, frozenset(emptied))
 
 
 def _survivor(state: RunState) -> str:

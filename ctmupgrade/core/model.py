@@ -179,10 +179,11 @@ class Cluster:
     timeouts: Timeouts = field(default_factory=Timeouts)
     poll: timedelta = timedelta(seconds=5)
     stable_for: timedelta = timedelta(seconds=60)
+    fresh: tuple[Node, ...] = ()  # new instances of this run, in place of old nodes; not in the file
 
     def node(self, name: str) -> Node:
         """:raises KeyError: no node of that name."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.fresh):
             if node.name == name:
                 return node
         raise KeyError(name)

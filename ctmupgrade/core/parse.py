@@ -240,6 +240,12 @@ def backup_keys(text: str) -> tuple[BackupKey, ...]:
     )
 
 
+def row_count(text: str) -> int:
+    """How many rows a listing has, of which one page may be shown."""
+    value = json_object(text)
+    return max(total_of(text)[1], len(_rows(value)))
+
+
 def attended_boot(text: str) -> bool:
     """``ksctl diskenc status``: whether a reboot waits for a person with a passphrase."""
     value = json_object(text)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from ctmupgrade.core.facts import Facts, Unknown
 from ctmupgrade.core.model import Cluster, StrategyName
-from ctmupgrade.core.rebuild import survivor_of, what_is_at_stake
+from ctmupgrade.core.rebuild import rebuild_notes, survivor_of, what_is_at_stake
+from ctmupgrade.core.releases import backup_fits
 from ctmupgrade.core.steps import Options, Step
 from ctmupgrade.core.strategies import needs_upgrade, node_order, steps_for
 
@@ -105,8 +106,25 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield "each node is away for 10 minutes or more; clients must use the others meanwhile"
     if steps and cluster.strategy is StrategyName.REBUILD:
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
+        yield from rebuild_notes(facts, cluster, options)
+    if steps:
+        yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"
+
+
+def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
+    """Whether what is backed up now can be restored on the target: forward only, and not for ever (FACTS 3)."""
+    target = cluster.target.version
+    known = {f.version.release: f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)}
+    for version in (known[release] for release in sorted(known) if release < target.release):
+        if not backup_fits(version, target):
+            yield (
+                f"a backup of {version.short} does not restore on {target.short} (three minor versions forward, LTS to "
+                f"the next two LTS): the way back needs an appliance of {version.short}"
+            )
+        elif cluster.strategy is StrategyName.REBUILD:
+            yield f"a backup of {version.short} restores on {version.short} and on {target.short}, never on an older one"
 
 
 def make_plan(facts: Facts, cluster: Cluster, options: Options) -> Plan:
@@ -130,6 +148,7 @@ def plan_of(
     )
     basis = basis_of(facts, cluster)
     text = json.dumps([basis, [[s.id, s.node, list(s.after)] for s in steps], known], sort_keys=True)
+    fresh = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.fresh.items()}
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     versions = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.nodes.items()}
-    return Plan(digest, cluster.name, cluster.strategy, target, steps, basis, options, notes, versions)
+    return Plan(digest, cluster.name, cluster.strategy, target, steps, basis, options, notes, {**versions, **fresh}, tuple(fresh))

@@ -292,6 +292,8 @@ SUMMARY: Probe[tuple[SummaryReport, ...]] = _ksctl("cluster summary", parse.summ
 NTP: Probe[Ntp] = _ksctl("NTP", parse.ntp, ("ntp", "status"))
 ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse.attended_boot, ("diskenc", "status"))
 
+HSM: Probe[int] = _ksctl("HSM servers", parse.row_count, ("hsm", "servers", "list"))
+
 PAGE = 100  # rows a page; the default of 10 hides the newest backups (FACTS 3)
 
 

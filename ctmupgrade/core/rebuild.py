@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 
 from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import ArchiveFacts, Facts, Unknown
+from ctmupgrade.core.fresh import fresh_name
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.steps import (
     AwaitNode,
@@ -50,7 +51,7 @@ def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, 
     """The node that keeps the data, and why it."""
     if options.survivor:
         return options.survivor, "named by --survivor"
-    names = [n.name for n in cluster.nodes if n.name != options.hold_back]
+    names = [n.name for n in cluster.nodes if n.name not in (options.hold_back, *dict(options.fresh))]
 
     def free(name: str) -> int:
         mounts = facts.nodes[name].mounts
@@ -62,7 +63,13 @@ def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, 
 
 def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple[str, ...]:
     """Said before anything is removed."""
-    others = ", ".join(n.name for n in cluster.nodes if n.name not in (survivor, options.hold_back))
+    if len(cluster.nodes) == 1:
+        return (
+            f"{survivor} is the only node: nothing is removed, its cluster stays; nobody serves while it upgrades, and "
+            "the downloaded backup is the only other copy of the data.",
+        )
+    apart = (survivor, options.hold_back, *(name for name, _ in options.fresh))
+    others = ", ".join(n.name for n in cluster.nodes if n.name not in apart)
     held = (
         f" {options.hold_back} is held back: it stays apart, un-upgraded, as a living copy of the old data."
         if options.hold_back
@@ -77,12 +84,43 @@ def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple
     )
 
 
+def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[str]:
+    """What the vendor warns of where HSMs are used, and what becomes of replaced nodes."""
+    for name, host in options.fresh:
+        yield (
+            f"{name} is replaced by a new instance at {host} (here {fresh_name(name)}): the old one is removed and keeps "
+            f"its old data; afterwards put {host} into cluster.yaml"
+        )
+    nodes = {**facts.nodes, **facts.fresh}
+    counts = {n: f.hsm for n, f in nodes.items() if n not in dict(options.fresh)}
+    using = [n for n, count in counts.items() if not isinstance(count, Unknown) and count > 0]
+    for name, count in counts.items():
+        if isinstance(count, Unknown):
+            yield f"whether {name} uses an HSM is not known ({count.why}): ksctl hsm servers list"
+    if not using:
+        return
+    survivor = survivor_of(facts, cluster, options)[0]
+    for name in (n for n in counts if n != survivor and n not in using and counts[n] == 0):
+        yield (
+            f"{name} uses no HSM, {', '.join(using)} do: once joined it is the weakest point of the key hierarchy (vendor "
+            "page Clusters and Nodes); set up its HSM before the join, which resets it"
+        )
+    if options.reset_before_join:
+        yield f"the reset before the join erases the HSM set-up of {', '.join(n for n in using if n != survivor) or 'none'}"
+    if not options.shared_hsm_partition and len(using) > 1:
+        yield (
+            "where the nodes share one HSM partition: --shared-hsm-partition, and one root of trust key on each "
+            "(ksctl rot-keys rotate --id ID)"
+        )
+
+
 def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     """The whole graph."""
     survivor, why = survivor_of(facts, cluster, options)
     names = [n.name for n in cluster.nodes]
     others = [n for n in names if n != survivor]
-    joiners = [n for n in others if n != options.hold_back]
+    replaced = dict(options.fresh)
+    joiners = [n for n in others if n != options.hold_back and n not in replaced]
     total = len(names)
     prepared = list(_prepare(facts, options, survivor, names, joiners, why))
     yield from prepared
@@ -94,12 +132,23 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
         for step in _remove(facts, name, survivor, last, total):
             yield step
             last = step.id
+    if total == 1:
+        why = "the only node: its cluster stays as it is"
+        yield from _upgrade(survivor, last, options, total, why)
+        yield from _compare(survivor, [], f"await:{survivor}")
+        return
     yield from _survivor(survivor, last, options, total)
     previous = f"new-cluster:{survivor}"
     for name in joiners:
         yield from _again(name, f"new-cluster:{survivor}", options, total)
         previous = yield from _join(name, survivor, previous, options, total)
+    for name in replaced:
+        yield from _fresh(name, f"new-cluster:{survivor}")
+        previous = yield from _join(fresh_name(name), survivor, previous, options, total + 1)
     yield from _compare(survivor, joiners, previous)
+    for name in replaced:
+        yield Step(f"compare-settings:{fresh_name(name)}", fresh_name(name), CompareSettings(name),
+                   f"what is not clustered must be as on {name}", (previous,), QUICK_S)  # fmt: skip
 
 
 def _prepare(
@@ -168,6 +217,15 @@ def _again(name: str, after: str, options: Options, total: int) -> Iterator[Step
         (before,),
         QUICK_S,
     )
+
+
+def _fresh(name: str, after: str) -> Iterator[Step]:
+    """A new instance: proven to be well and on the target, then given the old node's settings."""
+    new = fresh_name(name)
+    yield Step(f"await:{new}", new, AwaitNode(clustered=False), f"a new instance in place of {name}: on the target, "
+               "services up", (after,), QUICK_S)  # fmt: skip
+    yield Step(f"restore-settings:{new}", new, RestoreSettings(name), f"time servers of {name} before the join",
+               (f"await:{new}",), QUICK_S)  # fmt: skip
 
 
 def _join(

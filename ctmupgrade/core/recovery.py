@@ -56,7 +56,9 @@ def diagnose(
     recovery_nodes.services(found, scene)
     if cluster.strategy is StrategyName.STANDALONE:
         found.wrong += [f"{name} does not answer" for name in scene.silent]
-        found.advice += ["bring it back at its console; a backup is no use before it answers"] * bool(scene.silent)
+        found.advice += ["bring it back at its console; a backup is no use before it answers"] * bool(
+            scene.silent
+        )
         recovery_nodes.reboots(found, scene)
     else:
         recovery_cluster.gone(found, scene)
@@ -177,4 +179,3 @@ def renumbered(steps: Sequence[Step]) -> tuple[Step, ...]:
         seen[step.id] = seen.get(step.id, 0) + 1
         made.append(step if seen[step.id] == 1 else replace(step, id=f"{step.id}:{seen[step.id]}"))
     return tuple(made)
-

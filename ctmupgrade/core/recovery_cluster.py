@@ -45,7 +45,9 @@ def gone(found: Diagnosis, scene: Scene) -> None:
         _silent(found, scene, name, scene.members.get(name))
     for name in scene.known.gone:
         if name not in scene.silent:
-            found.advice.append(f"{name} answers, so it is not removed as gone; to take it out and join it anew: --rejoin")
+            found.advice.append(
+                f"{name} answers, so it is not removed as gone; to take it out and join it anew: --rejoin"
+            )
     for host, member in scene.members.items():
         if host not in scene.facts.nodes:
             found.wrong.append(f"{scene.via} lists {host} (id {member.node_id}), which cluster.yaml lacks")
@@ -67,7 +69,9 @@ def _silent(found: Diagnosis, scene: Scene, name: str, member: Member | None) ->
     elif name in scene.known.gone:
         action = RemoveNode(scene.via, member.node_id, force=True)
         found.add("remove", name, action, "gone for good: the others stop storing changes for it", QUICK_S)
-        found.advice.append(f"{name}: afterwards take it out of cluster.yaml; reset it before it is ever used again")
+        found.advice.append(
+            f"{name}: afterwards take it out of cluster.yaml; reset it before it is ever used again"
+        )
     else:
         lacks = "; one of two: the removal may lack a quorum" if len(scene.members) == 2 else ""
         found.advice.append(
@@ -125,7 +129,11 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> str:
             "erases it"
         )
     lone = sum(m.ready for m in scene.members.values()) == 1
-    if lone and scene.via not in (scene.past.survivor, scene.known.survivor) and name not in scene.past.emptied:
+    if (
+        lone
+        and scene.via not in (scene.past.survivor, scene.known.survivor)
+        and name not in scene.past.emptied
+    ):
         return (
             f"{name}: {scene.via} is alone in its cluster, and no journal here tells that its data is the cluster's; "
             f"where it is: ctmupgrade recover --survivor {scene.via}, which erases {name} and joins it"
@@ -160,9 +168,7 @@ def take_back(found: Diagnosis, scene: Scene, name: str, via: str, member: Membe
     found.add("compare-settings", name, CompareSettings(), "what is not clustered must be as before", QUICK_S)
 
 
-def _out(
-    found: Diagnosis, scene: Scene, name: str, via: str, member: Member | None, node: NodeFacts
-) -> None:
+def _out(found: Diagnosis, scene: Scene, name: str, via: str, member: Member | None, node: NodeFacts) -> None:
     """Out of the cluster. A join that hangs is ended by the reset of its joiner first: removing a node while it
     joins can break the cluster's consensus (FACTS 6), and its own data went when the join began."""
     if member is not None and member.code in JOINING:
@@ -185,7 +191,9 @@ def _upgrade(found: Diagnosis, scene: Scene, name: str) -> None:
     if not fresh_manifest(scene.facts, name):
         found.add("backup", name, MakeBackup(), "no fresh downloaded backup with its key", BACKUP_S)
     found.add("stage", name, StageArchive(), "for its upgrade", upload_s(size))
-    found.add("upgrade", name, RunUpgrade(scene.options.force_path, alone=True), "versions must be equal", UPGRADE_S)
+    found.add(
+        "upgrade", name, RunUpgrade(scene.options.force_path, alone=True), "versions must be equal", UPGRADE_S
+    )
     found.add("reboot", name, Reboot(), "the script asks for it", BOOT_S)
     found.add("await", name, AwaitNode(clustered=False), "services up, on the target", SERVICES_S)
 
@@ -198,7 +206,9 @@ def _no_cluster(found: Diagnosis, scene: Scene) -> None:
     able = [n for n in scene.facts.nodes if n not in scene.silent and scene.well(n)]
     coming = [s.node for s in found.steps if isinstance(s.action, Reboot)]
     if found.steps and coming:
-        found.advice.append(f"no node forms a cluster yet; when {', '.join(coming)} is back: ctmupgrade recover")
+        found.advice.append(
+            f"no node forms a cluster yet; when {', '.join(coming)} is back: ctmupgrade recover"
+        )
         return
     found.wrong.append("no node forms a cluster")
     if not able:
@@ -220,7 +230,9 @@ def _no_cluster(found: Diagnosis, scene: Scene) -> None:
         if name == base:
             continue
         if scene.held_back(name):
-            found.advice.append(f"{name} is held back with the old data until: ctmupgrade recover --rejoin {name}")
+            found.advice.append(
+                f"{name} is held back with the old data until: ctmupgrade recover --rejoin {name}"
+            )
         elif name == scene.past.survivor and scene.past.hurt and name not in scene.known.rejoin:
             continue  # said where the base was chosen
         else:
@@ -240,7 +252,9 @@ def _base(found: Diagnosis, scene: Scene, able: list[str]) -> str:
         found.advice.append(f"{named} is not well; well and with data are: {words}")
         return ""
     if named and named not in holding:
-        found.advice.append(f"{named} holds no data: its own was erased in an earlier run; with data are: {words}")
+        found.advice.append(
+            f"{named} holds no data: its own was erased in an earlier run; with data are: {words}"
+        )
         return ""
     if named:
         return named
@@ -250,7 +264,7 @@ def _base(found: Diagnosis, scene: Scene, able: list[str]) -> str:
             f"on with the rebuild instead: ctmupgrade resume {past.run}"
         )
         return past.survivor
-    untouched = [n for n in holding if n != past.survivor and n != past.held_back]
+    untouched = [n for n in holding if n not in (past.survivor, past.held_back)]
     if past.survivor and untouched:
         found.advice.append(
             f"the upgrade of {past.survivor} did not succeed; the old cluster comes back on {untouched[0]}, which was "

@@ -65,9 +65,13 @@ def unfinished_upgrades(found: Diagnosis, scene: Scene) -> None:
 
 
 def _failed(found: Diagnosis, scene: Scene, name: str, log: UpgradeLog) -> None:
-    found.wrong.append(f"{name}: its last upgrade has no success line ({log.path}: {log.last_line or 'empty'})")
+    found.wrong.append(
+        f"{name}: its last upgrade has no success line ({log.path}: {log.last_line or 'empty'})"
+    )
     run = scene.past.run
-    again = f"ctmupgrade node retry {run} {name} --reason '...'; ctmupgrade resume" if run else "ctmupgrade run"
+    again = (
+        f"ctmupgrade node retry {run} {name} --reason '...'; ctmupgrade resume" if run else "ctmupgrade run"
+    )
     found.advice.append(
         f"{name}: no step by itself: do not reboot it; read that log; when the cause is mended: {again}"
     )
@@ -110,10 +114,20 @@ def services(found: Diagnosis, scene: Scene) -> None:
         found.wrong.append(str(problems[0]))
         member = scene.members.get(name)
         if member is not None and member.code in JOINING:
-            found.advice.append(f"{name}: it is joining; its services come up by themselves, never restart them now")
+            found.advice.append(
+                f"{name}: it is joining; its services come up by themselves, never restart them now"
+            )
         elif isinstance(node.shell, Unknown):
             found.add("restart-services", name, RestartServices(), "its services are not started", SERVICES_S)
         else:
-            by_shell = isinstance(node.services, Unknown) or isinstance(node.unit, Unknown) or node.unit.active != "active"
-            why = "keysecure is not well; its control plane cannot restart it" if by_shell else "its services are not started"
+            by_shell = (
+                isinstance(node.services, Unknown)
+                or isinstance(node.unit, Unknown)
+                or node.unit.active != "active"
+            )
+            why = (
+                "keysecure is not well; its control plane cannot restart it"
+                if by_shell
+                else "its services are not started"
+            )
             found.add("restart-services", name, RestartServices(by_shell), why, SERVICES_S)

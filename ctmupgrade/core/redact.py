@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 HIDDEN = "***"
-_NAME = re.compile(r"(?i)(password|passwd|passphrase|secret|token|jwt|credential|^pin$|[_-]pin$|private_?key)")
+_NAME = re.compile(
+    r"(?i)(password|passwd|passphrase|secret|token|jwt|credential|^pin$|[_-]pin$|private_?key)"
+)
 _FORMS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
     re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),  # a JSON web token

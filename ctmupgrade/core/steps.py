@@ -112,8 +112,9 @@ class NewCluster:
 
 @dataclass(frozen=True, slots=True)
 class RestoreSettings:
-    """The node's own settings, put back as far as a tool can."""
+    """The node's own settings, put back as far as a tool can; ``of``: those of another node, whose place it takes."""
 
+    of: str = ""
     kind: Literal["restore-settings"] = "restore-settings"
 
 
@@ -128,8 +129,9 @@ class JoinNode:
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """The node's own settings against those recorded before; what differs is told."""
+    """The node's own settings against those recorded before; what differs is told. ``of`` as above."""
 
+    of: str = ""
     kind: Literal["compare-settings"] = "compare-settings"
 
 
@@ -219,6 +221,7 @@ class Options:
     hold_back: str = ""
     shared_hsm_partition: bool = False
     accept_attended_boot: bool = False
+    fresh: tuple[tuple[str, str], ...] = ()  # (node, host of the new instance in its place)
 
 
 def reached(current: Version, target: Version) -> bool:

@@ -205,8 +205,7 @@ def test_tee_by_channel_is_drained(jail: Callable[..., Sshd], source: Path, tmp_
 
 def test_sftp_only(start_sshd: StartSshd, source: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    shell = SshShell(start_sshd("ForceCommand internal-sftp").node(), log=lines.append)
-    shell._uploads._ways = shell._uploads._ways[2:3]
+    shell = only(SshShell(start_sshd("ForceCommand internal-sftp").node(), log=lines.append), "SFTP")
     progress(shell, source, tmp_path / "target")
 
 

@@ -11,15 +11,11 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from ctmupgrade.actions.base import Session
-from ctmupgrade.actions.stage import StageDoer
-from ctmupgrade.adapters.clock import RealClock
-from ctmupgrade.adapters.prefix_hash import PrefixHashes
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+from tests.support import staging
 
 
 def _shell(given: dict[str, Any], port: int) -> SshShell:
@@ -43,26 +39,8 @@ def upload(given: dict[str, Any]) -> None:
 
 def stage(given: dict[str, Any]) -> None:
     """The step of a run: from what the node has to the hashed and renamed archive."""
-    source, (port, _) = Path(given["source"]), given["nodes"][0]
-    shell, session = _shell(given, port), Session()
-    target = SimpleNamespace(archive=source.name, sha256=given["sha256"], size=source.stat().st_size)
-    ctx = SimpleNamespace(
-        fleet=SimpleNamespace(shell=lambda _node: shell),
-        plan=SimpleNamespace(target=target),
-        cluster=SimpleNamespace(
-            target=SimpleNamespace(archive=source),
-            timeouts=SimpleNamespace(upload=SimpleNamespace(total_seconds=lambda: 600.0)),
-        ),
-        clock=RealClock(),
-        poll=1.0,
-        prefix_hash=lambda length: PrefixHashes().prefix(source, length),
-        session=lambda _step: session,
-    )
-    for tick in StageDoer().start(cast(Any, ctx), cast(Any, SimpleNamespace(node="node", id="stage")), {}):
-        if "--verbose" in sys.argv:
-            print(tick, file=sys.stderr)
-    if session.memo.get("hashed") != given["sha256"]:
-        raise SystemExit("not staged")
+    shell = _shell(given, given["nodes"][0][0])
+    staging.stage(Path(given["source"]), given["sha256"], shell)
     shell.disconnect()
 
 

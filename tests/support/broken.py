@@ -86,7 +86,10 @@ def produce(found: Case, state_dir: Path) -> dict[str, str]:
     code, said = ask(found, state_dir, "--format", "json", *found.way)
     steps = [step["id"] for step in json.loads(said)["steps"]]
     kept = {"exit_code": code, "steps": steps}
-    return {"expected.txt": golden.normal("\n".join(lines)), "expected.json": json.dumps(kept, indent=2) + "\n"}
+    return {
+        "expected.txt": golden.normal("\n".join(lines)),
+        "expected.json": json.dumps(kept, indent=2) + "\n",
+    }
 
 
 @contextmanager

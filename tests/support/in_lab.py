@@ -20,17 +20,24 @@ from tests.lab.cluster import TARGET, Lab
 from tests.lab.standin import knobs
 
 PROGRAM = Path(sys.executable).with_name("ctmupgrade")
-QUICK = {"upgrade_seconds": 2.0, "reboot_seconds": 1.0, "start_seconds": 1.0, "backup_seconds": 0.3, "join_seconds": 0.5}
+QUICK = {
+    "upgrade_seconds": 2.0,
+    "reboot_seconds": 1.0,
+    "start_seconds": 1.0,
+    "backup_seconds": 0.3,
+    "join_seconds": 0.5,
+}
 MISTAKES = (
     "PREMATURE-REBOOT", "PREMATURE-RESTART", "REPEATED-UPGRADE", "CONCURRENT-JOIN", "JOIN-OTHER-VERSION",
     "DELETE-WHILE-MEMBER", "BROKEN-JOIN", "upgrade-refused",
 )  # fmt: skip
 CHANGING_KINDS = ("api", "upgrade-call", "upgrade-start", "reboot", *MISTAKES)
 # First words of a command line that change a node; behind `sudo`, `timeout` and `sh -c` the next ones count.
-CHANGING_WORDS = frozenset(
-    "chmod cp dd gunzip gzip kill ln mkdir mktemp mv nohup pkill rm rmdir rsync scp screen sed setsid sftp "
-    "sftp-server sync tar tee touch truncate vi reboot ks_upgrade.sh".split()
-)
+CHANGING_WORDS = {
+    "chmod", "cp", "dd", "gunzip", "gzip", "kill", "ln", "mkdir", "mktemp", "mv", "nohup", "pkill", "rm", "rmdir",
+    "rsync", "scp", "screen", "sed", "setsid", "sftp", "sftp-server", "sync", "tar", "tee", "touch", "truncate", "vi",
+    "reboot", "ks_upgrade.sh",
+}  # fmt: skip
 PATIENCE = 150.0
 
 
@@ -56,7 +63,11 @@ class Site:
         """Starts it; what it says goes to a file, so that no pipe fills up."""
         with self._out(len(self.started)).open("wb") as out:
             process = self.lab.popen(
-                self.argv(*words, state=state), None, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                self.argv(*words, state=state),
+                None,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
         self.started.append(process)
         return process
@@ -76,7 +87,9 @@ class Site:
         assert found == code, f"exit {found}, not {code}\n{self.said()}"
         return self._out(self.started.index(process)).read_text()
 
-    def until(self, seen: Callable[[], object], what: str, process: subprocess.Popen[Any] | None = None) -> None:
+    def until(
+        self, seen: Callable[[], object], what: str, process: subprocess.Popen[Any] | None = None
+    ) -> None:
         """Waits for something in the lab, and no longer than ``process`` lives."""
         end = time.monotonic() + PATIENCE
         while not seen():
@@ -176,13 +189,18 @@ def _changing_words(words: list[str]) -> bool:
             return rest[:1] != ["-l"] and _changing_words(rest)
         case ["sh" | "bash", "-c", text, *_]:
             return _changes(text)
+        case ["systemctl", verb, *_]:
+            return verb not in ("show", "status", "is-active")
         case [first, *_]:
             return Path(first).name in CHANGING_WORDS
-    return False
+        case _:
+            return False
 
 
 @contextmanager
-def site(directory: Path, nodes: int = 3, *, waits: str = "poll: 0.3s\nstable_for: 0.5s", **more: Any) -> Iterator[Site]:
+def site(
+    directory: Path, nodes: int = 3, *, waits: str = "poll: 0.3s\nstable_for: 0.5s", **more: Any
+) -> Iterator[Site]:
     """A lab with short waits for the time of a test. ``behave``: knobs of all nodes over the quick ones."""
     behave = {**QUICK, **more.pop("behave", {})}
     with Lab.up(nodes, directory, behave=behave, clustered=nodes > 1, **more) as lab:
@@ -202,26 +220,29 @@ class Watcher:
     """Looks at the nodes' own state again and again, from outside and past ctmupgrade."""
 
     lab: Lab
-    away: list[set[str]] = field(default_factory=list)  # the sets of nodes that were away together
-    holders: list[tuple[str, ...]] = field(default_factory=list)  # nodes with all data, each change of them
+    # Each change of: the nodes that are away together, those with all data, the hosts that are joining.
+    away: list[tuple[str, ...]] = field(default_factory=list)
+    holders: list[tuple[str, ...]] = field(default_factory=list)
     joining: list[tuple[str, ...]] = field(default_factory=list)
-    _back: dict[str, float] = field(default_factory=dict)  # when a node that is away now will serve at the earliest
+    # when a node that is away now will serve at the earliest
+    _back: dict[str, float] = field(default_factory=dict)
 
     def look(self, data: dict[str, Any] | None) -> None:
-        away, holders, joining = set(), [], set()
+        away, holders, joining = set(), set(), set()
         for name, status in self.lab.status().items():
             state = self.lab.state(name)
             if status["state"] != "up" or _working(self.lab, name):
-                self._back[name] = time.monotonic() + float(knobs.load(self.lab.layout.node(name).shared)["start_seconds"])
+                start = knobs.load(self.lab.layout.node(name).shared)["start_seconds"]
+                self._back[name] = time.monotonic() + float(start)
             if self._back.get(name, 0.0) > time.monotonic():
                 away.add(name)
             if data is not None and state["data"] == data and not state["broken"]:
-                holders.append(name)
+                holders.add(name)
             rows = (state["cluster"] or {"members": []})["members"]
             joining |= {row["host"] for row in rows if row["code"] not in ("r", "d")}
-        for kept, now in ((self.away, away), (self.holders, tuple(holders)), (self.joining, tuple(sorted(joining)))):
-            if not kept or kept[-1] != now:
-                kept.append(now)  # type: ignore[attr-defined]
+        for kept, now in ((self.away, away), (self.holders, holders), (self.joining, joining)):
+            if not kept or kept[-1] != tuple(sorted(now)):
+                kept.append(tuple(sorted(now)))
 
 
 def _working(lab: Lab, name: str) -> bool:

@@ -31,9 +31,9 @@ from ctmupgrade.adapters.sim.state import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
+from tests.support.sshd_transport import ServerTransport
 
 TICK = 0.02  # seconds between two looks at the world
-SETTLE = 0.02  # a server that sends before its answer to the exec request is out loses the channel
 
 
 class RealtimeClock(SimClock):
@@ -57,7 +57,7 @@ class RealtimeClock(SimClock):
 class Session(paramiko.ServerInterface):
     """One connection of one client to one node."""
 
-    def __init__(self, server: NodeServer, transport: paramiko.Transport) -> None:
+    def __init__(self, server: NodeServer, transport: ServerTransport) -> None:
         self.server, self.transport = server, transport
         self.shell = SimShell(server.fleet.world, server.node.name)
         self.ptys: set[int] = set()
@@ -103,7 +103,7 @@ class Session(paramiko.ServerInterface):
     # -- commands --------------------------------------------------------------------------------
 
     def _serve(self, channel: paramiko.Channel, argv: tuple[str, ...], pty: bool) -> None:
-        time.sleep(SETTLE)
+        self.transport.wait_for_answer(channel, 2 if pty else 1)
         try:
             if pty:
                 self._on_terminal(channel, argv)
@@ -251,7 +251,7 @@ class NodeServer:
                         key = self.keys[1]
                     case _:
                         pass
-        transport = paramiko.Transport(client)
+        transport = ServerTransport(client)
         transport.add_server_key(key)
         session = Session(self, transport)
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, SftpFiles, shell=session.shell, lock=self.fleet.lock)

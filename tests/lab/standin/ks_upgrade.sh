@@ -20,6 +20,10 @@ mark() { # PHASE SERVICES
 
 finish() { # CODE
   audit upgrade-end "exit $1"
+  if [[ $! ]]; then # tee: on a busy machine the end of the screen session would take its last lines with it
+    exec >&- 2>&-
+    wait "$!"
+  fi
   exit "${KNOB_exit_code:-$1}"
 }
 

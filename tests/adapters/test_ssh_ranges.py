@@ -1,0 +1,88 @@
+"""Several connections into one file: it is whole, and what is reported is there without a hole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.adapters import ssh_ranges
+from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.adapters.ssh_connect import Link, connect
+from ctmupgrade.adapters.ssh_ranges import round_trip, send_by_ranges
+from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile
+from ctmupgrade.errors import ConnectionLostError, NodeError
+from tests.adapters.conftest import Sshd
+
+SIZE = 11 * BLOCK + 4711
+
+
+@pytest.fixture
+def source(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(ssh_ranges, "CHUNK", BLOCK)
+    monkeypatch.setattr(ssh_ranges, "AHEAD", 4 * BLOCK)
+    path = tmp_path / "source"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+@pytest.mark.parametrize("offset", [0, 3 * BLOCK, 3 * BLOCK + 5, SIZE])
+def test_the_file_is_whole_and_progress_has_no_holes(
+    sshd: Sshd, source: Path, tmp_path: Path, offset: int
+) -> None:
+    node, target, dialled = sshd.node(), tmp_path / "target", []
+    target.write_bytes(source.read_bytes()[:offset])
+
+    def dial() -> Link:
+        dialled.append(1)
+        return connect(node)
+
+    shell = SshShell(node)
+    seen = []
+    for sent in send_by_ranges(
+        NodeFile(shell, "ctm-1", str(target)), dial=dial, source=source, offset=offset, size=SIZE, limits=()
+    ):
+        seen.append(sent.done)
+        assert target.read_bytes()[: sent.done] == source.read_bytes()[: sent.done]
+    shell.disconnect()
+    assert target.read_bytes() == source.read_bytes()
+    assert seen == sorted(seen) and len(dialled) == (4 if offset < SIZE - 4 * BLOCK else 1)
+
+
+def test_holes_after_a_cut_lie_in_the_last_bytes_only(sshd: Sshd, source: Path, tmp_path: Path) -> None:
+    node, target = sshd.node(), tmp_path / "target"
+    shell, links = SshShell(node), list[Link]()
+
+    def dial() -> Link:
+        links.append(connect(node))
+        return links[-1]
+
+    with pytest.raises(ConnectionLostError):
+        for sent in send_by_ranges(
+            NodeFile(shell, "ctm-1", str(target)), dial=dial, source=source, offset=0, size=SIZE, limits=()
+        ):
+            if sent.done:
+                links[0].transport.close()
+                sshd.cut()
+    whole = max(0, target.stat().st_size - ssh_ranges.AHEAD) // BLOCK * BLOCK
+    assert target.read_bytes()[:whole] == source.read_bytes()[:whole]
+    shell.disconnect()
+
+
+def test_a_node_that_cannot_write_says_so(sshd: Sshd, source: Path) -> None:
+    shell = SshShell(sshd.node())
+    file = NodeFile(shell, "ctm-1", "/nowhere/target")
+    with pytest.raises(NodeError):
+        list(
+            send_by_ranges(
+                file, dial=lambda: connect(sshd.node()), source=source, offset=0, size=SIZE, limits=()
+            )
+        )
+    shell.disconnect()
+
+
+def test_the_round_trip_of_loopback_is_short(sshd: Sshd, home: Path) -> None:
+    link = connect(sshd.node())
+    assert round_trip(link) > 0
+    link.close()

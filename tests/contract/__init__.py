@@ -1,0 +1,1 @@
+"""The same suite over three kinds of node."""

@@ -1,0 +1,163 @@
+"""What every kind of node must do alike: looks, files, an upgrade with its reboot, backups, marks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ctmupgrade.app import claims
+from ctmupgrade.app.claims import MARK, Owner
+from ctmupgrade.collect import ask, every_page
+from ctmupgrade.core import probes
+from ctmupgrade.core.facts import BootMark, Unknown
+from ctmupgrade.core.model import Secret
+from ctmupgrade.core.probes import Probe
+from ctmupgrade.errors import CtmUpgradeError, LockedError
+from tests.contract.conftest import Kind
+
+ENOUGH = 600  # looks until something that must come is given up
+
+
+def until(kind: Kind, seen: Callable[[], bool]) -> None:
+    for _ in range(ENOUGH):
+        if seen():
+            return
+        kind.wait()
+    raise AssertionError("never came")
+
+
+def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
+    shell = kind.fleet.shell("ctm-1")
+    told = {
+        p.name: ask(shell, p)
+        for p in (probes.BOOT, probes.MOUNTS, probes.UNIT, probes.RIGHTS, probes.CLOCK, probes.PROCESSES, probes.LOG_LIST)
+    }
+    assert [name for name, value in told.items() if isinstance(value, Unknown)] == []
+    assert told["keysecure unit"].active == "active"  # type: ignore[union-attr]
+    assert told["running upgrades"] == ()
+    assert told["upgrade logs"] == ()
+    rights = told["sudo rights"]
+    assert rights.upgrade and rights.reboot  # type: ignore[union-attr]
+    assert all(mount.free > 12 * 2**30 for mount in told["free space"])  # type: ignore[union-attr]
+    assert ask(shell, probes.staged(kind.archive.name)) == 0
+    assert ask(shell, probes.port(kind.hosts["ctm-2"])).open is True  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("probe", [probes.BOOT, probes.MOUNTS, probes.UNIT, probes.CLOCK, probes.PROCESSES])
+def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Probe[object]) -> None:
+    """A node without the better ways is asked by the others, and they say the same."""
+    shell = kind.fleet.shell("ctm-1")
+    told = [ask(shell, replace(probe, ways=(way,))) for way in probe.ways]
+    known = [value for value in told if not isinstance(value, Unknown)]
+    assert len(known) >= 1
+    assert {type(value) for value in known} == {type(known[0])}
+    for first in range(len(probe.ways)):
+        if any(not isinstance(v, Unknown) for v in told[first:]):
+            fallen = ask(shell, replace(probe, ways=probe.ways[first:]))
+            assert not isinstance(fallen, Unknown)
+
+
+def test_every_probe_of_a_control_plane_tells(kind: Kind) -> None:
+    control = kind.fleet.control("ctm-1")
+    asked = (probes.SYSTEM, probes.SERVICES, probes.MEMBERSHIP, probes.MEMBERS, probes.SUMMARY, probes.NTP)
+    told = {p.name: ask(control, p) for p in (*asked, probes.ATTENDED_BOOT)}
+    assert [(name, value) for name, value in told.items() if isinstance(value, Unknown)] == []
+    assert str(told["version"].version) == "2.20.0+15016"  # type: ignore[union-attr]
+    assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())  # type: ignore[union-attr]
+    assert every_page(control, probes.backups) == ()
+
+
+def test_an_upload_is_whole_goes_on_and_gets_its_name(kind: Kind) -> None:
+    shell, data, part = kind.fleet.shell("ctm-1"), kind.archive.read_bytes(), ".x.part"
+    sent = [piece.done for piece in shell.upload(kind.archive, part)]
+    assert sent == sorted(sent)
+    assert sent[-1] == len(data)
+    assert ask(shell, probes.staged(part)) == len(data)
+    assert shell.change("truncate", "-s", str(2**20), part).ok
+    assert ask(shell, probes.file_hash(part)) == hashlib.sha256(data[: 2**20]).hexdigest()
+    list(shell.upload(kind.archive, part, offset=2**20))
+    wanted = hashlib.sha256(data).hexdigest()
+    hashed = probes.file_hash(part)
+    told = [ask(shell, replace(hashed, ways=(way,))) for way in hashed.ways]
+    assert {value for value in told if not isinstance(value, Unknown)} == {wanted}
+    assert hashlib.sha256(b"".join(shell.stream("cat", part))).hexdigest() == wanted
+    assert shell.change("mv", "-f", part, kind.archive.name).ok
+    assert ask(shell, probes.staged(part)) == 0
+    assert ask(shell, probes.file_hash(kind.archive.name)) == wanted
+
+
+def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
+    shell = kind.fleet.shell("ctm-1")
+    before = ask(shell, probes.BOOT)
+    list(shell.upload(kind.archive, kind.archive.name))
+    terminal = shell.terminal("sudo", "-n", probes.UPGRADE_SCRIPT, "-f", kind.archive.name)
+    said = []
+
+    def ended() -> bool:
+        screen = terminal.look()
+        said.append(screen.text)
+        return screen.ended
+
+    until(kind, lambda: bool(ask(shell, probes.PROCESSES)))
+    until(kind, ended)
+    terminal.close()
+    assert "Upgrade to 2.21.0+15451 succeeded" in "".join(said)
+    [log] = ask(shell, probes.LOG_LIST)  # type: ignore[misc]
+    assert ask(shell, probes.log_tail(log)).version == "2.21.0+15451"  # type: ignore[union-attr]
+    assert isinstance(before, BootMark)
+    assert not ask(shell, probes.BOOT).differs_from(before)  # type: ignore[union-attr]
+    try:
+        shell.change("sudo", "-n", "reboot")
+    except CtmUpgradeError:
+        shell.disconnect()
+
+    def back() -> bool:
+        now = ask(shell, probes.BOOT)
+        return isinstance(now, BootMark) and now.differs_from(before)
+
+    until(kind, back)
+    control = kind.fleet.control("ctm-1")
+    until(kind, lambda: not isinstance(found := ask(control, probes.SYSTEM), Unknown) and found.version.minor == 21)
+
+
+def test_a_backup_and_its_key_are_downloaded(kind: Kind) -> None:
+    control = kind.fleet.control("ctm-1")
+    assert control.change("backup", "create", "--scope", "system").ok
+    until(kind, lambda: "completed" in control.read("backup", "status").out)
+    [entry] = every_page(control, probes.backups)  # type: ignore[misc]
+    keys = every_page(control, probes.backup_keys)
+    assert not isinstance(keys, Unknown)
+    folder = kind.archive.parent
+    assert control.change("backup", "download", "--id", entry.id, "--file", str(folder / "b")).ok
+    key = ("backupkeys", "download", "--id", keys[0].id, "--file", str(folder / "k"))
+    assert control.change(*key, answer=Secret("a-Passw0rd-1234")).ok
+    assert (folder / "b").stat().st_size > 0
+    assert (folder / "k").stat().st_size > 0
+
+
+def test_marks_are_made_respected_and_taken_away(kind: Kind) -> None:
+    names, mine, theirs = ["ctm-1", "ctm-2"], Owner("run-1", "me@here", "now"), Owner("run-2", "you@there", "now")
+    other = kind.second()
+
+    def claim(fleet: object, owner: Owner, *over: str) -> None:
+        claims.claim(fleet, names, owner, over=lambda run: run in over, say=lambda _line: None)  # type: ignore[arg-type]
+
+    claim(kind.fleet, mine)
+    claim(kind.fleet, mine)  # a run that goes on finds its own
+    assert [(node, owner.run) for node, owner in claims.standing(other, names)] == [("ctm-1", "run-1"), ("ctm-2", "run-1")]
+    with pytest.raises(LockedError, match="run-1 by me@here"):
+        claim(other, theirs)
+    claims.release(other, names, theirs)  # not its own: left alone
+    assert len(claims.standing(kind.fleet, names)) == 2
+    claim(other, theirs, "run-1")  # taken over
+    assert {owner.run for _, owner in claims.standing(kind.fleet, names)} == {"run-2"}
+    claims.release(other, names, theirs)
+    assert claims.standing(kind.fleet, names) == []
+    kind.fleet.shell("ctm-2").change("mkdir", MARK)  # its maker was killed before it gave its name
+    claim(kind.fleet, mine)
+    claims.release(kind.fleet, names, mine)
+    assert claims.standing(kind.fleet, names) == []
+    other.close()

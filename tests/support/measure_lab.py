@@ -1,0 +1,140 @@
+"""What ctmupgrade takes in the lab, with an archive as large as a real one: ``python -m tests.support.measure_lab``.
+
+Peak memory of a whole run of three nodes, the time of ``check``, and verification beside plain ``gpg --verify``
+on the same file, in pairs that take turns. The nodes' disks live in memory: three archives of 2 GiB need 7 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.cluster import Lab
+from tests.support.in_lab import PROGRAM, Site, site
+
+MEMORY, CHECK, VERIFY = 150.0, 3.0, 1.3  # MiB, seconds, times gpg's
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Wall and processor seconds, and the largest process in MiB: the program itself or a child of it."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One number against its limit."""
+
+    what: str
+    value: float
+    unit: str
+    limit: float
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "reached" if self.reached else "MISSED"
+        return f"{self.what:34} {self.value:8.2f} {self.unit:5} limit {self.limit:g}  {verdict}  {self.note}".rstrip()
+
+
+def took(process: subprocess.Popen[bytes], what: str) -> Took:
+    """Waits for a process and says what it and its children took. :raises RuntimeError: it failed."""
+    began = time.monotonic()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait again
+    if process.returncode:
+        raise RuntimeError(f"{what} ended with {process.returncode}")
+    return Took(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def ctmupgrade(made: Site, *words: str) -> Took:
+    """The program in the lab. `ip netns exec` becomes it, so what is measured is the program alone."""
+    process = made.lab.popen(made.argv(*words), None, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return took(process, " ".join(words))
+
+
+def plain_gpg(made: Site, home: Path, archive: Path) -> Took:
+    """`gpg --verify` of the same file with the same key."""
+    words = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--verify", str(archive)]
+    return took(subprocess.Popen(words, stderr=subprocess.DEVNULL), "gpg --verify")
+
+
+def gpg_home(made: Site, folder: Path) -> Path:
+    """A keyring with the lab's public key."""
+    home = folder / "gpg"
+    home.mkdir(mode=0o700)
+    key = str(made.lab.layout.signing_key)
+    subprocess.run(["gpg", "--homedir", str(home), "--batch", "--quiet", "--import", key], check=True)
+    return home
+
+
+def verification(made: Site, folder: Path, runs: int) -> Line:
+    """``ctmupgrade verify`` beside gpg, each pair one after the other, taking turns in going first."""
+    archive, home = next(made.lab.directory.glob("610-*.gpg")), gpg_home(made, folder)
+    pairs: list[tuple[Took, Took]] = []
+    for number in range(runs):
+        if number % 2:
+            theirs = plain_gpg(made, home, archive)
+            pairs.append((ctmupgrade(made, "verify", str(archive)), theirs))
+        else:
+            first = ctmupgrade(made, "verify", str(archive))
+            pairs.append((first, plain_gpg(made, home, archive)))
+    ratios = [ours.wall / theirs.wall for ours, theirs in pairs]
+    ours, theirs = (statistics.median(pair[i].wall for pair in pairs) for i in (0, 1))
+    spread = (
+        f"{min(ratios):.2f} to {max(ratios):.2f} in {runs} pairs; medians {ours:.2f} s and {theirs:.2f} s"
+    )
+    return Line("verify beside gpg --verify", statistics.median(ratios), "x", VERIFY, spread)
+
+
+def measure(size: str, runs: int) -> list[Line]:
+    """All lines, in a lab of their own. :raises RuntimeError: a run failed."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ctmupgrade-measure-") as folder,
+        site(Path(folder) / "lab", 3, archive_size=size) as made,
+    ):
+        checks = [ctmupgrade(made, "check") for _ in range(runs)]
+        lines = [verification(made, Path(folder), runs)]
+        whole = ctmupgrade(made, "run", "--yes")
+        made.ended_well()
+    walls = sorted(check.wall for check in checks)
+    many = (
+        f"{walls[0]:.2f} to {walls[-1]:.2f} s in {runs} runs; with verification of the archive in the first"
+    )
+    lines.insert(0, Line("check of 3 nodes", statistics.median(walls), "s", CHECK, many))
+    peak = max(whole.peak, *(check.peak for check in checks))
+    note = f"run {whole.peak:.0f}, check {checks[0].peak:.0f}; the run took {whole.wall:.0f} s"
+    return [*lines, Line("peak memory, run of 3 nodes", peak, "MiB", MEMORY, note)]
+
+
+def main() -> int:
+    """0 when all limits are reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="2G", help="of the archive")
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    possible, why = Lab.available()
+    if not possible:
+        print(f"no lab here: {why}")
+        return 0
+    print(f"{PROGRAM}, archive of {given.size}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    lines = measure(given.size, given.runs)
+    print("\n".join(map(str, lines)))
+    return 0 if all(line.reached for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

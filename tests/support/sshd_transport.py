@@ -1,0 +1,33 @@
+"""The servers' side of an SSH connection."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import paramiko
+
+ANSWERED = 99  # SSH_MSG_CHANNEL_SUCCESS
+
+
+class ServerTransport(paramiko.Transport):
+    """Knows which requests are answered: a server that sends before its answer is out loses the channel."""
+
+    def __init__(self, client: socket.socket) -> None:
+        super().__init__(client)
+        self.answers: dict[int, int] = {}
+        self.news = threading.Condition()
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)
+        text = data.asbytes()
+        if text[0] == ANSWERED:
+            with self.news:
+                number = int.from_bytes(text[1:5], "big")
+                self.answers[number] = self.answers.get(number, 0) + 1
+                self.news.notify_all()
+
+    def wait_for_answer(self, channel: paramiko.Channel, count: int = 1) -> None:
+        """Until so many requests of a channel are answered."""
+        with self.news:
+            self.news.wait_for(lambda: self.answers.get(channel.remote_chanid, 0) >= count, timeout=5)

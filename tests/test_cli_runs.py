@@ -1,0 +1,181 @@
+"""Runs on the command line: what stops, goes on, is decided, reported and locked. The installed program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.desk import SCENARIOS, Desk, has, is_report
+from tests.support.live import PROGRAM, Live
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+# -- runs and their journals -------------------------------------------------------------------------------------
+
+
+def test_at_the_target_nothing_is_done(desk: Desk) -> None:
+    folder = desk.folder / "there"
+    folder.mkdir()
+    for name in ("cluster.yaml", "world.yaml"):
+        text = (SCENARIOS / "healthy-three" / name).read_text()
+        (folder / name).write_text(text)
+    world = (folder / "world.yaml").read_text().replace("2.20.0+15016", "2.21.0+15451")
+    (folder / "world.yaml").write_text(world if "2.21.0+15451" in world else f"{world}\ndefaults: {{version: 2.21.0+15451}}\n")
+    said = desk.type("run", "--format", "json", "--simulate", str(folder))
+    assert said.returncode == 0, said.stderr
+    last = json.loads(said.stdout.splitlines()[-1])
+    assert (last["outcome"], last["steps"]) == ("nothing-to-do", [])
+
+
+def test_pause_resume_and_abort(desk: Desk) -> None:
+    said = desk.type("run", "--stop-after", "ctm-1", scenario="healthy-three")
+    assert said.returncode == 7
+    run = desk.journal.parent.name
+    assert f"ctmupgrade resume {run}" in said.stdout
+    assert desk.ok("status")["state"] == "paused"
+    assert "nothing to pause" in desk.ok("pause")["said"]
+    said = desk.type("resume", run, scenario="healthy-three")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert desk.ok("status")["state"] == "done"
+    assert desk.type("abort").returncode == 2, "it has ended already"
+    desk.type("run", "--stop-after", "ctm-1", scenario="healthy-three")
+    assert "is aborted" in desk.ok("abort")["said"]
+    assert desk.ok("status")["state"] == "aborted"
+    assert desk.type("resume", scenario="healthy-three").returncode == 2
+
+
+@pytest.mark.parametrize("decision", ["retry", "skip", "done"])
+def test_a_decision_on_a_stuck_node(desk: Desk, decision: str) -> None:
+    scenario = "upgrade-fails-on-node-2"
+    assert desk.type("run", scenario=scenario).returncode == 5
+    assert desk.ok("status")["state"] == "failed"
+    run = desk.journal.parent.name
+    assert desk.type("node", decision, run, "nobody", "--reason", "x").returncode == 2
+    assert desk.type("node", decision, run, "ctm-2", "--reason", " ").returncode == 2
+    document = desk.ok("node", decision, run, "ctm-2", "--reason", "looked at it")
+    has(document, "node", "decision", "said")
+    decisions = desk.ok("report")["decisions"]
+    assert [d for d in decisions if "ctm-2" in d and decision in d and "looked at it" in d]
+    code = desk.type("resume", scenario=scenario).returncode
+    assert code in ((0,) if decision == "retry" else (0, 5, 6))
+    assert desk.type("report", "--verify").returncode == 0
+
+
+def test_a_plan_file_is_run_or_refused(desk: Desk) -> None:
+    assert desk.type("plan", "-o", "plan.json", scenario="healthy-three").returncode == 0
+    kept = json.loads((desk.folder / "plan.json").read_text())
+    said = desk.type("run", "--plan", "plan.json", scenario="healthy-three")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(desk.journal.read_text().splitlines()[0])["event"]["plan"]["id"] == kept["id"]
+    stale = desk.type("run", "--plan", "plan.json", scenario="one-already-upgraded")
+    assert stale.returncode == 3
+    assert "stale" in stale.stderr
+    assert "2.21.0" in stale.stderr, "what changed is named"
+    for text in ("", "{}", "[1]", "not JSON", '{"schema": 99}', "\x00"):
+        (desk.folder / "bad.json").write_text(text)
+        said = desk.type("run", "--plan", "bad.json", scenario="healthy-three")
+        assert (said.returncode, "bad.json" in said.stderr) == (2, True), said.stderr
+    said = desk.type("run", "--plan", "gone.json", scenario="healthy-three")
+    assert (said.returncode, "gone.json" in said.stderr) == (2, True), said.stderr
+
+
+def _changed(lines: list[str]) -> tuple[list[str], int]:
+    return [*lines[:4], lines[4].replace('"step-', '"Step-', 1), *lines[5:]], 5
+
+
+def _removed(lines: list[str]) -> tuple[list[str], int]:
+    return lines[:4] + lines[5:], 5
+
+
+def _reordered(lines: list[str]) -> tuple[list[str], int]:
+    return [*lines[:4], lines[5], lines[4], *lines[6:]], 5
+
+
+@pytest.mark.parametrize("spoil", [_changed, _removed, _reordered])
+def test_a_spoiled_journal_is_noticed(desk: Desk, spoil: Callable[[list[str]], tuple[list[str], int]]) -> None:
+    desk.type("run", scenario="healthy-three")
+    assert desk.ok("report", "--verify")["intact"] is True
+    lines, number = spoil(desk.journal.read_text().splitlines())
+    desk.journal.write_text("\n".join(lines) + "\n")
+    document = desk.ok("report", "--verify", code=5)
+    assert document["intact"] is False
+    said = desk.type("report", "--verify")
+    assert said.returncode == 5
+    assert any(f"line {n}" in said.stdout or f":{n}:" in said.stdout for n in (number, number + 1)), said.stdout
+
+
+def test_reports_as_files(desk: Desk) -> None:
+    desk.type("run", scenario="healthy-three")
+    for name, start in (("r.md", "#"), ("r.html", "<!doctype html>"), ("r.json", "{")):
+        said = desk.type("report", "-o", name)
+        assert said.returncode == 0, said.stderr
+        text = (desk.folder / name).read_text()
+        assert text.lower().lstrip().startswith(start)
+        assert "2.21.0+15451" in text
+    is_report(json.loads((desk.folder / "r.json").read_text()))
+    assert desk.type("report", "-o", "no/such/folder/r.md").returncode == 2
+    assert desk.type("report", "no-such-run").returncode == 2
+
+
+def test_a_reader_that_goes_away(desk: Desk) -> None:
+    argv = [str(PROGRAM), "plan", "--simulate", str(SCENARIOS / "healthy-twenty")]
+    made = subprocess.Popen(argv, env=desk.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert made.stdout is not None
+    made.stdout.close()
+    assert made.stderr is not None
+    said = made.stderr.read()
+    assert "Traceback" not in said
+    assert "a bug" not in said
+    assert made.wait(60) in (0, 141)
+
+
+def test_a_bug_leaves_a_log_file(desk: Desk) -> None:
+    """A list where a world wants a number: nobody complains, something breaks. The nearest thing to a bug."""
+    folder = desk.folder / "strict"
+    folder.mkdir()
+    (folder / "cluster.yaml").write_text((SCENARIOS / "healthy-three" / "cluster.yaml").read_text())
+    (folder / "world.yaml").write_text("start: 2026-01-10T21:00:00+00:00\nnodes: [{name: ctm-1, free_gib: []}]\n")
+    said = desk.type("check", "--simulate", str(folder))
+    if said.returncode == 2:
+        pytest.skip("no bug is known that could be provoked")
+    assert said.returncode == 70, said.stderr
+    log = Path(next(w for w in said.stderr.split() if "ctmupgrade-bug-" in w))
+    assert "Traceback" in log.read_text()
+    assert "Traceback" not in said.stderr
+
+
+# -- one run at a time -------------------------------------------------------------------------------------------
+
+
+def test_a_second_process_is_locked_out(go_live: Callable[..., Live]) -> None:
+    """A held process keeps the lock; a killed one leaves an unfinished run, which is named."""
+    live = go_live(nodes=1, more={"clustered": False}, extra="strategy: standalone", times={"upgrade_s": 200.0})
+    process = live.start("run", "--yes")
+    live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade")
+    run = live.journals()[-1].parent.name
+    os.kill(process.pid, signal.SIGSTOP)
+    for words in (["run", "--yes"], ["resume"]):
+        said = live.run(*words)
+        assert said.returncode == 8, said.stdout + said.stderr
+        assert run in said.stderr
+        assert f"pid {process.pid}" in said.stderr
+        assert "since 20" in said.stderr
+    assert json.loads(live.run("status", "--format", "json").stdout)["process_running"] is True
+    assert "is pending" in live.run("pause").stdout
+    live.kill(process)
+    said = live.run("run", "--yes")
+    assert said.returncode == 3, said.stdout + said.stderr
+    assert run in said.stderr
+    assert f"ctmupgrade resume {run}" in said.stderr
+    assert "abort" in said.stderr
+    assert len(live.kinds("upgrade_started")) == 1

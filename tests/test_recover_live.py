@@ -1,0 +1,46 @@
+"""``recover`` and ``report --bundle`` of the installed program over real SSH and a real ksctl process."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.live import KEY_PASSWORD, PASSWORD, Live
+
+GoLive = Callable[..., Live]
+APART = [{"name": "ctm-1"}, {"name": "ctm-2"}, {"name": "ctm-3", "cluster": "", "data": "data-main"}]
+
+
+@pytest.mark.slow
+def test_a_node_that_stands_apart_is_taken_back(go_live: GoLive) -> None:
+    live = go_live(more={"nodes": APART}, times={"join_s": 40.0, "removed_s": 1.0})
+    looked = live.run("recover")
+    assert looked.returncode == 0 and "join:ctm-3" in looked.stdout, looked.stdout + looked.stderr
+    assert not live.changes()
+    done = live.run("recover", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "afterwards:\nnothing is wrong" in done.stdout
+    with live.fleet.lock:
+        assert {n.cluster for n in live.world.nodes.values()} == {"main"}
+        assert {n.data for n in live.world.nodes.values()} == {"data-main"}
+    assert live.run("recover").stdout.count("nothing is wrong") == 1
+
+
+@pytest.mark.slow
+def test_a_bundle_of_a_live_run_holds_no_password(go_live: GoLive) -> None:
+    live = go_live(more={"faults": [{"kind": "upgrade_fails", "node": "ctm-1"}]})
+    assert live.run("run", "--yes").returncode == 5
+    packed = live.run("report", "--bundle", "support.tar.gz", "--format", "json")
+    assert packed.returncode == 0, packed.stderr
+    changes = len(live.changes())
+    with tarfile.open(live.folder / "support.tar.gz") as tar:
+        files = {m.name.partition("/")[2]: tar.extractfile(m) for m in tar.getmembers()}
+        texts = {name: body.read().decode() for name, body in files.items() if body is not None}
+    assert set(texts) == set(json.loads(packed.stdout)["files"])
+    assert any(name.startswith("nodes/ctm-1/ks_upgrade_") for name in texts)
+    for secret in (PASSWORD, KEY_PASSWORD, "PRIVATE KEY", "LIVE_KSCTL"):
+        assert secret not in "".join(texts.values())
+    assert len(live.changes()) == changes
