@@ -220,7 +220,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
         backups=_backups(control),
         backup_keys=_backup_keys(control),
         attended_boot=ask(control, probes.ATTENDED_BOOT),
-        hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else Unknown("not asked"),
+        hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else -1,
     )
     if isinstance(reach, Unknown):
         silent = _silent(name, reach)

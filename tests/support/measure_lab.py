@@ -84,7 +84,7 @@ def gpg_home(made: Site, folder: Path) -> Path:
 def verification(made: Site, folder: Path, runs: int) -> Line:
     """``ctmupgrade verify`` beside gpg, each pair one after the other, taking turns in going first."""
     archive, home = next(made.lab.directory.glob("610-*.gpg")), gpg_home(made, folder)
-    pairs: list[tuple[Took, Took]] = []
+    pairs: list[tuple[Took, Took]] = []  # ours, plain
     for number in range(runs):
         if number % 2:
             theirs = plain_gpg(made, home, archive)
@@ -92,11 +92,9 @@ def verification(made: Site, folder: Path, runs: int) -> Line:
         else:
             first = ctmupgrade(made, "verify", str(archive))
             pairs.append((first, plain_gpg(made, home, archive)))
-    ratios = [ours.wall / theirs.wall for ours, theirs in pairs]
-    ours, theirs = (statistics.median(pair[i].wall for pair in pairs) for i in (0, 1))
-    spread = (
-        f"{min(ratios):.2f} to {max(ratios):.2f} in {runs} pairs; medians {ours:.2f} s and {theirs:.2f} s"
-    )
+    ratios = [pair[0].wall / pair[1].wall for pair in pairs]
+    mine, plain = (statistics.median(pair[i].wall for pair in pairs) for i in (0, 1))
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f} in {runs} pairs; medians {mine:.2f} s and {plain:.2f} s"
     return Line("verify beside gpg --verify", statistics.median(ratios), "x", VERIFY, spread)
 
 

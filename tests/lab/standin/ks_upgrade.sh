@@ -20,10 +20,7 @@ mark() { # PHASE SERVICES
 
 finish() { # CODE
   audit upgrade-end "exit $1"
-  if [[ $! ]]; then # tee: on a busy machine the end of the screen session would take its last lines with it
-    exec >&- 2>&-
-    wait "$!"
-  fi
+  [[ $! ]] && sleep 0.5 # tee must write its last lines before the end of the screen session ends it too
   exit "${KNOB_exit_code:-$1}"
 }
 
