@@ -67,9 +67,7 @@ def root(
     """Common options may stand here or after the command."""
 
 
-def _request(
-    common: Common, options: Options | None = None, rates: tuple[str, str] = ("", "")
-) -> Request:
+def _request(common: Common, options: Options | None = None, rates: tuple[str, str] = ("", "")) -> Request:
     from ctmupgrade.app.request import Request
     from ctmupgrade.core.steps import Options
 

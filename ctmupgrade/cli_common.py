@@ -124,7 +124,9 @@ _PLANNING: dict[str, Any] = {
     ],
     "fresh": Annotated[
         list[str] | None,
-        typer.Option("--fresh", metavar="NAME=HOST", help="rebuild: a new instance joins in its place (repeatable)"),
+        typer.Option(
+            "--fresh", metavar="NAME=HOST", help="rebuild: a new instance joins in its place (repeatable)"
+        ),
     ],
     "shared_hsm_partition": Annotated[
         bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
@@ -282,7 +284,9 @@ def funnel(program: Callable[[], object]) -> int:
     except BrokenPipeError:
         sys.stdout = None
         return ExitCode.DONE
-    except SystemExit as leave:  # the parser's own answer to a reader that went away is 1, which is no code of ours
+    except (
+        SystemExit
+    ) as leave:  # the parser's own answer to a reader that went away is 1, which is no code of ours
         return ExitCode.DONE if leave.code == 1 else int(leave.code or 0)
     except Exception as error:
         if _is_usage(error):

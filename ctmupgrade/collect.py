@@ -8,8 +8,6 @@ from typing import Protocol, TypeVar
 
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import (
-    BackupEntry,
-    BackupKey,
     ClockReading,
     Facts,
     LogVerdict,
@@ -205,7 +203,7 @@ def _silent(name: str, why: Unknown) -> NodeFacts:
     return NodeFacts(
         name, shell=gone, boot=gone, mounts=gone, unit=gone, rights=gone, clock=gone, processes=gone, logs=gone,
         staged=gone, system=gone, services=gone, membership=gone, members=gone, summary=gone, ntp=gone,
-        backups=gone, backup_keys=gone, attended_boot=gone,
+        attended_boot=gone,
     )  # fmt: skip
 
 
@@ -217,8 +215,6 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
     facts = replace(
         facts,
         ntp=ask(control, probes.NTP),
-        backups=_backups(control),
-        backup_keys=_backup_keys(control),
         attended_boot=ask(control, probes.ATTENDED_BOOT),
         hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else -1,
     )
@@ -242,14 +238,6 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
     if isinstance(facts.clock, Unknown):
         facts = replace(facts, clock=_clock_by_ksctl(facts, clock))
     return facts
-
-
-def _backups(control: Reader) -> Maybe[tuple[BackupEntry, ...]]:
-    return every_page(control, probes.backups)
-
-
-def _backup_keys(control: Reader) -> Maybe[tuple[BackupKey, ...]]:
-    return every_page(control, probes.backup_keys)
 
 
 def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:

@@ -232,7 +232,9 @@ class Executor:
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
         inconclusive = isinstance(error, InconclusiveError)
-        self.emit(journal.StepFailed(step, text, self._remedy(step, error), int(error.exit_code), inconclusive))
+        self.emit(
+            journal.StepFailed(step, text, self._remedy(step, error), int(error.exit_code), inconclusive)
+        )
         self.trouble.append((text, int(error.exit_code)))
 
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:

@@ -133,7 +133,10 @@ def test_nothing_to_resume_says_so(desk: Desk) -> None:
 
 def test_common_options_stand_anywhere(desk: Desk) -> None:
     place = str(SCENARIOS / "healthy-three")
-    for words in (["--format", "json", "--simulate", place, "check"], ["check", "--simulate", place, "--format", "json"]):
+    for words in (
+        ["--format", "json", "--simulate", place, "check"],
+        ["check", "--simulate", place, "--format", "json"],
+    ):
         said = desk.type(*words)
         assert json.loads(said.stdout)["cluster"] == "healthy-three", said.stderr
 

@@ -30,7 +30,9 @@ def test_at_the_target_nothing_is_done(desk: Desk) -> None:
         text = (SCENARIOS / "healthy-three" / name).read_text()
         (folder / name).write_text(text)
     world = (folder / "world.yaml").read_text().replace("2.20.0+15016", "2.21.0+15451")
-    (folder / "world.yaml").write_text(world if "2.21.0+15451" in world else f"{world}\ndefaults: {{version: 2.21.0+15451}}\n")
+    (folder / "world.yaml").write_text(
+        world if "2.21.0+15451" in world else f"{world}\ndefaults: {{version: 2.21.0+15451}}\n"
+    )
     said = desk.type("run", "--format", "json", "--simulate", str(folder))
     assert said.returncode == 0, said.stderr
     last = json.loads(said.stdout.splitlines()[-1])
@@ -102,7 +104,9 @@ def _reordered(lines: list[str]) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("spoil", [_changed, _removed, _reordered])
-def test_a_spoiled_journal_is_noticed(desk: Desk, spoil: Callable[[list[str]], tuple[list[str], int]]) -> None:
+def test_a_spoiled_journal_is_noticed(
+    desk: Desk, spoil: Callable[[list[str]], tuple[list[str], int]]
+) -> None:
     desk.type("run", scenario="healthy-three")
     assert desk.ok("report", "--verify")["intact"] is True
     lines, number = spoil(desk.journal.read_text().splitlines())
@@ -111,7 +115,9 @@ def test_a_spoiled_journal_is_noticed(desk: Desk, spoil: Callable[[list[str]], t
     assert document["intact"] is False
     said = desk.type("report", "--verify")
     assert said.returncode == 5
-    assert any(f"line {n}" in said.stdout or f":{n}:" in said.stdout for n in (number, number + 1)), said.stdout
+    assert any(f"line {n}" in said.stdout or f":{n}:" in said.stdout for n in (number, number + 1)), (
+        said.stdout
+    )
 
 
 def test_reports_as_files(desk: Desk) -> None:
@@ -144,7 +150,9 @@ def test_a_bug_leaves_a_log_file(desk: Desk) -> None:
     folder = desk.folder / "strict"
     folder.mkdir()
     (folder / "cluster.yaml").write_text((SCENARIOS / "healthy-three" / "cluster.yaml").read_text())
-    (folder / "world.yaml").write_text("start: 2026-01-10T21:00:00+00:00\nnodes: [{name: ctm-1, free_gib: []}]\n")
+    (folder / "world.yaml").write_text(
+        "start: 2026-01-10T21:00:00+00:00\nnodes: [{name: ctm-1, free_gib: []}]\n"
+    )
     said = desk.type("check", "--simulate", str(folder))
     if said.returncode == 2:
         pytest.skip("no bug is known that could be provoked")
@@ -159,7 +167,9 @@ def test_a_bug_leaves_a_log_file(desk: Desk) -> None:
 
 def test_a_second_process_is_locked_out(go_live: Callable[..., Live]) -> None:
     """A held process keeps the lock; a killed one leaves an unfinished run, which is named."""
-    live = go_live(nodes=1, more={"clustered": False}, extra="strategy: standalone", times={"upgrade_s": 200.0})
+    live = go_live(
+        nodes=1, more={"clustered": False}, extra="strategy: standalone", times={"upgrade_s": 200.0}
+    )
     process = live.start("run", "--yes")
     live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade")
     run = live.journals()[-1].parent.name

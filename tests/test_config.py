@@ -212,7 +212,11 @@ def test_a_missing_password_is_told_before_anything_is_asked(live: Live) -> None
 def test_a_fingerprint_of_digits_only_and_a_version_like_a_number(live: Live) -> None:
     """YAML would make numbers of both."""
     digits = "0123456789" * 4
-    text = good(live).replace(live.world.archive.signer, digits).replace(f"version: {TARGET}", "version: 2.21.0+15451")
+    text = (
+        good(live)
+        .replace(live.world.archive.signer, digits)
+        .replace(f"version: {TARGET}", "version: 2.21.0+15451")
+    )
     made = load_cluster(_write(live, text))
     assert made.target.signer == digits
     assert made.target.version == Version.parse("2.21.0+15451")
@@ -240,7 +244,9 @@ def test_ssh_keys_of_a_node_in_both_forms(live: Live) -> None:
     assert [n.ssh.user for n in made.nodes] == ["common", "own", "common", "common"]
 
 
-def test_relative_paths_are_the_files_not_the_callers(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_are_the_files_not_the_callers(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     made = load_cluster(_write(live, good(live).replace(str(live.fleet.known_hosts), "~/known")))
@@ -264,7 +270,8 @@ def test_a_window_with_a_zone(live: Live) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("0.5s", 0.5)]
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("0.5s", 0.5)],
 )
 def test_durations(live: Live, text: str, seconds: float) -> None:
     made = load_cluster(_write(live, good(live).replace("poll: 0.2s", f"poll: {text}")))

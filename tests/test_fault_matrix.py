@@ -138,7 +138,9 @@ def test_two_members_away(step: str, tmp_path: Path) -> None:
     """A member goes down while another is away: nobody else is touched."""
     world = world_for()
     away = What("unreachable", "unreachable")
-    moment = "middle" if step == "upgrade" else "start"  # at its very start the last gate has just been passed
+    moment = (
+        "middle" if step == "upgrade" else "start"
+    )  # at its very start the last gate has just been passed
     hook = at_step(world, f"{step}:{NODE}", away.fault("ctm-1"), away.fault("ctm-3"), moment=moment)
     story = story_of(Drive(world, tmp_path, settings=SETTINGS, hook=hook))
     check_story(story)

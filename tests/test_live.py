@@ -18,7 +18,11 @@ from ctmupgrade.adapters.sim import Fault, World
 from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 
 GoLive = Callable[..., Live]
-ALONE = {"nodes": 1, "more": {"clustered": False}, "extra": "strategy: standalone"}  # a run in a third of the time
+ALONE = {
+    "nodes": 1,
+    "more": {"clustered": False},
+    "extra": "strategy: standalone",
+}  # a run in a third of the time
 LONG = {"times": {"upgrade_s": 100.0, "reboot_s": 60.0}}  # 5 s and 3 s of ours: time to break something
 
 
@@ -98,9 +102,7 @@ def test_three_nodes_from_check_to_report(go_live: GoLive) -> None:
 
 def _order_is_kept(live: Live) -> None:
     """A node starts only when the one before is back and has settled."""
-    wanted = [
-        e for e in live.world.events if e.kind in ("upgrade_started", "reboot", "ready") and e.at > 0
-    ]
+    wanted = [e for e in live.world.events if e.kind in ("upgrade_started", "reboot", "ready") and e.at > 0]
     names = [e.node for e in wanted if e.kind == "upgrade_started"]
     assert names == ["ctm-1", "ctm-2", "ctm-3"]
     for before, after in pairwise(names):
@@ -119,7 +121,11 @@ def _backups_were_first(live: Live) -> None:
     first = kinds.index("upgrade_started")
     assert kinds[:first].count("backup_downloaded") == kinds[:first].count("key_downloaded") == 3
     stored = list((live.folder / "backups").glob("*"))
-    assert len([p for p in stored if p.suffix == ".backup"]) == len([p for p in stored if p.suffix == ".key"]) == 3
+    assert (
+        len([p for p in stored if p.suffix == ".backup"])
+        == len([p for p in stored if p.suffix == ".key"])
+        == 3
+    )
     assert all(path.stat().st_mode & 0o077 == 0 for path in stored)
 
 
@@ -160,7 +166,7 @@ def test_killed_in_the_upload(go_live: GoLive) -> None:
     assert any("going on at" in str(e.get("text")) for e in live.events()), "it begins from nothing"
 
 
-@pytest.mark.parametrize("meanwhile", ["it goes on", "it has ended"])
+@pytest.mark.parametrize("meanwhile", ["it goes on", pytest.param("it has ended", marks=pytest.mark.slow)])
 def test_killed_in_the_upgrade(go_live: GoLive, meanwhile: str) -> None:
     live = go_live(nodes=2, **LONG)
     process = live.start("run", "--yes")
@@ -173,7 +179,7 @@ def test_killed_in_the_upgrade(go_live: GoLive, meanwhile: str) -> None:
     resumed(live)
 
 
-@pytest.mark.parametrize("meanwhile", ["it is down", "it is back"])
+@pytest.mark.parametrize("meanwhile", ["it is down", pytest.param("it is back", marks=pytest.mark.slow)])
 def test_killed_in_the_wait_for_the_reboot(go_live: GoLive, meanwhile: str) -> None:
     live = go_live(nodes=2, **LONG)
     process = live.start("run", "--yes")
@@ -226,7 +232,7 @@ def test_ctrl_c_twice_leaves_at_once(go_live: GoLive) -> None:
     resumed(live)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_to_end_is_like_ctrl_c_twice(go_live: GoLive, number: signal.Signals) -> None:
     live = go_live(**ALONE, **LONG)
     process = live.start("run", "--yes")
@@ -266,7 +272,9 @@ def test_an_unknown_host_key(go_live: GoLive) -> None:
         assert live.fleet.host_keys["ctm-2"] in said.stdout + said.stderr
     assert live.changes() == []
     assert live.fleet.known_hosts.read_text() == lines[0], "a key is never learned by itself"
-    pinned = live.cluster.read_text().replace("name: ctm-2,", f"name: ctm-2, host_key: '{live.fleet.host_keys['ctm-2']}',")
+    pinned = live.cluster.read_text().replace(
+        "name: ctm-2,", f"name: ctm-2, host_key: '{live.fleet.host_keys['ctm-2']}',"
+    )
     live.cluster.write_text(pinned)
     said = live.run("check")
     assert said.returncode == 0, said.stdout + said.stderr
@@ -285,7 +293,9 @@ def test_a_host_key_that_changes_with_the_reboot(go_live: GoLive) -> None:
     with live.fleet.lock:  # the operator has looked at its console: the key is its own
         server.keys = [fresh, fresh]
         live.world.nodes["ctm-1"].host_key = 1
-    kept = [line for line in live.fleet.known_hosts.read_text().splitlines() if f":{server.port} " not in line]
+    kept = [
+        line for line in live.fleet.known_hosts.read_text().splitlines() if f":{server.port} " not in line
+    ]
     kept.append(f"[127.0.0.1]:{server.port} {fresh.get_name()} {fresh.get_base64()}")
     live.fleet.known_hosts.write_text("\n".join(kept) + "\n")
     resumed(live)

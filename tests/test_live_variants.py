@@ -11,6 +11,7 @@ import pytest
 from tests.support.live import Live
 
 ALONE = {"nodes": 1, "more": {"clustered": False}, "extra": "strategy: standalone"}
+SLOW = pytest.mark.slow  # a shorter one of its kind stays
 HASHERS = ["openssl", "sha256sum", "shasum", "gpg", "python3"]
 ALL = [*HASHERS, "pgrep", "screen", "awk", "nc", "tail", "find", "truncate", "uptime", "who", "stat", "grep"]
 
@@ -28,8 +29,10 @@ def upgraded(live: Live) -> None:
 @pytest.mark.parametrize(
     "shell",
     [
-        {"missing": ["sha256sum"]}, {"missing": ["openssl"]}, {"missing": ["pgrep"]}, {"missing": ["ps"]},
-        {"missing": ["screen"]}, {"missing": ["awk"]}, {"sftp": False}, {"missing": HASHERS},
+        pytest.param({"missing": ["sha256sum"]}, marks=SLOW), pytest.param({"missing": ["openssl"]}, marks=SLOW),
+        pytest.param({"missing": ["pgrep"]}, marks=SLOW), {"missing": ["ps"]},
+        pytest.param({"missing": ["screen"]}, marks=SLOW), pytest.param({"missing": ["awk"]}, marks=SLOW),
+        pytest.param({"sftp": False}, marks=SLOW), pytest.param({"missing": HASHERS}, marks=SLOW),
         {"missing": ALL, "sftp": False, "restricted": True},
     ],
     ids=["sha256sum", "openssl", "pgrep", "ps", "screen", "awk", "sftp", "no hashes", "all at once"],
@@ -38,6 +41,7 @@ def test_a_shell_without(go_live: Callable[..., Live], shell: dict[str, Any]) ->
     upgraded(go_live(**ALONE, shell=shell))
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_shells_have_next_to_nothing(go_live: Callable[..., Live]) -> None:
     upgraded(go_live(nodes=2, shell={"missing": ALL, "sftp": False, "restricted": True}))
 
@@ -46,8 +50,10 @@ def test_a_cluster_whose_shells_have_next_to_nothing(go_live: Callable[..., Live
     "ksctl",
     [
         {"format": "old", "null_lists": True, "errors_on": "stdout", "error_exit": 0},
-        {"format": "new", "null_lists": True, "errors_on": "stderr", "error_exit": 0},
-        {"format": "old", "errors_on": "stderr", "error_exit": 42},
+        pytest.param(
+            {"format": "new", "null_lists": True, "errors_on": "stderr", "error_exit": 0}, marks=SLOW
+        ),
+        pytest.param({"format": "old", "errors_on": "stderr", "error_exit": 42}, marks=SLOW),
     ],
     ids=["old and lying", "new and lying", "old and strange"],
 )
@@ -58,8 +64,9 @@ def test_a_ksctl_that_prints_in_another_way(go_live: Callable[..., Live], ksctl:
 @pytest.mark.parametrize(
     "upgrade",
     [
-        {"tty_mode": "foreground"}, {"tty_mode": "background"}, {"tty_mode": "foreground", "exit_code": 1},
-        {"tty_mode": "screen", "exit_code": 255}, {"tty_mode": "background", "log_folder": "/var/log"},
+        pytest.param({"tty_mode": "foreground"}, marks=SLOW), pytest.param({"tty_mode": "background"}, marks=SLOW),
+        {"tty_mode": "foreground", "exit_code": 1}, {"tty_mode": "background", "log_folder": "/var/log"},
+        pytest.param({"tty_mode": "screen", "exit_code": 255}, marks=SLOW),
         {"tty_mode": "screen", "log_folder": "/opt/keysecure/logs"},
     ],
     ids=lambda u: " ".join(str(v) for v in u.values()),

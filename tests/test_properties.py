@@ -44,7 +44,9 @@ def shares(part: float) -> Any:
 
 @pytest.fixture(autouse=True)
 def _say_seed() -> None:
-    print(f"hypothesis: seed {SEED}, {EXAMPLES} examples in all (CTMUPGRADE_SEED, CTMUPGRADE_HYPOTHESIS=slow)")
+    print(
+        f"hypothesis: seed {SEED}, {EXAMPLES} examples in all (CTMUPGRADE_SEED, CTMUPGRADE_HYPOTHESIS=slow)"
+    )
 
 
 # -- what may happen -------------------------------------------------------------------------------------
@@ -58,7 +60,16 @@ ONE_OFF = (
     ("unit_after_reboot", {"state": "failed"}), ("upload_full", {"at_byte": 10**9}), ("upload_drop", {"at_byte": 10**9}),
     ("upload_hole", {"at_byte": 10**9}), ("backup_fails", {}), ("upgrade_old_version", {}),
 )  # fmt: skip
-EVENTS = ("upgrade_started", "upgrade_succeeded", "reboot", "booted", "ready", "backup_created", "upload", "verified")
+EVENTS = (
+    "upgrade_started",
+    "upgrade_succeeded",
+    "reboot",
+    "booted",
+    "ready",
+    "backup_created",
+    "upload",
+    "verified",
+)
 COMMANDS = (
     "ks_upgrade.sh -f", "sudo -n reboot", "mv -f", "sftp put", "ksctl backup create", "ksctl backup download", "ksctl",
     "boot_id", "ps -eo", "ksctl cluster summary", "ksctl services status", "tail", "ls",
@@ -117,7 +128,9 @@ class Tale:
 def tales(draw: st.DrawFn, strategy: StrategyName, most: int) -> Tale:
     count = draw(st.integers(2, most))
     names = [f"ctm-{i + 1}" for i in range(count)]
-    ahead = draw(st.integers(0, count - 1)) if strategy is StrategyName.IN_PLACE and draw(st.booleans()) else 0
+    ahead = (
+        draw(st.integers(0, count - 1)) if strategy is StrategyName.IN_PLACE and draw(st.booleans()) else 0
+    )
     nodes = [
         {
             "name": name,

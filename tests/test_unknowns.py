@@ -90,7 +90,8 @@ def test_a_lost_connection_in_the_middle(mode: str, codes: tuple[int, ...], tmp_
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "folder", ["/opt/keysecure/logs", "/var/log", "/tmp", "/var/spool/keysecure/jobs", "/root", "/opt/keysecure"]
+    "folder",
+    ["/opt/keysecure/logs", "/var/log", "/tmp", "/var/spool/keysecure/jobs", "/root", "/opt/keysecure"],
 )
 def test_the_log_may_lie_anywhere(folder: str, mode: str, tmp_path: Path) -> None:
     """In a folder that ksadmin cannot read only the terminal tells; in the background nothing does."""
@@ -151,8 +152,14 @@ def test_a_restricted_shell(tmp_path: Path) -> None:
     ends_well(drive_with(tmp_path, shell={"restricted": True}))
 
 
-def test_no_process_list_at_all_blocks_with_a_remedy(tmp_path: Path) -> None:
-    stops = list(findings(tmp_path, shell={"missing": ["ps", "pgrep"]}))
+def test_without_a_process_list_the_log_tells(tmp_path: Path) -> None:
+    """A running script writes its log from its start, so no log without a verdict means that none runs."""
+    assert list(findings(tmp_path, shell={"missing": ["ps", "pgrep", "sh"]})) == []
+
+
+def test_without_a_process_list_a_log_without_verdict_blocks(tmp_path: Path) -> None:
+    log = {"/home/ksadmin/ks_upgrade_2026-01-10-200000.log": {"data": "aW4gdGhlIG1pZGRsZQ=="}}
+    stops = list(findings(tmp_path, shell={"missing": ["ps", "pgrep", "sh"]}, files=log))
     assert {f.check for f in stops} == {"no_upgrade_running"}
     assert all(f.verdict.value == "unknown" and f.remedy and f.node for f in stops)
 
@@ -200,7 +207,9 @@ def test_ksctl_prints_in_another_way(
 def test_ksctl_prints_in_another_way_in_a_rebuild(
     form: str, error_exit: int, strategy: StrategyName, tmp_path: Path
 ) -> None:
-    world = world_with(ksctl={"format": form, "error_exit": error_exit, "null_lists": True, "errors_on": "stderr"})
+    world = world_with(
+        ksctl={"format": form, "error_exit": error_exit, "null_lists": True, "errors_on": "stderr"}
+    )
     drive = Drive(world, tmp_path, strategy, settings=SETTINGS)
     ends_well(drive)
 

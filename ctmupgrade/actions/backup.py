@@ -73,7 +73,9 @@ class BackupDoer(Doer):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         control = ctx.fleet.control(step.node)
-        reply = control.change("backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}")
+        reply = control.change(
+            "backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}"
+        )
         said = refused(reply)
         if said and sounds_away(said):
             ctx.session(step).unsure = True
@@ -113,16 +115,30 @@ class BackupDoer(Doer):
                 remedy="ksctl backupkeys list   # on that node",
             )
         file, key_file = ctx.store.paths(step.node, entry.id)
-        _fetch(control.change("backup", "download", "--id", entry.id, "--file", str(file)), f"backup of {step.node}")
         _fetch(
-            control.change("backupkeys", "download", "--id", key.id, "--file", str(key_file), answer=key_password(ctx.cluster)),
+            control.change("backup", "download", "--id", entry.id, "--file", str(file)),
+            f"backup of {step.node}",
+        )
+        _fetch(
+            control.change(
+                "backupkeys",
+                "download",
+                "--id",
+                key.id,
+                "--file",
+                str(key_file),
+                answer=key_password(ctx.cluster),
+            ),
             f"backup key of {step.node}",
         )
         made = entry.created or ctx.clock.now()
         kept = ctx.store.keep(
             Manifest(step.node, before.get("version", ""), entry.id, key.id, made, str(file), str(key_file))
         )
-        return Seen(So.DONE, evidence={"backup": entry.id, "key": key.id, "file": kept.file, "key_file": kept.key_file})
+        return Seen(
+            So.DONE,
+            evidence={"backup": entry.id, "key": key.id, "file": kept.file, "key_file": kept.key_file},
+        )
 
 
 def _fetch(reply: Reply, what: str) -> None:
@@ -130,7 +146,9 @@ def _fetch(reply: Reply, what: str) -> None:
     if sounds_away(said):
         raise UnreachableError(f"the {what} could not be downloaded: {said}")
     if "NCERR" in said or "codeDesc" in said:
-        raise NodeError(f"the {what} could not be downloaded: {said}", remedy="ksctl backup list; then: ctmupgrade resume")
+        raise NodeError(
+            f"the {what} could not be downloaded: {said}", remedy="ksctl backup list; then: ctmupgrade resume"
+        )
 
 
 def key_for(entry: BackupEntry, keys: tuple[BackupKey, ...]) -> BackupKey | None:
@@ -158,4 +176,3 @@ def _completeness(control: Control, entry: BackupEntry) -> bool | None:
         word = str(body.get("status", ""))
         return backup_state(word) if backup_state(word) is not False else None
     return backup_state(str(body.get("status", "")))
-

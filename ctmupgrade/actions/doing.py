@@ -51,7 +51,8 @@ def perform(ctx: Ctx, doer: Doer, step: Step, before: Evidence | None) -> Task:
         elif seen.so is So.UNKNOWN:
             raise InconclusiveError(
                 f"{step.id}: whether it happened cannot be known: {seen.detail}",
-                remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
+                remedy=seen.remedy
+                or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
             )
     return (yield from _until_done(ctx, doer, step, before))
 
@@ -180,9 +181,12 @@ def _too_late(ctx: Ctx, step: Step, seen: Seen, patience: Patience) -> Exception
     minutes = patience.timeout.total_seconds() / 60
     text = f"{step.id}: not done after {minutes:.0f} min; last look: {seen.detail or seen.so.value}"
     if seen.unreachable:
-        return UnreachableError(text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume")
+        return UnreachableError(
+            text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"
+        )
     if seen.so is So.UNKNOWN:
         return InconclusiveError(
-            text, remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}"
+            text,
+            remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
         )
     return NodeError(text, remedy=seen.remedy or f"look at {step.node}, then: ctmupgrade resume")

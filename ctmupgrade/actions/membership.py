@@ -22,7 +22,9 @@ from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Reply
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
-DOWN_GRACE = timedelta(minutes=10)  # `down` may appear for a short time in a join; only a lasting one is failure
+DOWN_GRACE = timedelta(
+    minutes=10
+)  # `down` may appear for a short time in a join; only a lasting one is failure
 
 
 def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
@@ -52,7 +54,9 @@ class RemoveDoer(Doer):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(30.0, 3 * ctx.poll)))
+        return Patience(
+            ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(30.0, 3 * ctx.poll))
+        )
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """No membership change while another one is under way. A join of the node itself that was ended by its
@@ -62,7 +66,9 @@ class RemoveDoer(Doer):
             busy = [m for m in members_seen_by(ctx, self.action.via) if m.code in JOINING or m.code == "m"]
             if not busy:
                 return {"id": self.action.node_id, "via": self.action.via}
-            words = f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time"
+            words = (
+                f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time"
+            )
             late = ctx.clock.monotonic() - began >= patience.total_seconds()
             if late or any(m.node_id != self.action.node_id for m in busy):
                 raise NodeError(words)
@@ -90,7 +96,9 @@ class DeleteClusterDoer(Doer):
     """``cluster delete`` on the node itself. It may answer with a time-out although it succeeded."""
 
     def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+        return Patience(
+            ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
+        )
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Nobody else may be left in its cluster unless it was removed from it by another member."""
@@ -121,7 +129,9 @@ class NewClusterDoer(Doer):
     """``cluster new`` on the upgraded survivor."""
 
     def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+        return Patience(
+            ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
+        )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         node = ctx.cluster.node(step.node)
@@ -155,13 +165,19 @@ class JoinDoer(Doer):
         both = {name: health_of(ctx.fleet, name, ctx.clock) for name in (via, step.node)}
         problems = list(health.service_problems(both))
         if problems:
-            raise NodeError(f"{step.id}: not joined: {problems[0]}", remedy="bring its services up, then resume")
+            raise NodeError(
+                f"{step.id}: not joined: {problems[0]}", remedy="bring its services up, then resume"
+            )
         versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
         if versions[via].release != versions[step.node].release:
-            raise NodeError(f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}")
+            raise NodeError(
+                f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
+            )
         busy = [m for m in members_seen_by(ctx, via) if not m.ready]
         if busy:
-            raise NodeError(f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one join at a time")
+            raise NodeError(
+                f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one join at a time"
+            )
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
         yield  # pragma: no cover
 
@@ -186,7 +202,9 @@ class JoinDoer(Doer):
         session = ctx.session(step)
         if member is None:
             gone = session.memo.get("seen") == "yes"
-            return Seen(So.FAILED if gone else So.NOT_YET, f"{self.action.via} does not list it", remedy=_BROKEN)
+            return Seen(
+                So.FAILED if gone else So.NOT_YET, f"{self.action.via} does not list it", remedy=_BROKEN
+            )
         session.memo["seen"] = "yes"
         if member.ready:
             return self._ready(ctx, step, member)
@@ -206,7 +224,11 @@ class JoinDoer(Doer):
             return Seen(So.GOING_ON, f"ready, but {problems[0]}")
         return Seen(
             So.DONE,
-            evidence={"node_id": member.node_id, "seen_ready_by": self.action.via, "version": str(own.version)},
+            evidence={
+                "node_id": member.node_id,
+                "seen_ready_by": self.action.via,
+                "version": str(own.version),
+            },
         )
 
     def _down(self, ctx: Ctx, step: Step, member: Member) -> Seen:
@@ -214,10 +236,10 @@ class JoinDoer(Doer):
         since = float(memo.setdefault("down_since", str(now)))
         state = member.description or member.code
         if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
-            return Seen(So.FAILED, f"it has been {state} for {int(now - since) // 60} min in its join", remedy=_BROKEN)
+            return Seen(
+                So.FAILED, f"it has been {state} for {int(now - since) // 60} min in its join", remedy=_BROKEN
+            )
         return Seen(So.GOING_ON, f"it is {state} for the moment, which happens in a join")
 
 
 _BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"
-
-

@@ -114,7 +114,9 @@ class RebootDoer(Doer):
             shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
         if "password is required" in said or "not allowed" in said or reply.missing:
-            ctx.session(step).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
+            ctx.session(
+                step
+            ).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
@@ -164,16 +166,22 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool) -> Seen:
         problems += health.service_problems({step.node: own})
         problems += _seen_by_others(ctx, step.node, nodes)
     if isinstance(own.version, Unknown):
-        problems.append(Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable))
+        problems.append(
+            Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable)
+        )
     elif not reached(own.version, ctx.cluster.target.version):
         wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"
         if not problems and _lasts(ctx, step):
-            return Seen(So.FAILED, wrong, remedy="the upgrade did not take effect: keep its log, ask vendor support")
+            return Seen(
+                So.FAILED, wrong, remedy="the upgrade did not take effect: keep its log, ask vendor support"
+            )
         problems.append(Problem(step.node, wrong))
     if problems:
         return _seen_of(problems)
     proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
-    return Seen(So.DONE, evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof)
+    return Seen(
+        So.DONE, evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof
+    )
 
 
 WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is borne

@@ -43,7 +43,9 @@ class ResetDoer(Doer):
         member = member_for(ctx, members_seen_by(ctx, self.action.via), step.node)
         if member is not None and member.code not in JOINING and member.code != "k":
             state = member.description or member.code
-            raise NodeError(f"{step.id}: {step.node} is {state} in the eyes of {self.action.via}, not stuck in a join")
+            raise NodeError(
+                f"{step.id}: {step.node} is {state} in the eyes of {self.action.via}, not stuck in a join"
+            )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
@@ -70,7 +72,9 @@ class RestartDoer(Doer):
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
         if self.action.by_shell:
-            done = ctx.fleet.shell(step.node).change("sudo", "-n", "systemctl", "restart", "keysecure", timeout=300.0)
+            done = ctx.fleet.shell(step.node).change(
+                "sudo", "-n", "systemctl", "restart", "keysecure", timeout=300.0
+            )
             said = " ".join((done.err or done.out).split())
             if not done.ok:
                 ctx.session(step).refused = f"systemctl restart keysecure was refused: {said}"
@@ -84,9 +88,7 @@ class RestartDoer(Doer):
         return seen if seen.so is So.DONE else replace(seen, remedy=_NO_HELP)
 
 
-_NO_HELP = (
-    "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
-)
+_NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
 
 
 def _well(ctx: Ctx, step: Step, sent: float) -> Seen:

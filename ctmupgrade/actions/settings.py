@@ -166,7 +166,11 @@ class RestoreDoer(Doer):
         now = read_settings(ctx.fleet.control(step.node))
         missing = [row.get("host") for row in _rows(old.get("ntp")) if row.get("host") not in _hosts(now)]
         if missing:
-            return Seen(So.NOT_YET, f"time server {missing[0]} is missing", remedy=f"ksctl ntp servers add --host {missing[0]}")
+            return Seen(
+                So.NOT_YET,
+                f"time server {missing[0]} is missing",
+                remedy=f"ksctl ntp servers add --host {missing[0]}",
+            )
         return Seen(So.DONE, evidence={"ntp": ", ".join(sorted(_hosts(now))) or "none"})
 
 

@@ -233,7 +233,9 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.memo.pop("gone", None)
-        left = f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
+        left = (
+            f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
+        )
         return Seen(So.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
         return Seen(So.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
@@ -310,4 +312,3 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:
         f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,
     )
-

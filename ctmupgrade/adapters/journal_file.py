@@ -143,7 +143,9 @@ def verify_chain(path: Path) -> list[str]:
 class JournalFile:
     """The journal, open for appending. Hold the :class:`~ctmupgrade.adapters.lock.ClusterLock`: there is one writer."""
 
-    def __init__(self, path: Path, fd: int, length: int, seq: int, prev: str, *, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path, fd: int, length: int, seq: int, prev: str, *, durable: bool = True
+    ) -> None:
         self.path = path
         self._fd = fd
         self._length = length  # bytes that are known to be whole lines
@@ -161,7 +163,14 @@ class JournalFile:
         try:
             make_dirs(path.parent)
             write_new(path, b"")
-            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), 0, 0, FIRST_PREV, durable=durable)
+            return cls(
+                path,
+                os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC),
+                0,
+                0,
+                FIRST_PREV,
+                durable=durable,
+            )
         except FileExistsError as error:
             raise JournalError(f"{path}: there is a journal already", remedy="ctmupgrade resume") from error
         except OSError as error:

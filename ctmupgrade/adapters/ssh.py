@@ -34,6 +34,7 @@ class _Shared:
         self.link = link
         self.users = 0
 
+
 _NOT_FOUND = 127  # the shell's exit status for a program that it does not have
 
 

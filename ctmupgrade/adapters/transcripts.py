@@ -129,7 +129,9 @@ class ReplayReader:
         if found is None:
             raise NodeError(f"the transcript has no answer of {self.node} to: {' '.join(argv)}")
         if "error" in found:
-            kind: Callable[[str], CtmUpgradeError] = UnreachableError if found.get("unreachable") else NodeError
+            kind: Callable[[str], CtmUpgradeError] = (
+                UnreachableError if found.get("unreachable") else NodeError
+            )
             raise kind(str(found["error"]))
         code = found["code"]
         return Reply(code if isinstance(code, int) else 1, str(found["out"]), str(found["err"]))
@@ -140,7 +142,9 @@ class ReplayReader:
 
 
 def _refuse() -> NodeError:
-    return NodeError("a recorded cluster can only be looked at", remedy="check, plan, runbook; or run --dry-run")
+    return NodeError(
+        "a recorded cluster can only be looked at", remedy="check, plan, runbook; or run --dry-run"
+    )
 
 
 class ReplayShell(ReplayReader):

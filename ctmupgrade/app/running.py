@@ -125,7 +125,9 @@ def execute_plan(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> Outco
     try:
         Marks(setup, run_id, wishes.take_over).claim()
     except CtmUpgradeError as error:
-        _write_end(folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup)
+        _write_end(
+            folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup
+        )
         raise
     return _execute(setup, wishes, folder, state)
 

@@ -182,7 +182,8 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
     file = folder.path / "world.json"
     if not file.is_file():
         raise UsageError(
-            f"run {folder.run} was simulated and its process was killed: its world is gone", remedy="ctmupgrade run --simulate"
+            f"run {folder.run} was simulated and its process was killed: its world is gone",
+            remedy="ctmupgrade run --simulate",
         )
     setup.world.become(World.from_dict(json.loads(file.read_text(encoding="utf-8"))))
     setup.clock = setup.world.clock

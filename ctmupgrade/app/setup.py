@@ -118,7 +118,9 @@ def _with_fresh(cluster: Cluster, options: Options) -> Cluster:
     if cluster.strategy is not StrategyName.REBUILD:
         problems.insert(0, "it belongs to the rebuild strategy")
     if problems:
-        raise UsageError(f"--fresh: {problems[0]}", details="\n".join(problems[1:]), remedy="--fresh NAME=HOST")
+        raise UsageError(
+            f"--fresh: {problems[0]}", details="\n".join(problems[1:]), remedy="--fresh NAME=HOST"
+        )
     return with_fresh(cluster, options.fresh)
 
 

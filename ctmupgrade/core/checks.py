@@ -63,7 +63,12 @@ CHECKS: tuple[Check, ...] = (
     Check("no_upgrade_running", "no upgrade runs already", no_upgrade_running, False),
     Check("no_reboot_pending", "no upgrade waits for its reboot", no_reboot_pending),
     Check("reboot_needs_no_person", "a reboot needs nobody at the console", reboot_needs_no_person),
-    Check("fresh_instances_ready", "new instances are unclustered, on the target, and up", fresh_instances_ready, False),
+    Check(
+        "fresh_instances_ready",
+        "new instances are unclustered, on the target, and up",
+        fresh_instances_ready,
+        False,
+    ),
 )
 
 

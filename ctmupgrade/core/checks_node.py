@@ -199,20 +199,28 @@ def fresh_instances_ready(q: Question) -> Iterator[Finding]:
     for name, facts in q.facts.fresh.items():
         host, problems = q.cluster.node(name).host, list(health.service_problems({name: facts}))
         if isinstance(facts.system, Unknown):
-            yield unknown(check, name, facts.system, f"KSCTL_URL=https://{host} ksctl system info get", "its version")
+            yield unknown(
+                check, name, facts.system, f"KSCTL_URL=https://{host} ksctl system info get", "its version"
+            )
         elif isinstance(facts.membership, Unknown):
-            yield unknown(check, name, facts.membership, f"KSCTL_URL=https://{host} ksctl cluster info", "its cluster")
+            yield unknown(
+                check, name, facts.membership, f"KSCTL_URL=https://{host} ksctl cluster info", "its cluster"
+            )
         elif not reached(facts.system.version, target):
             summary = f"the new instance at {host} has {facts.system.version}, not {target.short}"
             yield Finding(check, Verdict.BLOCK, name, summary, f"install {target.short} on it", VENDOR)
         elif facts.membership.clustered:
             summary = f"the new instance at {host} is in a cluster already"
-            yield Finding(check, Verdict.BLOCK, name, summary, "name another, or take it out of that cluster", VENDOR)
+            yield Finding(
+                check, Verdict.BLOCK, name, summary, "name another, or take it out of that cluster", VENDOR
+            )
         elif problems:
             verdict = Verdict.UNKNOWN if problems[0].unknown else Verdict.BLOCK
             yield Finding(check, verdict, name, problems[0].text, "wait until its services are started", VENDOR,
                           problems[0].unreachable)  # fmt: skip
         else:
-            yield Finding(check, Verdict.PASS, name, f"a new instance at {host} on {facts.system.version}, unclustered")
+            yield Finding(
+                check, Verdict.PASS, name, f"a new instance at {host} on {facts.system.version}, unclustered"
+            )
     if not q.facts.fresh:
         yield Finding(check, Verdict.PASS, "", "no new instance is to join")

@@ -265,8 +265,6 @@ class NodeFacts:
     members: Maybe[tuple[Member, ...]] = field(default_factory=lambda: Unknown("not asked"))
     summary: Maybe[tuple[SummaryReport, ...]] = field(default_factory=lambda: Unknown("not asked"))
     ntp: Maybe[Ntp] = field(default_factory=lambda: Unknown("not asked"))
-    backups: Maybe[tuple[BackupEntry, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    backup_keys: Maybe[tuple[BackupKey, ...]] = field(default_factory=lambda: Unknown("not asked"))
     hsm: Maybe[int] = -1  # HSM servers it uses; -1: not asked, for only a rebuild needs it
     attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
     ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)

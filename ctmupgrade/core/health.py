@@ -125,7 +125,9 @@ def replication_problems(
         else:
             report = reports[facts.node_id]
             # a node that does not answer cannot tell its id, but its address is in the report
-            names = {peer: name_at(view.host, cluster) for peer, view in report.peers.items() if peer not in ids}
+            names = {
+                peer: name_at(view.host, cluster) for peer, view in report.peers.items() if peer not in ids
+            }
             yield from _report_problems(name, facts, report, {**names, **ids}, now)
 
 

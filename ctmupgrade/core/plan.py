@@ -151,4 +151,15 @@ def plan_of(
     fresh = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.fresh.items()}
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     versions = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.nodes.items()}
-    return Plan(digest, cluster.name, cluster.strategy, target, steps, basis, options, notes, {**versions, **fresh}, tuple(fresh))
+    return Plan(
+        digest,
+        cluster.name,
+        cluster.strategy,
+        target,
+        steps,
+        basis,
+        options,
+        notes,
+        {**versions, **fresh},
+        tuple(fresh),
+    )

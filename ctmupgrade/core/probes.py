@@ -189,7 +189,12 @@ def log_search() -> Probe[tuple[str, ...]]:
     """Where the script's log is in none of the likely folders: look everywhere on the root file system."""
     return Probe(
         "upgrade logs anywhere",
-        (Way(("find", "/", "-xdev", "-name", "ks_upgrade_*.log"), lambda _c, out, _e: parse_shell.log_names(out)),),
+        (
+            Way(
+                ("find", "/", "-xdev", "-name", "ks_upgrade_*.log"),
+                lambda _c, out, _e: parse_shell.log_names(out),
+            ),
+        ),
     )
 
 

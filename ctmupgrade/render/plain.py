@@ -40,7 +40,9 @@ def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list
     lines = []
     for verdict in order:
         shown = [
-            f for f in found if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
+            f
+            for f in found
+            if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
         ]
         for finding, nodes in _grouped(shown):
             lines.append(f"{verdict.value.upper():8}{finding.check}:{nodes} {finding.summary}")
@@ -59,7 +61,8 @@ def _grouped(findings: list[Finding]) -> list[tuple[Finding, str]]:
     for finding in findings:
         alike.setdefault((finding.check, finding.summary, finding.remedy), []).append(finding)
     return [
-        (group[0], f" {', '.join(f.node for f in group)}:" if group[0].node else "") for group in alike.values()
+        (group[0], f" {', '.join(f.node for f in group)}:" if group[0].node else "")
+        for group in alike.values()
     ]
 
 

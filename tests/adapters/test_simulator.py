@@ -362,7 +362,9 @@ def test_logs_hide() -> None:
     assert three is not None and three.path.startswith("/opt/keysecure/logs/")
 
 
-@pytest.mark.parametrize(("mode", "survives"), [("screen", True), ("foreground", False), ("background", True)])
+@pytest.mark.parametrize(
+    ("mode", "survives"), [("screen", True), ("foreground", False), ("background", True)]
+)
 def test_a_cut_ends_the_script_only_in_the_foreground(mode: str, survives: bool) -> None:
     world = make(faults=[{"kind": "tty_mode", "node": "ctm-1", "mode": mode},
                          {"kind": "cut", "node": "ctm-1", "when": "upgrade_started:ctm-1 + 300s"}])  # fmt: skip
@@ -374,7 +376,9 @@ def test_a_cut_ends_the_script_only_in_the_foreground(mode: str, survives: bool)
     assert bool(world.nodes["ctm-1"].pending) is survives
 
 
-@pytest.mark.parametrize("kind", ["reboot_never_ends", "reboot_ignored", "new_host_key", "services_after_reboot"])
+@pytest.mark.parametrize(
+    "kind", ["reboot_never_ends", "reboot_ignored", "new_host_key", "services_after_reboot"]
+)
 def test_reboots_go_wrong(kind: str) -> None:
     world = make()
     world.inject(Fault(kind, "ctm-1"))
@@ -399,7 +403,9 @@ def test_reboots_go_wrong(kind: str) -> None:
 
 
 def test_restricted_shells_and_sudo() -> None:
-    world = make(1, defaults={"shell": {"missing": ["openssl"], "restricted": True}, "sudo": {"reboot": False}})
+    world = make(
+        1, defaults={"shell": {"missing": ["openssl"], "restricted": True}, "sudo": {"reboot": False}}
+    )
     shell = SimFleet(world).shell("ctm-1")
     assert shell.read("openssl", "version").code == 127
     assert shell.read("python3", "-c", "1").code == 126
@@ -441,7 +447,9 @@ def test_backups_are_made_paged_and_downloaded(tmp_path: Path) -> None:
     assert json.loads(control.read("backup", "status").out)["status"] == "completed"
     for what, answer in (("backup", None), ("backupkeys", Secret("s"))):
         identity = rest[-1]["id"] if what == "backup" else rest[-1]["backupKey"]
-        reply = control.change(what, "download", "--id", identity, "--file", str(tmp_path / what), answer=answer)
+        reply = control.change(
+            what, "download", "--id", identity, "--file", str(tmp_path / what), answer=answer
+        )
         assert reply.ok and (tmp_path / what).stat().st_size > 0
     assert world.of_kind("backup_downloaded") and world.of_kind("key_downloaded")
 
@@ -458,7 +466,16 @@ def test_a_node_is_removed_reset_and_joined_again() -> None:
     assert two.change("cluster", "delete", "-y").ok
     assert two.change("services", "reset", "-y").ok
     world.clock.advance(200)
-    join = ("cluster", "fulljoin", "--member", "10.0.0.11", "--newnodehost", "10.0.0.12", "--newnodeconfig", "{c}")
+    join = (
+        "cluster",
+        "fulljoin",
+        "--member",
+        "10.0.0.11",
+        "--newnodehost",
+        "10.0.0.12",
+        "--newnodeconfig",
+        "{c}",
+    )
     assert "y/N" in one.change(*join, timeout=5.0).out
     assert one.change(*join, "-y").ok
     codes = []
@@ -472,7 +489,9 @@ def test_a_node_is_removed_reset_and_joined_again() -> None:
 
 
 def test_two_joins_at_once_break_the_consensus() -> None:
-    world = World.from_dict({"nodes": [{"name": "a", "cluster": "main"}, {"name": "b"}, {"name": "c"}], "clustered": False})
+    world = World.from_dict(
+        {"nodes": [{"name": "a", "cluster": "main"}, {"name": "b"}, {"name": "c"}], "clustered": False}
+    )
     control = SimFleet(world).control("a")
     for node in ("b", "c"):
         control.change("cluster", "fulljoin", "--member", "a", "--newnodehost", world.nodes[node].host, "-y")
@@ -495,7 +514,9 @@ def test_a_restart_during_a_join_makes_the_node_disappear() -> None:
 # -- the verifier, impossible worlds, speed --------------------------------------------------------
 
 
-@pytest.mark.parametrize("problem", ["wrong_signer", "unsigned", "tampered", "truncated", "expired", "revoked", "encrypted"])
+@pytest.mark.parametrize(
+    "problem", ["wrong_signer", "unsigned", "tampered", "truncated", "expired", "revoked", "encrypted"]
+)
 def test_bad_archives_are_refused(problem: str) -> None:
     world = make(archive={"problem": problem})
     with pytest.raises(SignatureError):
@@ -539,6 +560,11 @@ def test_twenty_nodes_answer_quickly() -> None:
         world.clock.advance(5)
         for name in world.nodes:
             control = fleet.control(name)
-            for argv in (("cluster", "info"), ("cluster", "nodes", "list"), ("cluster", "summary"), ("services", "status")):
+            for argv in (
+                ("cluster", "info"),
+                ("cluster", "nodes", "list"),
+                ("cluster", "summary"),
+                ("services", "status"),
+            ):
                 control.read(*argv)
     assert time.monotonic() - began < 2.0

@@ -39,7 +39,9 @@ def _simulated(folder: Path) -> Kind:
     archive = folder / world.archive.name
     archive.write_bytes(world.archive.content())
     hosts = {n.name: n.cluster_host for n in world.nodes.values()}
-    return Kind("sim", SimFleet(world), archive, lambda: world.clock.advance(1), hosts, lambda: SimFleet(world))
+    return Kind(
+        "sim", SimFleet(world), archive, lambda: world.clock.advance(1), hosts, lambda: SimFleet(world)
+    )
 
 
 def _over_ssh(live: Live, monkeypatch: pytest.MonkeyPatch) -> Kind:
@@ -59,7 +61,10 @@ LAB = pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.slow])
 
 @pytest.fixture(params=["sim", "ssh", LAB])
 def kind(
-    request: pytest.FixtureRequest, tmp_path: Path, go_live: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    go_live: Callable[..., Live],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Kind]:
     match request.param:
         case "sim":
@@ -67,6 +72,8 @@ def kind(
         case "ssh":
             made = _over_ssh(go_live(nodes=2, size=3_000_000), monkeypatch)
         case _:
-            pytest.skip("the lab's nodes live in a network of their own: tests/lab/test_lab.py runs the program there")
+            pytest.skip(
+                "the lab's nodes live in a network of their own: tests/lab/test_lab.py runs the program there"
+            )
     yield made
     made.fleet.close()

@@ -33,7 +33,15 @@ def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     shell = kind.fleet.shell("ctm-1")
     told = {
         p.name: ask(shell, p)
-        for p in (probes.BOOT, probes.MOUNTS, probes.UNIT, probes.RIGHTS, probes.CLOCK, probes.PROCESSES, probes.LOG_LIST)
+        for p in (
+            probes.BOOT,
+            probes.MOUNTS,
+            probes.UNIT,
+            probes.RIGHTS,
+            probes.CLOCK,
+            probes.PROCESSES,
+            probes.LOG_LIST,
+        )
     }
     assert [name for name, value in told.items() if isinstance(value, Unknown)] == []
     assert told["keysecure unit"].active == "active"  # type: ignore[union-attr]
@@ -120,7 +128,10 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
 
     until(kind, back)
     control = kind.fleet.control("ctm-1")
-    until(kind, lambda: not isinstance(found := ask(control, probes.SYSTEM), Unknown) and found.version.minor == 21)
+    until(
+        kind,
+        lambda: not isinstance(found := ask(control, probes.SYSTEM), Unknown) and found.version.minor == 21,
+    )
 
 
 def test_a_backup_and_its_key_are_downloaded(kind: Kind) -> None:
@@ -139,7 +150,11 @@ def test_a_backup_and_its_key_are_downloaded(kind: Kind) -> None:
 
 
 def test_marks_are_made_respected_and_taken_away(kind: Kind) -> None:
-    names, mine, theirs = ["ctm-1", "ctm-2"], Owner("run-1", "me@here", "now"), Owner("run-2", "you@there", "now")
+    names, mine, theirs = (
+        ["ctm-1", "ctm-2"],
+        Owner("run-1", "me@here", "now"),
+        Owner("run-2", "you@there", "now"),
+    )
     other = kind.second()
 
     def claim(fleet: object, owner: Owner, *over: str) -> None:
@@ -147,7 +162,10 @@ def test_marks_are_made_respected_and_taken_away(kind: Kind) -> None:
 
     claim(kind.fleet, mine)
     claim(kind.fleet, mine)  # a run that goes on finds its own
-    assert [(node, owner.run) for node, owner in claims.standing(other, names)] == [("ctm-1", "run-1"), ("ctm-2", "run-1")]
+    assert [(node, owner.run) for node, owner in claims.standing(other, names)] == [
+        ("ctm-1", "run-1"),
+        ("ctm-2", "run-1"),
+    ]
     with pytest.raises(LockedError, match="run-1 by me@here"):
         claim(other, theirs)
     claims.release(other, names, theirs)  # not its own: left alone

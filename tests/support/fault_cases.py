@@ -115,13 +115,19 @@ class Pointed:
 def _pointed() -> Iterator[Pointed]:
     script, reboot = "command ks_upgrade.sh -f", "command sudo -n reboot"
     yield Pointed("stage", What("dropped at byte 1,000,000,000", "upload_drop", {"at_byte": 1_000_000_000}))
-    yield Pointed("stage", What("disk full in the middle of the upload", "upload_full", {"at_byte": 1_000_000_000}))
+    yield Pointed(
+        "stage", What("disk full in the middle of the upload", "upload_full", {"at_byte": 1_000_000_000})
+    )
     yield Pointed("stage", What("the upload leaves a hole", "upload_hole", {"at_byte": 1_000_000_000}))
     yield Pointed("stage", What("every way of writing refused once", "upload_refused"))
     yield Pointed("stage", What("read-only file system", "read_only"), "command sftp put")
     yield Pointed("stage", What("connection lost at the rename, not done", "drop", {}), "command mv -f")
-    yield Pointed("stage", What("connection lost at the rename, done", "drop", {"ran": True}), "command mv -f")
-    yield Pointed("stage", What("unreachable for 5 minutes in the upload", "unreachable", for_s=300), "command sftp put")
+    yield Pointed(
+        "stage", What("connection lost at the rename, done", "drop", {"ran": True}), "command mv -f"
+    )
+    yield Pointed(
+        "stage", What("unreachable for 5 minutes in the upload", "unreachable", for_s=300), "command sftp put"
+    )
     create = "command backup create"
     yield Pointed("backup", What("the backup fails", "backup_fails"))
     yield Pointed("backup", What("create times out but was done", "timeout_but_done", {}), create)
@@ -131,8 +137,12 @@ def _pointed() -> Iterator[Pointed]:
     yield Pointed("backup", What("create asks for a password", "password_prompt", {}), create)
     yield Pointed("backup", What("create answers garbage, not done", "garbage", {}), create)
     yield Pointed("backup", What("the download is lost", "drop", {}), "command backup download")
-    yield Pointed("backup", What("the key's download answers an error", "error", {}), "command backupkeys download")
-    yield Pointed("backup", What("the key's download answers garbage", "garbage", {}), "command backupkeys download")
+    yield Pointed(
+        "backup", What("the key's download answers an error", "error", {}), "command backupkeys download"
+    )
+    yield Pointed(
+        "backup", What("the key's download answers garbage", "garbage", {}), "command backupkeys download"
+    )
     yield Pointed("backup", What("the key's download is asked a password", "password_prompt", {}),
                   "command backupkeys download")  # fmt: skip
     yield Pointed("upgrade", What("cut right before the script starts", "cut"), script)
@@ -152,18 +162,30 @@ def _pointed() -> Iterator[Pointed]:
     yield Pointed("upgrade", What("in the background", "tty_mode", {"mode": "background"}))
     started = f"upgrade_started:{NODE}"
     yield Pointed("upgrade", What("every connection cut in the middle", "cut"), f"{started} + 100s")
-    yield Pointed("upgrade", What("unreachable for 5 minutes in the middle", "unreachable", for_s=300), f"{started} + 50s")
+    yield Pointed(
+        "upgrade",
+        What("unreachable for 5 minutes in the middle", "unreachable", for_s=300),
+        f"{started} + 50s",
+    )
     yield Pointed("upgrade", What("power loss in the middle", "power_loss"), f"{started} + 100s")
-    yield Pointed("upgrade", What("reboot by another operator in the middle", "second_reboot"), f"{started} + 100s")
-    yield Pointed("upgrade", What("clock jumps in the middle", "clock_jump", {"seconds": 3600}), f"{started} + 100s")
+    yield Pointed(
+        "upgrade", What("reboot by another operator in the middle", "second_reboot"), f"{started} + 100s"
+    )
+    yield Pointed(
+        "upgrade", What("clock jumps in the middle", "clock_jump", {"seconds": 3600}), f"{started} + 100s"
+    )
     yield Pointed("upgrade", What("another member goes down meanwhile, 10 minutes", "unreachable", for_s=600),
                   f"{started} + 100s", node="ctm-3")  # fmt: skip
-    yield Pointed("upgrade", What("another member goes down for good", "unreachable"), f"{started} + 100s", node="ctm-3")
+    yield Pointed(
+        "upgrade", What("another member goes down for good", "unreachable"), f"{started} + 100s", node="ctm-3"
+    )
     yield Pointed("upgrade", What("a second operator starts another script before", "second_upgrade"),
                   "ready:ctm-1")  # fmt: skip
     done = f"upgrade_succeeded:{NODE}"
     yield Pointed("reboot", What("power loss before the reboot", "power_loss"), done)
-    yield Pointed("reboot", What("a second operator starts the script again before it", "second_upgrade"), done)
+    yield Pointed(
+        "reboot", What("a second operator starts the script again before it", "second_upgrade"), done
+    )
     yield Pointed("reboot", What("connection lost, not rebooted", "drop", {}), reboot)
     yield Pointed("reboot", What("no answer, not rebooted", "silence", {}), reboot)
     yield Pointed("reboot", What("ignored: the boot id stays", "reboot_ignored", times=0))
@@ -174,9 +196,13 @@ def _pointed() -> Iterator[Pointed]:
     yield Pointed("reboot", What("comes back with another host key", "new_host_key"))
     yield Pointed("reboot", What("another member goes down meanwhile", "unreachable", for_s=600), f"reboot:{NODE}",
                   node="ctm-3")  # fmt: skip
-    yield Pointed("await", What("services in error after the reboot", "services_after_reboot", {"state": "error"}))
+    yield Pointed(
+        "await", What("services in error after the reboot", "services_after_reboot", {"state": "error"})
+    )
     yield Pointed("await", What("services starting forever", "services_after_reboot", {"state": "starting"}))
-    yield Pointed("await", What("keysecure failed after the reboot", "unit_after_reboot", {"state": "failed"}))
+    yield Pointed(
+        "await", What("keysecure failed after the reboot", "unit_after_reboot", {"state": "failed"})
+    )
     yield Pointed("await", What("does not start at all", "broken"), f"booted:{NODE}")
     yield Pointed("settle", What("keysecure fails while it settles", "unit", {"state": "failed"}, for_s=300),
                   f"ready:{NODE} + 60s")  # fmt: skip
@@ -200,11 +226,19 @@ def _rebuild() -> Iterator[Pointed]:
             yield Pointed(step, What(name, fault, params), f"command ksctl {words}", kind, node)
     yield Pointed("new-cluster", What("times out but was done", "timeout_but_done", {}), "command ksctl cluster new",
                   kind, "ctm-1")  # fmt: skip
-    yield Pointed("new-cluster", What("connection lost, not done", "drop", {}), "command ksctl cluster new", kind, "ctm-1")
+    yield Pointed(
+        "new-cluster",
+        What("connection lost, not done", "drop", {}),
+        "command ksctl cluster new",
+        kind,
+        "ctm-1",
+    )
     yield Pointed("join", What("the join is killed", "join_fails", {"at": 0.5, "code": "k"}), "", kind)
     yield Pointed("join", What("the join vanishes", "join_fails", {"at": 0.5, "code": "vanish"}), "", kind)
     yield Pointed("join", What("the join hangs", "join_hangs", {"at": 0.5}), "", kind)
-    yield Pointed("upgrade", What("the survivor's script fails", "upgrade_fails", {"at": "middle"}), "", kind, "ctm-1")
+    yield Pointed(
+        "upgrade", What("the survivor's script fails", "upgrade_fails", {"at": "middle"}), "", kind, "ctm-1"
+    )
     yield Pointed("reboot", What("the survivor never comes back", "reboot_never_ends"), "", kind, "ctm-1")
     yield Pointed("join", What("no quorum for a while", "consensus_down", for_s=SHORT),
                   f"ready:{NODE}", kind, "ctm-1")  # fmt: skip
@@ -213,9 +247,18 @@ def _rebuild() -> Iterator[Pointed]:
 POINTED: tuple[Pointed, ...] = (*_pointed(), *_rebuild())
 
 OTHERS: tuple[tuple[str, str, str], ...] = (
-    ("the journal's disk is full, at any write", "pauses before the next change, exit 5", "test_full_journal"),
+    (
+        "the journal's disk is full, at any write",
+        "pauses before the next change, exit 5",
+        "test_full_journal",
+    ),
     ("two members away at once, at any step", "waits, then **4**", "test_two_members_away"),
     ("the tool's host is suspended for ten minutes, at any step", "unharmed or waits", "test_suspended"),
     ("a second operator's run", "exit 8, names the first", "test_second_run"),
 )
-LAB_ONLY = ("banner time-out", "packets dropped by a firewall", "resets by a broken link", "a suspended process")
+LAB_ONLY = (
+    "banner time-out",
+    "packets dropped by a firewall",
+    "resets by a broken link",
+    "a suspended process",
+)

@@ -78,8 +78,12 @@ def held_node(drive: Drive, step: str) -> str:
 
 def broken_promises(drive: Drive) -> list[str]:
     """Those of the event log, and promise 4 from the journal."""
-    found = check_promises(drive.world, changes_expected=True, in_place=drive.strategy is StrategyName.IN_PLACE)
-    if drive.strategy is StrategyName.REBUILD:  # only the survivor is backed up: the others hold the same data
+    found = check_promises(
+        drive.world, changes_expected=True, in_place=drive.strategy is StrategyName.IN_PLACE
+    )
+    if (
+        drive.strategy is StrategyName.REBUILD
+    ):  # only the survivor is backed up: the others hold the same data
         found = [f for f in found if "without a downloaded backup" not in f or "ctm-1" in f]
     return found + unproven(drive)
 
@@ -97,7 +101,10 @@ def unproven(drive: Drive) -> list[str]:
             found.append(f"promise 4: {step.id} is done without its {need}")
         if kind == "settle":
             real = drive.world.nodes[step.node].version
-            if state.outcome == "done" and Version.parse(real).release != drive.cluster.target.version.release:
+            if (
+                state.outcome == "done"
+                and Version.parse(real).release != drive.cluster.target.version.release
+            ):
                 found.append(f"promise 4: {step.node} counts as done with {real}")
     return found
 

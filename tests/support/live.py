@@ -28,7 +28,10 @@ SPEED = 20.0  # the world's seconds in one of ours
 TIMES = {
     "upgrade_s": 30.0, "db_lock_s": 4.0, "reboot_s": 20.0, "start_s": 10.0, "backup_s": 10.0, "linger_s": 1.0,
 }  # fmt: skip
-PASSWORD, KEY_PASSWORD = "ksctl-Passw0rd-3b91", "backup-key-Passw0rd-77aa"  # looked for in everything that is written
+PASSWORD, KEY_PASSWORD = (
+    "ksctl-Passw0rd-3b91",
+    "backup-key-Passw0rd-77aa",
+)  # looked for in everything that is written
 PATIENCE = 120.0  # seconds until something that must happen is given up; a busy machine is slow
 
 
@@ -121,7 +124,9 @@ class Live:
         wanted = (event.replace("-", "_"), step)
 
         def seen(_world: World) -> bool:
-            return any((str(e.get("kind", "")).replace("-", "_"), e.get("step")) == wanted for e in self.events())
+            return any(
+                (str(e.get("kind", "")).replace("-", "_"), e.get("step")) == wanted for e in self.events()
+            )
 
         self.until(process, seen, f"{event} {step}")
 
@@ -168,7 +173,9 @@ class Live:
 
 def cluster_text(fleet: SshFleet, signer: str, name: str, extra: str = "", top: str = "") -> str:
     """cluster.yaml for a fleet. ``extra``: more keys; ``top``: replaces the short waits."""
-    waits = top or "poll: 0.2s\nstable_for: 0.4s\ntimeouts: {upload: 1m, upgrade: 1m, reboot: 1m, service: 1m}"
+    waits = (
+        top or "poll: 0.2s\nstable_for: 0.4s\ntimeouts: {upload: 1m, upgrade: 1m, reboot: 1m, service: 1m}"
+    )
     nodes = "\n".join(
         f"  - {{name: {n}, host: 127.0.0.1, port: {fleet.ports[n]}, url: '{fleet.urls[n]}', "
         f"cluster_host: {fleet.world.nodes[n].cluster_host}}}"
@@ -186,7 +193,9 @@ nodes:
 """
 
 
-def make_world(archive: Path, signer: str, nodes: int, defaults: Mapping[str, Any], more: Mapping[str, Any]) -> World:
+def make_world(
+    archive: Path, signer: str, nodes: int, defaults: Mapping[str, Any], more: Mapping[str, Any]
+) -> World:
     """A cluster that accepts exactly this archive."""
     data = archive.read_bytes()
     held = {"name": NAME, "size": len(data), "sha256": sha256(data).hexdigest(), "signer": signer}
@@ -227,6 +236,16 @@ def clean_environ(folder: Path, drop: Sequence[str] = ("SSH_AUTH_SOCK",)) -> dic
     """An environment with a home of its own, in which nothing of the caller's is found."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    kept = {k: v for k, v in os.environ.items() if k not in drop and not k.startswith(("CTMUPGRADE_", "KSCTL_", "XDG_"))}
-    own = {"HOME": str(home), "LIVE_KSCTL": PASSWORD, "LIVE_KEY": KEY_PASSWORD, "TMPDIR": str(home), "COLUMNS": "150"}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in drop and not k.startswith(("CTMUPGRADE_", "KSCTL_", "XDG_"))
+    }
+    own = {
+        "HOME": str(home),
+        "LIVE_KSCTL": PASSWORD,
+        "LIVE_KEY": KEY_PASSWORD,
+        "TMPDIR": str(home),
+        "COLUMNS": "150",
+    }
     return {**kept, **own}

@@ -11,7 +11,12 @@ from ctmupgrade.adapters.sim import Event, World
 
 NEVER = 1e12
 STARTS = ("upgrade_started", "reboot", "services_restarted", "join_started", "reset", "node_removed")
-BACKUP_WORDS = ("ksctl backup create", "ksctl backupkeys create", "ksctl backup download", "ksctl backupkeys download")
+BACKUP_WORDS = (
+    "ksctl backup create",
+    "ksctl backupkeys create",
+    "ksctl backup download",
+    "ksctl backupkeys download",
+)
 
 
 def check_promises(world: World, *, changes_expected: bool, in_place: bool | None = None) -> list[str]:

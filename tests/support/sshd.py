@@ -254,7 +254,9 @@ class NodeServer:
         transport = ServerTransport(client)
         transport.add_server_key(key)
         session = Session(self, transport)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, SftpFiles, shell=session.shell, lock=self.fleet.lock)
+        transport.set_subsystem_handler(
+            "sftp", paramiko.SFTPServer, SftpFiles, shell=session.shell, lock=self.fleet.lock
+        )
         self.transports = [t for t in self.transports if t.is_active()] + [transport]
         transport.start_server(event=threading.Event(), server=session)
 

@@ -21,7 +21,10 @@ SPEED = 600.0
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[SshFleet]:
     world = World.from_dict(
-        {"archive": {"size": 300_000, "generated": True, "name": "a.tar.gz.gpg"}, "nodes": [{"name": "ctm-1"}, {"name": "ctm-2"}]}
+        {
+            "archive": {"size": 300_000, "generated": True, "name": "a.tar.gz.gpg"},
+            "nodes": [{"name": "ctm-1"}, {"name": "ctm-2"}],
+        }
     )
     started = start_fleet(world, tmp_path / "fleet", SPEED)
     yield started
@@ -38,7 +41,9 @@ def client(fleet: SshFleet, name: str = "ctm-1") -> paramiko.SSHClient:
     return made
 
 
-def ask(ssh: paramiko.SSHClient, command: str, stdin: bytes = b"", *, pty: bool = False) -> tuple[int, str, str]:
+def ask(
+    ssh: paramiko.SSHClient, command: str, stdin: bytes = b"", *, pty: bool = False
+) -> tuple[int, str, str]:
     given, out, err = ssh.exec_command(command, timeout=20, get_pty=pty)
     if stdin:
         given.write(stdin)

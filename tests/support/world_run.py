@@ -52,7 +52,9 @@ def make_cluster(world: World, strategy: StrategyName = StrategyName.IN_PLACE, *
     """The cluster.yaml that fits a world, as a value."""
     archive = world.archive
     nodes = tuple(
-        model.Node(n.name, n.host, f"https://{n.host}", n.cluster_host, model.SshSettings(), model.KsctlSettings())
+        model.Node(
+            n.name, n.host, f"https://{n.host}", n.cluster_host, model.SshSettings(), model.KsctlSettings()
+        )
         for n in world.nodes.values()
     )
     target = Target(Path(archive.name), Version.parse(archive.version.partition("+")[0]), archive.signer)
@@ -74,7 +76,8 @@ class Lines:
         self.before_write(len(self.lines))
         if self.room == 0:
             raise JournalError(
-                "the journal cannot be written: No space left on device", remedy="make room, then: ctmupgrade resume"
+                "the journal cannot be written: No space left on device",
+                remedy="make room, then: ctmupgrade resume",
             )
         self.room -= 1 if self.room > 0 else 0
         self.lines.append((json.dumps(event_to_json(event)), at))
@@ -127,7 +130,9 @@ class Drive:
 
     def start(self, plan: Plan | None = None) -> int:
         """Plans and runs until it ends or pauses. The exit code."""
-        event = journal.RunStarted(RUN, self.cluster.name, Mode.SIMULATED, plan or self.plan(), "me@here", 1, "test")
+        event = journal.RunStarted(
+            RUN, self.cluster.name, Mode.SIMULATED, plan or self.plan(), "me@here", 1, "test"
+        )
         self.journal.append(event, self.world.clock.now())
         return self._go()
 
@@ -159,7 +164,9 @@ class Drive:
             self.cluster, state.plan, state.run, made.fleet, made.verifier, made.clock, made.gather, made.store,
             made.prefix_hash,
         )  # fmt: skip
-        controls = Controls(requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan))
+        controls = Controls(
+            requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan)
+        )
         try:
             return int(Executor(ctx, state, self.journal, made.tasks(), controls).run())
         except CtmUpgradeError as error:

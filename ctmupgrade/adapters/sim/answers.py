@@ -63,7 +63,11 @@ def nodes_list(world: World, node: Node) -> str:
 
 def member_row(seen: Seen, viewer: Node) -> dict[str, object]:
     """One member as ``cluster nodes get`` shows it."""
-    row: dict[str, object] = {"nodeID": seen.node.node_id, "status": _status(seen.code), "host": seen.node.cluster_host}
+    row: dict[str, object] = {
+        "nodeID": seen.node.node_id,
+        "status": _status(seen.code),
+        "host": seen.node.cluster_host,
+    }
     if viewer.ksctl.format == "new":
         row |= {"port": 5432, "state": None}
     row["isThisNode"] = seen.node is viewer
@@ -72,7 +76,9 @@ def member_row(seen: Seen, viewer: Node) -> dict[str, object]:
     return row
 
 
-def _listing(world: World, rows: list[dict[str, object]], node: Node, *, skip: int = 0, limit: int = 10) -> str:
+def _listing(
+    world: World, rows: list[dict[str, object]], node: Node, *, skip: int = 0, limit: int = 10
+) -> str:
     shown: object = rows[skip : skip + limit]
     if not shown and node.ksctl.null_lists:
         shown = None
@@ -95,7 +101,9 @@ def _summary(world: World, node: Node) -> str:
     if key not in world.texts:
         if len(world.texts) > 1000:
             world.texts.clear()
-        bodies = ",".join(f'"{name}":{{"clusterSummary":{body},"lastUpdated":"{at}"}}' for name, body, at in reports)
+        bodies = ",".join(
+            f'"{name}":{{"clusterSummary":{body},"lastUpdated":"{at}"}}' for name, body, at in reports
+        )
         world.texts[key] = f'{{"skip":0,"limit":0,"total":{len(members)},"resources":{{{bodies}}}}}'
     return world.texts[key]
 
@@ -120,7 +128,9 @@ def _report(world: World, member: Node, members: list[Node]) -> tuple[str, str, 
 def _peers(world: World, member: Node, view: View) -> str:
     key = ("peers", member.name, view.key)
     if key not in world.texts:
-        world.texts[key] = json.dumps({s.node.node_id: _peer(s, member) for s in view.seen}, separators=(",", ":"))
+        world.texts[key] = json.dumps(
+            {s.node.node_id: _peer(s, member) for s in view.seen}, separators=(",", ":")
+        )
     return world.texts[key]
 
 
@@ -134,9 +144,16 @@ def _peer(seen: Seen, member: Node) -> dict[str, object]:
         "status": _status(seen.code),
     }
     if seen.node is not member:  # a dead peer still says streaming, without lag
-        info |= {"connected": seen.connected, "state": "streaming", "replayLagBytes": 0, "replicationBlocked": False}
+        info |= {
+            "connected": seen.connected,
+            "state": "streaming",
+            "replayLagBytes": 0,
+            "replicationBlocked": False,
+        }
     good = seen.code == "r" and seen.connected
-    errors = None if good else [{"errorMessage": "could not connect to the postgresql server: timeout expired\n"}]
+    errors = (
+        None if good else [{"errorMessage": "could not connect to the postgresql server: timeout expired\n"}]
+    )
     return {"clusterErrors": errors, "nodeInfo": info, "summary": "GOOD" if good else "BAD:node is inactive"}
 
 
@@ -180,7 +197,9 @@ def services(world: World, node: Node) -> str:
 
 
 def ntp_status(world: World, node: Node) -> str:
-    good = node.ntp.synchronised and bool(node.ntp.servers) and not status.lasting(world, "ntp_lost", node.name)
+    good = (
+        node.ntp.synchronised and bool(node.ntp.servers) and not status.lasting(world, "ntp_lost", node.name)
+    )
     lines = [
         f"{'*' if good and i == 0 else ' '}{host} .GPS. 1 u 34 64 377 1.234 -0.123 0.045\n"
         for i, host in enumerate(node.ntp.servers)
@@ -208,7 +227,9 @@ def backup_status(node: Node) -> str:
         return json.dumps({"operation": "", "status": "", "finished": None})
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
     last = node.backups[-1]
-    return json.dumps({"operation": "backup", "status": words[last.state], "finished": last.state != "running"})
+    return json.dumps(
+        {"operation": "backup", "status": words[last.state], "finished": last.state != "running"}
+    )
 
 
 def rows_of(world: World, node: Node, what: tuple[str, ...]) -> list[dict[str, object]] | None:

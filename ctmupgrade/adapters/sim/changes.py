@@ -198,7 +198,11 @@ def _mv(node: Node, source: str, target: str, now: float) -> Reply:
     file = find(node, source)
     if file is None:
         return refused(1, f"mv: cannot stat '{source}': No such file or directory")
-    where = f"{target.rstrip('/')}/{source.rsplit('/', 1)[-1]}" if files.is_folder(node, files.absolute(target)) else target
+    where = (
+        f"{target.rstrip('/')}/{source.rsplit('/', 1)[-1]}"
+        if files.is_folder(node, files.absolute(target))
+        else target
+    )
     if files.absolute(where) == files.absolute(source):
         return refused(1, f"mv: '{source}' and '{target}' are the same file")
     files.store(node, source, None, now)

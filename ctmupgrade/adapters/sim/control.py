@@ -108,13 +108,15 @@ class SimControl:
             case Reply():
                 return result
             case Lost(silent=True):
-                return self._failed("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+                return self._failed(
+                    "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+                )
             case Lost():
                 return self._failed("EOF")
 
     def _failed(self, why: str) -> Reply:
         """Nothing came from the node: ksctl's own words, on stderr."""
-        return Reply(1, "", f"Error: Post \"https://{self.world.nodes[self.name].host}/api/v1\": {why}\n")
+        return Reply(1, "", f'Error: Post "https://{self.world.nodes[self.name].host}/api/v1": {why}\n')
 
     def _execute(self, order: Order, timeout: float) -> Reply:
         world, node = self.world, self.world.nodes[self.name]
@@ -219,4 +221,3 @@ def _backup(world: World, node: Node, identity: str) -> str:
         if backup.id == identity:
             return json.dumps(answers.backup_row(world, node, index))
     return error(16, "NCERRResourceNotFound: Resource not found")
-

@@ -12,7 +12,11 @@ from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.ports import Reply
 
 TIMED_OUT = {"code": 14, "codeDesc": "context deadline exceeded"}
-UNAUTHORIZED = {"code": 5, "codeDesc": "NCERRUnauthorizedAccess: Unauthorized", "message": "token expired (401)"}
+UNAUTHORIZED = {
+    "code": 5,
+    "codeDesc": "NCERRUnauthorizedAccess: Unauthorized",
+    "message": "token expired (401)",
+}
 
 
 class SilenceError(ConnectionLostError):
@@ -26,7 +30,9 @@ class Lost:
     silent: bool
 
 
-def struck(world: World, node: str, command: str, execute: Callable[[], Reply], *, timeout: float) -> Reply | Lost:
+def struck(
+    world: World, node: str, command: str, execute: Callable[[], Reply], *, timeout: float
+) -> Reply | Lost:
     """The command's answer, after all faults that strike it."""
     hits = list(striking(world.faults, node, command, world.now))
     if not hits:
@@ -60,9 +66,14 @@ def _effect(world: World, fault: Fault, result: Reply | Lost, timeout: float) ->
             code = int(fault.number("code"))
             return Reply(code, fault.text("out"), fault.text("err"))
         case "error":
-            return _body(int(fault.number("code", 14)), fault.text("text", "NCERRInternalServerError: unexpected error"))
+            return _body(
+                int(fault.number("code", 14)),
+                fault.text("text", "NCERRInternalServerError: unexpected error"),
+            )
         case "half" if isinstance(result, Reply):
-            return Reply(result.code, result.out[: int(fault.number("chars", len(result.out) // 2))], result.err)
+            return Reply(
+                result.code, result.out[: int(fault.number("chars", len(result.out) // 2))], result.err
+            )
         case "garbage":
             return Reply(0, "\x00\ufffd<html>502 Bad Gateway</html>\n", "")
         case "password_prompt":

@@ -116,7 +116,9 @@ def names_in(node: Node, folder: str) -> list[str]:
     """Names of the files right in a folder, sorted."""
     prefix_ = folder.rstrip("/") + "/"
     inside = {p[len(prefix_) :].partition("/")[0] for p in node.files if p.startswith(prefix_)}
-    inside |= {f[len(prefix_) :].partition("/")[0] for f in (*FOLDERS, *node.folders) if f.startswith(prefix_)}
+    inside |= {
+        f[len(prefix_) :].partition("/")[0] for f in (*FOLDERS, *node.folders) if f.startswith(prefix_)
+    }
     return sorted(name for name in inside if name)
 
 

@@ -32,4 +32,6 @@ class SimFleet:
 
     def _known(self, node: str) -> None:
         if node not in self.world.nodes:
-            raise UsageError(f"the simulated world has no node {node}", remedy=f"it has: {', '.join(self.world.nodes)}")
+            raise UsageError(
+                f"the simulated world has no node {node}", remedy=f"it has: {', '.join(self.world.nodes)}"
+            )

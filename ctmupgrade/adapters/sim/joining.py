@@ -94,7 +94,9 @@ def fulljoin(world: World, via: Node, flags: Mapping[str, str]) -> str:
     if busy:
         return _break_consensus(world, joiner, f"{busy[0].name} is joining at the same time")
     _begin(world, via, joiner, flags)
-    return json.dumps({"nodeID": "", "status": {"code": "creating", "description": "joining: creating (1/5)"}})
+    return json.dumps(
+        {"nodeID": "", "status": {"code": "creating", "description": "joining: creating (1/5)"}}
+    )
 
 
 def _refusal(world: World, via: Node, joiner: Node) -> str:

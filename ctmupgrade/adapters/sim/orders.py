@@ -27,7 +27,9 @@ def is_change(words: tuple[str, ...]) -> bool:
             return True
         case ("cluster", "nodes", "delete" | "create"):
             return True
-        case ("services", "restart" | "reset") | ("system", "info", "set") | ("products", "enable" | "disable"):
+        case (
+            ("services", "restart" | "reset") | ("system", "info", "set") | ("products", "enable" | "disable")
+        ):
             return True
         case ("backup" | "backupkeys", "create" | "restore" | "upload" | "delete" | "default" | "scp"):
             return True
@@ -92,7 +94,11 @@ def _setting(node: Node, order: Order) -> str | None:
 
 def _product(node: Node, name: str, state: str) -> str:
     if not name:
-        body = {"code": 15, "codeDesc": "NCERRBadRequest: Bad HTTP request", "message": "product name can't be empty"}
+        body = {
+            "code": 15,
+            "codeDesc": "NCERRBadRequest: Bad HTTP request",
+            "message": "product name can't be empty",
+        }
         return json.dumps(body)
     node.products = {**node.products, name: state}
     if name == "csm":

@@ -101,7 +101,9 @@ def _df(node: Node, rest: list[str]) -> Reply:
         sizes = " ".join(f"{kib / 2**20:.0f}G" for kib in (total, total - free, free))
     else:
         sizes = f"{total} {total - free} {free}"
-    lines = [f"/dev/sda2 {sizes} {use} /" for word in rest if not word.startswith("-")] or [f"/dev/sda2 {sizes} {use} /"]
+    lines = [f"/dev/sda2 {sizes} {use} /" for word in rest if not word.startswith("-")] or [
+        f"/dev/sda2 {sizes} {use} /"
+    ]
     return said("\n".join([f"Filesystem {header}", *lines, ""]))
 
 
@@ -155,7 +157,9 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
             return _ls(world, node, rest)
         case ("find", root, *rest):
             pattern = rest[rest.index("-name") + 1] if "-name" in rest else "*"
-            hits = [p for p in sorted(node.files) if p.startswith(root) and fnmatch(p.rsplit("/", 1)[-1], pattern)]
+            hits = [
+                p for p in sorted(node.files) if p.startswith(root) and fnmatch(p.rsplit("/", 1)[-1], pattern)
+            ]
             return Reply(1, "".join(f"{p}\n" for p in hits), "find: '/root': Permission denied\n")
         case ("openssl", "dgst", "-sha256", path):
             return _hash(world, node, path, "SHA2-256({path})= {hash}\n")
@@ -223,7 +227,13 @@ def _stat(world: World, node: Node, form: str, path: str) -> Reply:
     file = find(node, path)
     if file is None:
         return _absent("stat", path)
-    values = {"%s": files.size(world, node, file), "%n": path, "%a": file.mode, "%U": "ksadmin", "%Y": int(file.mtime)}
+    values = {
+        "%s": files.size(world, node, file),
+        "%n": path,
+        "%a": file.mode,
+        "%U": "ksadmin",
+        "%Y": int(file.mtime),
+    }
     for key, value in values.items():
         form = form.replace(key, str(value))
     return said(f"{form}\n")

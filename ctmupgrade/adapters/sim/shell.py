@@ -173,7 +173,9 @@ class SimShell:
         data = _literal(world, source)
         total = world.archive.size if data is None else len(data)
         kept = programs.find(node, target) if offset else None
-        limits = {k: timeline.take_next(world, node, k) for k in ("upload_full", "upload_drop", "upload_hole")}
+        limits = {
+            k: timeline.take_next(world, node, k) for k in ("upload_full", "upload_drop", "upload_hole")
+        }
         stops = {k: int(f.number("at_byte", total / 2)) for k, f in limits.items() if f}
         link, done, step = node.link, offset, max(1, -(-(total - offset) // CHUNKS))
         self._store(target, _grown(kept, data, offset, offset, hole="upload_hole" in stops), target)

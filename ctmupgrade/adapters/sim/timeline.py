@@ -224,4 +224,3 @@ def _act(world: World, fault: Fault, node: Node, at: float) -> None:
             node.broken_at = at
         case _:
             pass  # cut: done by its kind
-

@@ -37,7 +37,9 @@ class SimVerifier:
             problem = "wrong_signer"
         if problem != "none":
             self.world.record("", "refused_archive", problem)
-            raise SignatureError(f"{archive.name} {WORDS[problem]}", remedy="get the archive and the key again")
+            raise SignatureError(
+                f"{archive.name} {WORDS[problem]}", remedy="get the archive and the key again"
+            )
         if progress:
             progress(held.size)
         self.world.record("", "verified", held.sha256)

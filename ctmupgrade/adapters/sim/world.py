@@ -33,7 +33,9 @@ class World:
     :ivar latency: virtual seconds that every command takes.
     """
 
-    def __init__(self, nodes: list[Node], archive: Archive | None = None, clock: SimClock | None = None) -> None:
+    def __init__(
+        self, nodes: list[Node], archive: Archive | None = None, clock: SimClock | None = None
+    ) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.archive = archive or Archive()
         self.clock = clock or SimClock()
