@@ -267,6 +267,16 @@ def _leave_now() -> None:
     os._exit(ExitCode.INTERRUPTED)
 
 
+CHANGING = ("run", "resume", "stage", "backup", "recover")
+
+
+def _nobody_reads() -> int:
+    """The exit code where standard output was closed: a look is done, but nothing that changes nodes may say
+    that it is (0) when it could not even ask."""
+    sys.stdout = None
+    return ExitCode.INTERRUPTED if any(word in CHANGING for word in sys.argv[1:]) else ExitCode.DONE
+
+
 def funnel(program: Callable[[], object]) -> int:
     """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
     try:
@@ -282,12 +292,9 @@ def funnel(program: Callable[[], object]) -> int:
         _leave_now()
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = None
-        return ExitCode.DONE
-    except (
-        SystemExit
-    ) as leave:  # the parser's own answer to a reader that went away is 1, which is no code of ours
-        return ExitCode.DONE if leave.code == 1 else int(leave.code or 0)
+        return _nobody_reads()
+    except SystemExit as leave:  # 1 is the parser's own answer to a reader that went away
+        return _nobody_reads() if leave.code == 1 else int(leave.code or 0)
     except Exception as error:
         if _is_usage(error):
             text = error.format_message() if hasattr(error, "format_message") else str(error)
