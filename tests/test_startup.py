@@ -14,7 +14,7 @@ from ctmupgrade import __version__
 from ctmupgrade.cli import shelf
 
 ROOT = Path(__file__).parents[1]
-LAUNCHER = ROOT / "packaging" / "ctmupgrade"
+LAUNCHER = ROOT / "scripts" / "ctmupgrade"
 HEAVY = {
     "paramiko",
     "gnupg",

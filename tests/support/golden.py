@@ -32,7 +32,7 @@ def normal(text: str) -> str:
     """The text without run ids, temporary paths, process ids and user@host."""
     from ctmupgrade.app.setup import whoami
 
-    text = text.replace(whoami(), "USER@HOST")
+    text = text.replace(whoami(), "USER@HOST").replace(str(Path(__file__).resolve().parents[2]), "REPO")
     for pattern, word in CHANGING:
         text = pattern.sub(word, text)
     return text
