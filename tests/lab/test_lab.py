@@ -208,7 +208,9 @@ def test_programs_can_be_missing(lab: Lab) -> None:
     assert sftp(lab, "ctm-2").returncode == 0
     assert lab.ssh("ctm-2", "sha256sum /etc/hosts").returncode == 0
     lab.behave("ctm-2", shell_without=["sha256sum", "sftp"])
-    until(lambda: lab.ssh("ctm-2", "sha256sum /etc/hosts").returncode == 127)  # sshd reloads, away for an instant
+    until(
+        lambda: lab.ssh("ctm-2", "sha256sum /etc/hosts").returncode == 127
+    )  # sshd reloads, away for an instant
     until(lambda: "subsystem request failed" in sftp(lab, "ctm-2").stderr)
     lab.behave("ctm-2", shell_without=[])
     until(lambda: sftp(lab, "ctm-2").returncode == 0)
