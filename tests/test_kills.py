@@ -21,7 +21,7 @@ from tests.support.in_lab import Site, site
 _OK, _WHY = Lab.available()
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.xdist_group("lab"),
+    pytest.mark.xdist_group("lab2"),
     pytest.mark.skipif(not _OK, reason=f"no lab here: {_WHY}"),
 ]
 MOST = 15  # kills in one upgrade, so that each ends some time

@@ -15,7 +15,7 @@ from tests.lab.host import ROOT
 POSSIBLE, WHY = Lab.available()
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.xdist_group("lab"),
+    pytest.mark.xdist_group("lab2"),
     pytest.mark.skipif(
         not POSSIBLE or bool(os.environ.get("CTMUPGRADE_CONTRACT_LAB")), reason=WHY or "inside"
     ),
