@@ -120,10 +120,12 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     try:
         shell.change("sudo", "-n", "reboot")
     except CtmUpgradeError:
-        shell.disconnect()
+        pass
+    shell.disconnect()  # an open session may hold the shutdown up
 
     def back() -> bool:
         now = ask(shell, probes.BOOT)
+        shell.disconnect()
         return isinstance(now, BootMark) and now.differs_from(before)
 
     until(kind, back)

@@ -78,6 +78,7 @@ check() { # sets target from the archive, or refuses
 }
 
 detached() { # runs the upgrade so that nothing of this session ends it
+  trap '' HUP # the terminal may be gone before the child has its own session
   setsid -f /bin/bash /opt/keysecure/ks_upgrade.sh --work "$target" </dev/null >>"$log" 2>&1
 }
 
