@@ -156,7 +156,7 @@ def check(
     from ctmupgrade.render import documents, show
 
     with _setup(common, options, looks_only=True) as made:
-        result = looking.check(made, only=only)
+        result = looking.check(made, only=only, hashed=False)
         if common.shown is Format.JSON:
             _json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
         else:
@@ -203,7 +203,9 @@ def verify(
     from ctmupgrade.app.verifying import verify_archive
     from ctmupgrade.render.signature import signed_document
 
-    signed, version = verify_archive(_request(common), archive, signer, keyring)
+    signed, version = verify_archive(
+        archive, signer, keyring, cluster=common.cluster or Path("cluster.yaml"), simulate=common.simulate
+    )
     document = signed_document(signed, version)
     if common.shown is Format.JSON:
         _json(document)

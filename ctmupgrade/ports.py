@@ -164,7 +164,7 @@ class Signed:
 
     path: Path
     size: int  # bytes
-    sha256: str
+    sha256: str  # "" where it was not asked for
     signer: str  # full fingerprint of the primary key
     key: str  # full fingerprint of the key that signed; differs where a subkey did
     signed_at: datetime | None
@@ -174,9 +174,16 @@ class Verifier(Protocol):
     """Checks an archive's GPG signature."""
 
     def verify(
-        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+        self,
+        archive: Path,
+        signer: str,
+        keyring: Path | None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        hashed: bool = True,
     ) -> Signed:
-        """:raises SignatureError: anything but a good signature of ``signer``, each its own text.
+        """:param hashed: False: the signature alone, and ``sha256`` stays empty; a core less is busy.
+        :raises SignatureError: anything but a good signature of ``signer``, each its own text.
         :raises UsageError: archive or keyring cannot be read, or gpg is missing."""
         ...
 

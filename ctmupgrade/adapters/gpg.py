@@ -77,13 +77,20 @@ class GpgVerifier:
         self._known: dict[tuple[object, ...], Signed] = {}
 
     def verify(
-        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+        self,
+        archive: Path,
+        signer: str,
+        keyring: Path | None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        hashed: bool = True,
     ) -> Signed:
         """Checks that ``archive`` is one inline-signed message with ``signer``'s good signature.
 
         :param signer: full fingerprint of the key or of one of its subkeys.
         :param keyring: public keys, armored or binary; None: the caller's own keyring.
         :param progress: told the bytes hashed so far, in the caller's thread, a few times a second.
+        :param hashed: False: the signature alone; ``sha256`` of the result is "", and a core less is busy.
         :raises SignatureError: anything but a good signature of ``signer``, each its own text.
         :raises UsageError: archive or keyring cannot be read, the key is missing, or gpg is.
         """
@@ -96,15 +103,18 @@ class GpgVerifier:
         try:
             before = _mark(os.fstat(fd))
             memo = (path, before, signer, keyring)
-            if memo not in self._known:
-                self._known[memo] = self._verify(path, fd, signer, keyring, progress or (lambda _done: None))
-            return self._known[memo]
+            known = self._known.get(memo)
+            if known is None or (hashed and not known.sha256):
+                tell = (progress or (lambda _done: None)) if hashed else None
+                known = self._known[memo] = self._verify(path, fd, signer, keyring, tell)
+            return known
         finally:
             os.close(fd)
 
     def _verify(
-        self, path: Path, fd: int, signer: str, keyring: Path | None, progress: Callable[[int], None]
+        self, path: Path, fd: int, signer: str, keyring: Path | None, progress: Callable[[int], None] | None
     ) -> Signed:
+        """:param progress: None: without the hash."""
         before = os.fstat(fd)
         with _home() as home:
             gpg, key = self._prepare(home, signer, keyring)
@@ -124,8 +134,10 @@ class GpgVerifier:
         if len(valid) != count or said.returncode != 0:
             raise no_judgement(path, said)
         at = datetime.fromtimestamp(int(valid[0][2]), UTC)
-        self._hashes.keep(path, before, digest)
-        return Signed(path, before.st_size, digest.hexdigest(), key.primary, valid[0][0], at)
+        if digest:
+            self._hashes.keep(path, before, digest)
+        sha256 = digest.hexdigest() if digest else ""
+        return Signed(path, before.st_size, sha256, key.primary, valid[0][0], at)
 
     def _prepare(self, home: Path, signer: str, keyring: Path | None) -> tuple[_Gpg, PinnedKey]:
         """A gpg that knows the pinned key only; where the keyring holds others too, it has a second home."""
@@ -218,8 +230,9 @@ def _home() -> Iterator[Path]:
     try:
         yield top
     finally:
-        if shutil.which("gpgconf"):
-            for home in top.iterdir():  # keyboxd, where the machine's common.conf asks for it
+        for home in top.iterdir():
+            # Without a keyring file in it, keyboxd keeps the keys (gpg 2.4's common.conf) and still runs.
+            if not (home / "pubring.kbx").exists() and shutil.which("gpgconf"):
                 argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
                 subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
         shutil.rmtree(top, ignore_errors=True)
@@ -239,9 +252,12 @@ def _unchanged(path: Path, fd: int, before: os.stat_result) -> None:
 
 
 def _side_by_side(
-    gpg: _Gpg, path: Path, file: ArchiveFile, progress: Callable[[int], None]
-) -> tuple[Status, int, Recorder]:
-    """gpg, the packets and the hash at once; the first failure stops all. Any exception of ``progress`` too."""
+    gpg: _Gpg, path: Path, file: ArchiveFile, progress: Callable[[int], None] | None
+) -> tuple[Status, int, Recorder | None]:
+    """gpg, the packets and the hash at once; the first failure stops all. Any exception of ``progress`` too.
+
+    :param progress: None: no hash.
+    """
 
     def check() -> Status:
         if file.stop.is_set():
@@ -254,11 +270,11 @@ def _side_by_side(
     with _Counted(os.dup(file.fd), "rb") as counted, ThreadPoolExecutor(3) as pool:
         counted.stop = file.stop
         gpg.child = None
-        said, digest = pool.submit(check), pool.submit(_hashed, counted)
-        count = pool.submit(signatures, file)
+        said, count = pool.submit(check), pool.submit(signatures, file)
+        digest = pool.submit(_hashed, counted) if progress else None
         try:
-            _attend([count, said, digest], counted, progress)
-            return said.result(), count.result(), digest.result()
+            _attend([count, said, *([digest] if digest else ())], counted, progress or (lambda _done: None))
+            return said.result(), count.result(), digest.result() if digest else None
         except BaseException:
             file.stop.set()
             if gpg.child and gpg.child.poll() is None:

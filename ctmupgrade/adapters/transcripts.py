@@ -198,7 +198,13 @@ class ReplayVerifier:
         self._archive = header.archive
 
     def verify(
-        self, archive: Path, signer: str, keyring: Path | None, progress: Callable[[int], None] | None = None
+        self,
+        archive: Path,
+        signer: str,
+        keyring: Path | None,
+        progress: Callable[[int], None] | None = None,
+        *,
+        hashed: bool = True,
     ) -> Signed:
         """The recorded signature. :raises UsageError: none was recorded."""
         found = self._archive

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ctmupgrade.app.setup import Setup
 from ctmupgrade.collect import collect_nodes
@@ -40,24 +39,27 @@ class CheckResult:
         return ExitCode.UNREACHABLE if away else ExitCode.BLOCKED
 
 
-def verify(setup: Setup, archive: Path | None = None) -> Signed:
+def verify(setup: Setup, *, hashed: bool = True) -> Signed:
     """The archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
     target = setup.cluster.target
-    return setup.verifier.verify(archive or target.archive, target.signer, target.keyring)
+    return setup.verifier.verify(target.archive, target.signer, target.keyring, hashed=hashed)
 
 
-def _archive_facts(setup: Setup) -> Maybe[ArchiveFacts]:
+def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
     try:
-        signed = verify(setup)
+        signed = verify(setup, hashed=hashed)
     except CtmUpgradeError as error:
         return Unknown(". ".join(part for part in (error.brief, error.details) if part))
     return ArchiveFacts(signed.size, signed.sha256, signed.signer)
 
 
-def collect(setup: Setup) -> Facts:
-    """All looks at all nodes, while the archive's signature is checked here."""
+def collect(setup: Setup, *, hashed: bool = True) -> Facts:
+    """All looks at all nodes, while the archive's signature is checked here.
+
+    :param hashed: False: without the archive's SHA-256, which only a plan and an upload need.
+    """
     with ThreadPoolExecutor(max_workers=1) as beside:
-        archive = beside.submit(_archive_facts, setup)
+        archive = beside.submit(_archive_facts, setup, hashed)
         nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
         apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
         fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.gather) if apart.nodes else {}
@@ -78,9 +80,10 @@ def _why_no_backup(setup: Setup) -> str:
     return setup.unusable_store() or password_problem(setup.cluster)
 
 
-def check(setup: Setup, *, only: str = "") -> CheckResult:
+def check(setup: Setup, *, only: str = "", hashed: bool = True) -> CheckResult:
     """Every check, all nodes at once.
 
+    :param hashed: as for :func:`collect`.
     :raises UsageError: an unknown check is named, or one that may not be skipped.
     """
     known = {c.id: c for c in CHECKS}
@@ -88,7 +91,7 @@ def check(setup: Setup, *, only: str = "") -> CheckResult:
         _skippable(name, reason, known[name].waivable if name in known else None)
     if only and only not in known:
         raise UsageError(f"{only}: no such check", remedy="ctmupgrade check --list")
-    facts = collect(setup)
+    facts = collect(setup, hashed=hashed)
     return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
 
 

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ctmupgrade.app.request import Request
-from ctmupgrade.core.model import NAMED_VERSION
 from ctmupgrade.errors import UsageError
-from ctmupgrade.ports import Signed, Verifier
+
+if TYPE_CHECKING:
+    from ctmupgrade.ports import Signed, Verifier
 
 
-def verify_archive(request: Request, archive: Path, signer: str, keyring: Path | None) -> tuple[Signed, str]:
+def verify_archive(
+    archive: Path, signer: str, keyring: Path | None, *, cluster: Path, simulate: Path | None
+) -> tuple[Signed, str]:
     """The signature, and the version that the archive's name tells ("" where it does not).
 
-    :param signer: full fingerprint; "" is cluster.yaml's.
+    :param signer: full fingerprint; "" is that of ``cluster``, a cluster.yaml.
+    :param simulate: folder of a fixture whose archive and cluster.yaml count instead.
     :raises SignatureError: not the pinned signer's good signature.
     :raises UsageError: no signer is known, or a file cannot be read.
     """
     if not signer:
         from ctmupgrade.config import load_cluster
 
-        place = request.simulate / "cluster.yaml" if request.simulate else request.cluster
+        place = simulate / "cluster.yaml" if simulate else cluster
         target = load_cluster(place, simulated=True).target
         signer, keyring = target.signer, keyring or target.keyring
-    if not request.simulate and not archive.is_file():
+    if not simulate and not archive.is_file():
         raise UsageError(f"{archive}: there is no such file")
-    signed = _verifier(request).verify(archive, signer, keyring)
+    signed = _verifier(simulate).verify(archive, signer, keyring)
+    from ctmupgrade.core.model import NAMED_VERSION  # gpg is not kept waiting for it
+
     named = NAMED_VERSION.search(archive.name)
     return signed, named.group(1) if named else ""
 
 
-def _verifier(request: Request) -> Verifier:
-    if request.simulate is None:
+def _verifier(simulate: Path | None) -> Verifier:
+    if simulate is None:
         from ctmupgrade.adapters.gpg import GpgVerifier
 
         return GpgVerifier()
     from ctmupgrade.adapters.sim import SimVerifier, World
     from ctmupgrade.config import load_world
 
-    return SimVerifier(World.from_dict(load_world(request.simulate / "world.yaml")))
+    return SimVerifier(World.from_dict(load_world(simulate / "world.yaml")))

@@ -483,6 +483,16 @@ def test_remembered_per_file_key_and_object(
     assert len(runs) == 4
 
 
+def test_the_hash_is_left_out_where_nobody_needs_it_and_made_up_for_later(ring: Ring, tmp_path: Path) -> None:
+    path, verifier = ring.sign(tmp_path / "a"), GpgVerifier()
+    assert verifier.verify(path, ring.fpr["ours"], ring.public, hashed=False).sha256 == ""
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert verifier.verify(path, ring.fpr["ours"], ring.public).sha256 == expected
+    assert verifier.verify(path, ring.fpr["ours"], ring.public, hashed=False).sha256 == expected
+    with pytest.raises(SignatureError):
+        GpgVerifier().verify(path, ring.fpr["other"], ring.public, hashed=False)
+
+
 def test_an_error_of_progress_stops_gpg(ring: Ring, tmp_path: Path) -> None:
     path = ring.sign(tmp_path / "a")
 
