@@ -263,6 +263,45 @@ def test_what_changed_and_what_became_fewer_is_told() -> None:
     assert not list(differences(before, before)) and not list(fewer(before, before))
 
 
+def test_numbers_have_thresholds() -> None:
+    before = {"keys": {"count": 1000}, "users": {"count": 7}}
+    assert not list(fewer(before, {"keys": {"count": 991}, "users": {"count": 8}}))
+    assert list(fewer(before, {"keys": {"count": 989}, "users": {"count": 6}})) == [
+        "keys 1000 -> 989",
+        "users 7 -> 6",
+    ]
+    assert not list(differences(before, {"keys": {"count": 1}, "users": {"count": 1}}))
+    gone = {"keys": {"unknown": "no answer"}, "users": {"count": 7}}
+    assert not list(fewer(before, gone))
+    assert list(differences(before, gone)) == [("keys", "cannot be read any more: no answer")]
+    assert not list(differences(gone, before)) and not list(fewer(gone, before)), "it was not known before"
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, StrategyName.STANDALONE])
+def test_what_an_upgrade_loses_stands_in_the_report(tmp_path: Path, strategy: StrategyName) -> None:
+    names = ("ctm-1",) if strategy is StrategyName.STANDALONE else ("ctm-1", "ctm-2")
+    nodes = [{"name": name, "licences": ["virtual", "connectors"]} for name in names]
+    world = make_world(len(names), nodes=nodes, clustered=strategy is StrategyName.IN_PLACE)
+    drive = Drive(world, tmp_path, strategy)
+
+    def lose(step: str, event: object, _tick: object) -> None:
+        if step == "reboot:ctm-1" and event is not None:
+            drive.world.nodes["ctm-1"].licences = ["virtual"]
+            drive.world.nodes["ctm-1"].users = ["admin"]
+
+    drive.world.nodes["ctm-1"].users = ["admin", "eve"]
+    drive.hook = lose
+    assert drive.start() == 0, "a person judges it; it stops nothing"
+    held = drive.state.steps["compare-settings:ctm-1"]
+    assert held.evidence["fewer"] == "licenses 2 -> 1, users 2 -> 1"
+    assert any("FEWER than before" in note for note in held.notes)
+    assert all(
+        drive.state.steps[f"compare-settings:{n}"].evidence["differences"] == "none" for n in names[1:]
+    )
+    recorded = json.loads(drive.state.steps["record-settings:ctm-1"].before["settings"])
+    assert recorded["licenses"]["total"] == 2 and recorded["users"] == {"count": 2}
+
+
 def test_a_lost_licence_stands_in_the_report(tmp_path: Path) -> None:
     nodes = [{"name": "ctm-1"}, {"name": "ctm-2", "licences": [f"licence {i}" for i in range(12)]}]
     drive = Drive(

@@ -53,19 +53,37 @@ BY_HAND = {
 }
 
 
+# What the cluster holds, by its number alone, and how much of it must still be there afterwards: clients go on
+# making and destroying keys meanwhile.
+COUNTS: Mapping[str, tuple[tuple[str, ...], float]] = {
+    "keys": (("keys", "list"), 0.99),
+    "users": (("users", "list"), 1.0),
+}
 COUNTED = ("ntp", "proxy", "interfaces", "products", "licenses", "hsm", "rot_keys", "schedules")
 PAGE = ("--limit", "256")  # the default page of 10 hides the rest; 256 is what the member list shows itself
 
 
 def read_settings(control: Reader) -> dict[str, Any]:
-    """Everything in :data:`LOOKS` that the node tells; what it does not is ``{"unknown": why}``."""
-    return {name: _setting(control, argv) for name, argv in LOOKS.items()}
+    """All of :data:`LOOKS` and :data:`COUNTS` that the node tells; what it does not is ``{"unknown": why}``."""
+    settings = {name: _setting(control, argv) for name, argv in LOOKS.items()}
+    return settings | {name: _count(control, argv) for name, (argv, _) in COUNTS.items()}
+
+
+def _count(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        answer = parse.json_object(control.read(*argv, "--limit", "1").out)
+    except NotUnderstood as error:
+        return {"unknown": str(error)}
+    except CtmUpgradeError as error:
+        return {"unknown": error.brief}
+    total = answer.get("total")
+    return {"count": total} if isinstance(total, int) else {"unknown": "it tells no total"}
 
 
 def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
-    """One answer; a listing is asked for a long page first, for not every one is known to take a limit."""
+    """One answer, in two tries. A listing is asked for a long page first; not every one is known to take a limit."""
     found: dict[str, Any] = {}
-    for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv,):
+    for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv, argv):
         try:
             answer: dict[str, Any] = scrubbed(parse.json_object(control.read(*words).out))
         except NotUnderstood as error:
@@ -78,11 +96,15 @@ def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
 
 
 def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """What a node had more of before: a licence, an interface or a time server does not go by itself."""
+    """What there was more of before: no licence, interface or time server goes by itself, nor do many keys."""
     for name in COUNTED:
         old, new = before.get(name, {}), after.get(name, {})
         if "unknown" not in new and len(_rows(new)) < len(_rows(old)):
             yield f"{name} {len(_rows(old))} -> {len(_rows(new))}"
+    for name, (_, share) in COUNTS.items():
+        had, has = before.get(name, {}).get("count"), after.get(name, {}).get("count")
+        if isinstance(had, int) and isinstance(has, int) and has < had * share:
+            yield f"{name} {had} -> {has}"
 
 
 def steady(value: Any) -> Any:
@@ -98,8 +120,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
     """(setting, what differs) between two recordings."""
     for name, old in before.items():
         new = after.get(name, {})
-        if "unknown" in old:
-            continue
+        if "unknown" in old or (name in COUNTS and "unknown" not in new):
+            continue  # numbers have their thresholds: see fewer()
         if "unknown" in new:
             yield name, f"cannot be read any more: {new['unknown']}"
         elif steady(old) != steady(new):

@@ -10,10 +10,12 @@ from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.rebuild import rebuild
 from ctmupgrade.core.steps import (
     AwaitNode,
+    CompareSettings,
     Gate,
     MakeBackup,
     Options,
     Reboot,
+    RecordSettings,
     RunUpgrade,
     Settle,
     StageArchive,
@@ -21,7 +23,16 @@ from ctmupgrade.core.steps import (
     VerifyArchive,
     reached,
 )
-from ctmupgrade.core.timing import BACKUP_S, BOOT_S, GATE_S, SERVICES_S, UPGRADE_S, upload_s, verify_s
+from ctmupgrade.core.timing import (
+    BACKUP_S,
+    BOOT_S,
+    GATE_S,
+    QUICK_S,
+    SERVICES_S,
+    UPGRADE_S,
+    upload_s,
+    verify_s,
+)
 
 VERIFY = "verify-archive"
 
@@ -44,7 +55,7 @@ def _backup_waived(options: Options) -> bool:
 
 
 def preparation(facts: Facts, cluster: Cluster, options: Options, names: tuple[str, ...]) -> Iterator[Step]:
-    """Signature, backups, and the archive on all nodes side by side."""
+    """Signature, backups, the archive and what a node looks like before, on all nodes side by side."""
     size = 0 if isinstance(facts.archive, Unknown) else facts.archive.size
     yield Step(
         VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
@@ -65,6 +76,11 @@ def preparation(facts: Facts, cluster: Cluster, options: Options, names: tuple[s
             f"stage:{name}", name, StageArchive(), "all nodes side by side, before any is touched",
             (VERIFY,), upload_s(size),
         )  # fmt: skip
+    for name in names:
+        yield Step(
+            f"record-settings:{name}", name, RecordSettings(), "to tell afterwards what changed beside the version",
+            (f"stage:{name}",), QUICK_S,
+        )  # fmt: skip
 
 
 def node_chain(
@@ -81,6 +97,11 @@ def node_chain(
     yield Step(
         f"settle:{name}", name, Settle(clustered), "it must stay well before the next one goes",
         (f"await:{name}",), int(cluster.stable_for.total_seconds()),
+    )  # fmt: skip
+    # Nothing waits for it: the next node's gate goes on beside it.
+    yield Step(
+        f"compare-settings:{name}", name, CompareSettings(), "what the upgrade changed beside the version",
+        (f"settle:{name}",), QUICK_S,
     )  # fmt: skip
 
 

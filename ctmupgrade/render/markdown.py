@@ -130,7 +130,7 @@ def manual(step: Step, plan: Plan, cluster: Cluster) -> Iterator[str]:
 
 def _manual_rebuild(step: Step, node: Node) -> Iterator[str]:
     match step.action:
-        case steps.RecordSettings():
+        case steps.RecordSettings() | steps.CompareSettings():
             yield _ksctl(
                 node, "ntp servers list; ksctl proxy list; ksctl interfaces list; ksctl products list"
             )

@@ -15,7 +15,10 @@ from ctmupgrade.adapters.sim import Fault
 from ctmupgrade.core.model import StrategyName, Timeouts
 
 NODE = "ctm-2"  # the node that is hurt: neither the first nor the last
-IN_PLACE_STEPS = ("verify-archive", "backup", "stage", "gate", "upgrade", "reboot", "await", "settle")
+IN_PLACE_STEPS = (
+    "verify-archive", "backup", "stage", "record-settings", "gate", "upgrade", "reboot", "await", "settle",
+    "compare-settings",
+)  # fmt: skip
 REBUILD_STEPS = (
     "record-settings", "remove", "delete-cluster", "upgrade", "reboot", "await", "restore-settings", "join",
     "compare-settings",

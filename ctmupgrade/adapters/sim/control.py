@@ -140,6 +140,8 @@ class SimControl:
     def _away(self, node: Node) -> Reply | None:
         if status.booting(node, self.world.now):
             return self._failed(f"dial tcp {node.host}:443: connect: connection refused")
+        if not self.world.faults:
+            return None
         for kind, text in (("refused", "connect: connection refused"), ("unreachable", "i/o timeout")):
             fault = status.lasting(self.world, kind, node.name)
             if fault and fault.text("what", "both") in ("both", "control"):

@@ -39,27 +39,37 @@ class SimShell:
 
     def connect(self) -> Node:
         """:raises UnreachableError: no connection, for whatever reason."""
-        now, node = self.world.catch_up(), self.node
+        now, node = self.world.catch_up(), self.world.nodes[self.name]
         where = f"{node.name} ({node.host}:22)"
         if status.booting(node, now):
             raise UnreachableError(f"{where}: connection refused")
+        if self.world.faults:
+            self._hindered(where)
+        elif node.host_key != 1:
+            raise self._other_key(where)
+        self.since = now if self.since < 0 else self.since
+        return node
+
+    def _other_key(self, where: str) -> HostKeyError:
+        return HostKeyError(
+            f"{where}: its host key has changed",
+            details=f"it shows SHA256:simulated-{self.name}-{self.node.host_key}",
+            remedy="find out on its console whether the key is its own; if so put it into known_hosts",
+        )
+
+    def _hindered(self, where: str) -> None:
+        node = self.node
         for kind, text in (("refused", "connection refused"), ("unreachable", "timed out")):
             fault = status.lasting(self.world, kind, node.name)
             if fault and fault.text("what", "both") in ("both", "shell"):
                 raise UnreachableError(f"{where}: {text}")
         if node.host_key != 1 or status.lasting(self.world, "host_key_changed", node.name):
-            raise HostKeyError(
-                f"{where}: its host key has changed",
-                details=f"it shows SHA256:simulated-{node.name}-{node.host_key}",
-                remedy="find out on its console whether the key is its own; if so put it into known_hosts",
-            )
+            raise self._other_key(where)
         if status.lasting(self.world, "auth_refused", node.name):
             raise AuthenticationError(f"{where}: the key is refused")
         limit = status.lasting(self.world, "session_limit", node.name)
         if limit and self.since <= limit.started:
             raise UnreachableError(f"{where}: no more sessions on this connection")
-        self.since = now if self.since < 0 else self.since
-        return node
 
     def disconnect(self) -> None:
         """Drops the connection of looks and changes; terminals have their own."""

@@ -33,8 +33,6 @@ def lasting(world: World, kind: str, node: str) -> Fault | None:
     """The condition of this kind that is on the node now."""
     if not world.faults:
         return None
-    if not world.faults:
-        return None
     memo = world.moment()
     now = world.now
     active = memo.get("lasting")

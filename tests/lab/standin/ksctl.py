@@ -23,6 +23,7 @@ LISTS = {
     "licensing trials list": "licensing/trials", "properties list": "configs/properties", "proxy list": "proxy",
     "rot-keys list": "system/rot-keys", "hsm servers list": "hsm/servers", "products list": "system/products",
     "scheduler configs list": "scheduler/job-configs", "cluster errors": "cluster/errors",
+    "keys list": "vault/keys2", "users list": "usermgmt/users",
 }  # fmt: skip
 GETS = {
     "system info get": "system/info", "cluster info": "cluster", "cluster summary": "cluster/summary",

@@ -47,6 +47,8 @@ class Settings:
             "scheduler/job-configs": [],
             "system/products": [{"name": n, "state": s} for n, s in doc["products"].items()],
             "proxy": [{"host": host} for host in doc["proxy"]],
+            "vault/keys2": [{"name": name} for name in sorted(doc["data"])],
+            "usermgmt/users": [{"username": name} for name in sorted(doc["users"])],
         }
         return self._alarms() if name == "system/alarms" else rows.get(name)
 
