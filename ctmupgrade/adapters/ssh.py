@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,7 +61,13 @@ class SshShell:
         self._missing: dict[str, Reply] = {}
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
-            self, node.name, dial=self._dial, logins=self._logins, log=self._log, limits=limits
+            self,
+            node.name,
+            dial=self._dial,
+            logins=self._logins,
+            away=self._away,
+            log=self._log,
+            limits=limits,
         )
 
     @property
@@ -182,6 +189,18 @@ class SshShell:
             if self._shared is None or not self._shared.link.alive:
                 self._shared = _Shared(self._dial())
             return self._shared.link.logins
+
+    def _away(self) -> float:
+        """Seconds until the node answers to something small: the best of three, for a busy machine is not far."""
+        times = []
+        for _ in range(3):
+            with self._lock:
+                if self._shared is None or not self._shared.link.alive:
+                    self._shared = _Shared(self._dial())
+                began = time.monotonic()
+                self._open(self._shared).close()
+                times.append(time.monotonic() - began)
+        return min(times)
 
     def _session(self, link: Link) -> paramiko.Channel:
         try:

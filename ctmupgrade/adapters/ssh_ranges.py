@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shlex
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -30,19 +29,6 @@ CHUNK = 32 * BLOCK  # a second's worth of one connection: its two round trips of
 AHEAD = STREAMS * CHUNK
 _SILENCE = 90.0
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
-
-
-def round_trip(link: Link) -> float:
-    """Seconds until the server answers to something small: the best of three, for a busy machine is not far.
-
-    :raises paramiko.SSHException: it does not.
-    """
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
-        link.transport.open_session(timeout=CHANNEL_TIMEOUT).close()
-        times.append(time.monotonic() - began)
-    return min(times)
 
 
 class _Work:

@@ -17,7 +17,7 @@ from ctmupgrade.adapters.ssh_channel import PACKET, Exchange, Silence, bounded, 
 from ctmupgrade.adapters.ssh_child import send_by_child
 from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, reason
 from ctmupgrade.adapters.ssh_limit import Limiter, take
-from ctmupgrade.adapters.ssh_ranges import CHUNK, FAR, round_trip, send_by_ranges
+from ctmupgrade.adapters.ssh_ranges import CHUNK, FAR, send_by_ranges
 from ctmupgrade.adapters.ssh_writers import ABSENT, NodeFile, Unusable
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError, UsageError
 from ctmupgrade.ports import Sent, Shell
@@ -49,14 +49,18 @@ class Uploads:
         *,
         dial: Callable[[], Link],
         logins: Callable[[], Sequence[Login]],
+        away: Callable[[], float],
         log: Log,
         limits: Sequence[Limiter],
     ) -> None:
-        """:param dial: a new connection of its own. :param logins: how the node was entered."""
+        """:param dial: a new connection of its own. :param logins: how the node was entered.
+        :param away: seconds of a round trip.
+        """
         self._shell = shell
         self._place = place
         self._dial = dial
         self._logins = logins
+        self._away = away
         self._log = log
         self._limits = limits
         self._ways: list[tuple[str, Callable[[_Job], Iterator[Sent]]]] = [
@@ -133,13 +137,10 @@ class Uploads:
     def _by_ranges(self, job: _Job) -> Iterator[Sent]:
         if job.size - job.offset < 2 * CHUNK:
             raise Unusable("too small for it")
-        link = self._dial()
         try:
-            away = round_trip(link)
-        except _FOREIGN as error:
-            raise UnreachableError(f"{self._place}: no answer: {reason(error)}") from error
-        finally:
-            link.close()
+            away = self._away()
+        except NodeError as error:
+            raise Unusable(str(error)) from error
         if away < FAR:
             raise Unusable(f"{away * 1000:.0f} ms away: one connection fills the line")
         yield from send_by_ranges(

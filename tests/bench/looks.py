@@ -42,7 +42,7 @@ def twenty(nodes: Nodes, runs: int) -> Result:
     """Both with twenty nodes at a time; ansible with pipelining and its shared connections."""
     servers, ksctl = nodes.start(20), _ksctl(nodes.folder)
     cluster = _cluster(nodes, servers, ksctl)
-    launcher = [sys.executable, str(ROOT / "packaging" / "ctmupgrade")]
+    launcher = [sys.executable, str(ROOT / "scripts" / "ctmupgrade")]
     ours = [
         *launcher,
         "check",

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench.measure import Result, Took, compare, run
 from tests.bench.nodes import ROOT
 
-LAUNCHER = [sys.executable, str(ROOT / "packaging" / "ctmupgrade")]
+LAUNCHER = [sys.executable, str(ROOT / "scripts" / "ctmupgrade")]
 SCENARIOS = ROOT / "fixtures" / "scenarios"
 
 
