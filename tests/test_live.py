@@ -3,6 +3,7 @@ and what breaks in their middle. Nothing of ctmupgrade is replaced; the applianc
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -85,10 +86,15 @@ def test_three_nodes_from_check_to_report(go_live: GoLive) -> None:
         assert said.returncode == 0, said.stdout + said.stderr
         assert live.changes() == [], words
         assert [node.folders for node in live.world.nodes.values()] == [[], [], []]
+    staged = live.run("stage", "--yes", "--format", "json")
+    assert staged.returncode == 0, staged.stdout + staged.stderr
     with watched_command_lines() as leaks:
         said = live.run("run", "--yes", "-v")
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stdout.startswith("LIVE: live")
+    steps = {s["id"]: s for s in json.loads(live.run("report", "--format", "json").stdout)["steps"]}
+    earlier = json.loads(staged.stdout.splitlines()[-1])["run"]
+    assert all(steps[f"stage:ctm-{n}"]["evidence"]["unchanged_since"] == earlier for n in (1, 2, 3))
     ended_well(live)
     _order_is_kept(live)
     _archives_are_whole(live)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from ctmupgrade.actions import stage as stage_step
 from ctmupgrade.actions.base import Noted
-from ctmupgrade.actions.stage import MIB
+from ctmupgrade.actions.stage import MIB, STATE
 from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
 from ctmupgrade.errors import ConnectionLostError
@@ -96,7 +97,7 @@ def node(tmp_path: Path) -> Folder:
 
 def run(node: Folder, archive: tuple[Path, str], hashes: PrefixHashes | None = None) -> str:
     """What it noted, once the node has the archive and nothing else."""
-    ticks = stage(*archive, node, hashes)  # type: ignore[arg-type]
+    ticks, _ = stage(*archive, node, hashes)  # type: ignore[arg-type]
     assert [p.name for p in node.home.iterdir()] == [archive[0].name]
     assert sha256(node.home / archive[0].name) == archive[1]
     return " ".join(str(tick) for tick in ticks if isinstance(tick, Noted))
@@ -107,14 +108,46 @@ def test_a_fresh_upload_sends_and_hashes_once(node: Folder, archive: tuple[Path,
     assert (node.sent, node.hashed(), len(node.asked)) == (
         SIZE,
         1,
-        5,
-    )  # there? dead parts? part? hash, rename
+        8,
+    )  # there? dead parts? part? state, hash, rename, state; there? and its evidence
 
 
 def test_an_equal_file_is_only_hashed(node: Folder, archive: tuple[Path, str]) -> None:
     (node.home / archive[0].name).write_bytes(archive[0].read_bytes())
     run(node, archive)
-    assert (node.sent, node.hashed(), len(node.asked)) == (0, 1, 2)
+    assert (node.sent, node.hashed(), len(node.asked)) == (0, 1, 5)
+
+
+def test_what_was_staged_days_before_is_not_hashed_again(node: Folder, archive: tuple[Path, str]) -> None:
+    _, proven = stage(*archive, node)  # type: ignore[arg-type]
+    assert proven[STATE].split()[0] == str(SIZE)
+    node.asked.clear()
+    _, again = stage(*archive, node, proven={**proven, "hashed_in": "monday"})  # type: ignore[arg-type]
+    assert (node.hashed(), again["unchanged_since"], again[STATE]) == (0, "monday", proven[STATE])
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_what_was_written_to_since_is_hashed_again(
+    node: Folder, archive: tuple[Path, str], equal: bool
+) -> None:
+    _, proven = stage(*archive, node)  # type: ignore[arg-type]
+    node.asked.clear()
+    place, sent = node.home / archive[0].name, node.sent
+    before = place.stat()
+    time.sleep(1.1)  # the times have whole seconds
+    place.write_bytes(archive[0].read_bytes() if equal else bytes(SIZE))
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))  # one time can be set back, the other not
+    _, again = stage(*archive, node, proven=proven)  # type: ignore[arg-type]
+    assert node.hashed() == (1 if equal else 2) and "unchanged_since" not in again
+    assert node.sent - sent == (0 if equal else SIZE)
+    assert sha256(place) == archive[1]
+
+
+def test_proof_of_another_archive_counts_for_nothing(node: Folder, archive: tuple[Path, str]) -> None:
+    _, proven = stage(*archive, node)  # type: ignore[arg-type]
+    node.asked.clear()
+    stage(*archive, node, proven={**proven, "sha256_on_node": "0" * 64})  # type: ignore[arg-type]
+    assert node.hashed() == 1
 
 
 def test_another_file_of_that_name_and_size_is_replaced(node: Folder, archive: tuple[Path, str]) -> None:
@@ -134,7 +167,7 @@ def test_what_is_there_and_proven_is_not_sent_again(
     assert node.sent == SIZE - there // MIB * MIB
     assert node.hashed() == 2, "the beginning before, all of it after"
     assert hashes.bytes_read == there // MIB * MIB
-    assert len(node.asked) == 7
+    assert len(node.asked) == 10
 
 
 @pytest.mark.parametrize("hole", [0, 3 * MIB, 7 * MIB - 1])

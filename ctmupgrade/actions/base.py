@@ -191,6 +191,9 @@ class Ctx:
     store: Store
     prefix_hash: Callable[[int], str]  # SHA-256 of the archive's first bytes, on this machine
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
+    staged: Mapping[str, Evidence] = field(
+        default_factory=dict
+    )  # node -> what an earlier run proved of its archive
     befores: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
 

@@ -34,6 +34,7 @@ from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, Unre
 from ctmupgrade.ports import Shell
 
 MIB = 2**20
+STATE = "size_inode_times"  # in the evidence: by it a later run tells that the file is still the one that was hashed
 HOLES = 128 * MIB  # an upload by several connections leaves holes in its last bytes: never more than these
 HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
 
@@ -95,24 +96,41 @@ class StageDoer(Doer):
         for sent in shell.upload(ctx.cluster.target.archive, part, offset=offset):
             yield Progress("upload", sent.done, target.size, sent.pause)
         yield Progress("hash on the node", target.size, target.size)
+        memo, mark = ctx.session(step).memo, _mark(shell, part)
         if node_hash(shell, part) != target.sha256:
             shell.change("rm", "-f", part)
             raise ConnectionLostError(f"{step.node}: what arrived is not equal to the archive; starting over")
         reply = shell.change("mv", "-f", part, target.archive)
         if not reply.ok:
             raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
-        ctx.session(step).memo["hashed"] = target.sha256
+        memo["hashed"], renamed = target.sha256, _mark(shell, target.archive)
+        # Renaming changes the last of the numbers, and only that.
+        memo[STATE] = renamed if mark.split()[:3] == renamed.split()[:3] else ""
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         size = known(ask(shell, probes.staged(target.archive)), f"{step.node}: whether the archive is there")
         if size != target.size:
             return Seen(So.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes")
-        if ctx.session(step).memo.get("hashed") != target.sha256:
-            if node_hash(shell, target.archive) != target.sha256:
+        memo = ctx.session(step).memo
+        if memo.get("hashed") != target.sha256:
+            mark, proven = _mark(shell, target.archive), ctx.staged.get(step.node, {})
+            if mark and mark == proven.get(STATE) and proven.get("sha256_on_node") == target.sha256:
+                memo["unchanged_since"] = proven.get("hashed_in", "")
+            elif node_hash(shell, target.archive) != target.sha256:
                 return Seen(So.NOT_YET, "a file of that name and size is there, but it differs")
-            ctx.session(step).memo["hashed"] = target.sha256
-        return Seen(So.DONE, evidence={"sha256_on_node": target.sha256, "bytes": str(size)})
+            elif mark != _mark(shell, target.archive):
+                return Seen(So.NOT_YET, "the file was written to while it was hashed")
+            memo |= {"hashed": target.sha256, STATE: mark}
+        proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
+        more = {name: memo[name] for name in (STATE, "unchanged_since") if memo.get(name)}
+        return Seen(So.DONE, evidence=proof | more)
+
+
+def _mark(shell: Shell, path: str) -> str:
+    """The file's size, inode and times; "" where the node does not tell, and then nothing is taken as unchanged."""
+    told = ask(shell, probes.file_mark(path))
+    return "" if isinstance(told, Unknown) else told
 
 
 def part_name(ctx: Ctx) -> str:

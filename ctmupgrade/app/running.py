@@ -23,6 +23,7 @@ from ctmupgrade.app.runs import (
     new_run_id,
     restore_world,
     save_world,
+    staged,
     state_of,
     unfinished,
 )
@@ -170,7 +171,7 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
         executor = Executor(
             Ctx(
                 setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
-                setup.store, setup.prefix_hash,
+                setup.store, setup.prefix_hash, staged=staged(setup.home, setup.mode),
             ),
             state,
             FileRecord(file),

@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,9 @@ from ctmupgrade.adapters.requests import clear_requests, read_requests, write_re
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.setup import Setup, state_dir
 from ctmupgrade.codec import event_from_json, event_to_json
-from ctmupgrade.core.journal import Event, RunState, replay
+from ctmupgrade.core.journal import Event, Evidence, RunState, Status, replay
 from ctmupgrade.core.model import Mode
-from ctmupgrade.core.steps import changes_node
+from ctmupgrade.core.steps import StageArchive, changes_node
 from ctmupgrade.errors import JournalError, LockedError, UsageError
 
 JOURNAL = "journal.jsonl"
@@ -115,6 +116,22 @@ def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
         state = folder.state()
         if state.mode is mode and state.unfinished and any(changes_node(s.action) for s in state.plan.steps):
             yield folder, state
+
+
+def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
+    """What the runs of this mode, ``stage`` among them, have proven of each node's archive; the latest counts.
+
+    ``hashed_in`` names the run that hashed it; a journal that does not hold together proves nothing."""
+    found: dict[str, Evidence] = {}
+    for folder in folders(home):
+        with suppress(JournalError):
+            state = folder.state()
+            for step in state.plan.steps if state.mode is mode else ():
+                held = state.steps[step.id]
+                if isinstance(step.action, StageArchive) and held.status is Status.DONE:
+                    hashed_in = held.evidence.get("unchanged_since") or state.run
+                    found[step.node] = {**held.evidence, "hashed_in": hashed_in}
+    return found
 
 
 def hold(home: Path, run: str) -> ClusterLock:

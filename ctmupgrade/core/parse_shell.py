@@ -193,6 +193,13 @@ def file_size(text: str) -> int:
     raise NotUnderstood(f"not a line of ls -l: {excerpt(text)}")
 
 
+def file_mark(text: str) -> str:
+    """The four numbers of ``stat -c '%s %i %Y %Z'``."""
+    if re.fullmatch(r"\d+( -?\d+){3}", text.strip()):
+        return text.strip()
+    raise NotUnderstood(f"not the answer of stat: {excerpt(text)}")
+
+
 def sha256_of(text: str) -> str:
     """A SHA-256 in the answer of sha256sum, openssl, shasum, gpg --print-md or python."""
     joined = re.search(r"\b[0-9a-fA-F]{64}\b", text)

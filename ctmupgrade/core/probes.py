@@ -248,6 +248,11 @@ def file_hash(path: str) -> Probe[str]:
     )
 
 
+def file_mark(path: str) -> Probe[str]:
+    """A file's size, inode and the times of its last changes (content, then anything): while they stay, it does."""
+    return _probe("state of the file", parse_shell.file_mark, ("stat", "-c", "%s %i %Y %Z", path))
+
+
 def port(host: str) -> Probe[PortState]:
     """Whether ``host``:5432 takes a connection from this node."""
 

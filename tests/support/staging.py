@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -25,8 +26,17 @@ def part_of(source: Path, digest: str) -> str:
     return f".{source.name}.{digest[:12]}.part"
 
 
-def stage(source: Path, digest: str, shell: Shell, hashes: PrefixHashes | None = None) -> list[Tick]:
-    """Performs the step. :returns: everything it reported. :raises AssertionError: it did not hash the file."""
+def stage(
+    source: Path,
+    digest: str,
+    shell: Shell,
+    hashes: PrefixHashes | None = None,
+    proven: Mapping[str, str] | None = None,
+) -> tuple[list[Tick], Mapping[str, str]]:
+    """Performs the step. :param proven: evidence of an earlier run. :returns: everything it reported, and its evidence.
+
+    :raises AssertionError: it did not prove the file.
+    """
     known, session = hashes or PrefixHashes(), Session()
     ctx = SimpleNamespace(
         fleet=SimpleNamespace(shell=lambda _node: shell),
@@ -41,9 +51,10 @@ def stage(source: Path, digest: str, shell: Shell, hashes: PrefixHashes | None =
         poll=1.0,
         prefix_hash=lambda length: known.prefix(source, length),
         session=lambda _step: session,
+        staged={"ctm-1": proven or {}},
     )
     step = SimpleNamespace(node="ctm-1", id="stage")
     ticks = list(StageDoer().start(cast(Any, ctx), cast(Any, step), {}))
     if session.memo.get("hashed") != digest:
-        raise AssertionError("the file was not hashed on the node")
-    return ticks
+        raise AssertionError("the file was not proven to be equal on the node")
+    return ticks, StageDoer().look(cast(Any, ctx), cast(Any, step), {}).evidence

@@ -205,8 +205,10 @@ def _mv(node: Node, source: str, target: str, now: float) -> Reply:
     )
     if files.absolute(where) == files.absolute(source):
         return refused(1, f"mv: '{source}' and '{target}' are the same file")
+    written = file.mtime
     files.store(node, source, None, now)
     files.store(node, where, file, now)
+    file.mtime = written  # a renamed file was not written to
     return said("")
 
 

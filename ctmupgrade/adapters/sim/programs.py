@@ -233,6 +233,8 @@ def _stat(world: World, node: Node, form: str, path: str) -> Reply:
         "%a": file.mode,
         "%U": "ksadmin",
         "%Y": int(file.mtime),
+        "%Z": int(file.mtime),
+        "%i": 4711,
     }
     for key, value in values.items():
         form = form.replace(key, str(value))
