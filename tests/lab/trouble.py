@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,23 @@ class Trouble(Clients):
                     count += 1
             except (OSError, ProcessLookupError):
                 continue
+        return count
+
+    def mute(self, name: str) -> int:
+        """The node's SSH server takes connections and says nothing, not even its banner. Returns how many it stopped."""
+        return self._listeners(name, signal.SIGSTOP)
+
+    def unmute(self, name: str) -> int:
+        """Ends :meth:`mute`."""
+        return self._listeners(name, signal.SIGCONT)
+
+    def _listeners(self, name: str, number: signal.Signals) -> int:
+        count = 0
+        for pid in cgroups.processes(self.layout.node(name)):
+            with suppress(OSError):
+                if b"[listener]" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, number)
+                    count += 1
         return count
 
     def crash(self, name: str) -> None:
