@@ -43,6 +43,8 @@ def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result
         "verify": partial(programs.verify, folder, bytes_, runs),
         "upload": upload(Uploads.one),
         "paramiko": upload(Uploads.paramiko),
+        "sftp": upload(Uploads.beside_sftp),
+        "rsync": upload(Uploads.beside_rsync),
         "four": upload(Uploads.four),
         "twenty": upload(Uploads.twenty),
         "far": upload(Uploads.far),
@@ -58,7 +60,7 @@ def main() -> int:
     names = list(lines(Path(), 0, 0))
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("line", nargs="*", metavar="LINE", help=f"default all: {', '.join(names)}")
-    parser.add_argument("--size", type=size, default=size("1G"), help="of the archive; default 1G")
+    parser.add_argument("--size", type=size, default=size("3G"), help="of the archive; default 3G")
     parser.add_argument("--runs", type=int, default=5, help="pairs of runs; default 5")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="for files; in memory")
     parser.add_argument("--no-write", action="store_true", help="leave docs/performance.md alone")
@@ -68,7 +70,9 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory(prefix="ctmupgrade-bench-", dir=given.folder) as folder:
         for name, measure in lines(Path(folder), given.size, given.runs).items():
-            if name in given.line or not given.line:
+            if name in ("sftp", "rsync") and shutil.which(name) is None:
+                sys.stderr.write(f"{name} is not installed, nothing to measure beside\n")
+            elif name in given.line or not given.line:
                 sys.stderr.write(f"{name} ...\n")
                 results.append(measure())
                 print(table.row(results[-1]), flush=True)

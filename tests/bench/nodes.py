@@ -111,6 +111,19 @@ class Nodes:
         target = f"{getpass.getuser()}@127.0.0.1:{server.home}/by-scp"
         return ["scp", "-q", *self.options("-P", server.port), str(source), target]
 
+    def sftp(self, source: Path, server: Server) -> list[str]:
+        """OpenSSH's sftp, told by a batch file."""
+        batch = self.folder / f"{server.name}.batch"
+        batch.write_text(f"put {source} {server.home}/by-scp\n")
+        options = self.options("-P", server.port)
+        return ["sftp", "-q", "-b", str(batch), *options, f"{getpass.getuser()}@127.0.0.1"]
+
+    def rsync(self, source: Path, server: Server) -> list[str]:
+        """rsync over ssh, the whole file."""
+        shell = shlex.join(["ssh", *self.options("-p", server.port)])
+        target = f"{getpass.getuser()}@127.0.0.1:{server.home}/by-scp"
+        return ["rsync", "--whole-file", "--inplace", "-e", shell, str(source), target]
+
 
 def _answers(port: int) -> None:
     until = time.monotonic() + 10

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.measure import Result, Took, compare, run, together
@@ -34,6 +34,14 @@ class Uploads:
         env = {**os.environ, "PATH": str(self.nodes.folder / "nothing")}
         return self._beside_scp("upload to one node, paramiko only", 1, 0.9, self.size, env)
 
+    def beside_sftp(self) -> Result:
+        """One node, beside OpenSSH's sftp."""
+        return self._one_beside("sftp", self.nodes.sftp)
+
+    def beside_rsync(self) -> Result:
+        """One node, beside rsync over ssh."""
+        return self._one_beside("rsync", self.nodes.rsync)
+
     def four(self) -> Result:
         """A quarter of the size to each."""
         return self._beside_scp("upload to 4 nodes, total rate", 4, 1.0, self.size // 4)
@@ -46,7 +54,8 @@ class Uploads:
         """A round trip of 50 ms at 1 Gbit/s."""
         server = self.nodes.far(self._servers(1)[0], SLOWEST, GIGABIT)
         note = "50 ms and 1 Gbit/s by tests/support/delay_proxy.py"
-        return self._compare("upload at 50 ms round trip", [server], 2.0, self.size // 2, None, note)
+        size = min(self.size // 2, 1 << 30)
+        return self._compare("upload at 50 ms round trip", [server], 2.0, size, None, note)
 
     def resumed(self) -> Result:
         """What a node has of 70 % of the file, to the hashed and renamed archive; against all of it by scp."""
@@ -67,6 +76,13 @@ class Uploads:
 
     # -- parts -----------------------------------------------------------------------------------
 
+    def _one_beside(self, beside: str, way: Callable[[Path, Server], list[str]]) -> Result:
+        note = f"{self.size >> 20} MiB"
+        servers = self._servers(1)
+        return self._compare(
+            "upload to one node", servers, 1.0, self.size, None, note, way=way, beside=beside
+        )
+
     def _servers(self, count: int) -> list[Server]:
         self._near += self.nodes.start(max(0, count - len(self._near)))
         return self._near[:count]
@@ -84,6 +100,9 @@ class Uploads:
         size: int,
         env: Mapping[str, str] | None,
         note: str,
+        *,
+        way: Callable[[Path, Server], list[str]] | None = None,
+        beside: str = "",
     ) -> Result:
         self._write(size)
 
@@ -96,12 +115,12 @@ class Uploads:
             return took
 
         def theirs() -> Took:
-            took = together([self.nodes.scp(self.source, server) for server in servers])
+            took = together([(way or self.nodes.scp)(self.source, server) for server in servers])
             for server in servers:
                 (server.home / "by-scp").unlink()
             return took
 
-        beside = "scp" if len(servers) == 1 else f"{len(servers)} scp at once"
+        beside = beside or ("scp" if len(servers) == 1 else f"{len(servers)} scp at once")
         return compare(name, beside, limit, ours, theirs, self.runs, faster=True, note=note)
 
     def _child(self, what: str, servers: Sequence[Server], sha256: str = "") -> list[str]:
