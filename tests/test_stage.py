@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.actions import stage as stage_step
+from ctmupgrade.actions import partial
 from ctmupgrade.actions.base import Noted
-from ctmupgrade.actions.stage import MIB, STATE
+from ctmupgrade.actions.partial import MIB
+from ctmupgrade.actions.stage import STATE
 from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
-from ctmupgrade.errors import ConnectionLostError
+from ctmupgrade.errors import ConnectionLostError, NodeError
 from ctmupgrade.ports import Reply, Sent
 from tests.support.staging import part_of, sha256, stage
 
@@ -33,6 +34,7 @@ class Folder:
         self.fails: dict[str, Reply] = {}
         self.spoils = 0
         self.breaks_at: int | None = None
+        self.swaps = b""  # what is sent instead, once
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         self.asked.append(" ".join(argv[:2]))
@@ -60,6 +62,8 @@ class Folder:
             data, self.breaks_at = data[: self.breaks_at - offset], None
             part.write_bytes(part.read_bytes() + data)
             raise ConnectionLostError("cut")
+        if self.swaps:
+            data, self.swaps = self.swaps[offset:], b""
         with part.open("ab") as file:
             file.write(data)
         self.sent += len(data)
@@ -77,7 +81,12 @@ class Folder:
         """Nothing to drop."""
 
     def hashed(self) -> int:
+        """How often a whole file was."""
         return sum(line.startswith("openssl dgst") for line in self.asked)
+
+    def pieces(self) -> int:
+        """How often a piece of one was, beside two tries whether it can."""
+        return sum(line.startswith("sh -c") for line in self.asked) - 2
 
 
 @pytest.fixture
@@ -95,9 +104,16 @@ def node(tmp_path: Path) -> Folder:
     return Folder(home)
 
 
-def run(node: Folder, archive: tuple[Path, str], hashes: PrefixHashes | None = None) -> str:
+@pytest.fixture
+def poor(node: Folder) -> Folder:
+    """A node whose shell has no pipes."""
+    node.fails["sh"] = Reply(126, "", "rbash: sh: restricted")
+    return node
+
+
+def run(node: Folder, archive: tuple[Path, str], hashes: PrefixHashes | None = None, nodes: int = 1) -> str:
     """What it noted, once the node has the archive and nothing else."""
-    ticks, _ = stage(*archive, node, hashes)  # type: ignore[arg-type]
+    ticks, _ = stage(*archive, node, hashes, nodes=nodes)  # type: ignore[arg-type]
     assert [p.name for p in node.home.iterdir()] == [archive[0].name]
     assert sha256(node.home / archive[0].name) == archive[1]
     return " ".join(str(tick) for tick in ticks if isinstance(tick, Noted))
@@ -158,21 +174,64 @@ def test_another_file_of_that_name_and_size_is_replaced(node: Folder, archive: t
 
 @pytest.mark.parametrize("there", [MIB, 7 * MIB, 7 * MIB + 99, SIZE])
 def test_what_is_there_and_proven_is_not_sent_again(
-    node: Folder, archive: tuple[Path, str], there: int
+    poor: Folder, archive: tuple[Path, str], there: int
 ) -> None:
-    path, digest = archive
+    node, (path, digest) = poor, archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes = PrefixHashes()
     assert "going on at" in run(node, archive, hashes)
     assert node.sent == SIZE - there // MIB * MIB
     assert node.hashed() == 2, "the beginning before, all of it after"
     assert hashes.bytes_read == there // MIB * MIB
-    assert len(node.asked) == 10
+    assert len(node.asked) == 12
+
+
+@pytest.mark.parametrize(
+    ("nodes", "there"), [(1, 7 * MIB), (1, 7 * MIB + 99), (1, SIZE), (2, 7 * MIB), (3, 7 * MIB), (1, MIB)]
+)
+def test_a_beginning_is_proven_while_the_rest_is_sent(
+    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, nodes: int, there: int
+) -> None:
+    """And the rest alone is hashed after it, where that is less than hashing all of it on each node."""
+    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
+    hashes, begin = PrefixHashes(), there // MIB * MIB
+    assert "proves to have meanwhile" in run(node, archive, hashes, nodes)
+    assert node.sent == SIZE - begin
+    few = nodes * (SIZE - begin) <= begin
+    assert (node.pieces(), node.hashed()) == ((2, 0) if few else (1, 1))
+    assert hashes.bytes_read == (SIZE if few else begin)
+
+
+@pytest.mark.parametrize("place", [0, 3 * MIB, 7 * MIB - 1, 7 * MIB, SIZE - 1])
+def test_no_wrong_byte_gets_through(node: Folder, archive: tuple[Path, str], place: int) -> None:
+    """Of the beginning that is there, or of the rest as it arrives."""
+    path, digest = archive
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    (node.home / part_of(path, digest)).write_bytes(data[: 7 * MIB])
+    if place >= 7 * MIB:
+        node.swaps = bytes(data)
+    said = run(node, archive)
+    assert ("not what was sent" if place < 7 * MIB else "not equal") in said
+
+
+def test_an_archive_that_changed_here_after_it_was_verified_is_no_proof(
+    node: Folder, archive: tuple[Path, str]
+) -> None:
+    """Both ends agree, but not with what the signature was good for."""
+    path, digest = archive
+    path.write_bytes(os.urandom(SIZE))
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
+    with pytest.raises(NodeError, match="has changed since it was verified"):
+        stage(path, digest, node)  # type: ignore[arg-type]
+    assert list(node.home.iterdir()) == []
 
 
 @pytest.mark.parametrize("hole", [0, 3 * MIB, 7 * MIB - 1])
-def test_a_hole_is_found_and_nothing_of_it_kept(node: Folder, archive: tuple[Path, str], hole: int) -> None:
-    path, digest = archive
+def test_a_hole_is_found_and_nothing_of_it_kept(poor: Folder, archive: tuple[Path, str], hole: int) -> None:
+    node, (path, digest) = poor, archive
     data = bytearray(path.read_bytes()[: 7 * MIB])
     data[hole] ^= 1
     (node.home / part_of(path, digest)).write_bytes(data)
@@ -181,10 +240,11 @@ def test_a_hole_is_found_and_nothing_of_it_kept(node: Folder, archive: tuple[Pat
 
 
 def test_before_the_holes_of_several_connections_it_goes_on(
-    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    poor: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ssh_ranges.AHEAD == stage_step.HOLES
-    monkeypatch.setattr(stage_step, "HOLES", 4 * MIB)
+    node = poor
+    assert ssh_ranges.AHEAD == partial.HOLES
+    monkeypatch.setattr(partial, "HOLES", 4 * MIB)
     path, digest = archive
     data = bytearray(path.read_bytes()[: 9 * MIB])
     data[6 * MIB] ^= 1
@@ -202,7 +262,7 @@ def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
         home = tmp_path / f"n{number}"
         home.mkdir()
         (home / part_of(*archive)).write_bytes(archive[0].read_bytes()[: 8 * MIB])
-        run(Folder(home), archive, hashes)
+        run(Folder(home), archive, hashes, nodes=20)
     assert hashes.bytes_read == 8 * MIB
 
 
@@ -229,7 +289,7 @@ def test_parts_of_other_contents_are_removed(node: Folder, archive: tuple[Path, 
 
 def test_without_any_hash_program_it_is_read_back(node: Folder, archive: tuple[Path, str]) -> None:
     none = Reply(127, "", "command not found")
-    node.fails = dict.fromkeys(("openssl", "sha256sum", "shasum", "gpg", "python3"), none)
+    node.fails = dict.fromkeys(("openssl", "sha256sum", "shasum", "gpg", "python3", "sh"), none)
     (node.home / part_of(*archive)).write_bytes(archive[0].read_bytes()[: 7 * MIB])
     assert "cannot hash" in run(node, archive)
     assert node.sent == SIZE and "cat" in node.asked

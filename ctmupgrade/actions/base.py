@@ -190,6 +190,7 @@ class Ctx:
     gather: Gather
     store: Store
     prefix_hash: Callable[[int], str]  # SHA-256 of the archive's first bytes, on this machine
+    rest_hash: Callable[[int], tuple[str, str]]  # of its bytes from there on, and of all of it
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
     staged: Mapping[str, Evidence] = field(
         default_factory=dict

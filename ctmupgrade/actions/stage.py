@@ -7,9 +7,7 @@ then gets its real name, in a command of its own.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from ctmupgrade.actions.base import (
@@ -25,6 +23,7 @@ from ctmupgrade.actions.base import (
     Waiting,
     known,
 )
+from ctmupgrade.actions.partial import Proof, begin_proof, node_hash
 from ctmupgrade.collect import ask
 from ctmupgrade.core import probes
 from ctmupgrade.core.facts import Unknown
@@ -33,10 +32,7 @@ from ctmupgrade.core.steps import Step
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
-MIB = 2**20
 STATE = "size_inode_times"  # in the evidence: by it a later run tells that the file is still the one that was hashed
-HOLES = 128 * MIB  # an upload by several connections leaves holes in its last bytes: never more than these
-HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
 
 
 class VerifyDoer(Doer):
@@ -91,14 +87,20 @@ class StageDoer(Doer):
             return
         part = part_name(ctx)
         _remove_dead_parts(shell, target.archive, part)
-        offset = yield from _resume_offset(ctx, step, shell, part)
-        yield Progress("upload", offset, target.size)
-        for sent in shell.upload(ctx.cluster.target.archive, part, offset=offset):
-            yield Progress("upload", sent.done, target.size, sent.pause)
+        proof = yield from begin_proof(ctx, shell, part)
+        if not (yield from _sent(ctx, shell, part, proof)):
+            offset = yield from proof.disproven()
+            proof = Proof(ctx, shell, part, offset)
+            yield from _sent(ctx, shell, part, proof)
         yield Progress("hash on the node", target.size, target.size)
         memo, mark = ctx.session(step).memo, _mark(shell, part)
-        if node_hash(shell, part) != target.sha256:
+        if not proof.of_the_whole():
             shell.change("rm", "-f", part)
+            if ctx.prefix_hash(target.size) != target.sha256:
+                raise NodeError(
+                    f"{ctx.cluster.target.archive} has changed since it was verified",
+                    remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, and run anew",
+                )
             raise ConnectionLostError(f"{step.node}: what arrived is not equal to the archive; starting over")
         reply = shell.change("mv", "-f", part, target.archive)
         if not reply.ok:
@@ -138,21 +140,15 @@ def part_name(ctx: Ctx) -> str:
     return f".{ctx.plan.target.archive}.{ctx.plan.target.sha256[:12]}.part"
 
 
-def node_hash(shell: Shell, path: str) -> str:
-    """SHA-256 of a node's file; where the node has no program for it, the file is read back and hashed
-    here, which is slow but proves the same.
-
-    :raises NodeError: it can be neither hashed nor read.
-    """
-    told = ask(shell, probes.file_hash(path), timeout=HASH_TIMEOUT)
-    if not isinstance(told, Unknown):
-        return told
-    if told.unreachable:
-        raise ConnectionLostError(told.why)
-    digest = hashlib.sha256()
-    for piece in shell.stream("cat", path):
-        digest.update(piece)
-    return digest.hexdigest()
+def _sent(ctx: Ctx, shell: Shell, part: str, proof: Proof) -> Generator[Tick, None, bool]:
+    """The rest of the archive, behind what the node has. False: that is not the archive's beginning."""
+    size = ctx.plan.target.size
+    yield Progress("upload", proof.offset, size)
+    for sent in shell.upload(ctx.cluster.target.archive, part, offset=proof.offset):
+        yield Progress("upload", sent.done, size, sent.pause)
+        if proof.failed:
+            return False
+    return proof.beginning() is not False  # waits for the hashes
 
 
 def _remove_dead_parts(shell: Shell, archive: str, current: str) -> None:
@@ -161,29 +157,3 @@ def _remove_dead_parts(shell: Shell, archive: str, current: str) -> None:
     for name in reply.out.split():
         if name.startswith(f".{archive}.") and name.endswith(".part") and name != current:
             shell.change("rm", "-f", name)
-
-
-def _resume_offset(ctx: Ctx, step: Step, shell: Shell, part: str) -> Generator[Tick, None, int]:
-    """How many bytes of a part are provably the archive's first ones: its prefix is hashed on the node."""
-    size = ask(shell, probes.staged(part))
-    if isinstance(size, Unknown) or size < MIB:
-        return 0
-    most = min(size, ctx.plan.target.size) // MIB * MIB
-    for prefix in (most, most - HOLES):
-        if prefix <= 0:
-            break
-        cut = shell.change("truncate", "-s", str(prefix), part)
-        if not cut.ok:
-            yield Noted("the node cannot cut the interrupted upload; starting over")
-            return 0
-        with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
-            here = beside.submit(ctx.prefix_hash, prefix)
-            there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
-        if isinstance(there, Unknown):
-            yield Noted("the node cannot hash the interrupted upload; starting over")
-            return 0
-        if there == here.result():
-            yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
-            return prefix
-    yield Noted("the interrupted upload is not what was sent (a hole); starting over")
-    return 0

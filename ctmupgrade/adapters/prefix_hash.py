@@ -27,6 +27,7 @@ class _Known:
 
     mark: tuple[int, ...]
     states: list[Any] = field(default_factory=lambda: [hashlib.sha256()])
+    whole: str = ""  # where all of it was read
 
 
 class Recorder:
@@ -63,13 +64,37 @@ class PrefixHashes:
     def keep(self, path: Path, about: os.stat_result, recorder: Recorder) -> None:
         """What was recorded of a file that was ``about`` both before and after it was read."""
         with self._lock:
-            self._files[path.resolve()] = _Known(_mark(about), recorder.states)
+            self._files[path.resolve()] = _Known(_mark(about), recorder.states, recorder.hexdigest())
 
     def prefix(self, path: Path, length: int) -> str:
         """SHA-256 (hex) of the first ``length`` bytes, or of all where there are fewer.
 
         :raises OSError: it cannot be read.
         """
+        return str(self._until(path, length).hexdigest())
+
+    def rest(self, path: Path, offset: int) -> tuple[str, str]:
+        """SHA-256 (hex) of the bytes from ``offset`` on, and of the whole file, of which they are the end.
+
+        :raises OSError: it cannot be read.
+        """
+        with path.open("rb", buffering=0) as file:
+            known, mark = self._files.get(path.resolve()), _mark(os.fstat(file.fileno()))
+            recorded = known.whole if known is not None and known.mark == mark else ""
+            whole, tail = None if recorded else self._until(path, offset), hashlib.sha256()
+            file.seek(offset)
+            while piece := file.read(_PIECE):
+                self.bytes_read += len(piece)
+                tail.update(piece)
+                if whole is not None:
+                    whole.update(piece)
+            if whole is None:
+                same = _mark(os.fstat(file.fileno())) == mark
+                return tail.hexdigest(), recorded if same else "it changed while it was read"
+        return tail.hexdigest(), str(whole.hexdigest())
+
+    def _until(self, path: Path, length: int) -> Any:
+        """The hash after the first ``length`` bytes; the caller's own."""
         # One at a time: the second to ask finds what the first has read.
         with self._lock, path.open("rb", buffering=0) as file:
             known, mark = self._files.get(path.resolve()), _mark(os.fstat(file.fileno()))
@@ -84,4 +109,4 @@ class PrefixHashes:
                 left -= len(piece)
                 if (length - left) == len(known.states) * STEP:
                     known.states.append(digest.copy())
-            return str(digest.hexdigest())
+            return digest

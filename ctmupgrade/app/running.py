@@ -171,7 +171,7 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
         executor = Executor(
             Ctx(
                 setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
-                setup.store, setup.prefix_hash, staged=staged(setup.home, setup.mode),
+                setup.store, setup.prefix_hash, setup.rest_hash, staged=staged(setup.home, setup.mode),
             ),
             state,
             FileRecord(file),

@@ -42,6 +42,7 @@ class Setup:
     tasks: Callable[[], Tasks]
     store: Store
     prefix_hash: Callable[[int], str]
+    rest_hash: Callable[[int], tuple[str, str]]
     unusable_store: Callable[[], str]
     world: object = None
 
@@ -171,6 +172,7 @@ def _live(request: Request, cluster: Cluster) -> Setup:
         tasks=ThreadTasks,
         store=store,
         prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
+        rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
     )
 
@@ -199,6 +201,7 @@ def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) 
         tasks=lambda: VirtualTasks(world.clock.monotonic, world.clock.advance),
         store=store,
         prefix_hash=lambda length: source_hash(world, "archive", length),
+        rest_hash=lambda _offset: ("", ""),  # a simulated node's shell has no pipes
         unusable_store=lambda: "",
         world=world,
     )
@@ -238,5 +241,6 @@ def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -
         tasks=ThreadTasks,
         store=store,
         prefix_hash=lambda _length: "",
+        rest_hash=lambda _offset: ("", ""),
         unusable_store=lambda: "",
     )

@@ -60,3 +60,20 @@ def test_a_changed_file_is_read_anew(path: Path) -> None:
     hashes.prefix(path, SIZE)
     path.write_bytes(b"x" * SIZE)
     assert hashes.prefix(path, 2 * STEP) == hashlib.sha256(b"x" * 2 * STEP).hexdigest()
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_the_rest_and_the_whole_that_it_is_the_end_of(path: Path, verified: bool) -> None:
+    data, recorder, hashes = path.read_bytes(), Recorder(), PrefixHashes()
+    recorder.update(data)
+    if verified:
+        hashes.keep(path, path.stat(), recorder)
+    for offset in (0, 2 * STEP, SIZE - 1, SIZE):
+        expected = hashlib.sha256(data[offset:]).hexdigest(), hashlib.sha256(data).hexdigest()
+        assert hashes.rest(path, offset) == expected
+    other = b"x" + data[1:]
+    path.write_bytes(other)
+    assert hashes.rest(path, 2 * STEP) == (
+        hashlib.sha256(data[2 * STEP :]).hexdigest(),
+        hashlib.sha256(other).hexdigest(),
+    ), "equal ends of another file"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from tests.support import staging
@@ -38,10 +40,17 @@ def upload(given: dict[str, Any]) -> None:
 
 
 def stage(given: dict[str, Any]) -> None:
-    """The step of a run: from what the node has to the hashed and renamed archive."""
-    shell = _shell(given, given["nodes"][0][0])
-    staging.stage(Path(given["source"]), given["sha256"], shell)
+    """The step of a run: from what the node has to the hashed and renamed archive; writes down how long it took."""
+    shell, source, hashes = _shell(given, given["nodes"][0][0]), Path(given["source"]), PrefixHashes()
+    recorder, about = Recorder(), source.stat()
+    with source.open("rb") as file:  # as the verification of the signature does before any upload
+        while piece := file.read(1 << 16):
+            recorder.update(piece)
+    hashes.keep(source, about, recorder)
+    began = time.monotonic()
+    staging.stage(source, given["sha256"], shell, hashes)
     shell.disconnect()
+    Path(given["took"]).write_text(str(time.monotonic() - began))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,11 @@ def stage(
     shell: Shell,
     hashes: PrefixHashes | None = None,
     proven: Mapping[str, str] | None = None,
+    nodes: int = 1,
 ) -> tuple[list[Tick], Mapping[str, str]]:
-    """Performs the step. :param proven: evidence of an earlier run. :returns: everything it reported, and its evidence.
+    """Performs the step. :param proven: evidence of an earlier run. :param nodes: how many the plan has.
+
+    :returns: everything it reported, and its evidence.
 
     :raises AssertionError: it did not prove the file.
     """
@@ -41,7 +44,8 @@ def stage(
     ctx = SimpleNamespace(
         fleet=SimpleNamespace(shell=lambda _node: shell),
         plan=SimpleNamespace(
-            target=SimpleNamespace(archive=source.name, sha256=digest, size=source.stat().st_size)
+            nodes=("ctm-1",) * nodes,
+            target=SimpleNamespace(archive=source.name, sha256=digest, size=source.stat().st_size),
         ),
         cluster=SimpleNamespace(
             target=SimpleNamespace(archive=source),
@@ -50,6 +54,7 @@ def stage(
         clock=RealClock(),
         poll=1.0,
         prefix_hash=lambda length: known.prefix(source, length),
+        rest_hash=lambda offset: known.rest(source, offset),
         session=lambda _step: session,
         staged={"ctm-1": proven or {}},
     )

@@ -162,7 +162,7 @@ class Drive:
         made, state = self.setup(), self.state
         ctx = Ctx(
             self.cluster, state.plan, state.run, made.fleet, made.verifier, made.clock, made.gather, made.store,
-            made.prefix_hash,
+            made.prefix_hash, made.rest_hash,
         )  # fmt: skip
         controls = Controls(
             requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan)

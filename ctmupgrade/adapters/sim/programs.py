@@ -169,6 +169,10 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
             return _hash(world, node, path, "{path}: {spaced}\n")
         case ("python3", "-c", code, path) if "sha256" in code:
             return _hash(world, node, path, "{hash}\n")
+        case ("sh", "-c", text, *_) if "|" in text:
+            return Reply(
+                126, "", "sh: pipes are not offered\n"
+            )  # what runs beside an upload needs real nodes
         case ("stat", "-c", form, path):
             return _stat(world, node, form, path)
         case ("test", flag, path):

@@ -1,0 +1,164 @@
+"""An interrupted upload: how much of it is provably the archive, and going on from there.
+
+A size proves nothing. What a node has is hashed on it and compared with the archive's beginning here. Where its
+shell has pipes, that happens while the rest is sent already; and afterwards, for a few nodes, only the rest is
+hashed: both together are the whole file. Elsewhere the beginning is hashed before, and the whole file after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from ctmupgrade.actions.base import Ctx, Noted, Tick
+from ctmupgrade.collect import ask
+from ctmupgrade.core import probes
+from ctmupgrade.core.facts import Maybe, Unknown
+from ctmupgrade.core.probes import MIB, Probe
+from ctmupgrade.errors import ConnectionLostError
+from ctmupgrade.ports import Shell
+
+T = TypeVar("T")
+HOLES = 128 * MIB  # an upload by several connections leaves holes in its last bytes: never more than these
+HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
+NOTHING = hashlib.sha256(b"").hexdigest()
+
+
+class _Beside(Generic[T]):
+    """A function in a thread of its own, which keeps nobody from leaving: a hash may take half a minute."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value.append(self._function())
+        except BaseException as error:  # it is raised where the result is asked for
+            self._error = error
+
+    @property
+    def over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def result(self) -> T:
+        """Waits for it. Raises what the function raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
+
+
+class Proof:
+    """What is known of the first ``offset`` bytes of a part, which are not sent again.
+
+    :ivar offset: bytes; those before are proven already, or are being proven now.
+    """
+
+    def __init__(self, ctx: Ctx, shell: Shell, part: str, offset: int, *, beside: bool = False) -> None:
+        """:param beside: the beginning is proven from now on, in the background."""
+        self.offset = offset
+        self._ctx, self._shell, self._part = ctx, shell, part
+        self._there = _Beside(lambda: _told(shell, probes.first_hash(part, offset))) if beside else None
+        self._here = _Beside(lambda: ctx.prefix_hash(offset)) if beside else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the beginning is known by now not to be the archive's."""
+        if self._there is None or self._here is None or not self._there.over or not self._here.over:
+            return False
+        return self.beginning() is False
+
+    def beginning(self) -> bool | None:
+        """Waits for the two hashes; None: the node could not tell after all."""
+        if self._there is None or self._here is None:
+            return None
+        there = self._there.result()
+        return None if isinstance(there, Unknown) else there == self._here.result()
+
+    def of_the_whole(self) -> bool:
+        """Whether the part, which is complete, is the archive.
+
+        :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.
+        """
+        sha256 = self._ctx.plan.target.sha256
+        beginning = self.beginning()
+        if beginning and self._rest_is_cheap():
+            rest = _Beside(lambda: self._ctx.rest_hash(self.offset))
+            there = _told(self._shell, probes.rest_hash(self._part, self.offset))
+            if not isinstance(there, Unknown):
+                here, whole = rest.result()
+                return there == here and whole == sha256
+        return beginning is not False and node_hash(self._shell, self._part) == sha256
+
+    def _rest_is_cheap(self) -> bool:
+        """The rest is hashed here too, for each node anew: not where all nodes' rests are more than a beginning."""
+        plan = self._ctx.plan
+        return len(plan.nodes) * (plan.target.size - self.offset) <= self.offset
+
+    def disproven(self) -> Generator[Tick, None, int]:
+        """Where to go on instead: before the holes that several connections leave, or at the beginning."""
+        yield Noted(f"the first {self.offset / MIB:.0f} MiB on the node are not what was sent")
+        return (yield from _proven(self._ctx, self._shell, self._part, (self.offset - HOLES,)))
+
+
+def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proof]:
+    """Looks what is there of a part, and proves it, now or beside the upload."""
+    size = ask(shell, probes.staged(part))
+    if isinstance(size, Unknown) or size < MIB:
+        return Proof(ctx, shell, part, 0)
+    most = min(size, ctx.plan.target.size) // MIB * MIB
+    behind = (size // MIB + 1) * MIB
+    if ask(shell, probes.first_hash(part, 0)) == NOTHING == ask(shell, probes.rest_hash(part, behind)):
+        yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
+        return Proof(ctx, shell, part, most, beside=True)
+    return Proof(ctx, shell, part, (yield from _proven(ctx, shell, part, (most, most - HOLES))))
+
+
+def _proven(ctx: Ctx, shell: Shell, part: str, candidates: tuple[int, ...]) -> Generator[Tick, None, int]:
+    """The first of these lengths of which the part is the archive's beginning; the part is cut there. Else 0."""
+    for prefix in (length for length in candidates if length > 0):
+        cut = shell.change("truncate", "-s", str(prefix), part)
+        if not cut.ok:
+            yield Noted("the node cannot cut the interrupted upload; starting over")
+            return 0
+        with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
+            here = beside.submit(ctx.prefix_hash, prefix)
+            there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
+        if isinstance(there, Unknown):
+            yield Noted("the node cannot hash the interrupted upload; starting over")
+            return 0
+        if there == here.result():
+            yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
+            return prefix
+    yield Noted("the interrupted upload is not what was sent (a hole); starting over")
+    return 0
+
+
+def _told(shell: Shell, probe: Probe[str]) -> Maybe[str]:
+    """:raises ConnectionLostError: no answer."""
+    told = ask(shell, probe, timeout=HASH_TIMEOUT)
+    if isinstance(told, Unknown) and told.unreachable:
+        raise ConnectionLostError(told.why)
+    return told
+
+
+def node_hash(shell: Shell, path: str) -> str:
+    """SHA-256 of a node's file; where the node has no program for it, the file is read back and hashed
+    here, which is slow but proves the same.
+
+    :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.
+    """
+    told = _told(shell, probes.file_hash(path))
+    if not isinstance(told, Unknown):
+        return told
+    digest = hashlib.sha256()
+    for piece in shell.stream("cat", path):
+        digest.update(piece)
+    return digest.hexdigest()
