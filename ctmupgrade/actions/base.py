@@ -192,9 +192,8 @@ class Ctx:
     prefix_hash: Callable[[int], str]  # SHA-256 of the archive's first bytes, on this machine
     rest_hash: Callable[[int], tuple[str, str]]  # of its bytes from there on, and of all of it
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
-    staged: Mapping[str, Evidence] = field(
-        default_factory=dict
-    )  # node -> what an earlier run proved of its archive
+    # node -> what an earlier run proved of its archive
+    staged: Mapping[str, Evidence] = field(default_factory=dict)
     befores: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
 

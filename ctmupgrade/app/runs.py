@@ -124,7 +124,7 @@ def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
     ``hashed_in`` names the run that hashed it; a journal that does not hold together proves nothing."""
     found: dict[str, Evidence] = {}
     for folder in folders(home):
-        with suppress(JournalError):
+        with suppress(JournalError, OSError):
             state = folder.state()
             for step in state.plan.steps if state.mode is mode else ():
                 held = state.steps[step.id]
