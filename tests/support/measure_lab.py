@@ -1,12 +1,14 @@
 """What ctmupgrade takes in the lab, with an archive as large as a real one: ``python -m tests.support.measure_lab``.
 
-Peak memory of a whole run of three nodes, the time of ``check``, and verification beside plain ``gpg --verify``
-on the same file, in pairs that take turns. The nodes' disks live in memory: three archives of 2 GiB need 7 GB.
+Peak memory of a whole run of three nodes, the time of ``check``, verification beside plain ``gpg --verify`` on the
+same file (in pairs that take turns), and what the program adds to the work of each node. The nodes' disks live in
+memory: three archives of 2 GiB need 7 GB.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -14,12 +16,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tests.lab.cluster import Lab
 from tests.support.in_lab import PROGRAM, Site, site
 
-MEMORY, CHECK, VERIFY = 150.0, 3.0, 1.3  # MiB, seconds, times gpg's
+MEMORY, CHECK, VERIFY, ORCHESTRATION = 150.0, 3.0, 1.3, 2.0  # MiB, seconds, times gpg's, seconds
+STABLE = 0.5  # seconds: stable_for of a site
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,30 @@ def verification(made: Site, folder: Path, runs: int) -> Line:
     return Line("verify beside gpg --verify", statistics.median(ratios), "x", VERIFY, spread)
 
 
+def orchestration(made: Site) -> Line:
+    """What the program adds to a node's own work: from a node's turn to its script, from the script's end to the
+    reboot, and how much longer than ``stable_for`` it looks on. Waiting for the next look (``poll``) is in it."""
+    journal = sorted(made.state.glob("*/*/journal.jsonl"))[-1]
+    times: dict[tuple[str, str], float] = {}
+    for line in map(json.loads, journal.read_text().splitlines()):
+        if step := line["event"].get("step"):
+            times[step, line["event"]["kind"]] = _seconds(line["at"])
+    added, parts = [], []
+    for name in made.lab.names:
+        audit = {line["kind"]: _seconds(line["at"]) for line in made.lab.audit(name)}
+        gate = audit["upgrade-call"] - times[f"gate:{name}", "step-started"]
+        noticed = audit["reboot"] - audit["upgrade-end"]
+        settle = times[f"settle:{name}", "step-done"] - times[f"settle:{name}", "step-started"] - STABLE
+        added.append(gate + noticed + max(0.0, settle))
+        parts.append(f"{gate:.1f}+{noticed:.1f}+{settle:.1f}")
+    note = f"turn to script, script's end to reboot, settling: {', '.join(parts)}; poll 0.3 s"
+    return Line("orchestration, a node", statistics.median(added), "s", ORCHESTRATION, note)
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
+
+
 def measure(size: str, runs: int) -> list[Line]:
     """All lines, in a lab of their own. :raises RuntimeError: a run failed."""
     with (
@@ -108,6 +136,7 @@ def measure(size: str, runs: int) -> list[Line]:
         lines = [verification(made, Path(folder), runs)]
         whole = ctmupgrade(made, "run", "--yes")
         made.ended_well()
+        lines.append(orchestration(made))
     walls = sorted(check.wall for check in checks)
     many = (
         f"{walls[0]:.2f} to {walls[-1]:.2f} s in {runs} runs; with verification of the archive in the first"

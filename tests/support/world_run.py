@@ -118,7 +118,8 @@ class Drive:
             Request(state_dir=self.folder, simulate=self.folder, options=self.options),
             self.cluster, self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
             lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
-            lambda length: source_hash(world, "archive", length), store.unusable,
+            prefix_hash=lambda length: source_hash(world, "archive", length),
+            rest_hash=lambda _offset: ("", ""), unusable_store=store.unusable,
         )  # fmt: skip
 
     def plan(self) -> Plan:
