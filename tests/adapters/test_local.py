@@ -87,22 +87,29 @@ def test_stream(shell: LocalShell) -> None:
 
 
 def test_ctrl_c_does_not_reach_a_change(tmp_path: Path) -> None:
+    work = f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo whole > {tmp_path}/done"
     script = (
         f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
         "from tests.adapters.test_local import NODE\n"
         "from ctmupgrade.adapters.local import LocalShell\n"
-        f"LocalShell(NODE).change('sh', '-c', 'echo $$ > {tmp_path}/pid; sleep 1.5; echo whole > {tmp_path}/done')\n"
+        f"LocalShell(NODE).change('sh', '-c', {work!r})\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ}
     )
-    deadline = time.monotonic() + 15
-    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _appears(tmp_path / "pid")
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
-    assert process.wait(timeout=10) != 0
-    time.sleep(1.8)
+    assert process.wait(timeout=30) != 0
+    (tmp_path / "go").touch()
+    _appears(tmp_path / "done")
     assert (tmp_path / "done").read_text() == "whole\n"
+
+
+def _appears(file: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not (file.exists() and file.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert file.exists(), f"{file.name} never came"
 
 
 def test_terminal_is_the_controlling_one(shell: LocalShell) -> None:
