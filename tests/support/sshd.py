@@ -119,7 +119,8 @@ class Session(paramiko.ServerInterface):
         except NodeError as error:
             self._finish(channel, 1, err=error.brief)
         except (OSError, EOFError, paramiko.SSHException):
-            channel.close()
+            with suppress(OSError, EOFError, paramiko.SSHException):  # the link may be gone altogether
+                channel.close()
 
     def _command(self, channel: paramiko.Channel, argv: tuple[str, ...]) -> None:
         stdin = self._everything(channel) if _reads_input(argv) else None
