@@ -89,7 +89,9 @@ def test_stream(shell: LocalShell) -> None:
 def test_ctrl_c_does_not_reach_a_change(tmp_path: Path) -> None:
     work = f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo whole > {tmp_path}/done"
     script = (
-        f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        f"import signal, sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        # Whoever runs the tests in the background of a script has them ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tests.adapters.test_local import NODE\n"
         "from ctmupgrade.adapters.local import LocalShell\n"
         f"LocalShell(NODE).change('sh', '-c', {work!r})\n"
