@@ -64,6 +64,10 @@ class NodeError(CtmUpgradeError):
     """A node, the control plane or a local tool answered, and the answer is "no"."""
 
 
+class NotToldError(NodeError):
+    """It answered, but not what was asked. A locked database or a starting service passes by itself."""
+
+
 class UnreachableError(CtmUpgradeError):
     """No connection could be made; nothing was sent. Worth another try."""
 

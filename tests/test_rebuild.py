@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ctmupgrade.actions.settings import differences, fewer
-from ctmupgrade.adapters.sim import World, status
+from ctmupgrade.adapters.sim import Fault, World, status
 from ctmupgrade.app import looking, recovering, running
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.running import Outcome, Wishes
@@ -21,7 +21,7 @@ from ctmupgrade.app.setup import read_cluster, setup
 from ctmupgrade.core.guard import guard_for, holders
 from ctmupgrade.core.history import past_of
 from ctmupgrade.core.journal import RunStarted as Started
-from ctmupgrade.core.journal import RunState, StepStarted, apply, start
+from ctmupgrade.core.journal import RunState, StepDone, StepStarted, apply, start
 from ctmupgrade.core.model import Mode, StrategyName
 from ctmupgrade.core.recovery import Known
 from ctmupgrade.core.steps import Options
@@ -198,6 +198,26 @@ def test_a_node_that_dies_in_its_join_stops_the_run_and_harms_nobody(tmp_path: P
     assert not drive.world.of_kind("join_started", "ctm-3"), "no other join while that one is not settled"
     assert drive.world.nodes["ctm-3"].data == "data-main"
     assert past_of([drive.state]).emptied == {"ctm-2"}
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(40.0, 0), (0.0, 5)])
+def test_what_is_not_known_before_the_script_is_waited_for(tmp_path: Path, seconds: float, code: int) -> None:
+    """A locked database passes by itself. Where it does not, nothing is started."""
+    drive = Drive(make_world(2, clustered=True), tmp_path, REBUILD, options=Options(survivor="ctm-1"))
+    locked = Fault("error", "ctm-1", "", seconds, 0, {"command": "ksctl"})
+
+    def lock(step: str, event: object, _tick: object) -> None:
+        if step == "delete-cluster:ctm-1" and isinstance(event, StepDone):
+            drive.world.inject(locked)
+
+    drive.hook = lock
+    assert drive.start() == code, drive.stuck
+    assert locked.struck > 0
+    if code:
+        assert not drive.world.of_kind("upgrade_started")
+        locked.times = 1  # it is spent: mended
+        assert drive.resume() == 0, drive.stuck
+    assert [e.node for e in drive.world.of_kind("upgrade_started")] == ["ctm-1", "ctm-2"]
 
 
 def test_a_member_that_is_down_stops_the_removals(tmp_path: Path) -> None:

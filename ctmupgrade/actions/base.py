@@ -23,7 +23,7 @@ from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.steps import Step
-from ctmupgrade.errors import HostKeyError, NodeError, UnreachableError
+from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Terminal, Verifier
 
 T = TypeVar("T")
@@ -32,14 +32,14 @@ T = TypeVar("T")
 def known(fact: Maybe[T], what: str) -> T:
     """The fact itself.
 
-    :raises UnreachableError: nothing answered. :raises NodeError: it answered, but could not tell.
+    :raises UnreachableError: nothing answered. :raises NotToldError: it answered, but could not tell.
     """
     if not isinstance(fact, Unknown):
         return fact
     text = f"{what} cannot be found out: {fact.why}"
     if fact.host_key:
         raise HostKeyError(text, remedy=HOST_KEY_REMEDY)
-    raise UnreachableError(text) if fact.unreachable else NodeError(text)
+    raise UnreachableError(text) if fact.unreachable else NotToldError(text)
 
 
 HOST_KEY_REMEDY = (

@@ -31,8 +31,12 @@ from ctmupgrade.errors import (
     HostKeyError,
     InconclusiveError,
     NodeError,
+    NotToldError,
     UnreachableError,
 )
+
+# The first node locks the database for under 30 s (vendor page "Clusters and Nodes"); services start in minutes.
+NOT_TOLD = timedelta(minutes=5)
 
 
 def perform(ctx: Ctx, doer: Doer, step: Step, before: Evidence | None) -> Task:
@@ -58,7 +62,8 @@ def perform(ctx: Ctx, doer: Doer, step: Step, before: Evidence | None) -> Task:
 
 
 def _prepared(ctx: Ctx, doer: Doer, step: Step) -> Task:
-    """The looks before the act. While nothing answers they are made again: looking twice is safe."""
+    """The looks before the act. While nothing answers they are made again: looking twice is safe. So they are, for
+    less long, while something answers and does not tell."""
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     ceiling = min(ctx.cluster.timeouts.service, doer.patience(ctx).timeout)
     while True:
@@ -66,6 +71,10 @@ def _prepared(ctx: Ctx, doer: Doer, step: Step) -> Task:
             return (yield from doer.prepare(ctx, step))
         except HostKeyError:
             raise
+        except NotToldError as error:
+            if ctx.clock.monotonic() - began >= min(ceiling, NOT_TOLD).total_seconds():
+                raise
+            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + min(ceiling, NOT_TOLD))
         except (UnreachableError, ConnectionLostError) as error:
             if ctx.clock.monotonic() - began >= ceiling.total_seconds():
                 remedy = error.remedy or f"bring {step.node or 'it'} back, then: ctmupgrade resume"
