@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from ctmupgrade.core import health, probes
+from ctmupgrade.core import health, probes, probes_files
 from ctmupgrade.core.facts import (
     ClockReading,
     Facts,
@@ -233,7 +233,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
         clock=clock_of(shell, clock),
         processes=running_upgrades(shell),
         logs=logs_of(shell),
-        staged=ask(shell, probes.staged(cluster.target.archive.name)),
+        staged=ask(shell, probes_files.staged(cluster.target.archive.name)),
     )
     if isinstance(facts.clock, Unknown):
         facts = replace(facts, clock=_clock_by_ksctl(facts, clock))

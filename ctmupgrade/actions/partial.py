@@ -15,9 +15,10 @@ from typing import Generic, TypeVar
 
 from ctmupgrade.actions.base import Ctx, Noted, Tick
 from ctmupgrade.collect import ask
-from ctmupgrade.core import probes
+from ctmupgrade.core import probes_files
 from ctmupgrade.core.facts import Maybe, Unknown
-from ctmupgrade.core.probes import MIB, Probe
+from ctmupgrade.core.probes import Probe
+from ctmupgrade.core.probes_files import MIB
 from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.ports import Shell
 
@@ -65,7 +66,7 @@ class Proof:
         """:param beside: the beginning is proven from now on, in the background."""
         self.offset = offset
         self._ctx, self._shell, self._part = ctx, shell, part
-        self._there = _Beside(lambda: _told(shell, probes.first_hash(part, offset))) if beside else None
+        self._there = _Beside(lambda: _told(shell, probes_files.first_hash(part, offset))) if beside else None
         self._here = _Beside(lambda: ctx.prefix_hash(offset)) if beside else None
 
     @property
@@ -91,7 +92,7 @@ class Proof:
         beginning = self.beginning()
         if beginning and self._rest_is_cheap():
             rest = _Beside(lambda: self._ctx.rest_hash(self.offset))
-            there = _told(self._shell, probes.rest_hash(self._part, self.offset))
+            there = _told(self._shell, probes_files.rest_hash(self._part, self.offset))
             if not isinstance(there, Unknown):
                 here, whole = rest.result()
                 return there == here and whole == sha256
@@ -110,12 +111,16 @@ class Proof:
 
 def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proof]:
     """Looks what is there of a part, and proves it, now or beside the upload."""
-    size = ask(shell, probes.staged(part))
+    size = ask(shell, probes_files.staged(part))
     if isinstance(size, Unknown) or size < MIB:
         return Proof(ctx, shell, part, 0)
     most = min(size, ctx.plan.target.size) // MIB * MIB
     behind = (size // MIB + 1) * MIB
-    if ask(shell, probes.first_hash(part, 0)) == NOTHING == ask(shell, probes.rest_hash(part, behind)):
+    if (
+        ask(shell, probes_files.first_hash(part, 0))
+        == NOTHING
+        == ask(shell, probes_files.rest_hash(part, behind))
+    ):
         yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
         return Proof(ctx, shell, part, most, beside=True)
     return Proof(ctx, shell, part, (yield from _proven(ctx, shell, part, (most, most - HOLES))))
@@ -130,7 +135,7 @@ def _proven(ctx: Ctx, shell: Shell, part: str, candidates: tuple[int, ...]) -> G
             return 0
         with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
             here = beside.submit(ctx.prefix_hash, prefix)
-            there = ask(shell, probes.file_hash(part), timeout=HASH_TIMEOUT)
+            there = ask(shell, probes_files.file_hash(part), timeout=HASH_TIMEOUT)
         if isinstance(there, Unknown):
             yield Noted("the node cannot hash the interrupted upload; starting over")
             return 0
@@ -155,7 +160,7 @@ def node_hash(shell: Shell, path: str) -> str:
 
     :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.
     """
-    told = _told(shell, probes.file_hash(path))
+    told = _told(shell, probes_files.file_hash(path))
     if not isinstance(told, Unknown):
         return told
     digest = hashlib.sha256()

@@ -25,7 +25,7 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.actions.partial import Proof, begin_proof, node_hash
 from ctmupgrade.collect import ask
-from ctmupgrade.core import probes
+from ctmupgrade.core import probes_files
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import Step
@@ -111,7 +111,9 @@ class StageDoer(Doer):
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
-        size = known(ask(shell, probes.staged(target.archive)), f"{step.node}: whether the archive is there")
+        size = known(
+            ask(shell, probes_files.staged(target.archive)), f"{step.node}: whether the archive is there"
+        )
         if size != target.size:
             return Seen(So.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes")
         memo = ctx.session(step).memo
@@ -131,7 +133,7 @@ class StageDoer(Doer):
 
 def _mark(shell: Shell, path: str) -> str:
     """The file's size, inode and times; "" where the node does not tell, and then nothing is taken as unchanged."""
-    told = ask(shell, probes.file_mark(path))
+    told = ask(shell, probes_files.file_mark(path))
     return "" if isinstance(told, Unknown) else told
 
 

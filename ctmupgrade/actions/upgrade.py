@@ -31,7 +31,7 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.actions.nodes import gate_look, sudo_of
 from ctmupgrade.collect import ask, logs_of
-from ctmupgrade.core import parse, parse_shell, probes
+from ctmupgrade.core import parse, parse_shell, probes, probes_files
 from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName, Version
@@ -65,7 +65,9 @@ class Upgrade(Doer):
         shell = ctx.fleet.shell(step.node)
         boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
         logs = known(ask(shell, probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
-        size = known(ask(shell, probes.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive")
+        size = known(
+            ask(shell, probes_files.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive"
+        )
         running = ask(shell, probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")

@@ -86,7 +86,8 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     return of_reply
 
 
-def _probe(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
+def plain_probe(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
+    """Ways whose standard output alone tells."""
     return Probe(name, tuple(Way(argv, text(parser)) for argv in ways))
 
 
@@ -106,11 +107,11 @@ BOOT: Probe[BootMark] = Probe(
     ),
 )
 
-MOUNTS: Probe[tuple[Mount, ...]] = _probe(
+MOUNTS: Probe[tuple[Mount, ...]] = plain_probe(
     "free space", parse_shell.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
 )
 
-UNIT: Probe[Unit] = _probe(
+UNIT: Probe[Unit] = plain_probe(
     "keysecure unit",
     parse_shell.unit_show,
     ("systemctl", "show", "-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "keysecure"),
@@ -149,7 +150,9 @@ RIGHTS: Probe[Rights] = Probe(
     "sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list), Way(("sudo", "-l"), _rights_asking))
 )
 
-CLOCK: Probe[tuple[float, float]] = _probe("clock", parse_shell.epoch, ("date", "+%s.%N"), ("date", "+%s"))
+CLOCK: Probe[tuple[float, float]] = plain_probe(
+    "clock", parse_shell.epoch, ("date", "+%s.%N"), ("date", "+%s")
+)
 
 
 def _processes(code: int, out: str, err: str) -> tuple[str, ...]:
@@ -213,67 +216,6 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
     return Probe(
         f"log {path}", tuple(Way(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path)))
     )
-
-
-def staged(name: str) -> Probe[int]:
-    """Bytes of the archive in the home folder; 0 where there is none."""
-
-    def of_reply(code: int, out: str, err: str) -> int:
-        if out.strip():
-            return parse_shell.file_size(out)
-        if code != 0 and code not in (126, 127):
-            return 0
-        raise NotUnderstood(parse.excerpt(err) or f"exit {code}")
-
-    return Probe(
-        "archive on the node", (Way(("ls", "-ln", name), of_reply), Way(("ls", "-l", name), of_reply))
-    )
-
-
-def file_hash(path: str) -> Probe[str]:
-    """SHA-256 of a file on the node; the fastest program first (openssl needs a sixth of the time)."""
-    return _probe(
-        "sha256 on the node",
-        parse_shell.sha256_of,
-        ("openssl", "dgst", "-sha256", path),
-        ("sha256sum", path),
-        ("shasum", "-a", "256", path),
-        ("gpg", "--print-md", "SHA256", path),
-        (
-            "python3",
-            "-c",
-            "import hashlib,sys;print(hashlib.file_digest(open(sys.argv[1],'rb'),'sha256').hexdigest())",
-            path,
-        ),
-    )
-
-
-MIB = 2**20
-
-
-def first_hash(path: str, length: int) -> Probe[str]:
-    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes."""
-    return _piped("sha256 of the beginning", "count", path, length)
-
-
-def rest_hash(path: str, offset: int) -> Probe[str]:
-    """SHA-256 of what a file has from ``offset`` bytes on, a multiple of :data:`MIB`."""
-    return _piped("sha256 of the end", "skip", path, offset)
-
-
-def _piped(name: str, which: str, path: str, number: int) -> Probe[str]:
-    # dd takes half of head's processor time; it says how much it copied on stderr, which nobody needs.
-    reading = f'dd if="$1" bs={MIB} {which}="$2" 2>/dev/null'
-    # Not the 127 of a program that is missing in the pipe: it would be taken for the shell's own absence.
-    ways = (f"{reading} | {hashing} || exit 3" for hashing in ("openssl dgst -sha256", "sha256sum"))
-    return _probe(
-        name, parse_shell.sha256_of, *(("sh", "-c", way, "sh", path, str(number // MIB)) for way in ways)
-    )
-
-
-def file_mark(path: str) -> Probe[str]:
-    """A file's size, inode and the times of its last changes (content, then anything): while they stay, it does."""
-    return _probe("state of the file", parse_shell.file_mark, ("stat", "-c", "%s %i %Y %Z", path))
 
 
 def port(host: str) -> Probe[PortState]:

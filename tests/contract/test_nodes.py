@@ -12,7 +12,7 @@ import pytest
 from ctmupgrade.app import claims
 from ctmupgrade.app.claims import MARK, Owner
 from ctmupgrade.collect import ask, every_page
-from ctmupgrade.core import probes
+from ctmupgrade.core import probes, probes_files
 from ctmupgrade.core.facts import BootMark, Unknown
 from ctmupgrade.core.model import Secret
 from ctmupgrade.core.probes import Probe
@@ -51,7 +51,7 @@ def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     rights = told["sudo rights"]
     assert rights.upgrade and rights.reboot  # type: ignore[union-attr]
     assert all(mount.free > 12 * 2**30 for mount in told["free space"])  # type: ignore[union-attr]
-    assert ask(shell, probes.staged(kind.archive.name)) == 0
+    assert ask(shell, probes_files.staged(kind.archive.name)) == 0
     assert ask(shell, probes.port(kind.hosts["ctm-2"])).open is True  # type: ignore[union-attr]
 
 
@@ -84,18 +84,18 @@ def test_an_upload_is_whole_goes_on_and_gets_its_name(kind: Kind) -> None:
     sent = [piece.done for piece in shell.upload(kind.archive, part)]
     assert sent == sorted(sent)
     assert sent[-1] == len(data)
-    assert ask(shell, probes.staged(part)) == len(data)
+    assert ask(shell, probes_files.staged(part)) == len(data)
     assert shell.change("truncate", "-s", str(2**20), part).ok
-    assert ask(shell, probes.file_hash(part)) == hashlib.sha256(data[: 2**20]).hexdigest()
+    assert ask(shell, probes_files.file_hash(part)) == hashlib.sha256(data[: 2**20]).hexdigest()
     list(shell.upload(kind.archive, part, offset=2**20))
     wanted = hashlib.sha256(data).hexdigest()
-    hashed = probes.file_hash(part)
+    hashed = probes_files.file_hash(part)
     told = [ask(shell, replace(hashed, ways=(way,))) for way in hashed.ways]
     assert {value for value in told if not isinstance(value, Unknown)} == {wanted}
     assert hashlib.sha256(b"".join(shell.stream("cat", part))).hexdigest() == wanted
     assert shell.change("mv", "-f", part, kind.archive.name).ok
-    assert ask(shell, probes.staged(part)) == 0
-    assert ask(shell, probes.file_hash(kind.archive.name)) == wanted
+    assert ask(shell, probes_files.staged(part)) == 0
+    assert ask(shell, probes_files.file_hash(kind.archive.name)) == wanted
 
 
 def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
