@@ -7,7 +7,7 @@ therefore a type error, not a flag.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -173,15 +173,7 @@ class Signed:
 class Verifier(Protocol):
     """Checks an archive's GPG signature."""
 
-    def verify(
-        self,
-        archive: Path,
-        signer: str,
-        keyring: Path | None,
-        progress: Callable[[int], None] | None = None,
-        *,
-        hashed: bool = True,
-    ) -> Signed:
+    def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
         """:param hashed: False: the signature alone, and ``sha256`` stays empty; a core less is busy.
         :raises SignatureError: anything but a good signature of ``signer``, each its own text.
         :raises UsageError: archive or keyring cannot be read, or gpg is missing."""

@@ -197,15 +197,7 @@ class ReplayVerifier:
     def __init__(self, header: Header) -> None:
         self._archive = header.archive
 
-    def verify(
-        self,
-        archive: Path,
-        signer: str,
-        keyring: Path | None,
-        progress: Callable[[int], None] | None = None,
-        *,
-        hashed: bool = True,
-    ) -> Signed:
+    def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
         """The recorded signature. :raises UsageError: none was recorded."""
         found = self._archive
         if "sha256" not in found:

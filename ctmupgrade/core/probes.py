@@ -188,6 +188,10 @@ def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
 LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), _listed),))
 
 
+# Every question to a shell that needs no argument.
+OF_A_SHELL: tuple[Probe[object], ...] = (BOOT, MOUNTS, UNIT, RIGHTS, CLOCK, PROCESSES, LOG_LIST)
+
+
 def log_search() -> Probe[tuple[str, ...]]:
     """Where the script's log is in none of the likely folders: look everywhere on the root file system."""
     return Probe(

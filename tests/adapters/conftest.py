@@ -111,29 +111,7 @@ def start_sshd(keys: Path, tmp_path: Path) -> Iterator[StartSshd]:
         port = port or free_port()
         authorized = folder / "authorized_keys"
         authorized.write_text(f"{public(keys / 'user')}\n{public(keys / 'locked')}\n")
-        sftp = next(
-            (
-                p
-                for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
-                if Path(p).exists()
-            ),
-            "internal-sftp",
-        )
-        config = [
-            *lines,
-            f"Port {port}",
-            "ListenAddress 127.0.0.1",
-            *(f"HostKey {keys / name}" for name in hosts),
-            f"AuthorizedKeysFile {authorized}",
-            "StrictModes no",
-            "UsePAM no",
-            "PasswordAuthentication no",
-            "KbdInteractiveAuthentication no",
-            "PermitRootLogin prohibit-password",
-            "AcceptEnv LC_ALL",
-            "PidFile none",
-            f"Subsystem sftp {sftp}",
-        ]
+        config = [*lines, *_config(port, authorized, [keys / name for name in hosts])]
         (folder / "config").write_text("\n".join(config) + "\n")
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -157,6 +135,24 @@ def start_sshd(keys: Path, tmp_path: Path) -> Iterator[StartSshd]:
         server.cut()
         server.process.kill()
         server.process.wait()
+
+
+def _config(port: int, authorized: Path, hosts: list[Path]) -> list[str]:
+    places = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
+    return [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        *(f"HostKey {host}" for host in hosts),
+        f"AuthorizedKeysFile {authorized}",
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "AcceptEnv LC_ALL",
+        "PidFile none",
+        f"Subsystem sftp {next((place for place in places if Path(place).exists()), 'internal-sftp')}",
+    ]
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

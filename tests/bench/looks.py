@@ -64,16 +64,7 @@ def twenty(nodes: Nodes, runs: int) -> Result:
 
 
 def _shell_looks() -> list[str]:
-    asked = (
-        probes.BOOT,
-        probes.MOUNTS,
-        probes.UNIT,
-        probes.RIGHTS,
-        probes.CLOCK,
-        probes.PROCESSES,
-        probes.LOG_LIST,
-    )
-    return ["ls", *(" ".join(probe.ways[0].argv) for probe in asked), "ls -ln archive"]
+    return ["ls", *(" ".join(probe.ways[0].argv) for probe in probes.OF_A_SHELL), "ls -ln archive"]
 
 
 def _ksctl_looks() -> list[str]:

@@ -32,18 +32,7 @@ def until(kind: Kind, seen: Callable[[], bool]) -> None:
 
 def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     shell = kind.fleet.shell("ctm-1")
-    told = {
-        p.name: ask(shell, p)
-        for p in (
-            probes.BOOT,
-            probes.MOUNTS,
-            probes.UNIT,
-            probes.RIGHTS,
-            probes.CLOCK,
-            probes.PROCESSES,
-            probes.LOG_LIST,
-        )
-    }
+    told = {p.name: ask(shell, p) for p in probes.OF_A_SHELL}
     assert [name for name, value in told.items() if isinstance(value, Unknown)] == []
     assert told["keysecure unit"].active == "active"  # type: ignore[union-attr]
     assert told["running upgrades"] == ()

@@ -115,8 +115,7 @@ class Pointed:
     node: str = NODE
 
 
-def _pointed() -> Iterator[Pointed]:
-    script, reboot = "command ks_upgrade.sh -f", "command sudo -n reboot"
+def _before_the_upgrade() -> Iterator[Pointed]:
     yield Pointed("stage", What("dropped at byte 1,000,000,000", "upload_drop", {"at_byte": 1_000_000_000}))
     yield Pointed(
         "stage", What("disk full in the middle of the upload", "upload_full", {"at_byte": 1_000_000_000})
@@ -148,6 +147,10 @@ def _pointed() -> Iterator[Pointed]:
     )
     yield Pointed("backup", What("the key's download is asked a password", "password_prompt", {}),
                   "command backupkeys download")  # fmt: skip
+
+
+def _in_the_upgrade() -> Iterator[Pointed]:
+    script, started = "command ks_upgrade.sh -f", f"upgrade_started:{NODE}"
     yield Pointed("upgrade", What("cut right before the script starts", "cut"), script)
     yield Pointed("upgrade", What("sudo refuses the script", "sudo_refused"), script)
     yield Pointed("upgrade", What("fails at once", "upgrade_fails", {"at": "once"}))
@@ -163,7 +166,6 @@ def _pointed() -> Iterator[Pointed]:
     yield Pointed("upgrade", What("exit code 1 on success", "exit_code", {"code": 1}))
     yield Pointed("upgrade", What("in the foreground", "tty_mode", {"mode": "foreground"}))
     yield Pointed("upgrade", What("in the background", "tty_mode", {"mode": "background"}))
-    started = f"upgrade_started:{NODE}"
     yield Pointed("upgrade", What("every connection cut in the middle", "cut"), f"{started} + 100s")
     yield Pointed(
         "upgrade",
@@ -184,7 +186,10 @@ def _pointed() -> Iterator[Pointed]:
     )
     yield Pointed("upgrade", What("a second operator starts another script before", "second_upgrade"),
                   "ready:ctm-1")  # fmt: skip
-    done = f"upgrade_succeeded:{NODE}"
+
+
+def _after_the_upgrade() -> Iterator[Pointed]:
+    done, reboot = f"upgrade_succeeded:{NODE}", "command sudo -n reboot"
     yield Pointed("reboot", What("power loss before the reboot", "power_loss"), done)
     yield Pointed(
         "reboot", What("a second operator starts the script again before it", "second_upgrade"), done
@@ -247,7 +252,12 @@ def _rebuild() -> Iterator[Pointed]:
                   f"ready:{NODE}", kind, "ctm-1")  # fmt: skip
 
 
-POINTED: tuple[Pointed, ...] = (*_pointed(), *_rebuild())
+POINTED: tuple[Pointed, ...] = (
+    *_before_the_upgrade(),
+    *_in_the_upgrade(),
+    *_after_the_upgrade(),
+    *_rebuild(),
+)
 
 OTHERS: tuple[tuple[str, str, str], ...] = (
     (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ctmupgrade.adapters.sim import files
@@ -27,15 +26,7 @@ class SimVerifier:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def verify(
-        self,
-        archive: Path,
-        signer: str,
-        keyring: Path | None,
-        progress: Callable[[int], None] | None = None,
-        *,
-        hashed: bool = True,
-    ) -> Signed:
+    def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
         held = self.world.archive
         wanted = signer.replace(" ", "").upper()
         problem = held.problem
@@ -46,8 +37,6 @@ class SimVerifier:
             raise SignatureError(
                 f"{archive.name} {WORDS[problem]}", remedy="get the archive and the key again"
             )
-        if progress:
-            progress(held.size)
         self.world.record("", "verified", held.sha256)
         sha256 = held.sha256 if hashed else ""
         return Signed(archive, held.size, sha256, held.signer, held.signer, self.world.clock.start)
