@@ -133,6 +133,22 @@ def fault_broken(drive: Drive) -> list[str]:
     return broken_promises(drive)
 
 
+@pytest.mark.parametrize("skipped", ["ctm-1", "ctm-2", "ctm-3"])
+def test_a_node_that_is_skipped_before_its_turn_breaks_no_chain(skipped: str, tmp_path: Path) -> None:
+    """Its backup fails, it is skipped, and the nodes behind it still wait for those before it."""
+    drive = Drive(world_for(), tmp_path, settings=SETTINGS)
+    drive.world.inject(What("the backup fails", "backup_fails").fault(skipped))
+    assert drive.start() == 5
+    drive.decide(skipped, "skip")
+    assert drive.resume() == 0, drive.stuck
+    assert fault_broken(drive) == []
+    others = [name for name in ("ctm-1", "ctm-2", "ctm-3") if name != skipped]
+    spans = [
+        (drive.state.steps[f"gate:{n}"].started, drive.state.steps[f"settle:{n}"].finished) for n in others
+    ]
+    assert spans[0][1] and spans[1][0] and spans[0][1] <= spans[1][0], spans
+
+
 @pytest.mark.parametrize("step", IN_PLACE_STEPS[3:])
 def test_two_members_away(step: str, tmp_path: Path) -> None:
     """A member goes down while another is away: nobody else is touched."""
