@@ -121,6 +121,7 @@ class Executor:
         for step in self.state.plan.steps:
             held = self.state.steps[step.id]
             self.ctx.befores[step.id] = held.before
+            self.ctx.noted[step.id] = held.notes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
                 self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.actions.upgrade import RUNS
 from ctmupgrade.app import looking
 from ctmupgrade.app.runs import hold
 from ctmupgrade.core import journal
@@ -25,8 +26,8 @@ from tests.support.fault_cases import (
     Pointed,
     What,
 )
-from tests.support.fault_run import Story, run_everywhere, run_pointed, story_of, usual, world_for
-from tests.support.world_run import Drive, at_step
+from tests.support.fault_run import Story, decide, run_everywhere, run_pointed, story_of, usual, world_for
+from tests.support.world_run import Drive, Killed, at_step
 
 UNTRIED = {
     "reply",  # any text: the parsers' own tests
@@ -131,6 +132,26 @@ def fault_broken(drive: Drive) -> list[str]:
     from tests.support.fault_run import broken_promises
 
     return broken_promises(drive)
+
+
+def test_a_script_that_was_seen_and_left_no_log_is_never_started_again(tmp_path: Path) -> None:
+    """The process that saw it running dies, and it ends meanwhile: whether it succeeded only a person can find out."""
+    drive = Drive(world_for(), tmp_path, settings=SETTINGS)
+    drive.world.inject(What("writes no log", "log_missing").fault("ctm-2"))
+
+    def die(step: str, event: object, _tick: object) -> None:
+        if step == "upgrade:ctm-2" and isinstance(event, journal.StepNoted) and event.text == RUNS:
+            raise Killed
+
+    drive.hook = die
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda _step, _event, _tick: None
+    drive.world.clock.advance(3600)
+    assert drive.resume() == 6, drive.stuck
+    assert decide(drive) == ["done upgrade:ctm-2"]
+    assert drive.resume() == 0, drive.stuck
+    assert fault_broken(drive) == []
 
 
 @pytest.mark.parametrize("skipped", ["ctm-1", "ctm-2", "ctm-3"])

@@ -194,6 +194,7 @@ class Ctx:
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
     # node -> what an earlier run proved of its archive
     staged: Mapping[str, Evidence] = field(default_factory=dict)
+    noted: dict[str, tuple[str, ...]] = field(default_factory=dict)  # step -> what dead processes noted of it
     befores: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
 

@@ -88,6 +88,7 @@ def _started(ctx: Ctx, doer: Doer, step: Step) -> Task:
     before = yield from _prepared(ctx, doer, step)
     yield Started(before)
     ctx.befores[step.id] = before
+    ctx.noted.pop(step.id, None)
     yield from _begin(ctx, doer, step, before)
     return before
 

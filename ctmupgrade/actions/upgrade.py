@@ -40,6 +40,8 @@ from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
 KEEP = 65536  # characters of a terminal's output that are kept
+STARTED = "started on a terminal"
+RUNS = "ks_upgrade.sh runs: it is in the node's process list"
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
 
 
@@ -90,7 +92,7 @@ class Upgrade(Doer):
         except NodeError as error:
             session.refused = error.brief
             return
-        yield Noted(f"started on a terminal: {' '.join(argv)}")
+        yield Noted(f"{STARTED}: {' '.join(argv)}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
@@ -118,6 +120,9 @@ def _news(ctx: Ctx, session: Session) -> str:
     if session.ended and session.code is None and "lost" not in session.memo:
         session.memo["lost"] = "told"
         return "the connection broke; ks_upgrade.sh goes on in its own screen session, its log is followed"
+    if "running" in session.memo and "running told" not in session.memo:
+        session.memo["running told"] = "yes"
+        return RUNS
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
         return f"STUCK: its log has not grown for {still / 60:.0f} min; it is left alone and waited for"
@@ -235,6 +240,7 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.memo.pop("gone", None)
+        session.memo["running"] = "seen"
         left = (
             f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
         )
@@ -287,14 +293,22 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
     return f"last line: {line}" if line else "no log line yet"
 
 
+def _ran(ctx: Ctx, step: Step) -> bool:
+    """Whether this start's script was seen running, by this process or by one that has died since: it is then no
+    start that never happened, though it left no log."""
+    notes = ctx.noted.get(step.id, ())
+    starts = [number for number, note in enumerate(notes) if note.startswith(STARTED)]
+    return "running" in ctx.session(step).memo or RUNS in notes[starts[-1] if starts else 0 :]
+
+
 def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:
     """The process is not there and no success line was seen."""
     session = ctx.session(step)
     looks = _counted(session, "gone")
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
-    if not isinstance(log, UpgradeLog) and not session.ended:
+    if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
         return Seen(So.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
-    if looks < GONE_LOOKS:
+    if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
         return Seen(So.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)

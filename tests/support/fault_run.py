@@ -65,7 +65,8 @@ def decide(drive: Drive) -> list[str]:
             continue
         real = drive.world.nodes[node]
         target = drive.cluster.target.version
-        there = Version.parse(real.pending or real.version).same_release(target)
+        # A script that succeeded has succeeded, whatever version comes up with the reboot that it waits for.
+        there = bool(real.pending) or Version.parse(real.version).same_release(target)
         done = "done" in held.remedy and step.startswith("upgrade:") and there
         drive.decide(node, "done" if done else "retry")
         made.append(f"{'done' if done else 'retry'} {step}")
