@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.adapters.sim import Fault
 from tests.support.live import Live
 
 ALONE = {"nodes": 1, "more": {"clustered": False}, "extra": "strategy: standalone"}
@@ -73,3 +74,12 @@ def test_a_ksctl_that_prints_in_another_way(go_live: Callable[..., Live], ksctl:
 )  # fmt: skip
 def test_a_script_that_behaves_in_another_way(go_live: Callable[..., Live], upgrade: dict[str, Any]) -> None:
     upgraded(go_live(**ALONE, upgrade=upgrade))
+
+
+def test_a_server_that_runs_no_command_for_a_while_after_the_boot(go_live: Callable[..., Live]) -> None:
+    """sshd is up before the node can start anything: that is booting, not a "no"."""
+    live = go_live(**ALONE)
+    with live.fleet.lock:
+        live.world.inject(Fault("commands_refused", when="booted + 0s", for_s=30.0))
+    upgraded(live)
+    assert live.kinds("fault")

@@ -192,6 +192,7 @@ class Living:
 
     def between(self, life: Life) -> None:
         """People: mend the world or do not, and decide on what is stuck."""
+        self.life = Life()  # the process is gone: what was to kill it does not kill a person's command
         if life.mended:
             mend(self.drive.world)
         if not self.drive.journal.lines or life.decision == "none":

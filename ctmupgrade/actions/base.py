@@ -121,6 +121,7 @@ class Seen:
     evidence: Evidence = field(default_factory=dict)
     remedy: str = ""
     unreachable: bool = False
+    untold: bool = False  # it answered, and did not tell: that passes by itself, or is a failure soon
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
     note: str = ""  # worth keeping in the journal, once
 
@@ -154,6 +155,7 @@ class Session:
     last: str = ""  # the last growth seen
     last_at: float = 0.0  # by the monotonic clock
     said_stuck: bool = False
+    untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
     memo: dict[str, str] = field(default_factory=dict)
 
 

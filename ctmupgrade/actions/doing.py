@@ -108,13 +108,23 @@ def _begin(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Doing:
 
 
 def careful_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Seen:
-    """A look in which a lost connection is UNKNOWN, never FAILED. A wrong host key is for a person."""
+    """A look in which a lost connection is UNKNOWN, never FAILED; and so is, for less long, an answer that does not
+    tell. A wrong host key is for a person."""
+    session = ctx.session(step)
     try:
-        return doer.look(ctx, step, before)
+        seen = doer.look(ctx, step, before)
     except HostKeyError:
         raise
+    except NotToldError as error:
+        now = ctx.clock.monotonic()
+        session.untold_at = now if session.untold_at < 0 else session.untold_at
+        if now - session.untold_at >= min(NOT_TOLD, doer.patience(ctx).timeout).total_seconds():
+            raise
+        return Seen(So.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
     except (UnreachableError, ConnectionLostError) as error:
         return Seen(So.UNKNOWN, error.brief, remedy=error.remedy, unreachable=True)
+    session.untold_at = -1.0
+    return seen
 
 
 def _settled_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Generator[Tick, None, Seen]:
@@ -124,7 +134,7 @@ def _settled_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Generat
     grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
     seen = careful_look(ctx, doer, step, before)
     while seen.so in (So.NOT_YET, So.UNKNOWN):
-        limit = patience.timeout.total_seconds() if seen.unreachable else grace
+        limit = patience.timeout.total_seconds() if seen.unreachable or seen.untold else grace
         if ctx.clock.monotonic() - began >= limit:
             if seen.unreachable:
                 raise UnreachableError(f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy)

@@ -26,7 +26,7 @@ from ctmupgrade.core.health import Problem
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName
 from ctmupgrade.core.steps import Step, reached
-from ctmupgrade.errors import NodeError
+from ctmupgrade.errors import NodeError, UnreachableError
 
 LOOKS = 3  # good looks in a row before a node counts as back
 
@@ -149,9 +149,13 @@ def ask_boot(ctx: Ctx, node: str) -> BootMark | Unknown:
     """The boot mark.
 
     :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
+    :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
     """
     shell = ctx.fleet.shell(node)
-    shell.read("ls", timeout=15.0)
+    try:
+        shell.read("ls", timeout=15.0)
+    except NodeError as error:
+        raise UnreachableError(error.brief, details=error.details, remedy=error.remedy) from error
     return ask(shell, probes.BOOT)
 
 

@@ -61,9 +61,15 @@ class Upgrade(Doer):
         return Patience(ctx.cluster.timeouts.upgrade, grace=timedelta(seconds=min(60.0, 4 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """The gate once more, right before; then what is there already, to tell new from old."""
-        if ctx.cluster.strategy is StrategyName.IN_PLACE and not self.action.alone:
-            yield from _wait_for_gate(ctx, step)
+        """What is there already, to tell new from old; and last, right before the start, the gate once more."""
+        while True:
+            before = self._of_the_node(ctx, step)
+            if ctx.cluster.strategy is not StrategyName.IN_PLACE or self.action.alone:
+                return before
+            if not (yield from _wait_for_gate(ctx, step)):
+                return before
+
+    def _of_the_node(self, ctx: Ctx, step: Step) -> Evidence:
         shell = ctx.fleet.shell(step.node)
         boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
         logs = known(ask(shell, probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
@@ -129,15 +135,19 @@ def _news(ctx: Ctx, session: Session) -> str:
     return ""
 
 
-def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, None]:
-    """The last look before a node goes away; what the gate step saw may have aged."""
+def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
+    """The last look before a node goes away; what the gate step saw may have aged. Whether it had to wait: then
+    what was seen of the node itself has aged too."""
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     timeout = ctx.cluster.timeouts.service
+    waited = False
     while (seen := gate_look(ctx, step)).so is not So.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
+        waited = True
         yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
+    return waited
 
 
 def _refuse_pending(ctx: Ctx, step: Step, shell: Shell) -> None:

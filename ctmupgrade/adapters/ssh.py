@@ -16,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 
-from ctmupgrade.adapters.ssh_channel import Exchange, Silence, bounded, lost, start
+from ctmupgrade.adapters.ssh_channel import Exchange, Silence, bounded, lost, outlives, start
 from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, connect, reason
 from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
 from ctmupgrade.core.model import Node
@@ -121,7 +121,7 @@ class SshShell:
                 with bounded(link.transport):
                     channel.get_pty(term="xterm", width=200, height=50)
             except _FOREIGN as error:
-                if not link.alive:
+                if not outlives(link.transport):
                     raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
                 raise NodeError(
                     f"{self.place}: the SSH server refuses a pseudo-terminal",

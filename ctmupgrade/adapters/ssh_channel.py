@@ -14,6 +14,7 @@ from ctmupgrade.errors import ConnectionLostError, NodeError
 
 PACKET = 32_704  # bytes; fills paramiko's largest packet exactly, other sizes cost a tenth
 _TICK = 0.5  # seconds between two looks at the clock
+_DYING = 1.0  # seconds in which a connection whose channel closed may say that it is dead
 _CHUNK = 65_536
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
 
@@ -34,6 +35,13 @@ def bounded(transport: paramiko.Transport, seconds: float = CHANNEL_TIMEOUT) -> 
         timer.cancel()
 
 
+def outlives(transport: paramiko.Transport) -> bool:
+    """Whether the connection is alive although something on it failed. A dying one closes its channels a moment
+    before it says that it is dead, so this moment is waited for."""
+    transport.join(_DYING)
+    return bool(transport.is_active())
+
+
 def start(channel: paramiko.Channel, place: str, command: str) -> None:
     """Asks the server to run ``command``.
 
@@ -47,7 +55,7 @@ def start(channel: paramiko.Channel, place: str, command: str) -> None:
         with bounded(transport):
             channel.exec_command(command)
     except _FOREIGN as error:
-        if transport.is_active():
+        if outlives(transport):
             raise NodeError(
                 f"{place}: the SSH server does not run commands",
                 details=f"asked for: {shown(command)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ctmupgrade.adapters.ssh import SshShell, SshTerminal
+from ctmupgrade.adapters.ssh_channel import start
+from ctmupgrade.adapters.ssh_connect import connect
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 from tests.adapters.conftest import Sshd, StartSshd, free_port
@@ -247,3 +250,24 @@ def test_refused_terminal_is_the_nodes_no(start_sshd: StartSshd) -> None:
     shell = SshShell(start_sshd("PermitTTY no").node())
     with pytest.raises(NodeError, match="pseudo-terminal"):
         shell.terminal("true")
+
+
+def test_connection_that_dies_at_the_request_is_lost_not_a_no(start_sshd: StartSshd) -> None:
+    """A dying connection closes its channels first, and says that it is dead after that."""
+    sshd, usual = start_sshd("MaxSessions 1000"), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that the moment between is met
+    try:
+        for _ in range(3):
+            link = connect(sshd.node())
+            channel = link.transport.open_session(timeout=5)
+            others = [
+                link.transport.open_session(timeout=5) for _ in range(300)
+            ]  # closing them takes a while
+            sshd.cut(signal.SIGSTOP)  # the request is sent, and never answered
+            after(0.05, sshd.cut)
+            with pytest.raises(ConnectionLostError):
+                start(channel, "node", "true")
+            assert others
+            link.close()
+    finally:
+        sys.setswitchinterval(usual)

@@ -67,6 +67,8 @@ EVERYWHERE: tuple[What, ...] = (
     What("authentication refused for good", "auth_refused"),
     What("host key changed", "host_key_changed"),
     What("session limit reached", "session_limit", for_s=SHORT),
+    What("SSH answers but runs no command, 90 s", "commands_refused", for_s=SHORT),
+    What("SSH answers but runs no command, for good", "commands_refused"),
     What("read-only file system", "read_only"),
     What("disk full", "disk_full"),
     What("sudo refused", "sudo_refused"),

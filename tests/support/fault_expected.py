@@ -20,6 +20,8 @@ EVERYWHERE: dict[str, str] = {
     "authentication refused for good": "4  4  4  4  4  4  4  4  4  4",
     "host key changed": "4  4  4  4  4  4  4  4  4  4",
     "session limit reached": "0w 0w 0w 0w 0w 0w 0w 0w 0w 0w",
+    "SSH answers but runs no command, 90 s": "5  5  5  0w 0w 5  0w 0w 0w 0w",
+    "SSH answers but runs no command, for good": "5  5  5  6  6  6  4  4  4  6",
     "read-only file system": "5  5  5  0  0  0  0  0  0  0",
     "disk full": "5  5  5  0  0  0  0  0  0  0",
     "sudo refused": "5  5  5  5  5  5  5  0  0  0",

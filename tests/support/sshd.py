@@ -28,6 +28,7 @@ from ctmupgrade.adapters.sim import SimClock, World
 from ctmupgrade.adapters.sim.effects import SilenceError
 from ctmupgrade.adapters.sim.shell import SimShell
 from ctmupgrade.adapters.sim.state import Node
+from ctmupgrade.adapters.sim.status import lasting
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
@@ -90,6 +91,8 @@ class Session(paramiko.ServerInterface):
         return self.server.node.shell.pty
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if lasting(self.shell.world, "commands_refused", self.server.node.name):
+            return False
         argv = tuple(shlex.split(command.decode()))
         pty = channel.get_id() in self.ptys
         threading.Thread(target=self._serve, args=(channel, argv, pty), daemon=True).start()

@@ -189,6 +189,7 @@ def _seconds(moment: datetime) -> str:
 
 def services(world: World, node: Node) -> str:
     overall, states = status.services_of(world, node)
+    world.told_well[node.name] = world.now if overall == "started" else -1.0
     key = ("services", overall, tuple(states.items()))
     if key not in world.texts:
         rows = [{"name": name, "status": state} for name, state in states.items()]

@@ -28,6 +28,7 @@ LASTING: dict[str, tuple[str, ...]] = {
     "unreachable": ("what", "peers"),
     "auth_refused": (),
     "host_key_changed": (),
+    "commands_refused": (),  # sshd answers, but starts no command (it cannot fork, or the node goes down)
     "session_limit": (),  # no more channels until disconnect()
     "read_only": (),
     "disk_full": (),

@@ -125,6 +125,10 @@ class SimShell:
     def _begin(self, argv: tuple[str, ...]) -> None:
         """What every command does first: connect, be counted, be written down if it changes something."""
         self.connect()
+        if status.lasting(self.world, "commands_refused", self.name):
+            raise NodeError(
+                f"{self.name}: the SSH server does not run commands", details=f"asked for: {argv[0]}"
+            )
         if self.world.latency:
             self.world.clock.advance(self.world.latency)
         link, text = self.node.link, " ".join(argv)

@@ -49,12 +49,17 @@ def start(world: World, node: Node, archive: str, at: float, *, by: str = "ctmup
     node.upgrades = [*node.upgrades, run]
     if run.log:
         node.files = {**node.files, run.log: File(0, f"upgrade:{len(node.upgrades) - 1}", mtime=at)}
-    away = [m.name for m in members_of(world, node.cluster) if m is not node and not serving(world, m)]
+    away = [m.name for m in members_of(world, node.cluster) if m is not node and _known_away(world, m)]
     world.record(node.name, "upgrade_started", f"{run.version} by {by}", at)
     if away and by == "ctmupgrade":
         world.record(node.name, "started_while_away", ", ".join(away), at)
     _schedule(world, node, run)
     return run
+
+
+def _known_away(world: World, node: Node) -> bool:
+    """Whether it does not serve, and a caller could know: it did not say "started" at this very instant."""
+    return not serving(world, node) and world.told_well.get(node.name) != world.now
 
 
 def _again(node: Node, world: World) -> str:

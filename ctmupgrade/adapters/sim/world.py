@@ -48,6 +48,7 @@ class World:
         self.latency = 0.0
         self.memo: dict[object, Any] = {}  # what was worked out for this very moment
         self.texts: dict[object, str] = {}  # rendered answers by what is in them
+        self.told_well: dict[str, float] = {}  # node -> when it last said that its services are started
         self.ticks = [0]  # counts assignments to nodes
         for node in nodes:
             node.count_in(self.ticks)
