@@ -53,14 +53,13 @@ stable_for: 2s
 nodes:
 """
 _KSCTL = """\
-#!{python} -ES
-import pathlib
+#!{python} -IS
 import sys
 
 sys.path.insert(0, {library!r})
 from standin.ksctl import main
 
-sys.exit(main(pathlib.Path({audit!r})))
+sys.exit(main({audit!r}))
 """
 
 

@@ -16,6 +16,7 @@ from .membership import Membership
 from .peers import Peers
 from .settings import Settings
 from .store import ApiError, Doc, bad_request, internal, not_found
+from .wire import INDENTED
 
 Answer = Doc | bytes | list[Doc]
 _OPEN = ("/v1/system/services/status", "/v1/system/info")  # answered before the services are up
@@ -169,11 +170,15 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = 200, self.api.answer(self.command, self.path, login, raw)
         except ApiError as error:
             status, answer = error.status, error.body
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        content = answer if isinstance(answer, bytes) else self._text(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _text(self, answer: Doc | list[Doc]) -> str:
+        indented = self.headers.get("Accept", "") == INDENTED
+        return json.dumps(answer, indent=8 if indented else None)
 
     do_GET = do_POST = do_DELETE = do_PATCH = _handle
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from _json import encode_basestring_ascii as quoted
 
 from . import wire
 from .ksctl_config import GLOBAL, UsageError, prompt, settings, split
 from .ksctl_files import FILES
 from .ksctl_join import fulljoin
+
+TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 BUILD = "2.20.0+99999"  # client and server builds differ
 LISTS = {
@@ -91,14 +93,21 @@ class Client:
         self.user = found.get("KSCTL_USERNAME", "admin")
         self.password = found.get("KSCTL_PASSWORD", "")
 
-    def call(self, method: str, path: str, body: Any = None) -> bytes:
+    def call(self, method: str, path: str, body: Any = None, *, accept: str = "*/*") -> bytes:
         """A call's answer. :raises Refused: an error body. :raises UsageError: no answer."""
         login = (self.user, self.password or prompt("password: "))
         target = f"/api/v1/{path}"
         words = {"GET": "Get", "POST": "Post", "DELETE": "Delete", "PATCH": "Patch"}[method]
         try:
             status, text = wire.call(
-                self.host, self.port, method, target, body=body, login=login, timeout=self.timeout
+                self.host,
+                self.port,
+                method,
+                target,
+                body=body,
+                login=login,
+                timeout=self.timeout,
+                accept=accept,
             )
         except TimeoutError:
             raise UsageError(f'{words} "{self.url}{target}": context deadline exceeded') from None
@@ -115,11 +124,19 @@ class Client:
 
     def json(self, method: str, path: str, body: Any = None) -> Any:
         """A call's answer as JSON; errors as :meth:`call`."""
+        import json  # see wire.py
+
         return json.loads(self.call(method, path, body))
+
+    def show(self, path: str) -> None:
+        """Prints what is there; errors as :meth:`call`."""
+        sys.stdout.write(self.call("GET", path, accept=wire.INDENTED).decode() + "\n")
 
 
 def show(value: Any) -> None:
     """Prints JSON as the vendor's CLI does."""
+    import json
+
     sys.stdout.write(json.dumps(value, indent="\t").replace("\t", "        ") + "\n")
 
 
@@ -131,7 +148,7 @@ def _check_flags(flags: dict[str, str], allowed: set[str]) -> None:
 
 def _list(client: Client, command: str, flags: dict[str, str]) -> None:
     limit = flags.get("--limit", "256" if command == "cluster nodes list" else "10")
-    show(client.json("GET", f"{LISTS[command]}?skip={flags.get('--skip', '0')}&limit={limit}"))
+    client.show(f"{LISTS[command]}?skip={flags.get('--skip', '0')}&limit={limit}")
 
 
 def _change(client: Client, command: str, flags: dict[str, str]) -> None:
@@ -174,7 +191,7 @@ def run(argv: list[str]) -> int:
         _list(client, command, flags)
     elif command in GETS:
         _check_flags(flags, set())
-        show(client.json("GET", GETS[command]))
+        client.show(GETS[command])
     elif command in CHANGES:
         _change(client, command, flags)
     elif command == "version":
@@ -186,17 +203,22 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def main(audit: Path) -> int:
+def _record(audit: str, argv: list[str]) -> None:
+    words = ", ".join(quoted(word) for word in argv)
+    url = quoted(os.environ.get("KSCTL_URL", ""))
+    with open(audit, "a") as file:
+        file.write(f'{{"at": {time.time()}, "pid": {os.getpid()}, "url": {url}, "argv": [{words}]}}\n')
+
+
+def main(audit: str) -> int:
     """Records its own argument list, runs, and exits as the vendor's CLI does."""
     argv = sys.argv[1:]
-    line = json.dumps(
-        {"at": time.time(), "pid": os.getpid(), "url": os.environ.get("KSCTL_URL", ""), "argv": argv}
-    )
-    with audit.open("a") as file:
-        file.write(line + "\n")
+    _record(audit, argv)
     try:
         return run(argv)
     except Refused as error:
+        import json
+
         try:
             show(json.loads(str(error)))
         except ValueError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+
+TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GLOBAL = {
     "--url": "KSCTL_URL",
@@ -48,10 +49,14 @@ def split(argv: list[str]) -> tuple[list[str], dict[str, str]]:
     return words, flags
 
 
-def read_file(path: Path) -> dict[str, str]:
+def read_file(path: str) -> dict[str, str]:
     """``KEY: value`` lines; values may be quoted."""
+    import json  # not needed where there is no file
+
     found = {}
-    for line in path.read_text().splitlines():
+    with open(path) as file:
+        lines = file.read().splitlines()
+    for line in lines:
         name, colon, value = line.partition(":")
         text = value.strip()
         if colon and text:
@@ -62,13 +67,13 @@ def read_file(path: Path) -> dict[str, str]:
 def settings(flags: Mapping[str, str]) -> dict[str, str]:
     """All settings by their KSCTL_ name. :raises UsageError: the named file cannot be read."""
     found: dict[str, str] = {}
-    default = Path.home() / ".ksctl" / "config.yaml"
-    if default.is_file():
+    default = os.path.expanduser("~/.ksctl/config.yaml")
+    if os.path.isfile(default):
         found |= read_file(default)
     found |= {name: value for name, value in os.environ.items() if name.startswith("KSCTL_") and value}
     if "--configfile" in flags:
         try:
-            found |= read_file(Path(flags["--configfile"]))
+            found |= read_file(flags["--configfile"])
         except OSError as error:
             raise UsageError(f"Error: open {flags['--configfile']}: {error.strerror}") from error
     found |= {GLOBAL[flag]: value for flag, value in flags.items() if GLOBAL.get(flag)}

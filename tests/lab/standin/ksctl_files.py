@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
 
 from .ksctl_config import UsageError, prompt
 
+TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
 
-class Caller(Protocol):
-    """What of the client is used here."""
+    class Caller(Protocol):
+        """What of the client is used here."""
 
-    def call(self, method: str, path: str, body: Any = None) -> bytes: ...
+        def call(self, method: str, path: str, body: Any = None) -> bytes: ...
 
 
 def _needed(flags: dict[str, str], *names: str) -> list[str]:
@@ -29,14 +30,16 @@ def _key_password(flags: dict[str, str]) -> str:
 
 def _write(path: str, content: bytes) -> None:
     try:
-        Path(path).write_bytes(content)
+        with open(path, "wb") as file:
+            file.write(content)
     except OSError as error:
         raise UsageError(f"Error: open {path}: {error.strerror}") from error
 
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise UsageError(f"Error: open {path}: {error.strerror}") from error
 

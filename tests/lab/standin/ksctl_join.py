@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
 from .ksctl_config import UsageError, read_file
+
+TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _joiner_settings(flags: dict[str, str], timeout: float) -> dict[str, str]:
     found = {"KSCTL_TIMEOUT": str(timeout)}
     if "--newnodeconfig" in flags:
         try:
-            return found | read_file(Path(flags["--newnodeconfig"]))
+            return found | read_file(flags["--newnodeconfig"])
         except OSError as error:
             raise UsageError(f"Error: open {flags['--newnodeconfig']}: {error.strerror}") from error
     wanted = {
@@ -65,7 +66,7 @@ def fulljoin(client: Any, flags: dict[str, str]) -> None:
 def _wait(client: Any, host: str) -> None:
     deadline = time.monotonic() + client.timeout
     while time.monotonic() < deadline:
-        rows = json.loads(client.call("GET", "nodes?limit=256"))["resources"]
+        rows = client.json("GET", "nodes?limit=256")["resources"]
         if any(row["host"] == host and row["status"]["code"] == "r" for row in rows):
             return
         time.sleep(0.2)

@@ -1,12 +1,18 @@
-"""A small HTTP client: importing ``http.client`` would be most of a short-lived program's run time."""
+"""A small HTTP client. Importing ``http.client``, or only ``socket`` and ``json``, would be most of a short-lived
+program's run time, and the vendor's ``ksctl`` is a compiled one."""
 
 from __future__ import annotations
 
-import base64
-import json
-import socket
+import binascii
 import time
-from typing import Any
+from _socket import AF_INET, SOCK_STREAM
+from _socket import socket as Socket
+
+TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
+if TYPE_CHECKING:
+    from typing import Any
+
+INDENTED = "application/x-ksctl"  # as the vendor's CLI prints it
 
 
 def call(
@@ -18,17 +24,24 @@ def call(
     body: Any = None,
     login: tuple[str, str] | None = None,
     timeout: float = 5.0,
+    accept: str = "*/*",
 ) -> tuple[int, bytes]:
     """(HTTP status, body). A ``bytes`` body is sent as it is, anything else as JSON.
 
     :raises OSError: no connection, or none of an HTTP server. :raises TimeoutError: too slow.
     """
-    content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n"
+    content = b"" if body is None else body if isinstance(body, bytes) else _json(body)
+    head = (
+        f"{method} {path} HTTP/1.0\r\nHost: {host}\r\nAccept: {accept}\r\nContent-Length: {len(content)}\r\n"
+    )
     if login:
-        head += "Authorization: Basic " + base64.b64encode(":".join(login).encode()).decode() + "\r\n"
+        secret = binascii.b2a_base64(":".join(login).encode(), newline=False).decode()
+        head += f"Authorization: Basic {secret}\r\n"
     deadline = time.monotonic() + timeout
-    with socket.create_connection((host, port), timeout) as connection:
+    connection = Socket(AF_INET, SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect((host, port))
         connection.sendall(head.encode() + b"\r\n" + content)
         pieces = []
         while True:
@@ -37,8 +50,16 @@ def call(
             if not piece:
                 break
             pieces.append(piece)
+    finally:
+        connection.close()
     start, _, rest = b"".join(pieces).partition(b"\r\n\r\n")
     words = start.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/"):
         raise ConnectionResetError(104, "EOF")
     return int(words[1]), rest
+
+
+def _json(body: Any) -> bytes:
+    import json  # rarely needed
+
+    return json.dumps(body).encode()
