@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from ctmupgrade.core import health, probes, probes_files
 from ctmupgrade.core.facts import (
+    BootMark,
     ClockReading,
     Facts,
     LogVerdict,
@@ -74,6 +75,15 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
 
 
 LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
+
+
+def boot_against(shell: Reader, earlier: BootMark) -> Maybe[BootMark]:
+    """The boot mark, of a kind that can be compared with an earlier one where the node still tells it."""
+    boot = ask(shell, probes.BOOT)
+    if isinstance(boot, Unknown) or boot.differs_from(earlier) is not None:
+        return boot
+    since = ask(shell, probes.BOOT_TIME)
+    return boot if isinstance(since, Unknown) else since
 
 
 def _read(reader: Reader, argv: tuple[str, ...], timeout: float | None) -> Reply:

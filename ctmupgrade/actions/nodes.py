@@ -19,7 +19,7 @@ from ctmupgrade.actions.base import (
     boot_text,
     known,
 )
-from ctmupgrade.collect import all_health, ask, health_of
+from ctmupgrade.collect import all_health, ask, boot_against, health_of
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import BootMark, NodeFacts, Rights, Unknown
 from ctmupgrade.core.health import Problem
@@ -126,7 +126,7 @@ class RebootDoer(Doer):
         return seen
 
     def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        boot = ask_boot(ctx, step.node)
+        boot = ask_boot(ctx, step.node, boot_from(before.get("boot", "")))
         if isinstance(boot, Unknown):
             if boot.unreachable:
                 return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
@@ -145,29 +145,39 @@ def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
     return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
 
 
-def ask_boot(ctx: Ctx, node: str) -> BootMark | Unknown:
-    """The boot mark.
+def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
+    """The boot mark, to be compared with an earlier one.
 
     :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
     :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
     """
-    shell = ctx.fleet.shell(node)
+    _knock(ctx, node)
+    return boot_against(ctx.fleet.shell(node), earlier)
+
+
+def _knock(ctx: Ctx, node: str) -> None:
     try:
-        shell.read("ls", timeout=15.0)
+        ctx.fleet.shell(node).read("ls", timeout=15.0)
     except NodeError as error:
         raise UnreachableError(error.brief, details=error.details, remedy=error.remedy) from error
-    return ask(shell, probes.BOOT)
 
 
-def node_look(ctx: Ctx, step: Step, *, clustered: bool) -> Seen:
-    """keysecure active, services started, login works, the target's version, others see it well."""
-    ask_boot(ctx, step.node)
-    own = health_of(ctx.fleet, step.node, ctx.clock)
-    problems = list(health.service_problems({step.node: own}))
-    if clustered and not problems:  # while its services come up there is nothing to ask the others
+def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Seen:
+    """keysecure active, services started, login works, the target's version, others see it well.
+
+    :param expected_up: it was well a moment ago, so that the others are asked at once with it."""
+    nodes: Mapping[str, NodeFacts]
+    _knock(ctx, step.node)
+    if not (clustered and expected_up):
+        nodes = {step.node: health_of(ctx.fleet, step.node, ctx.clock)}
+        up = not list(health.service_problems(nodes))
+        clustered = clustered and up  # until then the others are not asked
+    if clustered:
         nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
-        own = nodes[step.node]
-        problems += health.service_problems({step.node: own})
+    own = nodes[step.node]
+    _refuse_host_keys({step.node: own})
+    problems = list(health.service_problems({step.node: own}))
+    if clustered:
         problems += _seen_by_others(ctx, step.node, nodes)
     if isinstance(own.version, Unknown):
         problems.append(
@@ -220,7 +230,7 @@ class AwaitDoer(Doer):
         return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        return node_look(ctx, step, clustered=self.clustered)
+        return node_look(ctx, step, clustered=self.clustered, expected_up=False)
 
 
 class SettleDoer(AwaitDoer):
@@ -228,3 +238,6 @@ class SettleDoer(AwaitDoer):
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return node_look(ctx, step, clustered=self.clustered, expected_up=True)

@@ -30,7 +30,7 @@ from ctmupgrade.actions.base import (
     known,
 )
 from ctmupgrade.actions.nodes import gate_look, sudo_of
-from ctmupgrade.collect import ask, logs_of
+from ctmupgrade.collect import ask, boot_against, logs_of
 from ctmupgrade.core import parse, parse_shell, probes, probes_files
 from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
 from ctmupgrade.core.journal import Evidence
@@ -270,8 +270,9 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
 
 def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> Seen | None:
     """A node that booted anew before the success line was seen was hurt by somebody."""
-    boot = ask(shell, probes.BOOT)
-    if not isinstance(boot, BootMark) or not boot.differs_from(boot_from(before.get("boot", ""))):
+    earlier = boot_from(before.get("boot", ""))
+    boot = boot_against(shell, earlier)
+    if not isinstance(boot, BootMark) or not boot.differs_from(earlier):
         return None
     return Seen(
         So.UNKNOWN,

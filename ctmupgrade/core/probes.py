@@ -107,6 +107,9 @@ BOOT: Probe[BootMark] = Probe(
     ),
 )
 
+# To compare with a mark that was made while the boot id could not be read.
+BOOT_TIME: Probe[BootMark] = Probe("boot time", BOOT.ways[1:])
+
 MOUNTS: Probe[tuple[Mount, ...]] = plain_probe(
     "free space", parse_shell.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
 )

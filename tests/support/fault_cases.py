@@ -132,6 +132,7 @@ def _before_the_upgrade() -> Iterator[Pointed]:
     yield Pointed(
         "stage", What("unreachable for 5 minutes in the upload", "unreachable", for_s=300), "command sftp put"
     )
+    yield Pointed("upgrade", What("its boot id cannot be read once", "error", {}), "command boot_id")
     create = "command backup create"
     yield Pointed("backup", What("the backup fails", "backup_fails"))
     yield Pointed("backup", What("create times out but was done", "timeout_but_done", {}), create)

@@ -19,8 +19,8 @@ mark() { # PHASE SERVICES
 }
 
 finish() { # CODE
-  audit upgrade-end "exit $1"
   [[ $! ]] && sleep 0.5 # tee must write its last lines before the end of the screen session ends it too
+  audit upgrade-end "exit $1"
   exit "${KNOB_exit_code:-$1}"
 }
 
