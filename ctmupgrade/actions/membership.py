@@ -12,13 +12,14 @@ from datetime import timedelta
 
 from ctmupgrade.actions.backup import refused
 from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
+from ctmupgrade.actions.nodes import refuse_host_keys
 from ctmupgrade.collect import ask, health_of
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import Member, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.ksctl import sounds_away
 from ctmupgrade.core.steps import JoinNode, RemoveNode, Step
-from ctmupgrade.errors import NodeError
+from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
@@ -160,14 +161,29 @@ class JoinDoer(Doer):
         return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Equal versions, services up on both, and no other join or removal under way."""
+        """Equal versions, services up on both, and no other join or removal under way. What passes by itself, a
+        node that boots or a member that settles, is waited for."""
+        began, since = ctx.clock.monotonic(), ctx.clock.now()
+        timeout = ctx.cluster.timeouts.service
+        while (hindrance := self._hindrance(ctx, step)) is not None:
+            if ctx.clock.monotonic() - began >= timeout.total_seconds():
+                raise hindrance
+            yield Waiting(ctx.poll, f"before the join: {hindrance.brief}", since, since + timeout)
+        via = self.action.via
+        return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
+
+    def _hindrance(self, ctx: Ctx, step: Step) -> CtmUpgradeError | None:
+        """Why it cannot be joined now, though perhaps soon.
+
+        :raises NodeError: the versions differ."""
         via = self.action.via
         both = {name: health_of(ctx.fleet, name, ctx.clock) for name in (via, step.node)}
-        problems = list(health.service_problems(both))
-        if problems:
-            raise NodeError(
-                f"{step.id}: not joined: {problems[0]}", remedy="bring its services up, then resume"
-            )
+        refuse_host_keys(both)
+        problem = next(iter(health.service_problems(both)), None)
+        if problem is not None:
+            kind = UnreachableError if problem.unreachable else NodeError
+            remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
+            return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
         versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
         if versions[via].release != versions[step.node].release:
             raise NodeError(
@@ -175,11 +191,9 @@ class JoinDoer(Doer):
             )
         busy = [m for m in members_seen_by(ctx, via) if not m.ready]
         if busy:
-            raise NodeError(
-                f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one join at a time"
-            )
-        return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
-        yield  # pragma: no cover
+            state = busy[0].description or busy[0].code
+            return NodeError(f"{step.id}: {busy[0].host} is {state}; one join at a time")
+        return None
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)

@@ -37,14 +37,14 @@ def gate_look(ctx: Ctx, step: Step) -> Seen:
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
     problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
     problems += health.version_problems(nodes, ctx.expected)
-    _refuse_host_keys(nodes)
+    refuse_host_keys(nodes)
     if not problems:
         versions = {n: str(f.version) for n, f in nodes.items()}
         return Seen(So.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())})
     return _seen_of(problems)
 
 
-def _refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
+def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
     """:raises HostKeyError: a changed host key, which no waiting mends."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown) and facts.unit.host_key:
@@ -175,7 +175,7 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Se
     if clustered:
         nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
     own = nodes[step.node]
-    _refuse_host_keys({step.node: own})
+    refuse_host_keys({step.node: own})
     problems = list(health.service_problems({step.node: own}))
     if clustered:
         problems += _seen_by_others(ctx, step.node, nodes)

@@ -202,6 +202,7 @@ def _mend_script(world: World, node: Any, now: float) -> None:
     run = node.running
     if run is not None and (run.outcome == "hang" or "another operator" in run.by):
         run.ended, run.outcome, run.text = now, "fail", "stopped by vendor support"
+        world.record(node.name, "upgrade_killed", run.text, now)
         node.drop_due("upgrade_end", "services_down")
         node.link += 0
 
@@ -210,8 +211,9 @@ def _mend_membership(world: World, node: Any) -> None:
     """A member that another operator removed is joined again; a join that hangs is given up."""
     mine = [e for e in world.events if e.node == node.name]
     if any(e.kind == "node_removed" and "another operator" in e.detail for e in mine) and not node.cluster:
-        other = next(n for n in world.nodes.values() if n.cluster)
-        node.cluster, node.node_id, node.data = other.cluster, f"rejoined-{node.name}", other.data
+        other = next((n for n in world.nodes.values() if n.cluster), None)
+        cluster, data = (other.cluster, other.data) if other else (world.fresh_id("cluster"), node.data)
+        node.cluster, node.node_id, node.data = cluster, f"rejoined-{node.name}", data
     if node.join is not None and node.join.ends >= NEVER:
         timeline.leave(world, node, world.now, "join_failed", "given up by vendor support")
 
