@@ -73,6 +73,7 @@ class Controls:
     stop_after: str = ""
     watch: Callable[[RunState, Event | None, str, Tick | None], None] = lambda _s, _e, _k, _t: None
     guard: Callable[[Step, RunState], str] = lambda _step, _state: ""
+    leave: Callable[[], None] = lambda: None  # before the end is written down: after it nobody resumes
 
 
 @dataclass(slots=True)
@@ -265,9 +266,11 @@ class Executor:
     def _finish(self) -> ExitCode:
         over = (Status.DONE, Status.SKIPPED)
         if all(state.status in over for state in self.state.steps.values()):
+            self.controls.leave()
             self.emit(journal.RunEnded("done", self._versions()))
             return ExitCode.DONE
         if self.state.stop == "abort" and not self.trouble:
+            self.controls.leave()
             self.emit(journal.RunEnded("aborted", {}, "as asked"))
             return ExitCode.PAUSED
         why, code = self._worst()

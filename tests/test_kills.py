@@ -55,16 +55,23 @@ def in_hand(made: Site) -> str:
     return steps[-1] if steps else "before any step"
 
 
+def ended(made: Site) -> bool:
+    """Whether the journal says that the run has ended; there is nothing to resume then."""
+    return made.events()[-1:] != [] and made.events()[-1]["kind"] == "run-ended"
+
+
 def one_upgrade(made: Site, when: list[float]) -> list[str]:
     """One cluster's upgrade, killed at these moments and then let go. Returns the step in hand at each kill."""
     hit: list[str] = []
     for seconds in when:
+        if ended(made):  # it was killed on its way out
+            break
         process = again(made)
         if not dies(made, process, seconds):
             assert process.returncode == 0, f"{len(hit)} kills before\n{made.said()}"
             break
         hit.append(in_hand(made))
-    else:
+    if not ended(made):
         made.ends(again(made))
     made.ended_well()
     return hit

@@ -197,6 +197,17 @@ def test_killed_in_the_wait_for_the_reboot(go_live: GoLive, meanwhile: str) -> N
     resumed(live)
 
 
+def test_killed_on_its_way_out(go_live: GoLive) -> None:
+    """There is nothing to resume then, so nothing of ours may be left that only a resume would take away."""
+    live = go_live(**ALONE)
+    process = live.start("run", "--yes")
+    while process.poll() is None and '"run-ended"' not in "".join(p.read_text() for p in live.journals()):
+        time.sleep(0.001)
+    live.kill(process)
+    assert live.events()[-1]["outcome"] == "done", live.said(process)
+    ended_well(live, process)
+
+
 def _wait_in_world(live: Live, seen: Callable[[World], object]) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:

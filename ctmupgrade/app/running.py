@@ -182,6 +182,7 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
                 stop_after=wishes.stop_after,
                 watch=wishes.watch,
                 guard=guard_for(setup.cluster, state.plan),
+                leave=Marks(setup, state.run).release,
             ),
         )  # fmt: skip
         try:
@@ -194,8 +195,6 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
     file.close()
     if executor.state.unfinished:
         save_world(folder, setup)
-    else:
-        Marks(setup, state.run).release()
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
 
 

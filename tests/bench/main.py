@@ -14,6 +14,7 @@ from tests.bench import looks, programs, table
 from tests.bench.measure import Result
 from tests.bench.nodes import ROOT, Nodes
 from tests.bench.uploads import Uploads
+from tests.lab.cluster import Lab
 
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -72,6 +73,8 @@ def main() -> int:
         for name, measure in lines(Path(folder), given.size, given.runs).items():
             if name in ("sftp", "rsync") and shutil.which(name) is None:
                 sys.stderr.write(f"{name} is not installed, nothing to measure beside\n")
+            elif name == "orchestration" and not Lab.available()[0]:
+                sys.stderr.write(f"orchestration: no lab here: {Lab.available()[1]}\n")
             elif name in given.line or not given.line:
                 sys.stderr.write(f"{name} ...\n")
                 results.append(measure())

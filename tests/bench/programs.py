@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from tests.bench.measure import Result, Took, compare, run
 from tests.bench.nodes import ROOT
+from tests.support.in_lab import site
+from tests.support.measure_lab import ORCHESTRATION, added, ctmupgrade
 
 LAUNCHER = [sys.executable, str(ROOT / "scripts" / "ctmupgrade")]
 SCENARIOS = ROOT / "fixtures" / "scenarios"
@@ -85,9 +88,16 @@ def twenty(runs: int) -> Result:
 
 
 def orchestration(runs: int) -> Result:
-    """All waits are virtual: what remains is what this program adds to the nodes' own work."""
-    took = tuple(_simulated("healthy-three") for _ in range(runs))
-    ratios = tuple(one.wall / 3 / 2.0 for one in took)
-    reached = sorted(ratios)[len(ratios) // 2] <= 1.0
-    note = "3-node run, simulated: waits take no time"
-    return Result("orchestration, a node", "2 s", "at most 1 of it", ratios, took, (), reached, note)
+    """What this program adds to the nodes' own work in real runs of the lab, the median node of each."""
+    took, ratios = [], []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder, site(Path(folder) / "lab", 3) as made:
+            one = ctmupgrade(made, "run", "--yes")
+            made.ended_well()
+            took.append(one)
+            ratios.append(statistics.median(map(sum, added(made).values())) / ORCHESTRATION)
+    reached = statistics.median(ratios) <= 1.0
+    note = "3-node runs in the lab, poll 0.3 s; wall: the whole run"
+    return Result(
+        "orchestration, a node", "2 s", "at most 1 of it", tuple(ratios), tuple(took), (), reached, note
+    )

@@ -19,20 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tests.bench.measure import Took
 from tests.lab.cluster import Lab
 from tests.support.in_lab import PROGRAM, Site, site
 
 MEMORY, CHECK, VERIFY, ORCHESTRATION = 150.0, 3.0, 1.3, 2.0  # MiB, seconds, times gpg's, seconds
 STABLE = 0.5  # seconds: stable_for of a site
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """Wall and processor seconds, and the largest process in MiB: the program itself or a child of it."""
-
-    wall: float
-    cpu: float
-    peak: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +94,31 @@ def verification(made: Site, folder: Path, runs: int) -> Line:
     return Line("verify beside gpg --verify", statistics.median(ratios), "x", VERIFY, spread)
 
 
-def orchestration(made: Site) -> Line:
-    """What the program adds to a node's own work: from a node's turn to its script, from the script's end to the
-    reboot, and how much longer than ``stable_for`` it looks on. Waiting for the next look (``poll``) is in it."""
+def added(made: Site) -> dict[str, tuple[float, float, float]]:
+    """Seconds that the program added to each node's own work in the site's last run: from the node's turn to its
+    script, from the script's end to the reboot, and how much longer than ``stable_for`` it looked on. Waiting for
+    the next look (``poll``) is in it."""
     journal = sorted(made.state.glob("*/*/journal.jsonl"))[-1]
     times: dict[tuple[str, str], float] = {}
     for line in map(json.loads, journal.read_text().splitlines()):
         if step := line["event"].get("step"):
             times[step, line["event"]["kind"]] = _seconds(line["at"])
-    added, parts = [], []
+    found = {}
     for name in made.lab.names:
         audit = {line["kind"]: _seconds(line["at"]) for line in made.lab.audit(name)}
         gate = audit["upgrade-call"] - times[f"gate:{name}", "step-started"]
         noticed = audit["reboot"] - audit["upgrade-end"]
         settle = times[f"settle:{name}", "step-done"] - times[f"settle:{name}", "step-started"] - STABLE
-        added.append(gate + noticed + max(0.0, settle))
-        parts.append(f"{gate:.1f}+{noticed:.1f}+{settle:.1f}")
-    note = f"turn to script, script's end to reboot, settling: {', '.join(parts)}; poll 0.3 s"
-    return Line("orchestration, a node", statistics.median(added), "s", ORCHESTRATION, note)
+        found[name] = (gate, noticed, max(0.0, settle))
+    return found
+
+
+def orchestration(made: Site) -> Line:
+    """:func:`added`, all parts together, for the median node."""
+    parts = added(made).values()
+    shown = ", ".join("+".join(f"{part:.1f}" for part in node) for node in parts)
+    note = f"turn to script, script's end to reboot, settling: {shown}; poll 0.3 s"
+    return Line("orchestration, a node", statistics.median(map(sum, parts)), "s", ORCHESTRATION, note)
 
 
 def _seconds(at: str) -> float:
