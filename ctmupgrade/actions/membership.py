@@ -175,7 +175,8 @@ class JoinDoer(Doer):
     def _hindrance(self, ctx: Ctx, step: Step) -> CtmUpgradeError | None:
         """Why it cannot be joined now, though perhaps soon.
 
-        :raises NodeError: the versions differ."""
+        :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
+        """
         via = self.action.via
         both = {name: health_of(ctx.fleet, name, ctx.clock) for name in (via, step.node)}
         refuse_host_keys(both)

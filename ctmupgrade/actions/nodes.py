@@ -156,6 +156,7 @@ def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
 
 
 def _knock(ctx: Ctx, node: str) -> None:
+    # `ask` would take these errors in, and only tell of them.
     try:
         ctx.fleet.shell(node).read("ls", timeout=15.0)
     except NodeError as error:
@@ -165,7 +166,8 @@ def _knock(ctx: Ctx, node: str) -> None:
 def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Seen:
     """keysecure active, services started, login works, the target's version, others see it well.
 
-    :param expected_up: it was well a moment ago, so that the others are asked at once with it."""
+    :param expected_up: it was well a moment ago, so that the others are asked at once with it.
+    """
     nodes: Mapping[str, NodeFacts]
     _knock(ctx, step.node)
     if not (clustered and expected_up):
