@@ -153,6 +153,22 @@ def test_killed_in_the_upload_the_upgrade_and_the_reboot(go: Callable[..., Site]
     assert "going on at" in made.said(), "the upload begins from nothing"
 
 
+def test_killed_while_the_script_still_looks_at_the_archive(go: Callable[..., Site]) -> None:
+    """Its terminal goes with us before it has a screen session: nothing was upgraded, and it is started again."""
+    made = go(2, behave={"check_seconds": 3.0})
+    process = made.start("run", "--yes")
+    made.until(made.has("ctm-1", "upgrade-call"), "the call on ctm-1", process)
+    made.kill(process)
+    time.sleep(4)
+    assert made.kinds("ctm-1")["upgrade-start"] == 0
+    process = made.start("resume")
+    made.until(made.has("ctm-2", "upgrade-call"), "the call on ctm-2", process)
+    made.kill(process)
+    made.ends(made.start("resume"))  # at once: the script may be dying just now
+    made.ended_well()
+    assert [made.kinds(name)["upgrade-call"] for name in made.lab.names] == [2, 2]
+
+
 def test_killed_before_its_journal_began(go: Callable[..., Site]) -> None:
     """The marks stand on the nodes already: they must not lock out the run that comes next."""
     made = go(2)
@@ -218,7 +234,7 @@ def test_success_by_exit_code_and_a_failure_in_the_log(go: Callable[..., Site]) 
     made.lab.behave("ctm-1", fail="none", exit_code="")
     assert made.run("node", "retry", run, "ctm-1", "--reason", "mended").returncode == 0
     made.ends(made.start("resume"))
-    made.ended_well(calls=2)
+    made.ended_well(upgrades=2)
 
 
 def test_another_host_key_after_the_reboot(go: Callable[..., Site]) -> None:

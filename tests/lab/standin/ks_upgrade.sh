@@ -67,6 +67,7 @@ check() { # sets target from the archive, or refuses
   [[ $archive ]] || refuse "usage: ks_upgrade.sh -f <archive>"
   [[ -r $archive ]] || refuse "$archive: no such file"
   flock -n /run/ks_upgrade.lock true || refuse "another upgrade is already running"
+  sleep "$KNOB_check_seconds"
   gpgv --quiet --keyring "$keyring" "$archive" 2>/run/ks_upgrade.gpg || refuse "the signature of $archive is bad"
   target=$(gpg --quiet --homedir /opt/keysecure/gpg --no-default-keyring --keyring "$keyring" \
     --decrypt "$archive" 2>/dev/null | tar -xzOf - --occurrence=1 MANIFEST 2>/dev/null)
