@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from ctmupgrade.adapters.local import KsctlControl, LocalShell
+from ctmupgrade.adapters.private_folder import private_folder
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_limit import Limiter
 from ctmupgrade.core.model import Cluster, Node
@@ -29,7 +29,8 @@ class LiveFleet:
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {}
         self._controls: dict[str, KsctlControl] = {}
-        self._home: Path | None = None
+        self._home: Path | None = None  # of the controls
+        self._at_end = ExitStack()
 
     def shell(self, node: str) -> Shell:
         """The node's shell: over SSH, or this machine's own for ``host: local``."""
@@ -49,7 +50,7 @@ class LiveFleet:
         with self._lock:
             if node not in self._controls:
                 if self._home is None:
-                    self._home = Path(tempfile.mkdtemp(prefix="ctmupgrade-"))
+                    self._home = self._at_end.enter_context(private_folder())
                 self._controls[node] = KsctlControl(self._cluster.node(node), home_root=self._home)
             return self._controls[node]
 
@@ -64,5 +65,4 @@ class LiveFleet:
                 shell.disconnect()
             for control in self._controls.values():
                 control.close()
-            if self._home is not None:
-                shutil.rmtree(self._home, ignore_errors=True)
+            self._at_end.close()

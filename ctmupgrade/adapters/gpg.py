@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -26,6 +25,7 @@ import gnupg  # type: ignore[import-untyped,unused-ignore]
 from ctmupgrade.adapters.gpg_verdict import PinnedKey, Status, judge, no_judgement
 from ctmupgrade.adapters.openpgp import ArchiveFile, ShapeError, StoppedError, peek, signatures
 from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
+from ctmupgrade.adapters.private_folder import private_folder
 from ctmupgrade.errors import SignatureError, UsageError
 from ctmupgrade.ports import Signed
 
@@ -224,18 +224,15 @@ def _missing(signer: str, keyring: Path | None, there: list[str]) -> UsageError:
 
 @contextmanager
 def _home() -> Iterator[Path]:
-    # Socket paths are limited to about 100 bytes, and some platforms' temporary folder is long.
-    base = tempfile.gettempdir() if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
-    top = Path(tempfile.mkdtemp(prefix="ctmu-", dir=base))
-    try:
-        yield top
-    finally:
-        for home in top.iterdir():
-            # Without a keyring file in it, keyboxd keeps the keys (gpg 2.4's common.conf) and still runs.
-            if not (home / "pubring.kbx").exists() and shutil.which("gpgconf"):
-                argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
-                subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        shutil.rmtree(top, ignore_errors=True)
+    with private_folder() as top:
+        try:
+            yield top
+        finally:
+            for home in top.iterdir():
+                # Without a keyring file in it, keyboxd keeps the keys (gpg 2.4's common.conf) and still runs.
+                if not (home / "pubring.kbx").exists() and shutil.which("gpgconf"):
+                    argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
+                    subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
 
 
 def _mark(about: os.stat_result) -> tuple[int, ...]:

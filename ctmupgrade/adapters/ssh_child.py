@@ -13,13 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ctmupgrade.adapters.private_folder import private_folder
 from ctmupgrade.adapters.ssh_connect import Login
 from ctmupgrade.adapters.ssh_limit import Limiter, take
 from ctmupgrade.adapters.ssh_writers import NodeFile, Unusable, Writer
@@ -120,8 +120,7 @@ def send_by_child(
     program = shutil.which("ssh")
     if not program:
         raise Unusable("no ssh program here")
-    with tempfile.TemporaryDirectory(prefix="ctmupgrade-ssh-") as name:
-        folder = Path(name)
+    with private_folder() as folder:
         argv = child_command(program, logins, folder, shlex.join(writer.argv))
         with source.open("rb", buffering=0) as data, (folder / "said").open("w+b") as said:
             data.seek(writer.start)

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -130,8 +129,10 @@ def setup(request: Request) -> Iterator[Setup]:
     """The adapters for a request; connections and temporary files are gone afterwards."""
     cluster = read_cluster(request)
     if request.simulate is not None:
-        with tempfile.TemporaryDirectory(prefix="ctmupgrade-sim-") as scratch:
-            yield _simulated(request, cluster, request.simulate, Path(scratch))
+        from ctmupgrade.adapters.private_folder import private_folder
+
+        with private_folder() as scratch:
+            yield _simulated(request, cluster, request.simulate, scratch)
         return
     _passwords_are_there(cluster)
     made = _live(request, cluster)

@@ -18,6 +18,7 @@ import pytest
 
 from ctmupgrade.adapters import gpg as adapter
 from ctmupgrade.adapters.gpg import GpgVerifier
+from ctmupgrade.adapters.private_folder import PREFIX
 from ctmupgrade.errors import SignatureError, UsageError
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
@@ -196,7 +197,7 @@ def daemons() -> set[str]:
             words = (entry / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if ("gpg-agent" in words or "keyboxd" in words or "dirmngr" in words) and "/ctmu-" in words:
+        if ("gpg-agent" in words or "keyboxd" in words or "dirmngr" in words) and f"/{PREFIX}" in words:
             found.add(words)
     return found
 
@@ -209,7 +210,7 @@ def test_nothing_is_left_behind(ring: Ring, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "sec").write_bytes(ring.gpg("--export-secret-keys", ring.fpr["ours"]))
 
     def look(_done: int) -> None:
-        seen.extend(p.stat().st_mode & 0o777 for p in base.glob("ctmu-*"))
+        seen.extend(p.stat().st_mode & 0o777 for p in base.glob(f"{PREFIX}*"))
 
     GpgVerifier().verify(path, ring.fpr["ours"], tmp_path / "sec", look)
     assert set(seen) == {0o700}
@@ -509,6 +510,7 @@ GROWTH = """
 import resource, sys
 from pathlib import Path
 from ctmupgrade.adapters.gpg import GpgVerifier
+from ctmupgrade.adapters.private_folder import PREFIX
 v = GpgVerifier()
 v.verify(Path(sys.argv[1]), sys.argv[3], Path(sys.argv[4]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

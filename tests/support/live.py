@@ -96,8 +96,8 @@ class Live:
         """Starts it; what it says goes to ``out-N`` in the folder, so that no pipe fills up."""
         out = self.folder / f"out-{len(self.started)}"
         # However the tests were started (nohup, a job in the background), these signals reach the program.
-        heard = ["env", "--default-signal=HUP,INT"]
-        argv = [*heard, str(PROGRAM), *words, "-c", str(self.cluster), "--state-dir", str(state or self.state)]
+        argv = ["env", "--default-signal=HUP,INT", str(PROGRAM), *words]
+        argv += ["-c", str(self.cluster), "--state-dir", str(state or self.state)]
         with out.open("wb") as file:
             made = subprocess.Popen(
                 argv, env=self.environ, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=file,
