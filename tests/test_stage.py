@@ -86,7 +86,7 @@ class Folder:
 
     def pieces(self) -> int:
         """How often a piece of one was, beside two tries whether it can."""
-        return sum(line.startswith("sh -c") for line in self.asked) - 2
+        return sum(line in ("sh -c", "python3 -IS") for line in self.asked) - 2
 
 
 @pytest.fixture
@@ -108,6 +108,12 @@ def node(tmp_path: Path) -> Folder:
 def poor(node: Folder) -> Folder:
     """A node whose shell has no pipes."""
     node.fails["sh"] = Reply(126, "", "rbash: sh: restricted")
+    return node
+
+
+@pytest.fixture
+def without_python(node: Folder) -> Folder:
+    node.fails["python3"] = Reply(127, "", "bash: python3: command not found")
     return node
 
 
@@ -202,6 +208,31 @@ def test_a_beginning_is_proven_while_the_rest_is_sent(
     few = nodes * (SIZE - begin) <= begin
     assert (node.pieces(), node.hashed()) == ((2, 0) if few else (1, 1))
     assert hashes.bytes_read == (SIZE if few else begin)
+
+
+def test_a_beginning_is_proven_where_there_is_no_python(
+    without_python: Folder, archive: tuple[Path, str]
+) -> None:
+    node, (path, digest) = without_python, archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
+    assert "proves to have meanwhile" in run(node, archive)
+    assert node.sent == SIZE - 7 * MIB
+    assert (node.asked.count("sh -c"), node.hashed()) == (4, 0)
+
+
+def test_a_node_that_cannot_move_in_a_file_hashes_all_of_it(
+    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dd copies nothing and moves nothing: the try behind the file's end tells."""
+    programs = node.home.parent / "bin"
+    programs.mkdir()
+    (programs / "dd").write_text("#!/bin/sh\nexit 0\n")
+    (programs / "dd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
+    assert "going on at 7 MiB, which the node has" in run(node, archive)
+    assert node.sent == SIZE - 7 * MIB
 
 
 @pytest.mark.parametrize("place", [0, 3 * MIB, 7 * MIB - 1, 7 * MIB, SIZE - 1])

@@ -117,9 +117,9 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
     most = min(size, ctx.plan.target.size) // MIB * MIB
     behind = (size // MIB + 1) * MIB
     if (
-        ask(shell, probes_files.first_hash(part, 0))
-        == NOTHING
+        NOTHING
         == ask(shell, probes_files.rest_hash(part, behind))
+        == ask(shell, probes_files.first_hash(part, 0))
     ):
         yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
         return Proof(ctx, shell, part, most, beside=True)

@@ -42,24 +42,45 @@ def file_hash(path: str) -> Probe[str]:
     )
 
 
+_FIRST_BY_PYTHON = (  # one line, as the node's own log of commands shows it
+    "import hashlib,sys;file=open(sys.argv[1],'rb',0);size=int(sys.argv[2]);digest=hashlib.sha256();"
+    "[digest.update(file.read(min(1<<17,size-at))) for at in range(0,size,1<<17)];"
+    "file.tell()==size or sys.exit(3);print(digest.hexdigest())"
+)
+_HASHING = ("openssl dgst -sha256", "sha256sum")
+
+
 def first_hash(path: str, length: int) -> Probe[str]:
-    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes."""
-    return _piped("sha256 of the beginning", "count", path, length)
+    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes.
+
+    Python reads it where it is: a pipe between two programs needs three quarters more processor time.
+    """
+    # dd takes half of head's processor time; it says how much it copied on stderr, which nobody needs.
+    reading = f'dd if="$1" bs={MIB} count="$2" 2>/dev/null'
+    return plain_probe(
+        "sha256 of the beginning",
+        parse_shell.sha256_of,
+        ("python3", "-IS", "-c", _FIRST_BY_PYTHON, path, str(length)),
+        *(_in_shell(f"{reading} | {hashing}", path, length) for hashing in _HASHING),
+    )
 
 
 def rest_hash(path: str, offset: int) -> Probe[str]:
-    """SHA-256 of what a file has from ``offset`` bytes on, a multiple of :data:`MIB`."""
-    return _piped("sha256 of the end", "skip", path, offset)
+    """SHA-256 of what a file has from ``offset`` bytes on, a multiple of :data:`MIB`.
 
-
-def _piped(name: str, which: str, path: str, number: int) -> Probe[str]:
-    # dd takes half of head's processor time; it says how much it copied on stderr, which nobody needs.
-    reading = f'dd if="$1" bs={MIB} {which}="$2" 2>/dev/null'
-    # Not the 127 of a program that is missing in the pipe: it would be taken for the shell's own absence.
-    ways = (f"{reading} | {hashing} || exit 3" for hashing in ("openssl dgst -sha256", "sha256sum"))
+    Without a pipe: dd only moves the place in the file that the hashing program goes on from.
+    """
+    moving = f'dd bs={MIB} count=0 skip="$2" 2>/dev/null'
     return plain_probe(
-        name, parse_shell.sha256_of, *(("sh", "-c", way, "sh", path, str(number // MIB)) for way in ways)
+        "sha256 of the end",
+        parse_shell.sha256_of,
+        *(_in_shell(f'{{ {moving} && {hashing}; }} <"$1"', path, offset) for hashing in _HASHING),
     )
+
+
+def _in_shell(command: str, path: str, number: int) -> tuple[str, ...]:
+    # Not the 127 of a program that is missing in there: it would be taken for the shell's own absence.
+    return ("sh", "-c", f"{command} || exit 3", "sh", path, str(number // MIB))
 
 
 def file_mark(path: str) -> Probe[str]:
