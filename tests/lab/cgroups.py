@@ -27,9 +27,9 @@ def enter(node: NodeLayout) -> None:
 def processes(node: NodeLayout) -> Iterator[int]:
     """Every process of the node and of its supervisor."""
     base = cgroup_roots()[0] / node.cgroup
-    for file in base.rglob("cgroup.procs"):
+    for folder, _, _ in os.walk(base):  # which goes on where one goes away meanwhile: the node may be booting
         with contextlib.suppress(OSError):
-            yield from (int(line) for line in file.read_text().split())
+            yield from (int(line) for line in Path(folder, "cgroup.procs").read_text().split())
 
 
 def leader(node: NodeLayout) -> int | None:

@@ -138,6 +138,16 @@ class Site:
         document: dict[str, Any] = json.loads(said.stdout)
         return document
 
+    def nothing_was_upgraded(self) -> None:
+        """A person's answer where the script died between its log and its screen session, and that they looked: an
+        empty log alone does not tell (exit 6)."""
+        document = self.report()
+        asked = [node["name"] for node in document["nodes"] if node["state"] == "needs-operator"]
+        assert len(asked) == 1, self.said()
+        assert self.kinds(asked[0])["upgrade-start"] == 0, f"{self.changes()}\n{self.said()}"
+        why = ["--reason", "its log is empty, nothing was upgraded"]
+        assert self.run("node", "retry", str(document["run"]), asked[0], *why).returncode == 0
+
     def events(self) -> list[dict[str, Any]]:
         """The newest journal's events."""
         found = sorted(self.state.glob("*/*/journal.jsonl"))

@@ -11,6 +11,7 @@ from typing import Any
 DEFAULTS: Mapping[str, Any] = {
     # ks_upgrade.sh
     "check_seconds": 0.0,  # how much longer it looks at the archive, before its log and its screen session
+    "launch_seconds": 0.0,  # from its log, which is empty then, to its screen session
     "upgrade_seconds": 6.0,  # how long it runs
     "log_dir": "",  # where its log lies; "" is the caller's working directory
     "tty": "screen",

@@ -90,6 +90,7 @@ on_terminal() {
   case $KNOB_tty in
     screen)
       echo "Detected a terminal, launching a screen session, session recorded in log file ($1)."
+      sleep "$KNOB_launch_seconds"
       mkdir -p -m 775 /run/screen && chgrp utmp /run/screen
       screen -S ks_upgrade /bin/bash /opt/keysecure/ks_upgrade.sh --in-screen "$target" "$log" || return
       echo "Showing the last 20 lines of the log file ($1), for convenience. Open the file for more details."
