@@ -169,8 +169,7 @@ def test_killed_while_the_script_still_looks_at_the_archive(go: Callable[..., Si
         made.nothing_was_upgraded()
         process = made.start("resume")
     made.ends(process)
-    made.ended_well()
-    assert made.kinds("ctm-1")["upgrade-call"] == 2
+    made.ended_well(calls=2)
 
 
 def test_killed_between_the_log_and_the_screen_session(go: Callable[..., Site]) -> None:
@@ -188,7 +187,7 @@ def test_killed_between_the_log_and_the_screen_session(go: Callable[..., Site]) 
     assert (made.kinds("ctm-1")["upgrade-start"], made.kinds("ctm-1")["reboot"]) == (0, 0)
     made.nothing_was_upgraded()
     made.ends(made.start("resume"))
-    made.ended_well()
+    made.ended_well(calls=2)
 
 
 def test_killed_before_its_journal_began(go: Callable[..., Site]) -> None:
@@ -256,7 +255,7 @@ def test_success_by_exit_code_and_a_failure_in_the_log(go: Callable[..., Site]) 
     made.lab.behave("ctm-1", fail="none", exit_code="")
     assert made.run("node", "retry", run, "ctm-1", "--reason", "mended").returncode == 0
     made.ends(made.start("resume"))
-    made.ended_well(upgrades=2)
+    made.ended_well(calls=2, upgrades=2)
 
 
 def test_another_host_key_after_the_reboot(go: Callable[..., Site]) -> None:

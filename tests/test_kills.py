@@ -61,9 +61,13 @@ def ended(made: Site) -> bool:
     return made.events()[-1:] != [] and made.events()[-1]["kind"] == "run-ended"
 
 
-def one_upgrade(made: Site, when: list[float]) -> list[str]:
-    """One cluster's upgrade, killed at these moments and then let go. Returns the step in hand at each kill."""
+def one_upgrade(made: Site, when: list[float]) -> tuple[list[str], int]:
+    """One cluster's upgrade, killed at these moments and then let go.
+
+    :returns: the step in hand at each kill, and how often a person was asked.
+    """
     hit: list[str] = []
+    asked = 0
     for seconds in when:
         if ended(made):  # it was killed on its way out
             break
@@ -71,6 +75,7 @@ def one_upgrade(made: Site, when: list[float]) -> list[str]:
         if dies(made, process, seconds):
             hit.append(in_hand(made))
         elif process.returncode == ASKS:
+            asked += 1
             made.nothing_was_upgraded()
         else:
             assert process.returncode == 0, f"{len(hit)} kills before\n{made.said()}"
@@ -78,29 +83,44 @@ def one_upgrade(made: Site, when: list[float]) -> list[str]:
     if not ended(made):
         process = again(made)
         if process.wait(PATIENCE) == ASKS:
+            asked += 1
             made.nothing_was_upgraded()
             process = again(made)
         made.ends(process)
-    made.ended_well()
-    return hit
+    made.ended_well(calls=None)
+    return hit, asked
 
 
-def storm(folder: Path, kills: int, seed: int) -> None:
-    """As many upgrades as it takes to have killed so often."""
+def storm(folder: Path, kills: int, seed: int) -> int:
+    """As many upgrades as it takes to have killed so often. Returns how often a person was asked."""
     print(f"\n{kills} kills, seed {seed}")
-    when, number = moments(seed), 0
+    when, number, asked = moments(seed), 0, 0
     hit: list[str] = []
     while len(hit) < kills:
         batch = [next(when) for _ in range(min(MOST, kills - len(hit)))]
         number += 1
         with site(folder / str(number), 3) as made:
-            hit += one_upgrade(made, batch)
-        print(f"upgrade {number}: {len(hit)} of {kills} kills so far; all nodes done", flush=True)
+            more, questions = one_upgrade(made, batch)
+            hit, asked = hit + more, asked + questions
+        print(
+            f"upgrade {number}: {len(hit)} of {kills} kills so far; all nodes done, a person asked {asked}x",
+            flush=True,
+        )
     print("killed in:", ", ".join(f"{step} {count}x" for step, count in Counter(hit).most_common()))
+    return asked
 
 
-@pytest.mark.parametrize(
-    "kills", [6, pytest.param(int(os.environ.get("CTMUPGRADE_KILLS", "100")), marks=pytest.mark.slow)]
-)
-def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
-    storm(tmp_path, kills, int(os.environ.get("CTMUPGRADE_KILL_SEED") or random.randrange(1_000_000)))
+def seed() -> int:
+    """The one that was asked for, or a new one."""
+    return int(os.environ.get("CTMUPGRADE_KILL_SEED") or random.randrange(1_000_000))
+
+
+def test_killed_at_some_moments(tmp_path: Path) -> None:
+    """Where a kill hits between the script's empty log and its screen session a person is asked, rightly."""
+    storm(tmp_path, 6, seed())
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """``resume`` alone brings it to its end, without a person's word."""
+    assert storm(tmp_path, int(os.environ.get("CTMUPGRADE_KILLS", "100")), seed()) == 0
