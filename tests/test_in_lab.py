@@ -153,38 +153,49 @@ def test_killed_in_the_upload_the_upgrade_and_the_reboot(go: Callable[..., Site]
     assert "going on at" in made.said(), "the upload begins from nothing"
 
 
-def test_killed_while_the_script_still_looks_at_the_archive(go: Callable[..., Site]) -> None:
-    """Its terminal goes with us before it has a screen session: nothing was upgraded, and it is started again; where
-    it was seen running, though, a person is asked first."""
-    made = go(1, behave={"check_seconds": 3.0})
+def _begun(made: Site, knob: str) -> Callable[[], object]:
+    """Whether the script is where it is slow now: looking at the archive, or with a log and no screen session."""
+    if knob == "check_seconds":
+        return made.has("ctm-1", "upgrade-call")
+    return lambda: "ks_upgrade_" in made.lab.node("ctm-1", "ls", "/home/ksadmin").stdout
+
+
+@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
+def test_killed_before_the_script_has_its_screen_session(go: Callable[..., Site], knob: str) -> None:
+    """While it looks at the archive, and between its empty log and the session: its terminal outlives us."""
+    made = go(1, behave={knob: 3.0})
     process = made.start("run", "--yes")
-    made.until(made.has("ctm-1", "upgrade-call"), "the call on ctm-1", process)
+
+    made.until(_begun(made, knob), "the script's start", process)
     made.kill(process)
-    time.sleep(4)
     assert made.kinds("ctm-1")["upgrade-start"] == 0
-    seen = "it is in the node's process list" in made.said()
-    process = made.start("resume")
-    if seen:
-        made.ends(process, 6)
-        made.nothing_was_upgraded()
-        process = made.start("resume")
-    made.ends(process)
-    made.ended_well(calls=2)
+    made.ends(made.start("resume"))
+    made.ended_well()
 
 
-def test_killed_between_the_log_and_the_screen_session(go: Callable[..., Site]) -> None:
-    """An empty log does not prove that nothing was upgraded: a person is asked, and their answer followed."""
-    made = go(1, behave={"launch_seconds": 3.0})
+def test_killed_where_the_script_never_gets_a_screen_session(go: Callable[..., Site]) -> None:
+    made = go(1, behave={"tty": "foreground", "upgrade_seconds": 4.0})
     process = made.start("run", "--yes")
-
-    def logged() -> bool:
-        return "ks_upgrade_" in made.lab.node("ctm-1", "ls", "/home/ksadmin").stdout
-
-    made.until(logged, "the log", process)
+    made.until(made.has("ctm-1", "upgrade-start"), "the upgrade", process)
     made.kill(process)
-    said = made.ends(made.start("resume"), 6)
+    made.ends(made.start("resume"))
+    made.ended_well()
+
+
+@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
+def test_a_connection_that_breaks_before_the_script_has_its_screen_session(
+    go: Callable[..., Site], knob: str
+) -> None:
+    """The script ends with it. No log, or an empty one, does not prove that nothing was upgraded: a person is asked,
+    and their answer followed."""
+    made = go(1, behave={knob: 3.0})
+    process = made.start("run", "--yes")
+    made.until(_begun(made, knob), "the script's start", process)
+    assert made.lab.kill_sessions("ctm-1") > 0
+    said = made.ends(process, 6)
     assert "ended without a verdict" in said and "do not reboot ctm-1" in said
     assert (made.kinds("ctm-1")["upgrade-start"], made.kinds("ctm-1")["reboot"]) == (0, 0)
+    made.ends(made.start("resume"), 6)
     made.nothing_was_upgraded()
     made.ends(made.start("resume"))
     made.ended_well(calls=2)
@@ -216,6 +227,20 @@ def test_a_dropped_connection_and_a_silent_one(go: Callable[..., Site]) -> None:
     made.lab.drop("ctm-2")
     time.sleep(10)
     made.lab.undrop("ctm-2")
+    made.ends(process)
+    made.ended_well()
+
+
+@pytest.mark.slow
+def test_a_line_that_is_silent_for_a_minute_does_not_end_a_script_without_a_screen_session(
+    go: Callable[..., Site],
+) -> None:
+    made = go(1, behave={"tty": "foreground", "upgrade_seconds": 70.0})
+    process = made.start("run", "--yes")
+    made.until(made.has("ctm-1", "upgrade-start"), "the upgrade", process)
+    made.lab.drop("ctm-1")
+    time.sleep(60)
+    made.lab.undrop("ctm-1")
     made.ends(process)
     made.ended_well()
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Lab
-from tests.support.in_lab import PATIENCE, Site, site
+from tests.support.in_lab import Site, site
 
 _OK, _WHY = Lab.available()
 pytestmark = [
@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.xdist_group("lab2"),
     pytest.mark.skipif(not _OK, reason=f"no lab here: {_WHY}"),
 ]
-ASKS = 6  # exit code: one may hit between the script's empty log and its screen session
 MOST = 15  # kills in one upgrade, so that each ends some time
 
 
@@ -61,66 +60,42 @@ def ended(made: Site) -> bool:
     return made.events()[-1:] != [] and made.events()[-1]["kind"] == "run-ended"
 
 
-def one_upgrade(made: Site, when: list[float]) -> tuple[list[str], int]:
-    """One cluster's upgrade, killed at these moments and then let go.
-
-    :returns: the step in hand at each kill, and how often a person was asked.
-    """
+def one_upgrade(made: Site, when: list[float]) -> list[str]:
+    """One cluster's upgrade, killed at these moments and then let go; the step in hand at each kill."""
     hit: list[str] = []
-    asked = 0
     for seconds in when:
         if ended(made):  # it was killed on its way out
             break
         process = again(made)
-        if dies(made, process, seconds):
-            hit.append(in_hand(made))
-        elif process.returncode == ASKS:
-            asked += 1
-            made.nothing_was_upgraded()
-        else:
+        if not dies(made, process, seconds):
             assert process.returncode == 0, f"{len(hit)} kills before\n{made.said()}"
             break
+        hit.append(in_hand(made))
     if not ended(made):
-        process = again(made)
-        if process.wait(PATIENCE) == ASKS:
-            asked += 1
-            made.nothing_was_upgraded()
-            process = again(made)
-        made.ends(process)
-    made.ended_well(calls=None)
-    return hit, asked
+        made.ends(again(made))
+    made.ended_well()
+    return hit
 
 
-def storm(folder: Path, kills: int, seed: int) -> int:
-    """As many upgrades as it takes to have killed so often. Returns how often a person was asked."""
+def storm(folder: Path, kills: int) -> None:
+    """As many upgrades as it takes to have killed so often. ``resume`` alone brings each to its end."""
+    seed = int(os.environ.get("CTMUPGRADE_KILL_SEED") or random.randrange(1_000_000))
     print(f"\n{kills} kills, seed {seed}")
-    when, number, asked = moments(seed), 0, 0
+    when, number = moments(seed), 0
     hit: list[str] = []
     while len(hit) < kills:
         batch = [next(when) for _ in range(min(MOST, kills - len(hit)))]
         number += 1
         with site(folder / str(number), 3) as made:
-            more, questions = one_upgrade(made, batch)
-            hit, asked = hit + more, asked + questions
-        print(
-            f"upgrade {number}: {len(hit)} of {kills} kills so far; all nodes done, a person asked {asked}x",
-            flush=True,
-        )
+            hit += one_upgrade(made, batch)
+        print(f"upgrade {number}: {len(hit)} of {kills} kills so far, all nodes done", flush=True)
     print("killed in:", ", ".join(f"{step} {count}x" for step, count in Counter(hit).most_common()))
-    return asked
-
-
-def seed() -> int:
-    """The one that was asked for, or a new one."""
-    return int(os.environ.get("CTMUPGRADE_KILL_SEED") or random.randrange(1_000_000))
 
 
 def test_killed_at_some_moments(tmp_path: Path) -> None:
-    """Where a kill hits between the script's empty log and its screen session a person is asked, rightly."""
-    storm(tmp_path, 6, seed())
+    storm(tmp_path, 6)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """``resume`` alone brings it to its end, without a person's word."""
-    assert storm(tmp_path, int(os.environ.get("CTMUPGRADE_KILLS", "100")), seed()) == 0
+    storm(tmp_path, int(os.environ.get("CTMUPGRADE_KILLS", "100")))

@@ -42,6 +42,7 @@ from ctmupgrade.ports import Shell
 KEEP = 65536  # characters of a terminal's output that are kept
 STARTED = "started on a terminal"
 RUNS = "ks_upgrade.sh runs: it is in the node's process list"
+BROKE = "its terminal's connection broke; ks_upgrade.sh goes on where it has its screen session: its log is followed"
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
 
 
@@ -125,7 +126,7 @@ def _news(ctx: Ctx, session: Session) -> str:
     still = ctx.clock.monotonic() - session.last_at
     if session.ended and session.code is None and "lost" not in session.memo:
         session.memo["lost"] = "told"
-        return "the connection broke; ks_upgrade.sh goes on in its own screen session, its log is followed"
+        return BROKE
     if "running" in session.memo and "running told" not in session.memo:
         session.memo["running told"] = "yes"
         return RUNS
@@ -305,11 +306,12 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
 
 
 def _ran(ctx: Ctx, step: Step) -> bool:
-    """Whether this start's script was seen running, by this process or by one that has died since: it is then no
-    start that never happened, though it left no log."""
+    """Whether this start's script was seen running, or its terminal was seen to break, by this process or by one that
+    has died since: it is then no start that never happened, though it left no log."""
     notes = ctx.noted.get(step.id, ())
     starts = [number for number, note in enumerate(notes) if note.startswith(STARTED)]
-    return "running" in ctx.session(step).memo or RUNS in notes[starts[-1] if starts else 0 :]
+    since = notes[starts[-1] if starts else 0 :]
+    return "running" in ctx.session(step).memo or RUNS in since or BROKE in since
 
 
 def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:

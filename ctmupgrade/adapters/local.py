@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import shlex
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from ctmupgrade.adapters.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local_ksctl import KsctlControl
-from ctmupgrade.adapters.local_process import Stopped, on_terminal, started
+from ctmupgrade.adapters.local_process import Stopped, started
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
-from ctmupgrade.ports import Reply, Screenful, Sent
+from ctmupgrade.ports import Reply, Sent
 
-__all__ = ["KsctlControl", "LocalShell", "LocalTerminal", "disk_free", "processes"]
+__all__ = ["KsctlControl", "LocalShell", "disk_free", "processes"]
 
-_SCREEN = 256 * 1024  # bytes of a terminal's output that are kept between two looks
+_SAID = 256 * 1024  # bytes of what a stream says besides that are kept
 _BLOCK = 1 << 20
 _SYNC_EVERY = 64  # blocks: 64 MiB
 
@@ -81,7 +79,7 @@ class LocalShell:
                     if name == "out":
                         yield piece
                     else:
-                        said = (said + piece)[-_SCREEN:]
+                        said = (said + piece)[-_SAID:]
                 code = running.process.returncode
         except OSError as error:
             raise NodeError(f"{self._place}: {argv[0]} cannot be started: {error.strerror}") from error
@@ -93,13 +91,17 @@ class LocalShell:
             text = said.decode("utf-8", "replace").strip()
             raise NodeError(f"{self._place}: {shlex.join(argv)} ended with {code}", details=text)
 
-    def terminal(self, *argv: str) -> LocalTerminal:
-        """See :meth:`ctmupgrade.ports.Shell.terminal`. What runs there outlives us: losing the
-        terminal does not end it.
+    def terminal(self, *argv: str) -> HeldTerminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`. It outlives us, and what runs there too.
 
-        :raises NodeError: there is no pseudo-terminal, or ``argv`` cannot be started.
+        :raises NodeError: there is no pseudo-terminal, or it cannot be held.
         """
-        return LocalTerminal(self._place, argv, self._home)
+        if sys.platform == "win32":
+            raise NodeError(f"{self._place}: no pseudo-terminals on Windows")
+        try:
+            return HeldTerminal(argv, environ=_environ(), folder=self._home)
+        except OSError as error:
+            raise NodeError(f"{self._place}: no terminal for {argv[0]}: {error.strerror}") from error
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
         """See :meth:`ctmupgrade.ports.Shell.upload`: a copy, on the disk before it ends.
@@ -179,80 +181,3 @@ def _copy(source: Path, path: Path, offset: int) -> Iterator[Sent]:
                 os.fsync(copy.fileno())  # otherwise the last one waits for gigabytes, silently
             yield Sent(done)
         os.fsync(copy.fileno())
-
-
-class LocalTerminal:
-    """Implements :class:`ctmupgrade.ports.Terminal` on a pseudo-terminal of this machine."""
-
-    def __init__(self, place: str, argv: tuple[str, ...], folder: Path) -> None:
-        """:raises NodeError: no pseudo-terminal, or ``argv`` cannot be started."""
-        self._process, self._master = _on_pty(place, argv, folder)
-        self._lock = threading.Lock()
-        self._held = bytearray()
-        self._cut = False
-        self._done = False
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        threading.Thread(target=self._drain, daemon=True).start()
-
-    def look(self) -> Screenful:
-        """The new output, without waiting; at most the last 256 KiB of it. Never raises."""
-        with self._lock:
-            data, cut, done = bytes(self._held), self._cut, self._done
-            self._held.clear()
-            self._cut = False
-        text = self._decoder.decode(data, final=done)
-        if cut:
-            text = f"\n[... earlier output was dropped ...]\n{text}"
-        code = self._process.returncode if done else None
-        return Screenful(text, done, code if code is not None and code >= 0 else None)
-
-    def close(self) -> None:
-        """Lets go. The output is still taken while we live, so that the program does not block."""
-
-    def _drain(self) -> None:
-        while piece := self._read():
-            with self._lock:
-                self._held += piece
-                if len(self._held) > _SCREEN:
-                    del self._held[:-_SCREEN]
-                    self._cut = True
-        self._process.wait()
-        os.close(self._master)
-        with self._lock:
-            self._done = True
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._master, 65_536)
-        except OSError:  # EIO: the program has closed its end
-            return b""
-
-
-def _on_pty(place: str, argv: tuple[str, ...], folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    if sys.platform == "win32":
-        raise NodeError(f"{place}: no pseudo-terminals on Windows")
-    import fcntl  # noqa: PLC0415 - not on every platform
-    import struct  # noqa: PLC0415
-    import termios  # noqa: PLC0415
-
-    master = slave = -1
-    try:
-        master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-        process = subprocess.Popen(
-            on_terminal(argv, ignore_hangup=True),
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=_environ() | {"TERM": "xterm"},
-            cwd=folder,
-            start_new_session=True,
-        )
-    except OSError as error:
-        if master >= 0:
-            os.close(master)
-        raise NodeError(f"{place}: {argv[0]} cannot be started on a terminal: {error.strerror}") from error
-    finally:
-        if slave >= 0:
-            os.close(slave)
-    return process, master

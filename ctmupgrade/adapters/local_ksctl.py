@@ -168,7 +168,7 @@ class KsctlControl:
         command = self._command(environ)
         words = [*command, *argv]
         if terminal is not None:
-            words = on_terminal(words, ignore_hangup=False)
+            words = on_terminal(words)
         stdin = b"" if terminal is None else terminal
         try:
             with started(words, environ=environ, stdin=stdin, spare=spare) as running:

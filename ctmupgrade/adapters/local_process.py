@@ -17,16 +17,14 @@ from typing import IO, NoReturn
 _CHUNK = 65_536
 
 # Makes standard input the controlling terminal, then becomes the program. A program of its own,
-# because preexec_fn is not safe in a process with threads. "hup": a lost terminal does not end it.
+# because preexec_fn is not safe in a process with threads.
 _ON_TERMINAL = """
-import fcntl, os, signal, sys, termios
+import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-if sys.argv[1] == "hup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 try:
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[1], sys.argv[1:])
 except OSError as error:
-    print(f"{sys.argv[2]}: {error.strerror}", file=sys.stderr)
+    print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)
     sys.exit(127)
 """
 
@@ -35,12 +33,12 @@ class Stopped(Exception):
     """The program was stopped: it ran, or was silent, for longer than agreed."""
 
 
-def on_terminal(argv: Sequence[str], *, ignore_hangup: bool) -> list[str]:
+def on_terminal(argv: Sequence[str]) -> list[str]:
     """The argv that gives ``argv`` its standard input as controlling terminal.
 
     It must be started in a session of its own.
     """
-    return [sys.executable, "-I", "-S", "-c", _ON_TERMINAL, "hup" if ignore_hangup else "-", *argv]
+    return [sys.executable, "-I", "-S", "-c", _ON_TERMINAL, *argv]
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

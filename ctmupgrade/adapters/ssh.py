@@ -6,7 +6,6 @@ look that times out then never takes a running upgrade's terminal with it.
 
 from __future__ import annotations
 
-import codecs
 import shlex
 import threading
 import time
@@ -18,13 +17,14 @@ import paramiko
 
 from ctmupgrade.adapters.ssh_channel import Exchange, Silence, bounded, lost, outlives, start
 from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, connect, reason
+from ctmupgrade.adapters.ssh_terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
+from ctmupgrade.adapters.ssh_writers import Unusable
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
-from ctmupgrade.ports import Reply, Screenful, Sent
+from ctmupgrade.ports import Reply, Sent, Terminal
 
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
-_SCREEN = 256 * 1024  # bytes of a terminal's output that are kept between two looks
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
 
 
@@ -108,8 +108,9 @@ class SshShell:
             said = exchange.err.decode("utf-8", "replace").strip()
             raise NodeError(f"{self.place}: {command} ended with {code}", details=said)
 
-    def terminal(self, *argv: str) -> SshTerminal:
-        """See :meth:`ctmupgrade.ports.Shell.terminal`. It has a connection of its own.
+    def terminal(self, *argv: str) -> Terminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`. It has a connection of its own, which outlives
+        this process where an OpenSSH client is here that can hold it.
 
         :raises NodeError: the node refuses a pseudo-terminal.
         """
@@ -127,11 +128,19 @@ class SshShell:
                     f"{self.place}: the SSH server refuses a pseudo-terminal",
                     remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
                 ) from error
-            start(channel, self.place, command)
+            try:
+                # A client that is refused a terminal goes on without one: so we have asked before.
+                held = held_by_ssh(link.logins, command)
+            except Unusable as why:
+                self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
+                start(channel, self.place, command)
+                return SshTerminal(link, channel)
         except BaseException:
             link.close()
             raise
-        return SshTerminal(link, channel)
+        link.close()
+        self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
+        return held
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
         """See :meth:`ctmupgrade.ports.Shell.upload`; ``offset`` in bytes.
@@ -269,53 +278,3 @@ class SshShell:
 
 class _Full(NodeError):
     """The connection has as many sessions as the server allows."""
-
-
-class SshTerminal:
-    """Implements :class:`ctmupgrade.ports.Terminal`; a thread keeps the output flowing."""
-
-    def __init__(self, link: Link, channel: paramiko.Channel) -> None:
-        self._link = link
-        self._channel = channel
-        self._lock = threading.Lock()
-        self._held = bytearray()
-        self._cut = False
-        self._done = False
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        channel.settimeout(None)
-        threading.Thread(target=self._drain, daemon=True).start()
-
-    def look(self) -> Screenful:
-        """The new output, without waiting; at most the last 256 KiB of it. Never raises."""
-        with self._lock:
-            data, cut, done = bytes(self._held), self._cut, self._done
-            self._held.clear()
-            self._cut = False
-        text = self._decoder.decode(data, final=done)
-        if cut:
-            text = f"\n[... earlier output was dropped ...]\n{text}"
-        return Screenful(text, done, self._code() if done else None)
-
-    def close(self) -> None:
-        """Ends the terminal's connection. What runs there gets SIGHUP unless it was detached."""
-        with suppress(Exception):
-            self._channel.close()
-        self._link.close()
-
-    def _code(self) -> int | None:
-        channel = self._channel
-        return channel.exit_status if channel.eof_received and channel.exit_status >= 0 else None
-
-    def _drain(self) -> None:
-        with suppress(*_FOREIGN):
-            while piece := self._channel.recv(65_536):
-                with self._lock:
-                    self._held += piece
-                    if len(self._held) > _SCREEN:
-                        del self._held[:-_SCREEN]
-                        self._cut = True
-        # The status comes after the end of output, or never.
-        self._channel.status_event.wait(CHANNEL_TIMEOUT)
-        with self._lock:
-            self._done = True
-        self._link.close()

@@ -1,4 +1,4 @@
-"""Uploads by the OpenSSH client as a child process: about twice as fast as anything in Python.
+"""The OpenSSH client as a child process, and uploads by it: about twice as fast as anything in Python.
 
 It gets exactly the trust and the key that our own connection used: a known_hosts file with the one
 verified key, and nothing from ~/.ssh/config. It never asks for anything.
@@ -33,15 +33,19 @@ _PIECE = 262_144
 _RSA_SIGNATURES = "rsa-sha2-512,rsa-sha2-256"
 
 
-def child_command(program: str, logins: Sequence[Login], folder: Path, command: str) -> list[str]:
+def child_command(
+    program: str, logins: Sequence[Login], folder: Path, command: str, *, own: Sequence[str] = ("-T",)
+) -> list[str]:
     """The argv of an OpenSSH client that runs ``command`` on the last of ``logins``.
 
     :param folder: private; files with the verified host keys and public keys are put there.
+    :param own: options of the client that runs it, not of the jump hosts'; of two that differ the first counts.
     :raises Unusable: a key was used that another program cannot use without its passphrase.
     """
     argv = [program]
     for number in range(len(logins)):
-        before, argv = argv, [program, *_options(logins[number], folder, number)]
+        last = number == len(logins) - 1
+        before, argv = argv, [program, *(own if last else ("-T",)), *_options(logins[number], folder, number)]
         if number:
             hop = logins[number].hop
             address = f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}"
@@ -91,7 +95,13 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
         "Port": login.hop.port,
     }
     pairs = (("-o", f"{name}={_quoted(value)}") for name, value in wishes.items())
-    return ["-F", "none", "-T", *(word for pair in pairs for word in pair)]
+    return ["-F", "none", *(word for pair in pairs for word in pair)]
+
+
+def child_environ() -> dict[str, str]:
+    """The client's environment: nothing in it makes it ask."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
+    return kept | {"LC_ALL": "C", "SHELL": "/bin/sh"}  # the shell that runs ProxyCommand and LocalCommand
 
 
 def _quoted(value: object) -> str:
@@ -142,14 +152,12 @@ def _dying_with_us(argv: list[str]) -> list[str]:
 def _running(
     argv: list[str], data: int, said: int, limits: Sequence[Limiter]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    environ = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
-    environ |= {"LC_ALL": "C", "SHELL": "/bin/sh"}  # the shell that runs ProxyCommand
     child = subprocess.Popen(
         _dying_with_us(argv),
         stdin=subprocess.PIPE if limits else data,
         stdout=subprocess.DEVNULL,
         stderr=said,
-        env=environ,
+        env=child_environ(),
         start_new_session=True,
     )
     feeder = threading.Thread(target=_feed, args=(child, data, limits), daemon=True)

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters.local import LocalShell, LocalTerminal, disk_free, processes
+from ctmupgrade.adapters.local import LocalShell, disk_free, processes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
-from ctmupgrade.ports import Shell
+from ctmupgrade.ports import Shell, Terminal
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -29,7 +29,7 @@ def shell() -> LocalShell:
     return LocalShell(NODE)
 
 
-def screen(terminal: LocalTerminal, wanted: str = "") -> tuple[str, int | None, bool]:
+def screen(terminal: Terminal, wanted: str = "") -> tuple[str, int | None, bool]:
     text, deadline = "", time.monotonic() + 10
     while time.monotonic() < deadline:
         look = terminal.look()

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ctmupgrade.adapters.ssh import SshShell, SshTerminal
+from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_channel import start
 from ctmupgrade.adapters.ssh_connect import connect
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
-from ctmupgrade.ports import Shell
+from ctmupgrade.ports import Shell, Terminal
 from tests.adapters.conftest import Sshd, StartSshd, free_port
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -29,7 +29,7 @@ def shell(sshd: Sshd) -> Iterator[SshShell]:
 
 
 def screen(
-    terminal: SshTerminal, enough: Callable[[str], bool] = lambda text: False
+    terminal: Terminal, enough: Callable[[str], bool] = lambda text: False
 ) -> tuple[str, int | None, bool]:
     text, deadline = "", time.monotonic() + 10
     while time.monotonic() < deadline:
@@ -222,7 +222,7 @@ def test_terminal_is_looked_at_while_it_goes_on(shell: SshShell) -> None:
 def test_terminal_keeps_only_the_end(shell: SshShell) -> None:
     terminal = shell.terminal("sh", "-c", "head -c 2000000 /dev/zero | tr '\\0' x; echo; echo the end")
     deadline = time.monotonic() + 20
-    while not terminal._done and time.monotonic() < deadline:
+    while not terminal.screen.done and time.monotonic() < deadline:
         time.sleep(0.05)
     look = terminal.look()
     assert look.ended
