@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ class Folder:
         self.spoils = 0
         self.breaks_at: int | None = None
         self.swaps = b""  # what is sent instead, once
+        self.leaves_hole = False  # which is filled when it was read
+        self.followed = threading.Event()
+        self.stream_fails = False
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         self.asked.append(" ".join(argv[:2]))
@@ -51,7 +55,15 @@ class Folder:
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         self.asked.append(" ".join(argv[:1]))
-        yield subprocess.run(argv, cwd=self.home, capture_output=True, check=True).stdout
+        if self.stream_fails or argv[0] in self.fails:
+            raise NodeError(f"{argv[0]} ended with 127")
+        with subprocess.Popen(argv, cwd=self.home, stdout=subprocess.PIPE) as running:
+            assert running.stdout
+            while piece := running.stdout.read1(1 << 16):
+                yield piece
+        self.followed.set()
+        if running.returncode:
+            raise NodeError(f"{argv[0]} ended with {running.returncode}")
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
         part = self.home / target
@@ -64,7 +76,11 @@ class Folder:
             raise ConnectionLostError("cut")
         if self.swaps:
             data, self.swaps = self.swaps[offset:], b""
-        with part.open("ab") as file:
+        if self.leaves_hole:
+            os.truncate(part, offset + len(data))
+            assert self.followed.wait(60)
+        with part.open("r+b") as file:
+            file.seek(offset)
             file.write(data)
         self.sent += len(data)
         if self.spoils:
@@ -86,7 +102,7 @@ class Folder:
 
     def pieces(self) -> int:
         """How often a piece of one was, beside two tries whether it can."""
-        return sum(line in ("sh -c", "python3 -IS") for line in self.asked) - 2
+        return self.asked.count("sh -c") - 2
 
 
 @pytest.fixture
@@ -106,7 +122,8 @@ def node(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def poor(node: Folder) -> Folder:
-    """A node whose shell has no pipes."""
+    """A node that has no Python, and no pipes in its shell."""
+    node.fails["python3"] = Reply(127, "", "bash: python3: command not found")
     node.fails["sh"] = Reply(126, "", "rbash: sh: restricted")
     return node
 
@@ -189,16 +206,60 @@ def test_what_is_there_and_proven_is_not_sent_again(
     assert node.sent == SIZE - there // MIB * MIB
     assert node.hashed() == 2, "the beginning before, all of it after"
     assert hashes.bytes_read == there // MIB * MIB
-    assert len(node.asked) == 12
+    assert len(node.asked) == 13
+
+
+@pytest.mark.parametrize("there", [MIB, 7 * MIB, 7 * MIB + 99, SIZE])
+def test_the_rest_is_hashed_as_it_arrives(
+    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, there: int
+) -> None:
+    """Each byte once on the node, and here the beginning only."""
+    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
+    hashes, begin = PrefixHashes(), there // MIB * MIB
+    assert "proves to have meanwhile" in run(node, archive, hashes)
+    assert (node.sent, hashes.bytes_read) == (SIZE - begin, begin)
+    assert (node.asked.count("python3"), node.asked.count("sh -c"), node.hashed()) == (1, 0, 0)
+
+
+def test_a_follower_that_read_a_hole_before_it_was_filled_proves_nothing(
+    node: Folder, archive: tuple[Path, str]
+) -> None:
+    """Several connections write behind a hole: all is asked again, once it is complete."""
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
+    node.leaves_hole = True
+    assert "proves to have meanwhile" in run(node, archive)
+    assert (node.sent, node.pieces()) == (SIZE - 7 * MIB, -1)
+
+
+def test_a_follower_dies_on_the_way(node: Folder, archive: tuple[Path, str]) -> None:
+    """It was there when it was tried, and is not any more: the node is asked in another way."""
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
+    node.stream_fails = True
+    run(node, archive)
+    assert (node.sent, node.hashed()) == (SIZE - 7 * MIB, 1)
+
+
+def test_a_node_that_does_not_cut_is_not_followed(node: Folder, archive: tuple[Path, str]) -> None:
+    """What lies behind could be read before it is written anew."""
+    path, digest = archive
+    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB + 99])
+    node.fails["truncate"] = Reply(127, "", "bash: truncate: command not found")
+    run(node, archive)
+    assert (node.asked.count("python3"), node.pieces()) == (0, 2)
 
 
 @pytest.mark.parametrize(
     ("nodes", "there"), [(1, 7 * MIB), (1, 7 * MIB + 99), (1, SIZE), (2, 7 * MIB), (3, 7 * MIB), (1, MIB)]
 )
 def test_a_beginning_is_proven_while_the_rest_is_sent(
-    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, nodes: int, there: int
+    without_python: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, nodes: int, there: int
 ) -> None:
     """And the rest alone is hashed after it, where that is less than hashing all of it on each node."""
+    node = without_python
     monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
@@ -210,20 +271,11 @@ def test_a_beginning_is_proven_while_the_rest_is_sent(
     assert hashes.bytes_read == (SIZE if few else begin)
 
 
-def test_a_beginning_is_proven_where_there_is_no_python(
-    without_python: Folder, archive: tuple[Path, str]
-) -> None:
-    node, (path, digest) = without_python, archive
-    (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
-    assert "proves to have meanwhile" in run(node, archive)
-    assert node.sent == SIZE - 7 * MIB
-    assert (node.asked.count("sh -c"), node.hashed()) == (4, 0)
-
-
 def test_a_node_that_cannot_move_in_a_file_hashes_all_of_it(
-    node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    without_python: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its dd copies nothing and moves nothing: the try behind the file's end tells."""
+    node = without_python
     programs = node.home.parent / "bin"
     programs.mkdir()
     (programs / "dd").write_text("#!/bin/sh\nexit 0\n")

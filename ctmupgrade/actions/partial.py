@@ -1,8 +1,9 @@
 """An interrupted upload: how much of it is provably the archive, and going on from there.
 
-A size proves nothing. What a node has is hashed on it and compared with the archive's beginning here. Where its
-shell has pipes, that happens while the rest is sent already; and afterwards, for a few nodes, only the rest is
-hashed: both together are the whole file. Elsewhere the beginning is hashed before, and the whole file after.
+A size proves nothing. What a node has is hashed on it and compared with the archive's beginning here. Where it has
+Python, that happens while the rest is sent already, and the rest is hashed as it arrives. Where its shell has pipes,
+the beginning is hashed meanwhile; and afterwards, for a few nodes, only the rest: both together are the whole file.
+Elsewhere the beginning is hashed before, and the whole file after.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from ctmupgrade.actions.base import Ctx, Noted, Tick
@@ -19,12 +21,13 @@ from ctmupgrade.core import probes_files
 from ctmupgrade.core.facts import Maybe, Unknown
 from ctmupgrade.core.probes import Probe
 from ctmupgrade.core.probes_files import MIB
-from ctmupgrade.errors import ConnectionLostError
+from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError
 from ctmupgrade.ports import Shell
 
 T = TypeVar("T")
 HOLES = 128 * MIB  # an upload by several connections leaves holes in its last bytes: never more than these
 HASH_TIMEOUT = 1800.0  # seconds; a slow sha256sum takes 7 s for a GiB, an appliance may take longer
+SILENCE = 60.0  # seconds; a node that hashes while it receives says something every 5 s
 NOTHING = hashlib.sha256(b"").hexdigest()
 
 
@@ -56,18 +59,73 @@ class _Beside(Generic[T]):
         return self._value[0]
 
 
+class _Follower:
+    """The node's own hashes of a part that grows: of its beginning, and of all of it once that is there. What goes
+    wrong here only means that it is asked in another way, which tells what is wrong."""
+
+    def __init__(self, shell: Shell, part: str, offset: int, size: int) -> None:
+        self._shell, self._argv = shell, probes_files.following(part, offset, size)
+        self._hashes: list[str] = []
+        self._began, self._left = threading.Event(), False
+        self._listening = _Beside(self._listen)
+
+    def _listen(self) -> None:
+        said = b""
+        try:
+            with suppress(CtmUpgradeError):
+                for piece in self._shell.stream(*self._argv, timeout=SILENCE):
+                    said += piece
+                    *lines, _unfinished = said.decode("ascii", "replace").split("\n")
+                    self._hashes = [line for line in lines if line.strip()]
+                    if self._hashes:
+                        self._began.set()
+                    if self._left:
+                        return
+        finally:
+            self._began.set()
+
+    def beginning(self) -> Maybe[str]:
+        """Waits for it."""
+        self._began.wait()
+        return self._hashes[0].strip() if self._hashes else Unknown("the node did not hash it after all")
+
+    def whole(self) -> str:
+        """Waits for it; "" where the node did not tell."""
+        self._listening.result()
+        return self._hashes[1].strip() if len(self._hashes) > 1 else ""
+
+    def leave(self) -> None:
+        """It is needed no longer: it ends when it next says something."""
+        self._left = True
+
+
 class Proof:
     """What is known of the first ``offset`` bytes of a part, which are not sent again.
 
     :ivar offset: bytes; those before are proven already, or are being proven now.
     """
 
-    def __init__(self, ctx: Ctx, shell: Shell, part: str, offset: int, *, beside: bool = False) -> None:
-        """:param beside: the beginning is proven from now on, in the background."""
+    def __init__(
+        self, ctx: Ctx, shell: Shell, part: str, offset: int, *, beside: bool = False, follow: bool = False
+    ) -> None:
+        """:param beside: the beginning is proven from now on, in the background; ``follow``: and then all of it."""
         self.offset = offset
         self._ctx, self._shell, self._part = ctx, shell, part
-        self._there = _Beside(lambda: _told(shell, probes_files.first_hash(part, offset))) if beside else None
-        self._here = _Beside(lambda: ctx.prefix_hash(offset)) if beside else None
+        self._follower = _Follower(shell, part, offset, ctx.plan.target.size) if follow else None
+        self._there = self._here = None
+        if beside:
+            follower = self._follower
+            self._there = _Beside(
+                follower.beginning
+                if follower
+                else lambda: _told(shell, probes_files.first_hash(part, offset))
+            )
+            self._here = _Beside(lambda: ctx.prefix_hash(offset))
+
+    def leave(self) -> None:
+        """Nobody will ask any more."""
+        if self._follower:
+            self._follower.leave()
 
     @property
     def failed(self) -> bool:
@@ -90,6 +148,9 @@ class Proof:
         """
         sha256 = self._ctx.plan.target.sha256
         beginning = self.beginning()
+        # Several connections write behind a hole that it has read already: then it says nothing.
+        if beginning and self._follower and self._follower.whole() == sha256:
+            return True
         if beginning and self._rest_is_cheap():
             rest = _Beside(lambda: self._ctx.rest_hash(self.offset))
             there = _told(self._shell, probes_files.rest_hash(self._part, self.offset))
@@ -115,6 +176,9 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
     if isinstance(size, Unknown) or size < MIB:
         return Proof(ctx, shell, part, 0)
     most = min(size, ctx.plan.target.size) // MIB * MIB
+    if ask(shell, probes_files.can_follow(part)) == NOTHING and _cut(shell, part, size, most):
+        yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
+        return Proof(ctx, shell, part, most, beside=True, follow=True)
     behind = (size // MIB + 1) * MIB
     if (
         NOTHING
@@ -124,6 +188,11 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
         yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
         return Proof(ctx, shell, part, most, beside=True)
     return Proof(ctx, shell, part, (yield from _proven(ctx, shell, part, (most, most - HOLES))))
+
+
+def _cut(shell: Shell, part: str, size: int, length: int) -> bool:
+    """Nothing behind ``length`` may be read before it is sent anew."""
+    return size == length or shell.change("truncate", "-s", str(length), part).ok
 
 
 def _proven(ctx: Ctx, shell: Shell, part: str, candidates: tuple[int, ...]) -> Generator[Tick, None, int]:

@@ -88,6 +88,14 @@ class StageDoer(Doer):
         part = part_name(ctx)
         _remove_dead_parts(shell, target.archive, part)
         proof = yield from begin_proof(ctx, shell, part)
+        try:
+            yield from self._complete(ctx, step, part, proof)
+        finally:
+            proof.leave()
+
+    def _complete(self, ctx: Ctx, step: Step, part: str, proof: Proof) -> Doing:
+        """What is missing of a part, the proof that it is the archive, and its name."""
+        shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         if not (yield from _sent(ctx, shell, part, proof)):
             offset = yield from proof.disproven()
             proof = Proof(ctx, shell, part, offset)

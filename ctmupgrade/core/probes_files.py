@@ -42,25 +42,50 @@ def file_hash(path: str) -> Probe[str]:
     )
 
 
-_FIRST_BY_PYTHON = (  # one line, as the node's own log of commands shows it
-    "import hashlib,sys;file=open(sys.argv[1],'rb',0);size=int(sys.argv[2]);digest=hashlib.sha256();"
-    "[digest.update(file.read(min(1<<17,size-at))) for at in range(0,size,1<<17)];"
-    "file.tell()==size or sys.exit(3);print(digest.hexdigest())"
-)
+_FOLLOWING = """
+import hashlib, sys, time
+digest, at, grown, said = hashlib.sha256(), 0, time.monotonic(), 0.0
+with open(sys.argv[1], "rb", 0) as file:
+    for end in map(int, sys.argv[2:]):
+        while at < end:
+            piece = file.read(min(1 << 17, end - at))
+            digest.update(piece)
+            at, now = at + len(piece), time.monotonic()
+            if piece:
+                grown = now
+            elif now - grown > 300:
+                sys.exit(3)
+            else:
+                time.sleep(0.05)
+            if now - said > 5:
+                print(flush=True)
+                said = now
+        print(digest.hexdigest(), flush=True)
+"""
+
+
+def following(path: str, *lengths: int) -> tuple[str, ...]:
+    """The command that hashes a file while it grows: it prints the SHA-256 of its first so many bytes as soon as
+    they are there, for each of ``lengths``. In between it prints empty lines, every 5 s: silence means that it is
+    gone, and a connection that is gone ends it. So does a file that does not grow for 5 min."""
+    return ("python3", "-IS", "-c", _FOLLOWING, path, *map(str, lengths))
+
+
+def can_follow(path: str) -> Probe[str]:
+    """The hash of nothing, where the node can run :func:`following`."""
+    return plain_probe("sha256 while it grows", parse_shell.sha256_of, following(path, 0))
+
+
 _HASHING = ("openssl dgst -sha256", "sha256sum")
 
 
 def first_hash(path: str, length: int) -> Probe[str]:
-    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes.
-
-    Python reads it where it is: a pipe between two programs needs three quarters more processor time.
-    """
+    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes."""
     # dd takes half of head's processor time; it says how much it copied on stderr, which nobody needs.
     reading = f'dd if="$1" bs={MIB} count="$2" 2>/dev/null'
     return plain_probe(
         "sha256 of the beginning",
         parse_shell.sha256_of,
-        ("python3", "-IS", "-c", _FIRST_BY_PYTHON, path, str(length)),
         *(_in_shell(f"{reading} | {hashing}", path, length) for hashing in _HASHING),
     )
 
