@@ -115,32 +115,22 @@ class SshShell:
         :raises NodeError: the node refuses a pseudo-terminal.
         """
         command = shlex.join(argv)
-        link = self._dial()
+        link, _ = self._with_pty()  # a client that is refused a terminal would go on without one
+        link.close()
         try:
-            channel = self._session(link)
-            try:
-                with bounded(link.transport):
-                    channel.get_pty(term="xterm", width=200, height=50)
-            except _FOREIGN as error:
-                if not outlives(link.transport):
-                    raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
-                raise NodeError(
-                    f"{self.place}: the SSH server refuses a pseudo-terminal",
-                    remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
-                ) from error
-            try:
-                # A client that is refused a terminal goes on without one: so we have asked before.
-                held = held_by_ssh(link.logins, command)
-            except Unusable as why:
-                self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
-                start(channel, self.place, command)
-                return SshTerminal(link, channel)
+            held = held_by_ssh(link.logins, command)
+        except Unusable as why:
+            self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
+        else:
+            self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
+            return held
+        link, channel = self._with_pty()
+        try:
+            start(channel, self.place, command)
         except BaseException:
             link.close()
             raise
-        link.close()
-        self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
-        return held
+        return SshTerminal(link, channel)
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
         """See :meth:`ctmupgrade.ports.Shell.upload`; ``offset`` in bytes.
@@ -210,6 +200,25 @@ class SshShell:
                 self._open(self._shared).close()
                 times.append(time.monotonic() - began)
         return min(times)
+
+    def _with_pty(self) -> tuple[Link, paramiko.Channel]:
+        link = self._dial()
+        try:
+            channel = self._session(link)
+            try:
+                with bounded(link.transport):
+                    channel.get_pty(term="xterm", width=200, height=50)
+            except _FOREIGN as error:
+                if not outlives(link.transport):
+                    raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
+                raise NodeError(
+                    f"{self.place}: the SSH server refuses a pseudo-terminal",
+                    remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
+                ) from error
+        except BaseException:
+            link.close()
+            raise
+        return link, channel
 
     def _session(self, link: Link) -> paramiko.Channel:
         try:

@@ -172,15 +172,18 @@ def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
 
 
 _RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)|SCREEN\b.*ks_upgrade")
+# On an appliance from which others are upgraded: the client that holds another node's terminal, and its holder.
+_ELSEWHERE = re.compile(r"(?:^|[\s/])ssh -tt\s")
 _LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell|cat|less|more|head|tail|vim?|ls)\b")
 
 
 def upgrade_processes(text: str) -> tuple[str, ...]:
-    """Command lines of a running ``ks_upgrade.sh`` in a process list; our own looks are left out."""
+    """Command lines of a running ``ks_upgrade.sh`` in a process list; our own looks, and what we run on other nodes,
+    are left out."""
     return tuple(
         excerpt(line)
         for line in text.replace("\0", " ").splitlines()
-        if _RUNNING.search(line) and not _LOOKING.search(line)
+        if _RUNNING.search(line) and not _LOOKING.search(line) and not _ELSEWHERE.search(line)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,10 @@ import pytest
 
 from ctmupgrade.adapters import held_terminal, private_folder, ssh_terminal
 from ctmupgrade.adapters.held_terminal import HeldTerminal
+from ctmupgrade.adapters.local import LocalShell
 from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+from ctmupgrade.core.parse_shell import upgrade_processes
 from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Terminal
 from tests.adapters.conftest import Sshd, StartSshd
@@ -27,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("home")
 PATIENCE = 30.0
 # A terminal is asked for before and after somebody else dies: "tty" and /dev/tty fail where it has gone.
 WORK = (
-    "stty size > {0}/begun; until [ -e {0}/go ]; do sleep 0.05; done; head -c 300000 /dev/zero | tr '\\0' x; "
+    ": /opt/keysecure/ks_upgrade.sh -f archive; stty size > {0}/begun; until [ -e {0}/go ]; do sleep 0.05; done; "
+    "seq 1 60000; "
     "stty size < /dev/tty > {0}/done; echo said > /dev/tty && echo whole >> {0}/done"
 )
 STARTER = """
@@ -36,7 +41,7 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     signal.signal(number, signal.SIG_DFL)  # who runs the tests in the background of a script has them ignored
 sys.path.insert(0, {root!r})
 from tests.adapters.test_held_terminal import start
-start(json.loads(sys.argv[1]))
+start(json.load(open(sys.argv[1])))
 """
 
 
@@ -47,21 +52,18 @@ def until(seen: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+HERE = Node("ctm-1", "local", "https://x", "x", SshSettings("u", 22, None, None, None), KsctlSettings())
+
+
 def start(wish: dict[str, str]) -> None:
     """What the process does that will be killed: starts a terminal, and lives on."""
-    from ctmupgrade.adapters.local import LocalShell
-    from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
-
     if wish["port"]:
         known, identity = Path(wish["known"]), Path(wish["identity"])
         ssh = SshSettings(wish["user"], int(wish["port"]), identity, None, known)
         shell = SshShell(Node("ctm-1", "127.0.0.1", "https://x", "x", ssh, KsctlSettings()), log=print)
         terminal: Terminal = shell.terminal("sh", "-c", wish["work"])
     else:
-        node = Node(
-            "ctm-1", "local", "https://x", "x", SshSettings("u", 22, None, None, None), KsctlSettings()
-        )
-        terminal = LocalShell(node).terminal("sh", "-c", wish["work"])
+        terminal = LocalShell(HERE).terminal("sh", "-c", wish["work"])
     while True:
         print(terminal.look().text, end="", flush=True)
         time.sleep(0.02)
@@ -76,10 +78,13 @@ class Starter:
             have = sshd.settings
             wish |= {"port": str(sshd.port), "known": str(have.known_hosts)}
             wish |= {"identity": str(have.identity_file), "user": have.user}
+        (folder / "wish").write_text(
+            json.dumps(wish)
+        )  # not on a command line: that would look like the script
         self.temp = folder / "temp"
         self.temp.mkdir()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", STARTER.format(root=str(Path.cwd())), json.dumps(wish)],
+            [sys.executable, "-c", STARTER.format(root=str(Path.cwd())), str(folder / "wish")],
             stdout=subprocess.PIPE,
             start_new_session=True,
             env={**os.environ, "TMPDIR": str(self.temp), "PATH": f"{path}:{os.environ['PATH']}"},
@@ -137,6 +142,9 @@ def test_killed_on_the_way_in_nothing_is_started(sshd: Sshd, tmp_path: Path, die
     slow.chmod(0o755)
     made = Starter(tmp_path, sshd, path=slow.parent)
     until((tmp_path / "asked").exists, "the client's start")
+    lines = "\n".join(shlex.join(one.cmdline()) for one in made.ours())
+    assert "ks_upgrade.sh" in lines
+    assert upgrade_processes(lines) == (), "upgrading others from an appliance: none runs on itself"
     [gate] = [Path(word) for one in made.ours() for word in one.cmdline() if word.endswith("/gate")]
     if dies != "we":
         for one in made.ours():
