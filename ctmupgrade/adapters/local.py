@@ -13,7 +13,7 @@ import psutil
 
 from ctmupgrade.adapters.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local_ksctl import KsctlControl
-from ctmupgrade.adapters.local_process import Stopped, started
+from ctmupgrade.adapters.local_process import Stopped, login_environ, started
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Reply, Sent
@@ -99,7 +99,7 @@ class LocalShell:
         if sys.platform == "win32":
             raise NodeError(f"{self._place}: no pseudo-terminals on Windows")
         try:
-            return HeldTerminal(argv, environ=_environ(), folder=self._home)
+            return HeldTerminal(argv, environ=login_environ(), folder=self._home)
         except OSError as error:
             raise NodeError(f"{self._place}: no terminal for {argv[0]}: {error.strerror}") from error
 

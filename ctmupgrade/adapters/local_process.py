@@ -29,6 +29,19 @@ except OSError as error:
 """
 
 
+# What another program needs of our environment. Whatever else is in there may be a password: cluster.yaml names
+# variables that are, and who holds a terminal lives on after us.
+_NEEDED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT",
+    "SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER",
+)  # fmt: skip
+
+
+def login_environ() -> dict[str, str]:
+    """An environment as a login has it, for programs that need nothing of ours; with English messages."""
+    return {name: value for name, value in os.environ.items() if name in _NEEDED} | {"LC_ALL": "C"}
+
+
 class Stopped(Exception):
     """The program was stopped: it ran, or was silent, for longer than agreed."""
 

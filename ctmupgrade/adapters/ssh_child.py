@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ctmupgrade.adapters.local_process import login_environ
 from ctmupgrade.adapters.private_folder import private_folder
 from ctmupgrade.adapters.ssh_connect import Login
 from ctmupgrade.adapters.ssh_limit import Limiter, take
@@ -99,9 +100,8 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
 
 
 def child_environ() -> dict[str, str]:
-    """The client's environment: nothing in it makes it ask."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
-    return kept | {"LC_ALL": "C", "SHELL": "/bin/sh"}  # the shell that runs ProxyCommand and LocalCommand
+    """The client's environment: nothing in it makes it ask, and no password of ours stands there."""
+    return login_environ() | {"SHELL": "/bin/sh"}  # the shell that runs ProxyCommand and LocalCommand
 
 
 def _quoted(value: object) -> str:

@@ -29,6 +29,7 @@ from tests.adapters.conftest import Sshd, StartSshd
 
 pytestmark = pytest.mark.usefixtures("home")
 PATIENCE = 30.0
+SECRET = "ksctl-Passw0rd-8d31"
 # A terminal is asked for before and after somebody else dies: "tty" and /dev/tty fail where it has gone.
 WORK = (
     ": /opt/keysecure/ks_upgrade.sh -f archive; stty size > {0}/begun; until [ -e {0}/go ]; do sleep 0.05; done; "
@@ -87,7 +88,12 @@ class Starter:
             [sys.executable, "-c", STARTER.format(root=str(Path.cwd())), str(folder / "wish")],
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "TMPDIR": str(self.temp), "PATH": f"{path}:{os.environ['PATH']}"},
+            env={
+                **os.environ,
+                "A_PASSWORD": SECRET,
+                "TMPDIR": str(self.temp),
+                "PATH": f"{path}:{os.environ['PATH']}",
+            },
         )
 
     def ours(self) -> list[psutil.Process]:
@@ -123,6 +129,13 @@ def test_what_runs_on_it_outlives_us(starter: Starter, tmp_path: Path, number: i
     until(lambda: (tmp_path / "done").exists() and "whole" in (tmp_path / "done").read_text(), "the work")
     assert (tmp_path / "done").read_text() == "50 200\nwhole\n"
     until(lambda: not starter.ours(), "the end of what held the terminal")
+
+
+def test_who_lives_on_has_no_password_of_ours(starter: Starter, tmp_path: Path) -> None:
+    until((tmp_path / "begun").exists, "the start")
+    others = [one for one in starter.ours() if one.pid != starter.process.pid]
+    assert len(others) >= 2, "the holder and what it holds"
+    assert [one.cmdline() for one in others if "A_PASSWORD" in one.environ()] == []
 
 
 def test_who_waits_for_our_output_is_not_kept_waiting(starter: Starter, tmp_path: Path) -> None:
