@@ -105,6 +105,13 @@ class Starter:
                     found.append(one)
         return found
 
+    def close(self) -> None:
+        """Ends what a failed test has left."""
+        self.process.kill()
+        self.process.wait()
+        for left in self.ours():
+            left.kill()
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         os.killpg(self.process.pid, number)
         self.process.wait(PATIENCE)
@@ -115,10 +122,7 @@ def starter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starter]
     sshd = request.getfixturevalue("sshd") if request.param == "ssh" else None
     made = Starter(tmp_path, sshd)
     yield made
-    made.process.kill()
-    made.process.wait()
-    for left in made.ours():
-        left.kill()
+    made.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
@@ -146,7 +150,9 @@ def test_who_waits_for_our_output_is_not_kept_waiting(starter: Starter, tmp_path
 
 
 @pytest.mark.parametrize("dies", ["we", "we and the holder"])
-def test_killed_on_the_way_in_nothing_is_started(sshd: Sshd, tmp_path: Path, dies: str) -> None:
+def test_killed_on_the_way_in_nothing_is_started(
+    sshd: Sshd, tmp_path: Path, request: pytest.FixtureRequest, dies: str
+) -> None:
     """Whoever goes on after us looks, sees nothing, and starts it: one that is still under way would be the second."""
     slow = tmp_path / "bin" / "ssh"
     slow.parent.mkdir()
@@ -154,6 +160,7 @@ def test_killed_on_the_way_in_nothing_is_started(sshd: Sshd, tmp_path: Path, die
     slow.write_text(f'#!/bin/sh\n{wait}\nexec {shutil.which("ssh")} "$@"\n')
     slow.chmod(0o755)
     made = Starter(tmp_path, sshd, path=slow.parent)
+    request.addfinalizer(made.close)
     until((tmp_path / "asked").exists, "the client's start")
     lines = "\n".join(shlex.join(one.cmdline()) for one in made.ours())
     assert "ks_upgrade.sh" in lines
