@@ -110,7 +110,8 @@ class Starter:
         self.process.kill()
         self.process.wait()
         for left in self.ours():
-            left.kill()
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         os.killpg(self.process.pid, number)
