@@ -61,7 +61,8 @@ class Clients:
     def audit(self, name: str) -> list[dict[str, Any]]:
         """What happened to a node, in order: {at, kind, command, ...}."""
         text = (self.layout.node(name).shared / "audit.jsonl").read_text(errors="replace")
-        return [json.loads(line) for line in text.splitlines()]
+        whole, _, _ = text.rpartition("\n")  # behind it is a line that is being written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def ksctl_audit(self) -> list[dict[str, Any]]:
         """Every call of ksctl: {at, pid, url, argv}."""
