@@ -257,7 +257,7 @@ def _tcp(hop: Hop) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise unreachable(hop, "name resolution", error) from error
     for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
+        sock = _Prompt(family, kind, protocol)
         try:
             sock.settimeout(CONNECT_TIMEOUT)
             _tune(sock)
@@ -271,6 +271,19 @@ def _tcp(hop: Hop) -> socket.socket:
         else:
             return sock
     raise unreachable(hop, "TCP", last) from last
+
+
+class _Prompt(socket.socket):
+    """Acknowledges what it reads at once, where the kernel can (Linux). A server that waits for that before it goes
+    on is OpenSSH's: after a login it tells its host keys, and holds back its answer to the first session for the
+    40 ms that a kernel may take its time."""
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        data = super().recv(bufsize, flags)
+        if hasattr(socket, "TCP_QUICKACK"):
+            with suppress(OSError):
+                self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
 
 
 def _tune(sock: socket.socket) -> None:

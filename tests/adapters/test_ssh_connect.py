@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import os
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -398,3 +401,22 @@ def test_failed_connects_leave_nothing_behind(sshd: Sshd, keys: Path) -> None:
         if "Transport" in type(thread).__name__:
             thread.join(5)
     assert left() <= before
+
+
+# -- the first session's 40 ms ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="a kernel that cannot be told to acknowledge")
+def test_what_is_read_is_acknowledged_at_once() -> None:
+    # A server that has something unacknowledged holds its next few bytes back (Nagle's algorithm).
+    with socket.create_server(("127.0.0.1", 0)) as listening, ssh_connect._Prompt() as ours:
+        ours.connect(listening.getsockname())
+        theirs, _ = listening.accept()
+        with theirs:
+            for _ in range(20):  # a conversation: the kernel would wait, so that the next question carries it
+                ours.sendall(b"question")
+                theirs.recv(100)
+                theirs.sendall(b"answer")
+                assert ours.recv(100) == b"answer"
+                waiting = fcntl.ioctl(theirs, termios.TIOCOUTQ, bytes(4))
+                assert int.from_bytes(waiting, sys.byteorder) == 0

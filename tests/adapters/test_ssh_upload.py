@@ -297,6 +297,23 @@ def test_left_early_ends_the_child(sshd: Sshd, tmp_path: Path) -> None:
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in child)
 
 
+@pytest.mark.parametrize("descriptors", [True, False], ids=["told by the kernel", "looked for"])
+def test_end_of_the_child_is_noticed(descriptors: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not descriptors:
+
+        def refused(_pid: int, _flags: int = 0) -> int:
+            raise PermissionError  # a sandbox that lets nobody have one
+
+        monkeypatch.setattr(os, "pidfd_open", refused)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        assert not ssh_child._ends_within(child, 0.05)
+        child.communicate()
+        assert ssh_child._ends_within(child, 60)  # it has been waited for already
+    with subprocess.Popen(["sh", "-c", "exit 7"]) as child:
+        assert ssh_child._ends_within(child, 60)
+        assert child.returncode == 7
+
+
 def test_rate_limit_holds(sshd: Sshd, source: Path, tmp_path: Path) -> None:
     for way in WAYS:
         began = time.monotonic()

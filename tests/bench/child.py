@@ -17,7 +17,7 @@ from typing import Any
 from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
-from tests.support import staging
+from tests.bench.measure import warm
 
 
 def _shell(given: dict[str, Any], port: int) -> SshShell:
@@ -41,12 +41,15 @@ def upload(given: dict[str, Any]) -> None:
 
 def stage(given: dict[str, Any]) -> None:
     """The step of a run: from what the node has to the hashed and renamed archive; writes down how long it took."""
+    from tests.support import staging  # with the whole house behind it, which an upload alone does not need
+
     shell, source, hashes = _shell(given, given["nodes"][0][0]), Path(given["source"]), PrefixHashes()
     recorder, about = Recorder(), source.stat()
     with source.open("rb") as file:  # as the verification of the signature does before any upload
         while piece := file.read(1 << 16):
             recorder.update(piece)
     hashes.keep(source, about, recorder)
+    warm(Path(given["folder"]), source.stat().st_size * 3 // 10)
     began = time.monotonic()
     staging.stage(source, given["sha256"], shell, hashes)
     shell.disconnect()

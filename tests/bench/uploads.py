@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.measure import Result, Took, compare, run, together
+from tests.bench.measure import Result, Took, compare, run, together, warm
 from tests.bench.nodes import ROOT, Nodes, Server
 
 SLOWEST = 0.025  # seconds one way: a round trip of 50 ms
@@ -74,6 +74,7 @@ class Uploads:
         def copy() -> Took:
             # To a new file, as in the other lines: overwriting one is less work for the kernel.
             (plain.home / "by-scp").unlink(missing_ok=True)
+            warm(self.nodes.folder, self.size)
             return run(self.nodes.scp(self.source, plain))
 
         return compare(
@@ -114,6 +115,7 @@ class Uploads:
         self._write(size)
 
         def ours() -> Took:
+            warm(self.nodes.folder, size * len(servers))
             took = run(self._child("upload", servers), env=env)
             for server in servers:
                 if (server.home / "by-us").stat().st_size != size:
@@ -122,6 +124,7 @@ class Uploads:
             return took
 
         def theirs() -> Took:
+            warm(self.nodes.folder, size * len(servers))
             took = together([(way or self.nodes.scp)(self.source, server) for server in servers])
             for server in servers:
                 (server.home / "by-scp").unlink()
@@ -137,6 +140,7 @@ class Uploads:
             "source": str(self.source),
             "sha256": sha256,
             "took": str(self._took),
+            "folder": str(self.nodes.folder),
             "nodes": [[server.port, str(server.home / "by-us")] for server in servers],
         }
         # As a file: python -m would need the project's folder as working directory.
