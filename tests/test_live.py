@@ -236,6 +236,21 @@ def test_ctrl_c_once_pauses_after_the_step(go_live: GoLive) -> None:
     resumed(live)
 
 
+def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
+    live = go_live(nodes=2, **LONG)
+    process = live.start("run", "--yes")
+    live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade of ctm-1")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 7, live.said(process)
+    waits = "ctm-1: ks_upgrade.sh has ended, and its reboot is still to come"
+    assert f"{waits} (ctmupgrade resume does it)" in live.run("status", "--format", "plain").stdout
+    aborted = live.run("abort")
+    assert f"{waits} (sudo reboot, on it" in aborted.stdout, aborted.stdout
+    for words in (["status", "--format", "plain"], ["report"], ["report", "--format", "json"]):
+        told = live.run(*words).stdout
+        assert f"{waits} (sudo reboot, on it" in told and "ctm-2: ks_upgrade.sh" not in told
+
+
 def test_ctrl_c_twice_leaves_at_once(go_live: GoLive) -> None:
     live = go_live(**ALONE, times={"upgrade_s": 200.0})
     process = live.start("run", "--yes")
@@ -277,6 +292,25 @@ def test_two_operators_at_once(go_live: GoLive) -> None:
     assert f"--take-over {run}" in said[loser]
     assert "Traceback" not in said[loser]
     ended_well(live, both[winner])
+
+
+def test_a_later_dry_run_does_not_hide_the_run(go_live: GoLive) -> None:
+    """Who asks without a name means the run that changes nodes, until it is over."""
+    live = go_live(nodes=2)
+    paused = live.run("run", "--yes", "--stop-after", "ctm-1")
+    assert paused.returncode == 7, paused.stderr
+
+    def status() -> tuple[str, str]:
+        told = json.loads(live.run("status", "--format", "json").stdout)
+        return told["mode"], told["state"]
+
+    looked = live.run("run", "--dry-run", "--yes")
+    assert looked.returncode == 0, looked.stdout
+    assert len(live.journals()) == 2, "the dry run has a journal, which is the latest"
+    assert status() == ("LIVE", "paused")
+    asked = live.run("abort")
+    assert asked.returncode == 0, asked.stderr
+    assert status() == ("DRY-RUN", "done"), "nothing is left to go on with"
 
 
 def test_an_unknown_host_key(go_live: GoLive) -> None:

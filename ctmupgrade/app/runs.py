@@ -92,7 +92,8 @@ def _begun(journal: Path) -> bool:
 
 
 def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:
-    """A run by its id, or the cluster's latest.
+    """A run by its id, or the cluster's latest; but one that is not over and changes nodes comes before the dry
+    runs and the reports of others that came after it: who asks at night, or wants it to stop, means that one.
 
     :raises UsageError: there is none.
     """
@@ -107,7 +108,11 @@ def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:
     if not found:
         what = f"no run {run}" if run else "no run yet"
         raise UsageError(f"{what} in {base}", remedy="ctmupgrade run")
-    return max(found, key=lambda folder: folder.run)
+    latest = max(found, key=lambda folder: folder.run)
+    with suppress(JournalError, OSError):  # the latest's own is read, and judged, by who asked for it
+        if run is None:
+            return next((folder for folder, _ in unfinished(latest.path.parent, Mode.LIVE)), latest)
+    return latest
 
 
 def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:

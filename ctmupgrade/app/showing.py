@@ -19,6 +19,7 @@ from ctmupgrade.app.runs import (
 from ctmupgrade.app.setup import whoami
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.report import pending_reboots
 from ctmupgrade.errors import ExitCode, JournalError, UsageError
 
 
@@ -56,7 +57,9 @@ def ask_stop(request: Request, cluster: str | None, run: str | None, what: Liter
     _write(
         folder, lambda held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
     )
-    return f"{folder.run} is aborted; what was done stays as it is"
+    return "\n".join(
+        (f"{folder.run} is aborted; what was done stays as it is", *pending_reboots(found, aborted=True))
+    )
 
 
 def decide(

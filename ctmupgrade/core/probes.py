@@ -7,6 +7,7 @@ when all fail the fact is ``Unknown`` with every way's answer named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -136,12 +137,27 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
         return Rights(False, False)
     if not out.strip():
         raise NotUnderstood(parse.excerpt(err) or f"no answer (exit {code})")
-    granted = [line for line in out.splitlines() if line.strip().startswith("(") or "NOPASSWD" in line]
-    text_ = " ".join(granted) if granted else out
-    everything = any(line.rstrip().endswith("ALL") for line in granted)
+    entries = _entries(out)
+    commands = [one.strip() for entry in entries for one in re.sub(r"\([^)]*\)", "", entry).split(",")]
+    denied = [one for one in commands if re.search(r"(?:^|[\s:])!", one)]
+    text_ = " ".join(one for one in commands if one not in denied) if entries else out
+    everything = any(re.search(r"(?:^|[\s:=])ALL$", one) for one in commands)
     upgrade = everything or "ks_upgrade" in text_ or "/opt/keysecure/" in text_
     reboot = everything or "reboot" in text_ or "shutdown" in text_
-    return Rights(upgrade, reboot)
+    refused = " ".join(denied)
+    return Rights(upgrade and "ks_upgrade" not in refused, reboot and "reboot" not in refused)
+
+
+def _entries(out: str) -> list[str]:
+    """What sudo's list grants, an entry each. It breaks lines at the width of a terminal, or at 80 columns where its
+    output is a socket as in a session without one, and goes on further in."""
+    entries: list[str] = []
+    for line in out.splitlines():
+        if line.strip().startswith("(") or "NOPASSWD" in line:
+            entries.append(line.strip())
+        elif entries and line[:1].isspace() and line.strip():
+            entries[-1] += f" {line.strip()}"
+    return entries
 
 
 def _rights_asking(code: int, out: str, err: str) -> Rights:

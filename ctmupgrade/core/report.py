@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ctmupgrade.core.journal import RunState, Status
+from ctmupgrade.core.steps import Reboot, RunUpgrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Report:
     waived: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
+    pending_reboots: tuple[str, ...] = ()  # a sentence each; among the notes too
 
 
 def _time(moment: datetime | None) -> str:
@@ -87,8 +89,35 @@ def version_after(state: RunState, node: str) -> str:
     return state.versions_after.get(node, found)
 
 
+def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
+    """A sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
+    it is of the new version already (FACTS 1.2), so that nothing else tells.
+
+    :param aborted: nobody will go on with this run.
+    """
+    done = {(s.node, type(s.action)) for s in state.plan.steps if state.steps[s.id].status is Status.DONE}
+    todo = {
+        s.node
+        for s in state.plan.steps
+        if state.steps[s.id].status is Status.PENDING and isinstance(s.action, Reboot)
+    }
+    what = (
+        "sudo reboot, on it, before anything else; then: ctmupgrade check"
+        if aborted
+        else "ctmupgrade resume does it"
+    )
+    return tuple(
+        f"{node}: ks_upgrade.sh has ended, and its reboot is still to come ({what})"
+        for node in state.plan.nodes
+        if node in todo and (node, RunUpgrade) in done
+    )
+
+
 def make_report(state: RunState) -> Report:
     """The report of a run at any moment of it."""
+    between = (
+        () if state.name in ("running", "pausing") else pending_reboots(state, aborted=not state.unfinished)
+    )
     steps = tuple(
         StepLine(
             step.id,
@@ -111,6 +140,6 @@ def make_report(state: RunState) -> Report:
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
         target=state.plan.target.version, by=state.by, started=_time(state.started), finished=_time(state.at),
         exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
-        notes=state.plan.notes,
+        notes=(*state.plan.notes, *between), pending_reboots=between,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
     )  # fmt: skip

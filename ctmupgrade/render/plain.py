@@ -155,6 +155,7 @@ def report_lines(report: Report) -> list[str]:
     width = max((len(n.name) for n in report.nodes), default=0)
     for node in report.nodes:
         lines.append(f"  {node.name:{width}}  {node.version_before} -> {node.version_after}  {node.state}")
+    lines += [f"  {text}" for text in report.pending_reboots]
     for step in report.steps:
         if step.status in ("failed", "inconclusive", "started"):
             lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")

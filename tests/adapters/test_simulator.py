@@ -414,6 +414,40 @@ def test_restricted_shells_and_sudo() -> None:
     assert "password is required" in shell.change("sudo", "-n", "reboot").err
 
 
+@pytest.mark.parametrize(
+    ("granted", "upgrade", "reboot"),
+    [
+        ("(ALL : ALL) NOPASSWD: ALL", True, True),
+        ("(ALL) ALL", True, True),
+        ("(root) NOPASSWD: /opt/keysecure/*\n    (root) NOPASSWD: /sbin/reboot", True, True),
+        # sudo 1.9.13 with a socket as its output, as sshd gives a session without a terminal
+        (
+            "(root) NOPASSWD: /opt/keysecure/ks_upgrade.sh, /bin/systemctl restart\n"
+            "        keysecure, /usr/bin/timedatectl set-timezone *, /sbin/reboot,\n        /sbin/shutdown",
+            True,
+            True,
+        ),
+        ("(root) NOPASSWD: /usr/bin/id,\n        /opt/keysecure/ks_upgrade.sh -f *", True, False),
+        ("(ALL) NOPASSWD: ALL, !/bin/bash, !/bin/su", True, True),
+        ("(ALL, !root) NOPASSWD: ALL", True, True),
+        ("(ALL) NOPASSWD: ALL, !/sbin/reboot", True, False),
+        ("(root) NOPASSWD: /usr/bin/id, !/opt/keysecure/ks_upgrade.sh, /sbin/reboot", False, True),
+        ("(root) NOPASSWD: /usr/local/bin/CALL", False, False),
+    ],
+)
+def test_what_a_list_of_rights_grants(granted: str, upgrade: bool, reboot: bool) -> None:
+    listing = f"""Matching Defaults entries for ksadmin on ctm:
+    env_reset, mail_badpass, use_pty,
+    secure_path=/usr/local/sbin\\:/usr/sbin\\:/sbin
+
+User ksadmin may run the following commands on ctm:
+    {granted}
+"""
+    for way in probes.RIGHTS.ways:
+        rights = way.parse(0, listing, "")
+        assert (rights.upgrade, rights.reboot) == (upgrade, reboot)
+
+
 def test_every_kind_of_fault_can_be_declared() -> None:
     for kind in KINDS:
         world = make(faults=[{"kind": kind, "when": "at 5s"}])
