@@ -106,6 +106,9 @@ def _parse(source: _Source, text: str) -> object:
         line, why = _not_yaml(error, text)
         source.problems.append(f"{source.path.name}:{line}: not YAML: {why}")
         return None
+    except RecursionError:
+        source.complain((), "keys and values are expected, not a thousand brackets in each other")
+        return None
     if not isinstance(root, MappingNode):
         source.complain((), "keys and values are expected, cluster: first")
         return None

@@ -13,6 +13,8 @@ from ctmupgrade.core.model import StrategyName, Version
 
 MAX_NODES = 20  # vendor page "Clusters and Nodes"
 _DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$")
+_LONGEST = timedelta(days=366)
+_HOST = re.compile(r"(?!-)[\w.-]+(?:%[\w.-]+)?|\[?[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]?")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
@@ -21,14 +23,11 @@ def duration(value: object) -> timedelta:
     found = _DURATION.match(str(value).strip())
     if not found or not any(found.groups()):
         raise ValueError("a duration like 90s, 5m or 2h is expected")
-    days, hours, minutes, seconds, milliseconds = found.groups()
-    return timedelta(
-        days=int(days or 0),
-        hours=int(hours or 0),
-        minutes=int(minutes or 0),
-        seconds=float(seconds or 0),
-        milliseconds=int(milliseconds or 0),
-    )
+    days, hours, minutes, seconds, milliseconds = (float(text or 0) for text in found.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds + milliseconds / 1000
+    if total > _LONGEST.total_seconds():
+        raise ValueError(f"a duration of at most {_LONGEST.days} days is expected")
+    return timedelta(seconds=total)
 
 
 def _positive(value: object) -> timedelta:
@@ -43,6 +42,25 @@ def _seconds(value: object) -> float:
     return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else duration(text).total_seconds()
 
 
+def _host(value: object) -> str:
+    # It goes into command lines here and on other nodes: nothing in it may mean anything to a shell or to ssh.
+    text = str(value).strip()
+    if not _HOST.fullmatch(text):
+        raise ValueError("a host name or an IP address is expected, without a scheme, port or blanks")
+    return text
+
+
+def _url(value: object) -> str:
+    text = str(value).strip()
+    if not re.fullmatch(r"https?://[^\s/]+/?", text):
+        raise ValueError("https://HOST or https://HOST:PORT is expected")
+    if "@" in text:
+        raise ValueError(
+            "a URL without a name and password is expected: those have keys of their own under ksctl"
+        )
+    return text
+
+
 def _fingerprint(value: object) -> str:
     text = re.sub(r"[\s:]", "", str(value)).removeprefix("0x").upper()
     if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", text):
@@ -54,6 +72,7 @@ def _version(value: object) -> Version:
     return Version.parse(str(value))
 
 
+Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Fingerprint: TypeAlias = Annotated[str, BeforeValidator(_fingerprint)]
@@ -117,9 +136,9 @@ class NodeKeys(SshKeys):
     """A node; the keys of ``ssh`` may stand here directly or under ``ssh:``."""
 
     name: Name
-    host: Text
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")] | None = None
-    cluster_host: Text | None = None
+    host: Host
+    url: Annotated[str, BeforeValidator(_url)] | None = None
+    cluster_host: Host | None = None
     host_key: Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")] | None = None
     ssh: SshKeys = SshKeys()
     ksctl: KsctlKeys = KsctlKeys()

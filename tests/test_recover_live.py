@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ctmupgrade.adapters.sim import Fault
 from tests.support.live import KEY_PASSWORD, PASSWORD, Live
 
 GoLive = Callable[..., Live]
@@ -27,6 +28,35 @@ def test_a_node_that_stands_apart_is_taken_back(go_live: GoLive) -> None:
         assert {n.cluster for n in live.world.nodes.values()} == {"main"}
         assert {n.data for n in live.world.nodes.values()} == {"data-main"}
     assert live.run("recover").stdout.count("nothing is wrong") == 1
+
+
+def test_a_dead_node_does_not_keep_its_own_loss_from_being_mended(go_live: GoLive) -> None:
+    """It cannot be marked as ours, and need not be: it is written off."""
+    live = go_live(nodes=3)
+    with live.fleet.lock:
+        live.world.inject(Fault("power_loss", "ctm-3", for_s=1e6))
+    done = live.run("recover", "--gone", "ctm-3", "--yes")
+    assert done.returncode in (0, 6), done.stdout + done.stderr  # 6: what only a person can do is left
+    assert "remove:ctm-3" in done.stdout + done.stderr
+    with live.fleet.lock:
+        assert live.world.nodes["ctm-1"].data == live.world.nodes["ctm-2"].data == "data-main"
+    assert live.kinds("node_removed", "ctm-3")
+    assert not live.kinds("node_removed", "ctm-1") and not live.kinds("node_removed", "ctm-2")
+
+
+def test_a_recover_that_cannot_begin_leaves_the_run_to_be_resumed(go_live: GoLive) -> None:
+    live = go_live(nodes=3, times={"join_s": 10.0, "removed_s": 1.0})
+    assert live.run("run", "--yes", "--stop-after", "ctm-1").returncode == 7
+    paused = live.journals()[-1].parent.name
+    with live.fleet.lock:
+        live.world.nodes["ctm-3"].cluster = ""
+        live.world.inject(
+            Fault("refused", "ctm-2", "command mkdir .ctmupgrade-run", for_s=1e6, params={"what": "shell"})
+        )
+    refused = live.run("recover", "--yes")
+    assert refused.returncode != 0 and not live.kinds("join_started"), refused.stdout + refused.stderr
+    told = json.loads(live.run("status", paused, "--format", "json").stdout)
+    assert told["state"] == "paused", refused.stdout + refused.stderr
 
 
 @pytest.mark.slow

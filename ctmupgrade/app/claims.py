@@ -8,7 +8,7 @@ run has ended *in this machine's own journals* makes it so, or an operator's ``-
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ctmupgrade.errors import (
@@ -53,11 +53,13 @@ def claim(
     over: Callable[[str], bool],
     say: Callable[[str], None],
     again: bool = False,
+    spared: Collection[str] = (),
 ) -> None:
     """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
     :param again: the run goes on: a node that is away now, as while it boots, has its mark from before.
+    :param spared: nodes that this run writes off: they may be away.
     :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is away.
         Marks made here are removed again.
     """
@@ -68,8 +70,8 @@ def claim(
             if _claim_one(name, fleet.shell(name), mine, over, say):
                 made.append(name)
         except CtmUpgradeError as error:
-            if again and _is_away(error) and len(away) + 1 < len(nodes):
-                say(f"{name}: its mark cannot be seen now: {error.brief}")
+            if (again or name in spared) and _is_away(error) and len(away) + 1 < len(nodes):
+                say(f"{name}: its mark cannot be set or seen now: {error.brief}")
                 away.append(error)
                 continue
             release(fleet, made, mine)

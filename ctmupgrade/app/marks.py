@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from ctmupgrade.app import claims
@@ -34,15 +35,16 @@ class Marks:
             if owner.run != self._mine.run and not self._is_over(owner.run):
                 raise claims.held_by(node, owner)
 
-    def claim(self, *, again: bool = False) -> None:
+    def claim(self, *, again: bool = False, spared: Collection[str] = ()) -> None:
         """Marks every node as ours. :raises LockedError: another was first.
 
         :param again: the run goes on after a stop; a node may be booting.
+        :param spared: nodes that may be away, for the run writes them off.
         """
         if self._real:
             claims.claim(
                 self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say,
-                again=again,
+                again=again, spared=spared,
             )  # fmt: skip
 
     def release(self) -> None:

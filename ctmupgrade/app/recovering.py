@@ -107,10 +107,17 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
     """
     run_id = new_run_id()
     with hold(setup.home, run_id):
-        if recovery.unfinished is not None:
-            Marks(setup, run_id, recovery.unfinished.run).respect()
-            _end(setup, recovery.unfinished, run_id)
-        outcome = execute_plan(setup, wishes, recovery.plan, run_id)
+        left = recovery.unfinished
+        if left is not None:
+            Marks(setup, run_id, left.run).respect()
+            wishes = replace(wishes, take_over=left.run)
+        # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
+        # from being mended.
+        outcome = execute_plan(
+            setup, wishes, recovery.plan, run_id,
+            spared=recovery.known.gone,
+            marked=lambda: _end(setup, left, run_id) if left is not None else None,
+        )  # fmt: skip
     if outcome.code is not ExitCode.DONE:
         return outcome, None
     after = _look(setup, replace(recovery.known, rejoin=()), None)

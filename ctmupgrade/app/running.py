@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -115,21 +115,31 @@ def _text_of(plan_file: Path) -> str:
         raise UsageError(f"{plan_file}: cannot be read: {error}", remedy="ctmupgrade plan -o FILE") from None
 
 
-def execute_plan(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> Outcome:
+def execute_plan(
+    setup: Setup,
+    wishes: Wishes,
+    plan: Plan,
+    run_id: str,
+    *,
+    spared: Collection[str] = (),
+    marked: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Begins the journal, marks the nodes, and runs a plan. The cluster's lock must be held.
 
     The journal comes first: a mark whose run no journal knows would stop everybody, us too.
 
+    :param spared: nodes that may be away. :param marked: called when the nodes are ours, before anything is done.
     :raises LockedError: another operator's run works on these nodes.
     """
     state, folder = _begin(setup, wishes, plan, run_id)
     try:
-        Marks(setup, run_id, wishes.take_over).claim()
+        Marks(setup, run_id, wishes.take_over).claim(spared=spared)
     except CtmUpgradeError as error:
         _write_end(
             folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup
         )
         raise
+    marked()
     return _execute(setup, wishes, folder, state)
 
 
