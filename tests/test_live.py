@@ -222,12 +222,18 @@ def _wait_in_world(live: Live, seen: Callable[[World], object]) -> None:
 # -- Ctrl-C ----------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_once_pauses_after_the_step(go_live: GoLive) -> None:
+def interrupted_once(go_live: GoLive) -> tuple[Live, subprocess.Popen[str]]:
+    """A run that got Ctrl-C in the upgrade of the first of two nodes, and has paused."""
     live = go_live(nodes=2, **LONG)
     process = live.start("run", "--yes")
     live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade of ctm-1")
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 7, live.said(process)
+    return live, process
+
+
+def test_ctrl_c_once_pauses_after_the_step(go_live: GoLive) -> None:
+    live, process = interrupted_once(go_live)
     assert len(live.kinds("upgrade_succeeded", "ctm-1")) == 1, "the step in hand ends first"
     assert live.kinds("upgrade_started", "ctm-2") == []
     said = live.run("status", "--format", "plain").stdout
@@ -237,11 +243,7 @@ def test_ctrl_c_once_pauses_after_the_step(go_live: GoLive) -> None:
 
 
 def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
-    live = go_live(nodes=2, **LONG)
-    process = live.start("run", "--yes")
-    live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade of ctm-1")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 7, live.said(process)
+    live, _ = interrupted_once(go_live)
     waits = "ctm-1: ks_upgrade.sh has ended, and its reboot is still to come"
     assert f"{waits} (ctmupgrade resume does it)" in live.run("status", "--format", "plain").stdout
     aborted = live.run("abort")

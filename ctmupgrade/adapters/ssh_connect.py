@@ -18,6 +18,7 @@ from pathlib import Path
 import paramiko
 
 from ctmupgrade.adapters.ssh_keys import Credential, Wanted, agent_keys, credentials
+from ctmupgrade.adapters.ssh_socket import PromptSocket
 from ctmupgrade.adapters.ssh_trust import Trust, known_keys
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import AuthenticationError, CtmUpgradeError, UnreachableError, UsageError
@@ -28,7 +29,6 @@ AUTH_TIMEOUT = 20.0
 CHANNEL_TIMEOUT = 15.0
 _KEX_TIMEOUT = 30.0  # banner and key exchange together
 _KEEPALIVE = 15  # seconds
-_USER_TIMEOUT_MS = 30_000  # unacknowledged data for so long ends the connection
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr", "aes192-ctr")
 _GLOBAL_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 _JUMP = re.compile(r"^(?:ssh://)?(?:([^@]+)@)?(\[[^\]]+\]|[^:\[\]]+)(?::(\d+))?/?$")
@@ -257,10 +257,10 @@ def _tcp(hop: Hop) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise unreachable(hop, "name resolution", error) from error
     for family, kind, protocol, _, address in addresses:
-        sock = _Prompt(family, kind, protocol)
+        sock = PromptSocket(family, kind, protocol)
         try:
             sock.settimeout(CONNECT_TIMEOUT)
-            _tune(sock)
+            sock.tune()
             sock.connect(address)
         except OSError as error:
             sock.close()
@@ -271,30 +271,6 @@ def _tcp(hop: Hop) -> socket.socket:
         else:
             return sock
     raise unreachable(hop, "TCP", last) from last
-
-
-class _Prompt(socket.socket):
-    """Acknowledges what it reads at once, where the kernel can (Linux). A server that waits for that before it goes
-    on is OpenSSH's: after a login it tells its host keys, and holds back its answer to the first session for the
-    40 ms that a kernel may take its time."""
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        data = super().recv(bufsize, flags)
-        if hasattr(socket, "TCP_QUICKACK"):
-            with suppress(OSError):
-                self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return data
-
-
-def _tune(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    wishes = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": _USER_TIMEOUT_MS}
-    for name, value in wishes.items():  # not every platform has all of them
-        number = getattr(socket, name, None)
-        if number is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _authenticate(hop: Hop, transport: paramiko.Transport, offers: list[Credential]) -> Credential:

@@ -21,6 +21,7 @@ import pytest
 
 from ctmupgrade.adapters import ssh_connect
 from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.adapters.ssh_socket import PromptSocket
 from ctmupgrade.adapters.ssh_trust import fingerprint, known_keys
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, free_port, public
@@ -409,7 +410,7 @@ def test_failed_connects_leave_nothing_behind(sshd: Sshd, keys: Path) -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="a kernel that cannot be told to acknowledge")
 def test_what_is_read_is_acknowledged_at_once() -> None:
     # A server that has something unacknowledged holds its next few bytes back (Nagle's algorithm).
-    with socket.create_server(("127.0.0.1", 0)) as listening, ssh_connect._Prompt() as ours:
+    with socket.create_server(("127.0.0.1", 0)) as listening, PromptSocket() as ours:
         ours.connect(listening.getsockname())
         theirs, _ = listening.accept()
         with theirs:
