@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ctmupgrade.app.runs import new_run_id
 from tests.support.desk import SCENARIOS, Desk, has, is_report
 from tests.support.live import PROGRAM, Live
 
@@ -37,6 +39,16 @@ def test_at_the_target_nothing_is_done(desk: Desk) -> None:
     assert said.returncode == 0, said.stderr
     last = json.loads(said.stdout.splitlines()[-1])
     assert (last["outcome"], last["steps"]) == ("nothing-to-do", [])
+
+
+def test_runs_of_the_same_second_sort_by_their_beginning() -> None:
+    """`stage` and then `run` may begin within one: the one named by nobody is the later."""
+    made = []
+    for _ in range(40):
+        made.append(new_run_id())
+        time.sleep(0.002)
+    assert made == sorted(made)
+    assert len({len(run) for run in made}) == 1
 
 
 def test_pause_resume_and_abort(desk: Desk) -> None:

@@ -70,8 +70,10 @@ class FileRecord:
 
 
 def new_run_id() -> str:
-    """Sorts by time; UTC, so that the clock's change in autumn does not reorder runs."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    """Sorts by time, to the millisecond: ``stage`` and ``run`` may begin in the same second, and the later one
+    is meant by who names none. UTC, so that the clock's change in autumn does not reorder runs."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03}{secrets.token_hex(2)}"
 
 
 def folders(home: Path) -> list[RunFolder]:
