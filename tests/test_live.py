@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,12 +221,32 @@ def _wait_in_world(live: Live, seen: Callable[[World], object]) -> None:
     raise AssertionError("never came")
 
 
+# -- a recorded cluster ------------------------------------------------------------------------------------------
+
+
+def test_a_recorded_cluster_answers_as_it_did_and_cannot_be_changed(go_live: GoLive) -> None:
+    live = go_live(nodes=2)
+    folder = str(live.folder / "recorded")
+    said = live.run("record", folder)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert live.changes() == []
+    live.world.inject(Fault("power_loss", node="ctm-1"))  # it is not asked any more
+    for words in (["check"], ["plan"], ["runbook"], ["run", "--dry-run"]):
+        said = live.run(*words, "--simulate", folder)
+        assert said.returncode == 0, said.stdout + said.stderr
+    for words in (["run", "--yes"], ["run"], ["stage", "--yes"], ["backup", "--yes"]):
+        said = live.run(*words, "--simulate", folder, timeout=30)
+        assert said.returncode == 2, said.stdout + said.stderr
+        assert f"{folder}: a recorded cluster can only be looked at" in said.stderr
+    assert PASSWORD not in (live.folder / "recorded" / "transcript.jsonl").read_text()
+
+
 # -- Ctrl-C ----------------------------------------------------------------------------------------------------
 
 
-def interrupted_once(go_live: GoLive) -> tuple[Live, subprocess.Popen[str]]:
+def interrupted_once(go_live: GoLive, **traits: Any) -> tuple[Live, subprocess.Popen[str]]:
     """A run that got Ctrl-C in the upgrade of the first of two nodes, and has paused."""
-    live = go_live(nodes=2, **LONG)
+    live = go_live(nodes=2, **LONG, **traits)
     process = live.start("run", "--yes")
     live.until(process, lambda w: w.nodes["ctm-1"].running, "the upgrade of ctm-1")
     process.send_signal(signal.SIGINT)
@@ -252,6 +273,43 @@ def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
     for words in (["status", "--format", "plain"], ["report"], ["report", "--format", "json"]):
         told = live.run(*words).stdout
         assert f"{waits} (sudo reboot, on it" in told and "ctm-2: ks_upgrade.sh" not in told
+
+
+def both_upgraded_once(live: Live) -> None:
+    for name, node in live.world.nodes.items():
+        assert node.version == live.world.archive.version
+        assert len(live.kinds("upgrade_started", name)) == len(live.kinds("reboot", name)) == 1
+    assert live.run("check").returncode == 0
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_reboot_that_an_abort_left_out_is_not_forgotten(go_live: GoLive, early: bool) -> None:
+    """Its version need not tell: it may say the new one before its reboot already (FACTS 1.2)."""
+    live, _ = interrupted_once(go_live, upgrade={"shows_early": early})
+    assert live.run("abort").returncode == 0
+    for words in (["check"], ["run", "--yes"]):
+        said = live.run(*words)
+        assert said.returncode == 3, said.stdout
+        assert "ctm-1" in said.stdout and "reboot" in said.stdout
+    assert live.kinds("upgrade_started", "ctm-2") == live.kinds("reboot") == []
+    said = live.run("recover", "--yes")
+    assert len(live.kinds("reboot", "ctm-1")) == 1, said.stdout + said.stderr
+    said = live.run("run", "--yes")
+    assert said.returncode == 0, said.stdout + said.stderr
+    both_upgraded_once(live)
+
+
+def test_a_reboot_by_hand_after_an_abort_is_seen(go_live: GoLive) -> None:
+    live, _ = interrupted_once(go_live, upgrade={"shows_early": True})
+    assert live.run("abort").returncode == 0
+    assert live.run("check", "--only", "no_reboot_pending").returncode == 3
+    live.world.inject(Fault("power_loss", node="ctm-1"))
+    deadline = time.monotonic() + 60
+    while live.run("check").returncode != 0 and time.monotonic() < deadline:
+        pass  # it boots
+    said = live.run("run", "--yes")
+    assert said.returncode == 0, said.stdout + said.stderr
+    both_upgraded_once(live)
 
 
 def test_ctrl_c_twice_leaves_at_once(go_live: GoLive) -> None:

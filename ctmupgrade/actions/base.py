@@ -9,16 +9,15 @@ A wait is a value, so the simulator runs the same code in virtual time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
 from ctmupgrade.collect import Gather
-from ctmupgrade.core.facts import BootMark, Manifest, Maybe, Unknown
+from ctmupgrade.core.facts import Manifest, Maybe, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
@@ -51,16 +50,6 @@ HOST_KEY_REMEDY = (
 def decision(run: str, step: Step, *words: str) -> str:
     """The operator's commands for a stuck node, as they are pasted."""
     return "   or   ".join(f"ctmupgrade node {word} {run} {step.node} --reason '...'" for word in words)
-
-
-def boot_text(mark: BootMark) -> str:
-    """A boot mark as journal evidence."""
-    return json.dumps(asdict(mark))
-
-
-def boot_from(text: str) -> BootMark:
-    """And back; an absent one compares with nothing."""
-    return BootMark(**json.loads(text)) if text else BootMark()
 
 
 @dataclass(frozen=True, slots=True)

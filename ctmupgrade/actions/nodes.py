@@ -15,8 +15,6 @@ from ctmupgrade.actions.base import (
     So,
     Tick,
     Waiting,
-    boot_from,
-    boot_text,
     known,
 )
 from ctmupgrade.collect import all_health, ask, boot_against, health_of
@@ -101,7 +99,7 @@ class RebootDoer(Doer):
                 )
             yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
         earlier = ctx.befores.get(f"upgrade:{step.node}", {}).get("boot", "")
-        return {"boot": earlier or boot_text(boot)}
+        return {"boot": earlier or boot.text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         if self.look(ctx, step, before).so is So.DONE:
@@ -126,12 +124,12 @@ class RebootDoer(Doer):
         return seen
 
     def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        boot = ask_boot(ctx, step.node, boot_from(before.get("boot", "")))
+        boot = ask_boot(ctx, step.node, BootMark.of_text(before.get("boot", "")))
         if isinstance(boot, Unknown):
             if boot.unreachable:
                 return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
             return Seen(So.UNKNOWN, f"its boot id cannot be read: {boot.why}")
-        changed = boot.differs_from(boot_from(before.get("boot", "")))
+        changed = boot.differs_from(BootMark.of_text(before.get("boot", "")))
         if changed is None:
             return Seen(So.UNKNOWN, "its boot cannot be compared with the one before")
         if not changed:

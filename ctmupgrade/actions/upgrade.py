@@ -24,8 +24,6 @@ from ctmupgrade.actions.base import (
     So,
     Tick,
     Waiting,
-    boot_from,
-    boot_text,
     decision,
     known,
 )
@@ -86,7 +84,7 @@ class Upgrade(Doer):
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
                 remedy="it was changed since it was uploaded; ctmupgrade stage, then resume",
             )
-        return {"boot": boot_text(boot), "logs": "|".join(logs)}
+        return {"boot": boot.text(), "logs": "|".join(logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         argv = upgrade_argv(
@@ -271,7 +269,7 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
 
 def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> Seen | None:
     """A node that booted anew before the success line was seen was hurt by somebody."""
-    earlier = boot_from(before.get("boot", ""))
+    earlier = BootMark.of_text(before.get("boot", ""))
     boot = boot_against(shell, earlier)
     if not isinstance(boot, BootMark) or not boot.differs_from(earlier):
         return None

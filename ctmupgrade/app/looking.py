@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from ctmupgrade.app.runs import left_unbooted
 from ctmupgrade.app.setup import Setup
 from ctmupgrade.collect import collect_nodes
 from ctmupgrade.core.checks import CHECKS, examine
@@ -71,6 +72,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         backups_possible=_why_no_backup(setup),
         max_backup_age=setup.cluster.backup.max_age,
         fresh=fresh,
+        unbooted=left_unbooted(setup),
     )
 
 

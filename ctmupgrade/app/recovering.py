@@ -105,6 +105,7 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
     :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
     :raises LockedError: another run works on this cluster.
     """
+    setup.refuse_recorded()
     run_id = new_run_id()
     with hold(setup.home, run_id):
         left = recovery.unfinished

@@ -72,6 +72,7 @@ def run(setup: Setup, wishes: Wishes) -> Outcome:
 
     :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
     """
+    setup.refuse_recorded()
     run_id = new_run_id()
     if setup.mode is not Mode.LIVE:
         return _run_locked(setup, wishes, run_id)
@@ -283,6 +284,7 @@ def _same_cluster(setup: Setup, state: RunState) -> None:
 
 def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
     """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal."""
+    setup.refuse_recorded()
     result = looking.check(setup)
     needed = {"archive_signature_good", "node_reachable", "control_plane_reachable", "free_space_sufficient"}
     stops = [f for f in result.findings if f.stops and f.check in needed]

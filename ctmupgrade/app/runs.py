@@ -19,6 +19,8 @@ from ctmupgrade.adapters.requests import clear_requests, read_requests, write_re
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.setup import Setup, state_dir
 from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.core import history
+from ctmupgrade.core.facts import Unbooted
 from ctmupgrade.core.journal import Event, Evidence, RunState, Status, replay
 from ctmupgrade.core.model import Mode
 from ctmupgrade.core.steps import StageArchive, changes_node
@@ -123,6 +125,20 @@ def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
         state = folder.state()
         if state.mode is mode and state.unfinished and any(changes_node(s.action) for s in state.plan.steps):
             yield folder, state
+
+
+def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
+    """What the live runs on this machine know of reboots that are still to come; a journal that does not hold
+    together tells nothing. A simulated cluster starts afresh each time, with the boots it always has."""
+
+    def states() -> Iterator[RunState]:
+        for folder in folders(setup.home):
+            with suppress(JournalError, OSError):
+                state = folder.state()
+                if state.mode is Mode.LIVE:
+                    yield state
+
+    return {} if setup.request.simulate else history.unbooted(states())
 
 
 def staged(home: Path, mode: Mode) -> dict[str, Evidence]:

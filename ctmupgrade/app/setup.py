@@ -44,10 +44,22 @@ class Setup:
     rest_hash: Callable[[int], tuple[str, str]]
     unusable_store: Callable[[], str]
     world: object = None
+    recorded: bool = False  # a recorded cluster: there is nothing that could be changed
 
     @property
     def mode(self) -> Mode:
         return self.request.mode
+
+    def refuse_recorded(self) -> None:
+        """Before a command that changes nodes.
+
+        :raises UsageError: there are none, only their recorded answers.
+        """
+        if self.recorded and self.mode is not Mode.DRY_RUN:
+            raise UsageError(
+                f"{self.request.simulate}: a recorded cluster can only be looked at",
+                remedy="check, plan, runbook, or run --dry-run",
+            )
 
     @property
     def home(self) -> Path:
@@ -244,4 +256,5 @@ def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -
         prefix_hash=lambda _length: "",
         rest_hash=lambda _offset: ("", ""),
         unusable_store=lambda: "",
+        recorded=True,
     )

@@ -165,8 +165,18 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
         else:
             last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
             waiting = last is not None and Version.parse(last.version).release > version.release
+            left = q.facts.unbooted_still(name)
             if last is not None and waiting:
                 summary = f"an upgrade to {last.version} has ended and waits for its reboot ({last.path})"
+                yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+            elif isinstance(left, Unknown):
+                remedy = "cat /proc/sys/kernel/random/boot_id   # on the node; or reboot it"
+                yield unknown(check, name, left, remedy, "whether it was rebooted after its upgrade")
+            elif left is not None:
+                summary = (
+                    f"run {left.run} upgraded it to {left.target.short}, and it was not rebooted since "
+                    f"(whatever version it says)"
+                )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             else:
                 yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")

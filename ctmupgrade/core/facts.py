@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, TypeAlias, TypeVar
@@ -38,8 +39,34 @@ class BootMark:
             return abs(self.since - other.since) > WOBBLE
         return None
 
+    def text(self) -> str:
+        """As evidence in a journal."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_text(cls, text: str) -> BootMark:
+        """And back; an absent one ("") compares with nothing."""
+        return cls(**json.loads(text)) if text else cls()
+
 
 WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooted:
+    """An upgrade that this machine's journals know to have begun on a node, and whose reboot they do not know.
+
+    Whether a node says the new version before its reboot or only after it is not known (FACTS 1.2, 8.5), so
+    that neither its version nor its log tells whether that reboot is still to come: its boot does.
+
+    :ivar boot: the node's boot when that upgrade began.
+    :ivar proven: its success line was seen, or an operator said that it is done.
+    """
+
+    run: str
+    target: Version
+    boot: BootMark
+    proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +321,20 @@ class Facts:
     backups_possible: str = ""  # why a backup could not be made; "" where it could
     max_backup_age: timedelta = timedelta(hours=24)
     fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join
+    unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
+
+    def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
+        """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
+        left, node = self.unbooted.get(name), self.nodes[name]
+        if left is None or not (left.proven or _is(node.version, left.target)):
+            return None  # one that failed, or was stopped, and changed nothing that its reboot would finish
+        if isinstance(node.boot, Unknown):
+            return node.boot
+        other = node.boot.differs_from(left.boot)
+        if other is None:
+            return Unknown(f"its boot cannot be compared with the one in which run {left.run} upgraded it")
+        return None if other else left
+
+
+def _is(version: Maybe[Version], target: Version) -> bool:
+    return isinstance(version, Unknown) or version.same_release(target)

@@ -1,4 +1,5 @@
-"""What this machine's journals tell of the nodes: whose data was erased, and where a rebuild stopped.
+"""What this machine's journals tell of the nodes: whose data was erased, whose reboot was not begun, and where a
+rebuild stopped.
 
 ``recover`` needs it because a node that was reset, or whose join failed, looks like any other unclustered one,
 although it holds nothing (vendor page "Clusters and Nodes": joining deletes all data of the joiner).
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ctmupgrade.core.facts import BootMark, Unbooted
 from ctmupgrade.core.journal import RunState, Status
-from ctmupgrade.core.model import StrategyName
-from ctmupgrade.core.steps import JoinNode, NewCluster, ResetNode
+from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.steps import JoinNode, NewCluster, Reboot, ResetNode, RunUpgrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,22 @@ def past_of(states: Iterable[RunState]) -> Past:
         return Past(held_back=held_back, emptied=frozenset(emptied))
     survivor = _survivor(last)
     return Past(last.run, survivor, _hurt(last, survivor), held_back, frozenset(emptied))
+
+
+def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:
+    """The nodes on which an upgrade began and no reboot was seen to follow, by all runs, oldest first: of each the
+    latest. Whether somebody else has rebooted it since, its boot tells (:meth:`Facts.unbooted_still`)."""
+    found: dict[str, Unbooted] = {}
+    for state in states:
+        for step in state.plan.steps:
+            held = state.steps[step.id]
+            if isinstance(step.action, RunUpgrade) and held.started is not None:
+                boot = BootMark.of_text(held.before.get("boot", ""))
+                target = Version.parse(state.plan.target.version)
+                found[step.node] = Unbooted(state.run, target, boot, held.status is Status.DONE)
+            elif isinstance(step.action, Reboot) and held.status is Status.DONE:
+                found.pop(step.node, None)
+    return found
 
 
 def _survivor(state: RunState) -> str:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from ctmupgrade.core import health
-from ctmupgrade.core.facts import LogVerdict, NodeFacts, SystemInfo, Unknown, UpgradeLog
+from ctmupgrade.core.facts import LogVerdict, NodeFacts, SystemInfo, Unbooted, Unknown, UpgradeLog
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Scene
 from ctmupgrade.core.steps import AwaitNode, Reboot, RestartServices, Settle
@@ -82,17 +82,24 @@ def reboots(found: Diagnosis, scene: Scene) -> None:
     only while no other member is away, for at most one may be out of service."""
     nodes, target = scene.facts.nodes, scene.cluster.target.version
     for name, node in nodes.items():
-        log = waiting_log(node)
-        if log is None or booted_since(node, log) or name in scene.silent:
+        if name in scene.silent or (version := _unbooted(scene, name)) is None:
             continue
-        found.wrong.append(f"{name}: the upgrade to {log.version} succeeded and waits for its reboot")
+        found.wrong.append(f"{name}: the upgrade to {version} succeeded and waits for its reboot")
         away = [n for n in scene.silent if n not in scene.known.gone]
-        if Version.parse(log.version).release != target.release:
+        if version.release != target.release:
             found.advice.append(f"{name}: that is not cluster.yaml's target; correct target.version first")
         elif away:
             found.advice.append(f"{name}: its reboot comes when {', '.join(away)} is back or removed")
         else:
             _reboot(found, scene, name, node)
+
+
+def _unbooted(scene: Scene, name: str) -> Version | None:
+    """The version whose upgrade waits for this node's reboot, by its log or by a journal on this machine."""
+    log, left = waiting_log(scene.facts.nodes[name]), scene.facts.unbooted_still(name)
+    if log is not None:
+        return None if booted_since(scene.facts.nodes[name], log) else Version.parse(log.version)
+    return left.target if isinstance(left, Unbooted) else None
 
 
 def _reboot(found: Diagnosis, scene: Scene, name: str, node: NodeFacts) -> None:
@@ -109,7 +116,9 @@ def services(found: Diagnosis, scene: Scene) -> None:
     for name, node in scene.facts.nodes.items():
         problems = [p for p in health.service_problems({name: node}) if not p.unknown]
         log = waiting_log(node)
-        if not problems or name in scene.silent or (log is not None and not booted_since(node, log)):
+        by_log = log is not None and not booted_since(node, log)
+        waits = by_log or scene.facts.unbooted_still(name) is not None
+        if not problems or name in scene.silent or waits:
             continue
         found.wrong.append(str(problems[0]))
         member = scene.members.get(name)

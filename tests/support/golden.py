@@ -16,7 +16,7 @@ from ctmupgrade import cli
 SCENARIOS = Path(__file__).parents[2] / "fixtures" / "scenarios"
 FILES = ("plan.json", "report.json", "report.md", "exit_code")
 CHANGING = (
-    (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{4}\b"), "RUN"),
+    (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{7}\b"), "RUN"),
     (re.compile(r"/[^\s\"'`;,]*ctmupgrade-private-[^/\s\"'`;,]+"), "SCRATCH"),
     (re.compile(r"(\"by\": \")[^\"]+(\")"), r"\1USER@HOST\2"),
     (re.compile(r"(\"pid\": )\d+"), r"\g<1>0"),

@@ -161,9 +161,9 @@ def _peer(seen: Seen, member: Node) -> dict[str, object]:
 
 
 def version(node: Node) -> str:
-    short = node.version.partition("+")[0]
+    short = node.shown_version.partition("+")[0]
     body = {"version": f"{short}+99999", "build_date": "Mon Jan  6 16:21:26 UTC 2025"}
-    return json.dumps({**body, "server_model": node.model, "server_version": node.version})
+    return json.dumps({**body, "server_model": node.model, "server_version": node.shown_version})
 
 
 def system_info(world: World, node: Node) -> str:
@@ -172,7 +172,7 @@ def system_info(world: World, node: Node) -> str:
     return json.dumps(
         {
             "name": node.system_name,
-            "version": node.version,
+            "version": node.shown_version,
             "version_suffix": "null",
             "model": node.model,
             "vendor": "Thales Group",

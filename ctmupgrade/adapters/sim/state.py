@@ -106,6 +106,7 @@ class UpgradeTraits:
     log_folder: str = HOME
     exit_code: int = -1  # -1: an honest one
     stops_services: bool = True  # its last phase waits for the new services to start
+    shows_early: bool = False  # ksctl says the new version from the success line on, before the reboot
 
 
 @dataclass
@@ -262,6 +263,12 @@ class Node:
     def boot_id(self) -> str:
         """The kernel's boot id of boot number :attr:`boot`."""
         return boot_id(self.name, self.boot)
+
+    @property
+    def shown_version(self) -> str:
+        """What its control plane says; whether that is the new one before the reboot already is not known
+        (FACTS 1.2: the services of the new version start before it)."""
+        return (self.upgrade.shows_early and self.pending) or self.version
 
     @property
     def running(self) -> UpgradeRun | None:
