@@ -132,7 +132,9 @@ def _write(text: str, output: Path | None) -> None:
 def check(
     common: Common,
     listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
-    only: Annotated[str, typer.Option("--only", metavar="ID", help="one check alone")] = "",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="this check alone; may be repeated")
+    ] = None,
     *,
     options: Options,
 ) -> int:
@@ -156,7 +158,7 @@ def check(
     from ctmupgrade.render import documents, show
 
     with _setup(common, options, looks_only=True) as made:
-        result = looking.check(made, only=only, hashed=False)
+        result = looking.check(made, only=only or (), hashed=False)
         if common.shown is Format.JSON:
             _json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
         else:

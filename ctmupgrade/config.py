@@ -35,6 +35,7 @@ from ctmupgrade.core.model import (
 )
 from ctmupgrade.errors import UsageError
 
+_PASSWORD_KEYS = ("password_env", "password_file", "password_command")
 DEEPEST = 8  # no key of the file lies deeper
 
 
@@ -90,13 +91,20 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(
             f"{path}: there is no such file", remedy="ctmupgrade init   # writes one; or name it with -c FILE"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}:{line}: cannot be read: not UTF-8 text: {error.reason}", remedy="write it as UTF-8 text"
+        ) from None
 
 
 def _parse(source: _Source, text: str) -> object:
@@ -256,6 +264,12 @@ class _Builder:
         return SshSettings(**merged, host_key=raw.host_key)
 
     def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> KsctlSettings:
+        self._one_password(common, ("ksctl",))
+        self._one_password(raw.ksctl, (*place, "ksctl"))
+        if any(
+            getattr(raw.ksctl, key) for key in _PASSWORD_KEYS
+        ):  # the node's own place wins, of whichever kind
+            common = common.model_copy(update=dict.fromkeys(_PASSWORD_KEYS))
         merged = _merged(common, raw.ksctl)
         if "command" in merged and merged["command"].startswith((".", "~")):
             merged["command"] = str(self._path(merged["command"]))
@@ -263,6 +277,13 @@ class _Builder:
             at = (*(place if raw.ksctl.password_file else ()), "ksctl", "password_file")
             merged["password_file"] = self._file(at, merged["password_file"])
         return KsctlSettings(**merged)
+
+    def _one_password(self, keys: KsctlKeys, place: tuple[str | int, ...]) -> None:
+        given = [key for key in _PASSWORD_KEYS if getattr(keys, key)]
+        if len(given) > 1:
+            self.source.complain(
+                (*place, given[1]), f"stands beside {given[0]}; one place for the password is expected"
+            )
 
     def _path(self, text: str) -> Path:
         return Path(os.path.normpath(self.base / Path(text).expanduser()))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ctmupgrade.core.model import StrategyName, Version
 
@@ -15,7 +15,9 @@ MAX_NODES = 20  # vendor page "Clusters and Nodes"
 _DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$")
 _LONGEST = timedelta(days=366)
 _HOST = re.compile(r"(?!-)[\w.-]+(?:%[\w.-]+)?|\[?[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]?")
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_JUMP = re.compile(r"(?:ssh://)?(?:(?!-)[^@\s,]+@)?(\[[^\]]+\]|[^@:\[\]\s]+)(?::(\d{1,5}))?/?")
+_HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
 
 def duration(value: object) -> timedelta:
@@ -50,6 +52,35 @@ def _host(value: object) -> str:
     return text
 
 
+def _name(value: str) -> str:
+    text = value.strip()
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            "a name of letters, digits, dots, dashes and underscores is expected, a letter or digit first"
+        )
+    return text
+
+
+def _jumps(value: str) -> str:
+    text = value.strip()
+    for spec in text.split(","):
+        found = _JUMP.fullmatch(spec.strip())
+        if (
+            not found
+            or not _HOST.fullmatch(found.group(1))
+            or int(found.group(2) or 22) not in range(1, 65536)
+        ):
+            raise ValueError("user@host or user@host:port is expected, several with commas between them")
+    return text
+
+
+def _host_key(value: str) -> str:
+    text = value.strip()
+    if not _HOST_KEY.fullmatch(text):
+        raise ValueError("SHA256: and 43 characters are expected, as ssh-keygen -l prints a fingerprint")
+    return text
+
+
 def _url(value: object) -> str:
     text = str(value).strip()
     if not re.fullmatch(r"https?://[^\s/]+/?", text):
@@ -77,7 +108,7 @@ Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Fingerprint: TypeAlias = Annotated[str, BeforeValidator(_fingerprint)]
 AnyVersion: TypeAlias = Annotated[Any, BeforeValidator(_version)]
-Name: TypeAlias = Annotated[str, Field(pattern=_NAME)]
+Name: TypeAlias = Annotated[str, AfterValidator(_name)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
@@ -91,7 +122,7 @@ class SshKeys(Strict):
     identity_file: Text | None = None
     passphrase_env: Text | None = None
     known_hosts: Text | None = None
-    proxy_jump: Text | None = None
+    proxy_jump: Annotated[str, AfterValidator(_jumps)] | None = None
 
 
 class KsctlKeys(Strict):
@@ -139,7 +170,7 @@ class NodeKeys(SshKeys):
     host: Host
     url: Annotated[str, BeforeValidator(_url)] | None = None
     cluster_host: Host | None = None
-    host_key: Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$")] | None = None
+    host_key: Annotated[str, AfterValidator(_host_key)] | None = None
     ssh: SshKeys = SshKeys()
     ksctl: KsctlKeys = KsctlKeys()
 

@@ -121,7 +121,7 @@ def test_a_changed_or_lost_file_is_noticed(tmp_path: Path) -> None:
     changed = next(p for n, p in files.items() if n.startswith("test-ctm-1") and n.endswith(".backup"))
     changed.write_bytes(changed.read_bytes()[:-1] + b"X")
     next(p for n, p in files.items() if n.startswith("test-ctm-2") and n.endswith(".key")).unlink()
-    found = {f.node: f for f in looking.check(drive.setup(), only="backup_downloaded_with_key").findings}
+    found = {f.node: f for f in looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
     assert "is not what was downloaded" in found["ctm-1"].summary
     assert "is gone" in found["ctm-2"].summary
     assert found["ctm-3"].verdict.value == "pass"
@@ -137,7 +137,7 @@ def test_a_torn_manifest_proves_nothing(tmp_path: Path) -> None:
         p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".json")
     )
     manifest.write_text(manifest.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    found = {f.node: f for f in looking.check(drive.setup(), only="backup_downloaded_with_key").findings}
+    found = {f.node: f for f in looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
     assert found["ctm-1"].verdict.value == "warn" and "`run` makes one first" in found["ctm-1"].summary
 
 
@@ -155,7 +155,7 @@ def test_without_a_password_for_the_key_no_backup_is_begun(
 ) -> None:
     drive = Drive(make_world(3), tmp_path)
     monkeypatch.delenv(PASSWORD)
-    found = looking.check(drive.setup(), only="backup_downloaded_with_key").findings
+    found = looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings
     assert {f.verdict.value for f in found} == {"block"} and f"variable {PASSWORD}" in found[0].summary
     outcome = running.prepare_only(drive.setup(), Wishes(), MakeBackup)
     assert outcome.code == 5 and not drive.world.of_kind("backup_created")

@@ -169,6 +169,8 @@ def test_checks_are_listed_picked_and_skipped(desk: Desk) -> None:
     assert "archive_signature_good" in desk.type("check", "--list").stdout
     document = desk.ok("check", "--only", "clocks_agree", scenario="low-disk")
     assert {f["check"] for f in document["findings"]} == {"clocks_agree"}
+    document = desk.ok("check", "--only", "clocks_agree", "--only", "versions_equal", scenario="low-disk")
+    assert {f["check"] for f in document["findings"]} == {"clocks_agree", "versions_equal"}
     document = desk.ok("check", "--skip", "ntp_synchronised=lab only", scenario="ntp-off", code=0)
     skipped = [f for f in document["findings"] if f["verdict"] == "skipped"]
     assert {f["check"] for f in skipped} == {"ntp_synchronised"}

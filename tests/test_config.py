@@ -92,6 +92,16 @@ WRONG = {
     "a host with an option": ("    host: ", "    host: -oProxyCommand=x #", "-oProxy", ["host name or an IP address"]),
     "another host with a command": ("    cluster_host: ", "    cluster_host: a b #", "a b", ["host name or an IP address"]),
     "a password in a URL": ("    url: ", "    url: https://admin:x@10.0.0.1 #", "admin:x", ["without a name and password"]),
+    "a jump host with an option": (
+        "ssh:\n", "ssh:\n  proxy_jump: ops@-oProxyCommand=x\n", "proxy_jump", ["user@host:port is expected"],
+    ),
+    "a jump host's port": (
+        "ssh:\n", "ssh:\n  proxy_jump: ops@a:22,b:70000\n", "proxy_jump", ["user@host:port is expected"],
+    ),
+    "two places of one password": (
+        "  password_env:", "  password_file: ./vendor.asc\n  password_env:", "password_file", ["stands beside password_env"],
+    ),
+    "a node's name with a blank": ("name: ctm-1", "name: ctm 1", "ctm 1", ["a name of letters, digits"]),
     "nothing but brackets": ("cluster: live", "[" * 3000 + "\ncluster: live", "[[", ["brackets"]),
     "short fingerprint": ("  signer: ", "  signer: 0x89ABCDEF\n#", "0x89ABCDEF", ["40 hexadecimal digits"]),
     "no signer": ("  signer: ", "#", "target:", ["target.signer: is missing"]),
@@ -100,7 +110,7 @@ WRONG = {
     "no such archive": (NAME, "other_v2.21.0.gpg", "other_v2.21.0.gpg", ["there is no file", "/config"]),
     "no such keyring": ("vendor.asc", "gone.asc", "gone.asc", ["there is no file"]),
     "no such key file": ("client_key", "gone_key", "gone_key", ["there is no file"]),
-    "bad host key": ("    host:", "    host_key: SHA256:short\n    host:", "SHA256:short", ["pattern"]),
+    "bad host key": ("    host:", "    host_key: SHA256:short\n    host:", "SHA256:short", ["SHA256: and 43 characters"]),
     "bad URL": ("https://ctm-1.sim", "ctm-1.sim/", "url: ctm-1.sim/", ["https://HOST or"]),
     "a time without a zone": (
         "poll:", "window:\n  start: 2026-12-05T22:00:00\npoll:", "start:", ["timezone"],
@@ -115,7 +125,7 @@ WRONG = {
     "no host": ("    host: 127.0.0.1\n", "", "- name: ctm-1", ["nodes[0].host: is missing"]),
     "name twice": ("name: ctm-2", "name: ctm-1", None, ["'ctm-1' stands twice (first in line 21)", ":26:"]),
     "URL twice": ("ctm-2.sim", "ctm-1.sim", None, ["stands twice", ":29:"]),
-    "bad cluster name": ("cluster: live", "cluster: ../etc", "../etc", ["pattern"]),
+    "bad cluster name": ("cluster: live", "cluster: ../etc", "../etc", ["a name of letters, digits"]),
 }  # fmt: skip
 
 
@@ -133,6 +143,25 @@ def test_a_wrong_file_names_its_line(live: Live, case: str) -> None:
         assert f"case.yaml:{line}: " in complaint, (line, complaint)
     for word in words:
         assert word in complaint, complaint
+
+
+def test_a_nodes_own_place_of_the_password_wins_of_whichever_kind(live: Live) -> None:
+    (live.folder / "secret.txt").write_text("x\n")
+    path = live.folder / "case.yaml"
+    path.write_text(
+        good(live).replace("name: ctm-2\n", "name: ctm-2\n    ksctl: {password_file: ./secret.txt}\n")
+    )
+    first, second = (node.ksctl for node in load_cluster(path).nodes)
+    assert (first.password_env, first.password_file) == ("LIVE_KSCTL", None)
+    assert (second.password_env, second.password_file) == (None, live.folder / "secret.txt")
+
+
+def test_an_order_names_each_node_once(live: Live) -> None:
+    path = live.folder / "case.yaml"
+    path.write_text(good(live))
+    assert "--order: ctm-1 stands there twice" in complained(
+        ask(live, path, "plan", "--order", "ctm-1,ctm-2,ctm-1")
+    )
 
 
 def test_every_problem_is_told_at_once(live: Live) -> None:
@@ -161,7 +190,7 @@ def test_21_nodes(live: Live) -> None:
         (b"cluster: a\nnodes: [\n", "case.yaml:3: not YAML"),
         (b"cluster: a\n\tnodes: 1\n", "case.yaml:2: not YAML"),
         (b"cluster: *nobody\n", "case.yaml:1: not YAML"),
-        (b"cluster: \xff\xfe\n", "case.yaml: cannot be read"),
+        (b"cluster: a\nstrategy: \xff\xfe\n", "case.yaml:2: cannot be read: not UTF-8"),
         (b"cluster: a\x00b\n", "case.yaml"),
         (b"a: 1\n---\nb: 2\n", "case.yaml:"),
         (b"? [a, b]\n: 1\n", "case.yaml:1: "),

@@ -103,6 +103,9 @@ def read_cluster(request: Request) -> Cluster:
         raise UsageError(
             f"{', '.join(unknown)}: no such node in {path.name}", remedy=f"it has: {', '.join(sorted(known))}"
         )
+    twice = sorted({name for name in options.order if options.order.count(name) > 1})
+    if twice:
+        raise UsageError(f"--order: {', '.join(twice)} stands there twice", remedy="name each node once")
     _sensible(cluster, options)
     return _with_fresh(cluster, options)
 
