@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.sim import World, status
+from ctmupgrade.core.recovery import Known
+from ctmupgrade.core.steps import JoinNode
 from tests.support import broken, golden
 from tests.support.broken import Case
 from tests.support.promises import check_promises
+from tests.support.world_run import mend
 
 
 @pytest.mark.parametrize("name", broken.cases())
@@ -86,6 +89,27 @@ def test_a_recovery_takes_the_place_of_the_run_that_stopped(tmp_path: Path) -> N
     ends = [golden.call("status", run, "--state-dir", str(tmp_path), "--format", "json")[1] for run in runs]
     assert sorted(json.loads(text)["outcome"] for text in ends) == ["done", "taken-over"]
     assert golden.call("resume", "--state-dir", str(tmp_path), "--simulate", str(found.folder))[0] == 2
+
+
+def test_a_survivor_that_comes_back_after_its_loss_was_mended_is_not_erased(tmp_path: Path) -> None:
+    """Its rebuild is over by then and no run is unfinished; what clients wrote to it is on it alone all the same."""
+    found = broken.case("survivor-died")
+    broken.prepare(found, tmp_path)
+    with broken.recovery(found, tmp_path) as (made, world, seen):
+        outcome, _ = broken.take(made, seen)
+        assert outcome.state is not None and outcome.state.outcome == "done"
+        mend(world)
+        world.clock.advance(3600)
+        world.catch_up()
+        back = world.nodes["ctm-1"]
+        assert status.serving(world, back)
+        # As where it died before its upgrade: nothing else keeps it apart.
+        back.version = world.nodes["ctm-2"].version
+        after = broken.recovering.look(made, Known())
+        assert after.plan.steps == () and after.diagnosis.wrong
+        assert any("ctm-1 stays apart with its data" in text for text in after.diagnosis.advice), after
+        named = broken.recovering.look(made, Known(rejoin=("ctm-1",)))
+        assert [s.node for s in named.plan.steps if isinstance(s.action, JoinNode)] == ["ctm-1"]
 
 
 def test_the_installed_program_takes_the_way_back(tmp_path: Path) -> None:

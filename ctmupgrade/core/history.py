@@ -8,12 +8,12 @@ although it holds nothing (vendor page "Clusters and Nodes": joining deletes all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ctmupgrade.core.facts import BootMark, Unbooted
 from ctmupgrade.core.journal import RunState, Status
 from ctmupgrade.core.model import StrategyName, Version
-from ctmupgrade.core.steps import JoinNode, NewCluster, Reboot, ResetNode, RunUpgrade
+from ctmupgrade.core.steps import JoinNode, NewCluster, Reboot, RemoveNode, ResetNode, RunUpgrade, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,22 @@ class Past:
     :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
     :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
     :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
-    :ivar emptied: nodes whose own data was erased, and which no join has filled again."""
+    :ivar emptied: nodes whose own data was erased, and which no join has filled again.
+    :ivar alone: nodes that took clients' writes after the others had been removed from their cluster, and that no
+        other has joined since: what was written then is on each of them alone."""
 
     run: str = ""
     survivor: str = ""
     hurt: bool = False
     held_back: str = ""
     emptied: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
 
 
 def past_of(states: Iterable[RunState]) -> Past:
     """The past as all runs tell it, oldest first."""
     emptied: set[str] = set()
+    alone: set[str] = set()
     last: RunState | None = None
     held_back = ""
     for state in states:
@@ -41,18 +45,39 @@ def past_of(states: Iterable[RunState]) -> Past:
             held_back = state.plan.options.hold_back
         for step in state.plan.steps:
             held = state.steps[step.id]
-            if held.started is None or not isinstance(step.action, JoinNode | ResetNode):
+            if held.started is None:
+                continue
+            _alone(alone, state, step, held.status)
+            if not isinstance(step.action, JoinNode | ResetNode):
                 continue
             if isinstance(step.action, JoinNode) and held.status is Status.DONE:
                 emptied.discard(step.node)
                 held_back = "" if step.node == held_back else held_back
             else:
                 emptied.add(step.node)
+        if state.outcome == "done":
+            alone.discard(_survivor(state))
         last = state if state.unfinished else last
+    kept = Past(held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone))
     if last is None:
-        return Past(held_back=held_back, emptied=frozenset(emptied))
+        return kept
     survivor = _survivor(last)
-    return Past(last.run, survivor, _hurt(last, survivor), held_back, frozenset(emptied))
+    return replace(kept, run=last.run, survivor=survivor, hurt=_hurt(last, survivor))
+
+
+def _alone(alone: set[str], state: RunState, step: Step, status: Status) -> None:
+    """What a step that began makes of those that clients write to alone."""
+    match step.action:
+        case RemoveNode() if survivor := _survivor(state):
+            alone.add(survivor)
+        case ResetNode():
+            alone.discard(step.node)
+        case JoinNode(via=via):
+            alone.discard(step.node)
+            if status is Status.DONE:
+                alone.discard(via)
+        case _:
+            pass
 
 
 def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:

@@ -128,6 +128,11 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> str:
             f"{name}: it stays apart with its data until you know that nothing on it is missed; then {again}, which "
             "erases it"
         )
+    if name in scene.past.alone:
+        return (
+            f"{name} stays apart with its data: it kept the cluster's data when the others were removed, and what "
+            f"clients wrote to it then is on it alone. When that is not missed: {again}, which erases it"
+        )
     lone = sum(m.ready for m in scene.members.values()) == 1
     if (
         lone
@@ -235,6 +240,11 @@ def _no_cluster(found: Diagnosis, scene: Scene) -> None:
             )
         elif name == scene.past.survivor and scene.past.hurt and name not in scene.known.rejoin:
             continue  # said where the base was chosen
+        elif name in scene.past.alone and name not in scene.known.rejoin:
+            found.advice.append(
+                f"{name} stays apart: what clients wrote to it after the others were removed is on it alone; when that "
+                f"is not missed: ctmupgrade recover --rejoin {name}"
+            )
         else:
             take_back(found, scene, name, base, None)
 
@@ -265,9 +275,18 @@ def _base(found: Diagnosis, scene: Scene, able: list[str]) -> str:
         )
         return past.survivor
     untouched = [n for n in holding if n not in (past.survivor, past.held_back)]
-    if past.survivor and untouched:
+    silent = past.survivor in scene.silent
+    if silent and untouched and past.survivor not in scene.known.gone:
         found.advice.append(
-            f"the upgrade of {past.survivor} did not succeed; the old cluster comes back on {untouched[0]}, which was "
+            f"{past.survivor} kept the data in run {past.run}, and what clients wrote to it after the others were "
+            f"removed is on it alone: bring it back, then: ctmupgrade resume {past.run}. Where it is lost, the old "
+            f"cluster comes back on {untouched[0]} without that: ctmupgrade recover --gone {past.survivor}"
+        )
+        return ""
+    if past.survivor and untouched:
+        why = "does not answer" if silent else "was not upgraded well"
+        found.advice.append(
+            f"{past.survivor} {why}; the old cluster comes back on {untouched[0]}, which was "
             f"removed with all data. {past.survivor} stays apart, untouched: what clients wrote to it after the others "
             f"were removed is on it alone. When that is not missed: ctmupgrade recover --rejoin {past.survivor}; "
             f"to build on its data instead, where it is well: --survivor {past.survivor}"

@@ -33,6 +33,7 @@ class Case:
     folder: Path
     way: list[str]
     run: list[str] | None = None
+    stops: int = 5  # that run's exit code
     later: float = 0.0  # so many seconds after that run somebody looks
     members: list[str] = field(default_factory=list)
     version: str = ""
@@ -64,7 +65,9 @@ def prepare(found: Case, state_dir: Path) -> None:
     if found.run is not None:
         common = ["--state-dir", str(state_dir), "--simulate", str(found.folder)]
         code, _ = golden.call("run", "--yes", *common, *found.run)
-        assert code == 5, f"{found.folder.name}: the run before must stop at what breaks it, not exit {code}"
+        assert code == found.stops, (
+            f"{found.folder.name}: the run before must stop at what breaks it, not exit {code}"
+        )
         (kept,) = state_dir.glob("*/*/world.json")
         world = json.loads(kept.read_text(encoding="utf-8"))
         kept.write_text(json.dumps({**world, "elapsed": world["elapsed"] + found.later}), encoding="utf-8")
