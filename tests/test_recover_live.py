@@ -34,7 +34,7 @@ def test_a_dead_node_does_not_keep_its_own_loss_from_being_mended(go_live: GoLiv
     """It cannot be marked as ours, and need not be: it is written off."""
     live = go_live(nodes=3)
     with live.fleet.lock:
-        live.world.inject(Fault("power_loss", "ctm-3", for_s=1e6))
+        live.world.inject(Fault("reboot_never_ends", "ctm-3"), Fault("power_loss", "ctm-3"))
     done = live.run("recover", "--gone", "ctm-3", "--yes")
     assert done.returncode in (0, 6), done.stdout + done.stderr  # 6: what only a person can do is left
     assert "remove:ctm-3" in done.stdout + done.stderr

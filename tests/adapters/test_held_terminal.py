@@ -105,6 +105,14 @@ class Starter:
                     found.append(one)
         return found
 
+    def command_lines(self) -> list[list[str]]:
+        """Theirs; one that has just ended, as a shell's ``sleep``, has none."""
+        found = []
+        for one in self.ours():
+            with suppress(psutil.NoSuchProcess):
+                found.append(one.cmdline())
+        return found
+
     def close(self) -> None:
         """Ends what a failed test has left."""
         self.process.kill()
@@ -163,14 +171,15 @@ def test_killed_on_the_way_in_nothing_is_started(
     made = Starter(tmp_path, sshd, path=slow.parent)
     request.addfinalizer(made.close)
     until((tmp_path / "asked").exists, "the client's start")
-    lines = "\n".join(shlex.join(one.cmdline()) for one in made.ours())
+    lines = "\n".join(shlex.join(words) for words in made.command_lines())
     assert "ks_upgrade.sh" in lines
     assert upgrade_processes(lines) == (), "upgrading others from an appliance: none runs on itself"
-    [gate] = [Path(word) for one in made.ours() for word in one.cmdline() if word.endswith("/gate")]
+    [gate] = [Path(word) for words in made.command_lines() for word in words if word.endswith("/gate")]
     if dies != "we":
         for one in made.ours():
-            if "terminal_holder.py" in " ".join(one.cmdline()):
-                one.kill()
+            with suppress(psutil.NoSuchProcess):
+                if "terminal_holder.py" in " ".join(one.cmdline()):
+                    one.kill()
     made.process.kill()
     made.process.wait()
     gate.unlink(missing_ok=True)  # the next run removes the folder, and may be met while it does

@@ -61,9 +61,12 @@ def _deliver(under_way: queue.SimpleQueue[tuple[float, bytes]], target: socket.s
 
 
 def serve(listener: socket.socket, port: int, there: Line, back: Line) -> None:
-    """Accepts connections for ever and carries them to ``port`` on this machine."""
+    """Accepts connections until the listener is closed, and carries them to ``port`` on this machine."""
     while True:
-        near, _ = listener.accept()
+        try:
+            near, _ = listener.accept()
+        except OSError:
+            return
         far = socket.create_connection(("127.0.0.1", port))
         for one in (near, far):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
