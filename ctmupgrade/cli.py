@@ -225,9 +225,15 @@ def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
     if outcome.state is not None:
         report = make_report(outcome.state)
         if common.shown is Format.JSON:
-            _json(documents.report_document(report), lines=True)
+            left_out = [documents.finding_document(f) for f in outcome.left_out]
+            _json(
+                documents.report_document(report) | ({"left_out": left_out} if left_out else {}), lines=True
+            )
         else:
             show.report(report, common.shown)
+            if outcome.left_out:
+                typer.echo("left out:")
+                show.findings(outcome.left_out, common.shown, verbose=common.verbose)
             if outcome.state.unfinished:
                 typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
     elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:

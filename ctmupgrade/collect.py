@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from ctmupgrade.careful import Accounts, CarefulControl
 from ctmupgrade.core import health, probes, probes_files
 from ctmupgrade.core.facts import (
     BootMark,
@@ -20,7 +21,7 @@ from ctmupgrade.core.facts import (
     Unknown,
     UpgradeLog,
 )
-from ctmupgrade.core.ksctl import sounds_away
+from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
 from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.probes import Probe
@@ -29,6 +30,7 @@ from ctmupgrade.errors import (
     ConnectionLostError,
     CtmUpgradeError,
     HostKeyError,
+    LoginRefusedError,
     UnreachableError,
 )
 from ctmupgrade.ports import Clock, Looks, Reader, Reply
@@ -68,10 +70,12 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(_said(error), unreachable=True, host_key=isinstance(error, HostKeyError))
         except (UnreachableError, ConnectionLostError) as error:
             return Unknown(error.brief, unreachable=True)
+        except LoginRefusedError as error:
+            return Unknown(_said(error), login=True)
         except CtmUpgradeError as error:
             tried.append(_said(error))
     why = "; ".join(dict.fromkeys(tried))
-    return Unknown(why, unreachable=sounds_away(why))
+    return Unknown(why, unreachable=sounds_away(why), login=sounds_like_login(why))
 
 
 LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
@@ -170,9 +174,14 @@ def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> M
             return tuple(rows)
 
 
-def health_of(looks: Looks, name: str, clock: Clock) -> NodeFacts:
-    """What the gate between two nodes must know of one."""
-    shell, control = looks.shell(name), looks.control(name)
+def health_of(
+    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None = None
+) -> NodeFacts:
+    """What the gate between two nodes must know of one.
+
+    :param accounts: the logins of all that are asked at once; None: it is asked alone.
+    """
+    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
     unit = ask(shell, probes.UNIT)
     if isinstance(unit, Unknown) and unit.unreachable:
         return _silent(name, unit)
@@ -192,6 +201,13 @@ def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
         return None
     own = next((m for m in members if m.is_this and m.node_id), None)
     return Membership(own.node_id, own.code, len(members)) if own else None
+
+
+def _careful(
+    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None
+) -> CarefulControl:
+    account = (accounts or Accounts(cluster)).account(name)
+    return CarefulControl(looks.control(name), cluster.node(name), clock, account)
 
 
 def _control_health(control: Reader) -> dict[str, object]:
@@ -217,10 +233,12 @@ def _silent(name: str, why: Unknown) -> NodeFacts:
     )  # fmt: skip
 
 
-def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
+def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts) -> NodeFacts:
     """Everything about one node, over one connection and its control plane."""
-    shell, control = looks.shell(name), looks.control(name)
+    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
     reach = _reach(shell)
+    if isinstance(reach, Unknown) and reach.unreachable:
+        control.hurry()
     facts = NodeFacts(name, shell=reach, **_control_health(control))  # type: ignore[arg-type]
     facts = replace(
         facts,
@@ -258,7 +276,8 @@ def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -
 def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """All nodes at once; then port 5432 between those that no fresh report shows connected."""
     names = [node.name for node in cluster.nodes]
-    nodes = gather(lambda name: node_facts(looks, cluster, name, clock), names)
+    accounts = Accounts(cluster)
+    nodes = gather(lambda name: node_facts(looks, cluster, name, clock, accounts), names)
     proven = health.connected_pairs(nodes, clock.now())
 
     def ports_of(name: str) -> dict[str, Maybe[PortState]]:
@@ -272,7 +291,9 @@ def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) 
 
 def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """What the gate must know, of all nodes."""
-    return gather(lambda name: health_of(looks, name, clock), [node.name for node in cluster.nodes])
+    accounts = Accounts(cluster)
+    names = [node.name for node in cluster.nodes]
+    return gather(lambda name: health_of(looks, cluster, name, clock, accounts), names)
 
 
 def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:

@@ -68,6 +68,10 @@ class NotToldError(NodeError):
     """It answered, but not what was asked. A locked database or a starting service passes by itself."""
 
 
+class LoginRefusedError(NodeError):
+    """The control plane refuses the user or the password. Trying again may lock the account."""
+
+
 class UnreachableError(CtmUpgradeError):
     """No connection could be made; nothing was sent. Worth another try."""
 

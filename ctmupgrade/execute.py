@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ctmupgrade.actions import doer
-from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick
+from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick, Waiting
 from ctmupgrade.actions.doing import perform
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunState, Status
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.steps import (
     CompareSettings,
+    MakeBackup,
     RunUpgrade,
     StageArchive,
     Step,
@@ -88,6 +89,8 @@ class Executor:
     running: set[str] = field(default_factory=set)
     trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
     started_from: RunState | None = None  # the state that the ready steps were last looked for in
+    failed: set[str] = field(default_factory=set)  # here, by this process: never begun twice
+    resting: set[str] = field(default_factory=set)  # uploads to a node that is away: they hold no place
 
     def emit(self, event: Event) -> None:
         """Writes an event, then folds it in."""
@@ -148,7 +151,12 @@ class Executor:
             self.emit(event)
 
     def _stopping(self) -> bool:
-        return bool(self.state.stop or self.trouble)
+        return bool(self.state.stop or (self.trouble and not self._apart()))
+
+    def _apart(self) -> bool:
+        """``stage`` and ``backup``: what fails on one node holds no other one up, for none goes out of service."""
+        harmless = VerifyArchive | StageArchive | MakeBackup
+        return all(isinstance(step.action, harmless) for step in self.state.plan.steps)
 
     def _ready(self) -> list[Step]:
         over = (Status.DONE, Status.SKIPPED)
@@ -156,6 +164,7 @@ class Executor:
             step
             for step in self.state.plan.steps
             if step.id not in self.running
+            and step.id not in self.failed
             and self._status(step.id) not in over
             and all(self._is_past(a) for a in step.after)
         ]
@@ -196,7 +205,7 @@ class Executor:
     def _no_room(self, step: Step) -> bool:
         """``--parallel``: so many steps that change or upload at once, all others wait their turn."""
         limit = self.state.plan.options.parallel
-        return limit > 0 and bool(step.node) and len(self.running) >= limit
+        return limit > 0 and bool(step.node) and len(self.running - self.resting) >= limit
 
     def _held(self, step: Step) -> str:
         """Why a step may not start now although it is ready; "" where it may."""
@@ -231,8 +240,10 @@ class Executor:
 
     def _handle(self, happening: Happening) -> None:
         step = happening.key
+        self._rests(step, happening.tick)
         if happening.error is not None:
             self.running.discard(step)
+            self.failed.add(step)
             self._failed(step, happening.error)
         elif happening.evidence is not None:
             self.running.discard(step)
@@ -246,6 +257,14 @@ class Executor:
                 case _:
                     self.controls.watch(self.state, None, step, happening.tick)
             self.tasks.go_on(step)
+
+    def _rests(self, step: str, tick: Tick | None) -> None:
+        """A node that is away and uploaded to again later lets the next one go first."""
+        if isinstance(tick, Waiting) and isinstance(self.state.plan.step(step).action, StageArchive):
+            self.resting.add(step)
+            self.started_from = None
+        else:
+            self.resting.discard(step)
 
     def _failed(self, step: str, error: Exception) -> None:
         if not isinstance(error, CtmUpgradeError):

@@ -59,10 +59,12 @@ class Reader(Protocol):
 @dataclass(frozen=True, slots=True)
 class Sent:
     """Progress of an upload: ``done`` bytes are known to be taken by the node (offset
-    included). ``pause`` is 0 in real life, and virtual seconds in the simulator."""
+    included). ``pause`` is 0 in real life, and virtual seconds in the simulator. ``way``: with the last
+    one, how the file went."""
 
     done: int
     pause: float = 0.0
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from ctmupgrade.actions import partial
 from ctmupgrade.actions.base import Noted
 from ctmupgrade.actions.partial import MIB
-from ctmupgrade.actions.stage import STATE
+from ctmupgrade.actions.stage import READ_BACK, STATE
 from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
 from ctmupgrade.errors import ConnectionLostError, NodeError
@@ -39,6 +39,7 @@ class Folder:
         self.leaves_hole = False  # which is filled when it was read
         self.followed = threading.Event()
         self.stream_fails = False
+        self.way = ""
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         self.asked.append(" ".join(argv[:2]))
@@ -88,7 +89,7 @@ class Folder:
             with part.open("r+b") as file:
                 file.seek(3 * MIB)
                 file.write(bytes(MIB))
-        yield Sent(source.stat().st_size)
+        yield Sent(source.stat().st_size, way=self.way)
 
     def terminal(self, *argv: str) -> object:
         raise NotImplementedError
@@ -154,7 +155,7 @@ def test_a_fresh_upload_sends_and_hashes_once(node: Folder, archive: tuple[Path,
 def test_an_equal_file_is_only_hashed(node: Folder, archive: tuple[Path, str]) -> None:
     (node.home / archive[0].name).write_bytes(archive[0].read_bytes())
     run(node, archive)
-    assert (node.sent, node.hashed(), len(node.asked)) == (0, 1, 5)
+    assert (node.sent, node.hashed(), len(node.asked)) == (0, 1, 6)  # the last: whether parts are left
 
 
 def test_what_was_staged_days_before_is_not_hashed_again(node: Folder, archive: tuple[Path, str]) -> None:
@@ -370,9 +371,45 @@ def test_parts_of_other_contents_are_removed(node: Folder, archive: tuple[Path, 
     run(node, archive)
 
 
+def test_parts_are_removed_where_the_archive_is_there_already(
+    node: Folder, archive: tuple[Path, str]
+) -> None:
+    """An operator copied it by hand after an upload had died: up to 5 GB would stay hidden for ever."""
+    (node.home / archive[0].name).write_bytes(archive[0].read_bytes())
+    (node.home / part_of(*archive)).write_bytes(b"its beginning")
+    (node.home / part_of(archive[0], "f" * 64)).write_bytes(b"old")
+    said = run(node, archive)
+    assert said.count("which a dead run left") == 2
+    assert node.sent == 0
+
+
+def test_an_abandoned_part_of_another_archive_is_removed(node: Folder, archive: tuple[Path, str]) -> None:
+    """But not one that was written to of late: another operator may be uploading it."""
+    old, young = (node.home / f".up_v2.{n}.0.tar.gz.gpg.{'0' * 12}.part" for n in (19, 20))
+    mine = node.home / ".notes.part"
+    for path in (old, young, mine):
+        path.write_bytes(b"x")
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    os.utime(mine, (0, 0))
+    ticks, _ = stage(*archive, node)  # type: ignore[arg-type]
+    said = " ".join(tick.text for tick in ticks if isinstance(tick, Noted))
+    assert (old.exists(), young.exists(), mine.exists()) == (False, True, True)
+    assert f"removed {old.name}" in said
+    assert f"left {young.name}" in said
+
+
 def test_without_any_hash_program_it_is_read_back(node: Folder, archive: tuple[Path, str]) -> None:
     none = Reply(127, "", "command not found")
     node.fails = dict.fromkeys(("openssl", "sha256sum", "shasum", "gpg", "python3", "sh"), none)
     (node.home / part_of(*archive)).write_bytes(archive[0].read_bytes()[: 7 * MIB])
-    assert "cannot hash" in run(node, archive)
+    said = run(node, archive)
+    assert "cannot hash" in said
+    assert READ_BACK in said
     assert node.sent == SIZE and "cat" in node.asked
+    _, evidence = stage(*archive, node)  # type: ignore[arg-type]
+    assert evidence["read_back"] == READ_BACK, "the evidence must not say that the node did it"
+
+
+def test_the_way_of_an_upload_is_journaled(node: Folder, archive: tuple[Path, str]) -> None:
+    node.way = "carrier pigeon"
+    assert "uploaded by carrier pigeon" in run(node, archive)

@@ -19,7 +19,7 @@ from ctmupgrade.core.facts import BackupEntry, BackupKey, Manifest
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.ksctl import backup_state, sounds_away
 from ctmupgrade.core.model import Cluster, Secret
-from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.parse import ERROR_BODY, NotUnderstood
 from ctmupgrade.core.steps import Step
 from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Control, Reply
@@ -51,7 +51,7 @@ def refused(reply: Reply) -> str:
         parse.json_object(reply.out)
     except NotUnderstood as error:
         text = str(error)
-        if "the answer is an error" in text or reply.code != 0 or sounds_away(text):
+        if ERROR_BODY in text or reply.code != 0 or sounds_away(text):
             return parse.excerpt(f"{text} {reply.err}", 300)
     return ""
 

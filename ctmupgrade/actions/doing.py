@@ -26,6 +26,7 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import Step
+from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
     ConnectionLostError,
     HostKeyError,
@@ -198,8 +199,7 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: Seen, patience: Patience, since
 
 
 def _too_late(ctx: Ctx, step: Step, seen: Seen, patience: Patience) -> Exception:
-    minutes = patience.timeout.total_seconds() / 60
-    text = f"{step.id}: not done after {minutes:.0f} min; last look: {seen.detail or seen.so.value}"
+    text = f"{step.id}: not done after {clock_time(round(patience.timeout.total_seconds()))}; last look: {seen.detail or seen.so.value}"
     if seen.unreachable:
         return UnreachableError(
             text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"

@@ -178,7 +178,7 @@ class JoinDoer(Doer):
         :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
         """
         via = self.action.via
-        both = {name: health_of(ctx.fleet, name, ctx.clock) for name in (via, step.node)}
+        both = {name: health_of(ctx.fleet, ctx.cluster, name, ctx.clock) for name in (via, step.node)}
         refuse_host_keys(both)
         problem = next(iter(health.service_problems(both)), None)
         if problem is not None:
@@ -231,7 +231,7 @@ class JoinDoer(Doer):
         return self._down(ctx, step, member)
 
     def _ready(self, ctx: Ctx, step: Step, member: Member) -> Seen:
-        own = health_of(ctx.fleet, step.node, ctx.clock)
+        own = health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)
         problems = list(health.service_problems({step.node: own}))
         if isinstance(own.version, Unknown):
             return Seen(So.GOING_ON, f"ready, but login does not work yet: {own.version.why}")

@@ -169,7 +169,7 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Se
     nodes: Mapping[str, NodeFacts]
     _knock(ctx, step.node)
     if not (clustered and expected_up):
-        nodes = {step.node: health_of(ctx.fleet, step.node, ctx.clock)}
+        nodes = {step.node: health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)}
         up = not list(health.service_problems(nodes))
         clustered = clustered and up  # until then the others are not asked
     if clustered:

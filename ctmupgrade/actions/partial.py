@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ctmupgrade.actions.base import Ctx, Noted, Tick
@@ -103,6 +104,7 @@ class Proof:
     """What is known of the first ``offset`` bytes of a part, which are not sent again.
 
     :ivar offset: bytes; those before are proven already, or are being proven now.
+    :ivar read_back: the whole was not hashed on the node, which cannot, but here.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Proof:
     ) -> None:
         """:param beside: the beginning is proven from now on, in the background; ``follow``: and then all of it."""
         self.offset = offset
+        self.read_back = False
         self._ctx, self._shell, self._part = ctx, shell, part
         self._follower = _Follower(shell, part, offset, ctx.plan.target.size) if follow else None
         self._there = self._here = None
@@ -157,7 +160,11 @@ class Proof:
             if not isinstance(there, Unknown):
                 here, whole = rest.result()
                 return there == here and whole == sha256
-        return beginning is not False and node_hash(self._shell, self._part) == sha256
+        if beginning is False:
+            return False
+        hashed = node_hash(self._shell, self._part)
+        self.read_back = hashed.read_back
+        return hashed.sha256 == sha256
 
     def _rest_is_cheap(self) -> bool:
         """The rest is hashed here too, for each node anew: not where all nodes' rests are more than a beginning."""
@@ -223,16 +230,24 @@ def _told(shell: Shell, probe: Probe[str]) -> Maybe[str]:
     return told
 
 
-def node_hash(shell: Shell, path: str) -> str:
-    """SHA-256 of a node's file; where the node has no program for it, the file is read back and hashed
+@dataclass(frozen=True, slots=True)
+class NodeHash:
+    """SHA-256 of a node's file. ``read_back``: the node could not, so the file came back and was hashed here."""
+
+    sha256: str
+    read_back: bool = False
+
+
+def node_hash(shell: Shell, path: str) -> NodeHash:
+    """The hash of a node's file; where the node has no program for it, the file is read back and hashed
     here, which is slow but proves the same.
 
     :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.
     """
     told = _told(shell, probes_files.file_hash(path))
     if not isinstance(told, Unknown):
-        return told
+        return NodeHash(told)
     digest = hashlib.sha256()
     for piece in shell.stream("cat", path):
         digest.update(piece)
-    return digest.hexdigest()
+    return NodeHash(digest.hexdigest(), read_back=True)

@@ -94,7 +94,9 @@ _NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --b
 def _well(ctx: Ctx, step: Step, sent: float) -> Seen:
     if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
         return Seen(So.GOING_ON, "services go down and come up")
-    problems = list(health.service_problems({step.node: health_of(ctx.fleet, step.node, ctx.clock)}))
+    problems = list(
+        health.service_problems({step.node: health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)})
+    )
     if problems:
         so = So.GOING_ON if sent >= 0 else So.NOT_YET
         return Seen(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))

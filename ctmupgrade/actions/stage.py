@@ -7,6 +7,7 @@ then gets its real name, in a command of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from datetime import timedelta
 
@@ -25,14 +26,19 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.actions.partial import Proof, begin_proof, node_hash
 from ctmupgrade.collect import ask
-from ctmupgrade.core import probes_files
+from ctmupgrade.core import probes, probes_files
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import Step
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
+READ_BACK = "the node has no program that hashes: the file was read back and hashed here"
+ABANDONED = timedelta(days=1)  # a part of another archive that nobody has written to for so long
 STATE = "size_inode_times"  # in the evidence: by it a later run tells that the file is still the one that was hashed
+
+
+PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # what part_name makes
 
 
 class VerifyDoer(Doer):
@@ -82,11 +88,12 @@ class StageDoer(Doer):
 
     def _attempt(self, ctx: Ctx, step: Step) -> Doing:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
-        if self.look(ctx, step, {}).so is So.DONE:
+        there = self.look(ctx, step, {}).so is So.DONE
+        part = part_name(ctx)
+        yield from _remove_dead_parts(shell, target.archive, "" if there else part)
+        if there:
             yield Noted("the archive is there already, equal")
             return
-        part = part_name(ctx)
-        _remove_dead_parts(shell, target.archive, part)
         proof = yield from begin_proof(ctx, shell, part)
         try:
             yield from self._complete(ctx, step, part, proof)
@@ -102,7 +109,11 @@ class StageDoer(Doer):
             yield from _sent(ctx, shell, part, proof)
         yield Progress("hash on the node", target.size, target.size)
         memo, mark = ctx.session(step).memo, _mark(shell, part)
-        if not proof.of_the_whole():
+        equal = proof.of_the_whole()
+        if proof.read_back:
+            yield Noted(READ_BACK)
+        memo["read_back"] = READ_BACK if proof.read_back else ""
+        if not equal:
             shell.change("rm", "-f", part)
             if ctx.prefix_hash(target.size) != target.sha256:
                 raise NodeError(
@@ -129,13 +140,16 @@ class StageDoer(Doer):
             mark, proven = _mark(shell, target.archive), ctx.staged.get(step.node, {})
             if mark and mark == proven.get(STATE) and proven.get("sha256_on_node") == target.sha256:
                 memo["unchanged_since"] = proven.get("hashed_in", "")
-            elif node_hash(shell, target.archive) != target.sha256:
-                return Seen(So.NOT_YET, "a file of that name and size is there, but it differs")
-            elif mark != _mark(shell, target.archive):
-                return Seen(So.NOT_YET, "the file was written to while it was hashed")
+            else:
+                hashed = node_hash(shell, target.archive)
+                memo["read_back"] = READ_BACK if hashed.read_back else ""
+                if hashed.sha256 != target.sha256:
+                    return Seen(So.NOT_YET, "a file of that name and size is there, but it differs")
+                if mark != _mark(shell, target.archive):
+                    return Seen(So.NOT_YET, "the file was written to while it was hashed")
             memo |= {"hashed": target.sha256, STATE: mark}
         proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
-        more = {name: memo[name] for name in (STATE, "unchanged_since") if memo.get(name)}
+        more = {name: memo[name] for name in (STATE, "unchanged_since", "read_back") if memo.get(name)}
         return Seen(So.DONE, evidence=proof | more)
 
 
@@ -156,14 +170,29 @@ def _sent(ctx: Ctx, shell: Shell, part: str, proof: Proof) -> Generator[Tick, No
     yield Progress("upload", proof.offset, size)
     for sent in shell.upload(ctx.cluster.target.archive, part, offset=proof.offset):
         yield Progress("upload", sent.done, size, sent.pause)
+        if sent.way:
+            yield Noted(f"uploaded by {sent.way}")
         if proof.failed:
             return False
     return proof.beginning() is not False  # waits for the hashes
 
 
-def _remove_dead_parts(shell: Shell, archive: str, current: str) -> None:
-    """Temporary files of other contents of this archive: nothing will ever resume them."""
+def _remove_dead_parts(shell: Shell, archive: str, current: str) -> Generator[Tick, None, None]:
+    """Temporary files that nothing will ever resume: of other contents of this archive, and abandoned ones of others,
+    which may be as large. One that was written to of late may be another operator's upload."""
     reply = shell.read("ls", "-1a")
     for name in reply.out.split():
-        if name.startswith(f".{archive}.") and name.endswith(".part") and name != current:
+        if not PART.fullmatch(name) or name == current:
+            continue
+        if name.startswith(f".{archive}.") or _is_abandoned(shell, name):
             shell.change("rm", "-f", name)
+            yield Noted(f"removed {name}, which a dead run left")
+        else:
+            yield Noted(f"left {name}: an upload of another archive, which may go on")
+
+
+def _is_abandoned(shell: Shell, name: str) -> bool:
+    mark, clock = _mark(shell, name).split(), ask(shell, probes.CLOCK)
+    if len(mark) != 4 or isinstance(clock, Unknown):
+        return False
+    return clock[0] - float(mark[2]) > ABANDONED.total_seconds()

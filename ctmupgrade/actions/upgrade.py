@@ -34,6 +34,7 @@ from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeL
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName, Version
 from ctmupgrade.core.steps import RunUpgrade, Step
+from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
@@ -130,7 +131,7 @@ def _news(ctx: Ctx, session: Session) -> str:
         return RUNS
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
-        return f"STUCK: its log has not grown for {still / 60:.0f} min; it is left alone and waited for"
+        return f"STUCK: its log has not grown for {clock_time(round(still))}; it is left alone and waited for"
     return ""
 
 
@@ -299,7 +300,7 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
         session.last, session.last_at = mark, now
     still = now - session.last_at
     if still >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {still / 60:.0f} min (it is left alone): {line}"
+        return f"STUCK: its log has not grown for {clock_time(round(still))} (it is left alone): {line}"
     return f"last line: {line}" if line else "no log line yet"
 
 

@@ -24,7 +24,7 @@ from typing import IO
 from ctmupgrade.adapters.local_process import Running, Stopped, on_terminal, started
 from ctmupgrade.adapters.local_secrets import Scrubber, read_password
 from ctmupgrade.core.model import Node, Secret
-from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
+from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, UsageError
 from ctmupgrade.ports import Reply
 
 _GRACE = 30.0  # seconds beyond ksctl's own timeout before it is ended
@@ -250,8 +250,8 @@ class KsctlControl:
             ),
         )
 
-    def _asks(self, argv: list[str], details: str) -> NodeError:
-        return NodeError(
+    def _asks(self, argv: list[str], details: str) -> LoginRefusedError:
+        return LoginRefusedError(
             f"{self._place}: ksctl asks for a password: {shlex.join(argv)[:200]}",
             details=details[-2000:],
             remedy="Check ksctl.username and the password in cluster.yaml's ksctl section.",

@@ -63,24 +63,20 @@ def read_password(node: Node, environ: Mapping[str, str]) -> Secret:
     """
     settings = node.ksctl
     if settings.password_env:
-        value, place = environ.get(settings.password_env, ""), f"the variable {settings.password_env}"
+        value = environ.get(settings.password_env, "")
     elif settings.password_file:
         try:
             value = settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8"
             raise UsageError(f"{node.name}: ksctl.password_file {settings.password_file}: {why}") from error
-        place = f"the file {settings.password_file}"
     elif settings.password_command:
-        value, place = (
-            _ask_command(node, settings.password_command, environ),
-            "what ksctl.password_command prints",
-        )
+        value = _ask_command(node, settings.password_command, environ)
     else:
-        value, place = environ.get("KSCTL_PASSWORD", ""), "the variable KSCTL_PASSWORD"
+        value = environ.get("KSCTL_PASSWORD", "")
     if not value:
         raise UsageError(
-            f"{node.name}: no ksctl password: {place} is empty",
+            f"{node.name}: no ksctl password: {settings.password_place} is empty",
             remedy="Set it, or name another place: password_env, password_file or password_command under ksctl.",
         )
     return Secret(value)

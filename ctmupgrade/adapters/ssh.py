@@ -16,15 +16,31 @@ from pathlib import Path
 import paramiko
 
 from ctmupgrade.adapters.ssh_channel import Exchange, Silence, bounded, lost, outlives, start
-from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, connect, reason
+from ctmupgrade.adapters.ssh_connect import (
+    AGAIN_TIMEOUT,
+    CHANNEL_TIMEOUT,
+    CONNECT_TIMEOUT,
+    Link,
+    Log,
+    Login,
+    connect,
+    reason,
+)
 from ctmupgrade.adapters.ssh_terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
 from ctmupgrade.adapters.ssh_writers import Unusable
 from ctmupgrade.core.model import Node
-from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
+from ctmupgrade.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    HostKeyError,
+    NodeError,
+    UnreachableError,
+)
 from ctmupgrade.ports import Reply, Sent, Terminal
 
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
+LONG_EVERY = 6  # so often a node that did not answer gets the whole time again: a slow line is not given up
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
 
 
@@ -59,6 +75,7 @@ class SshShell:
         self._shared: _Shared | None = None
         self._accepted: dict[str, str] = {}
         self._missing: dict[str, Reply] = {}
+        self._unanswered = 0  # attempts in a row that made no connection
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
             self,
@@ -176,7 +193,15 @@ class SshShell:
     # -- connections -----------------------------------------------------------------------------
 
     def _dial(self) -> Link:
-        link = connect(self._node, prefer=self._accepted, log=self._log)
+        patience = AGAIN_TIMEOUT if self._unanswered % LONG_EVERY else CONNECT_TIMEOUT
+        try:
+            link = connect(self._node, prefer=self._accepted, log=self._log, patience=patience)
+        except (HostKeyError, AuthenticationError):
+            raise
+        except UnreachableError:
+            self._unanswered += 1
+            raise
+        self._unanswered = 0
         for login in link.logins:
             if self._accepted.get(login.hop.label) != login.credential.fingerprint:
                 self._accepted[login.hop.label] = login.credential.fingerprint

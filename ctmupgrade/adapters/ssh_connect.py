@@ -24,6 +24,9 @@ from ctmupgrade.core.model import Node
 from ctmupgrade.errors import AuthenticationError, CtmUpgradeError, UnreachableError, UsageError
 
 CONNECT_TIMEOUT = 10.0  # seconds, of TCP and of a jump host's forwarding
+# The same for a node that did not answer a moment ago: the kernel repeats a SYN ever more seldom, so a new
+# attempt notices sooner that it is back.
+AGAIN_TIMEOUT = 2.0
 BANNER_TIMEOUT = 15.0
 AUTH_TIMEOUT = 20.0
 CHANNEL_TIMEOUT = 15.0
@@ -74,10 +77,14 @@ class Login:
 
 @dataclass(slots=True)
 class Link:
-    """An authenticated connection to a node, with the jump hosts' connections that carry it."""
+    """An authenticated connection to a node, with the jump hosts' connections that carry it.
+
+    :ivar patience: seconds for TCP, and for a jump host's forwarding.
+    """
 
     transports: list[paramiko.Transport]
     logins: list[Login]
+    patience: float = CONNECT_TIMEOUT
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -157,15 +164,22 @@ def _known_hosts(given: Path | None, config: Mapping[str, object]) -> tuple[Path
     return (*(Path(name).expanduser() for name in names), _GLOBAL_KNOWN_HOSTS)
 
 
-def connect(node: Node, *, prefer: Mapping[str, str] | None = None, log: Log | None = None) -> Link:
+def connect(
+    node: Node,
+    *,
+    prefer: Mapping[str, str] | None = None,
+    log: Log | None = None,
+    patience: float = CONNECT_TIMEOUT,
+) -> Link:
     """An authenticated connection to ``node``, through its jump hosts, every host key checked.
 
     :param prefer: for each hop's label the fingerprint of the key it accepted last time.
+    :param patience: seconds for TCP, and for a jump host's forwarding.
     :raises HostKeyError: a host key is unknown, changed or revoked.
     :raises AuthenticationError: no key is usable, or none is accepted.
     :raises UnreachableError: everything else; nothing was sent.
     """
-    link = Link([], [])
+    link = Link([], [], patience)
     try:
         with agent_keys() as agent:
             for hop in route(node):
@@ -240,16 +254,16 @@ def _greeted(hop: Hop, via: Link, trust: Trust, seen: list[paramiko.PKey]) -> pa
 
 def _dial(hop: Hop, via: Link) -> socket.socket | paramiko.Channel:
     if not via.transports:
-        return _tcp(hop)
+        return _tcp(hop, via.patience)
     try:
         target = (hop.host, hop.port)
-        return via.transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CONNECT_TIMEOUT)
+        return via.transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=via.patience)
     except Exception as error:
         jump = via.logins[-1].hop
         raise unreachable(hop, f"forwarding by the jump host {jump.place}", error) from error
 
 
-def _tcp(hop: Hop) -> socket.socket:
+def _tcp(hop: Hop, patience: float) -> socket.socket:
     """A connected socket that notices a dead peer (paramiko's own has 10 times our latency)."""
     last: OSError = OSError("no address")
     try:
@@ -259,9 +273,12 @@ def _tcp(hop: Hop) -> socket.socket:
     for family, kind, protocol, _, address in addresses:
         sock = PromptSocket(family, kind, protocol)
         try:
-            sock.settimeout(CONNECT_TIMEOUT)
+            sock.settimeout(patience)
             sock.tune()
             sock.connect(address)
+        except TimeoutError:
+            sock.close()
+            last = OSError(f"no answer within {patience:g} s")
         except OSError as error:
             sock.close()
             last = error

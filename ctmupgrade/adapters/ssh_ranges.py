@@ -20,7 +20,7 @@ from ctmupgrade.adapters.ssh_channel import PACKET, Exchange, Silence, lost, sta
 from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, reason
 from ctmupgrade.adapters.ssh_limit import Limiter, take
 from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile, Unusable
-from ctmupgrade.errors import CtmUpgradeError
+from ctmupgrade.errors import CtmUpgradeError, HostKeyError, UnreachableError
 from ctmupgrade.ports import Sent
 
 FAR = 0.02  # seconds of a round trip, from which on one connection does not fill a gigabit
@@ -34,9 +34,10 @@ _FOREIGN = (paramiko.SSHException, OSError, EOFError)
 class _Work:
     """Which chunks are to be done; ``whole`` is where the bytes end that are there without a hole."""
 
-    def __init__(self, begin: int, size: int) -> None:
+    def __init__(self, begin: int, size: int, streams: int) -> None:
         self.whole, self.size, self.error = begin, size, None
         self._next = begin
+        self._streams = streams
         self._done: set[int] = set()
         self._change = threading.Condition()
 
@@ -59,6 +60,14 @@ class _Work:
                 self._done.remove(self.whole)
                 self.whole = min(self.whole + CHUNK, self.size)
             self._change.notify_all()
+
+    def refused(self, error: UnreachableError) -> None:
+        """A stream got no connection of its own: the others do its work, where there are any."""
+        with self._change:
+            self._streams -= 1
+            if self._streams:
+                return
+        self.fail(Unusable(f"no connection beside the first: {error.brief}"))
 
     def fail(self, error: BaseException) -> None:
         with self._change:
@@ -85,16 +94,17 @@ def send_by_ranges(
     """Sends ``source`` from ``offset`` on (or a little before). Progress is what is there without a hole.
 
     :param dial: a new connection, for each stream one.
-    :raises Unusable: the node has no ``dd``.
+    :raises Unusable: the node has no ``dd``, or lets no second connection in (MaxStartups, a firewall's limit).
     :raises NodeError: it cannot write. :raises ConnectionLostError: a connection broke.
     """
     writer = file.prepare(offset)
     if writer.argv[0] != "dd":
         raise Unusable("only dd can write at a place")
-    work = _Work(writer.start, size)
+    streams = min(STREAMS, -(-(size - writer.start) // CHUNK))
+    work = _Work(writer.start, size, streams)
     threads = [
         threading.Thread(target=_stream, args=(work, file, dial, source, limits), daemon=True)
-        for _ in range(min(STREAMS, -(-(size - writer.start) // CHUNK)))
+        for _ in range(streams)
     ]
     for thread in threads:
         thread.start()
@@ -114,7 +124,13 @@ def _stream(
     work: _Work, file: NodeFile, dial: Callable[[], Link], source: Path, limits: Sequence[Limiter]
 ) -> None:
     try:
-        link = dial()
+        try:
+            link = dial()
+        except HostKeyError:
+            raise
+        except UnreachableError as error:
+            work.refused(error)
+            return
         try:
             with source.open("rb", buffering=0) as data:
                 while (at := work.take()) is not None:

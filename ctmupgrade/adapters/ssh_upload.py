@@ -109,7 +109,7 @@ class Uploads:
             if self._chosen != name:
                 self._log(f"{self._place}: uploads go by {name}")
             self._chosen = name
-            yield Sent(job.size)
+            yield Sent(job.size, way=name)
             return
         raise NodeError(
             f"{self._place}: the node offers no way of writing {job.file.target}",

@@ -45,6 +45,8 @@ def _ask(url: str) -> tuple[tuple[Member, ...], str]:
             ["ksctl", "cluster", "nodes", "list"], env=environ, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=60, check=False,
         )  # fmt: skip
+        if not answer.stdout.strip():
+            raise NotUnderstood(parse.excerpt(answer.stderr) or f"it ended with {answer.returncode}")
         members = parse.members(answer.stdout)
     except FileNotFoundError:
         return (), "the nodes are examples: there is no ksctl on this machine"

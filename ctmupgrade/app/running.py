@@ -31,6 +31,8 @@ from ctmupgrade.app.setup import Setup, whoami
 from ctmupgrade.app.signals import Interrupted, attended
 from ctmupgrade.codec import plan_from_text
 from ctmupgrade.core import journal
+from ctmupgrade.core.facts import Facts
+from ctmupgrade.core.findings import Finding
 from ctmupgrade.core.fresh import with_fresh
 from ctmupgrade.core.guard import guard_for
 from ctmupgrade.core.journal import Event, RunState
@@ -58,13 +60,17 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended: its exit code, and the run's state where there was a run."""
+    """How a command ended: its exit code, and the run's state where there was a run.
+
+    :ivar left_out: why nodes were left out of ``stage`` or ``backup``.
+    """
 
     code: ExitCode
     state: RunState | None = None
     result: CheckResult | None = None
     why: str = ""
     folder: Path | None = None
+    left_out: tuple[Finding, ...] = ()
 
 
 def run(setup: Setup, wishes: Wishes) -> Outcome:
@@ -283,28 +289,44 @@ def _same_cluster(setup: Setup, state: RunState) -> None:
 
 
 def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
-    """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal."""
+    """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal.
+
+    A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
+    """
     setup.refuse_recorded()
     result = looking.check(setup)
+    wanted = node_order(setup.cluster, setup.request.options)
     needed = {"archive_signature_good", "node_reachable", "control_plane_reachable", "free_space_sufficient"}
-    stops = [f for f in result.findings if f.stops and f.check in needed]
-    if stops:
-        narrowed = CheckResult(result.facts, tuple(stops))
+    stops = tuple(
+        f for f in result.findings if f.stops and f.check in needed and (not f.node or f.node in wanted)
+    )
+    out = {f.node for f in stops}
+    names = tuple(name for name in wanted if name not in out)
+    narrowed = CheckResult(result.facts, stops)
+    if "" in out or not names:
         return Outcome(narrowed.code, result=narrowed, why="blocked by checks")
-    names = node_order(setup.cluster, setup.request.options)
+    plan = _prepared(setup, result.facts, kind, names)
+    run_id = new_run_id()
+    if setup.mode is Mode.DRY_RUN:
+        state, folder = _begin(setup, wishes, plan, run_id)
+        ended = _end(folder, state, "dry-run", setup, result)
+    else:
+        with hold(setup.home, run_id):
+            state, folder = _begin(setup, wishes, plan, run_id)
+            ended = replace(_execute(setup, wishes, folder, state), result=result)
+    return replace(ended, code=ended.code or narrowed.code, left_out=stops)
+
+
+def _prepared(
+    setup: Setup, facts: Facts, kind: type[StageArchive] | type[MakeBackup], names: tuple[str, ...]
+) -> Plan:
+    options = replace(setup.request.options, skips=())
     steps = [
         replace(step, after=tuple(a for a in step.after if kind is StageArchive))
-        for step in preparation(result.facts, setup.cluster, replace(setup.request.options, skips=()), names)
+        for step in preparation(facts, setup.cluster, options, names)
         if isinstance(step.action, kind) or (kind is StageArchive and isinstance(step.action, VerifyArchive))
     ]
-    plan = plan_of(tuple(steps), result.facts, setup.cluster, setup.request.options, ())
-    if setup.mode is Mode.DRY_RUN:
-        state, folder = _begin(setup, wishes, plan, new_run_id())
-        return _end(folder, state, "dry-run", setup, result)
-    run_id = new_run_id()
-    with hold(setup.home, run_id):
-        state, folder = _begin(setup, wishes, plan, run_id)
-        return replace(_execute(setup, wishes, folder, state), result=result)
+    return plan_of(tuple(steps), facts, setup.cluster, setup.request.options, ())
 
 
 __all__ = ["CtmUpgradeError", "Interrupted", "Outcome", "Wishes", "prepare_only", "resume", "run"]

@@ -27,7 +27,14 @@ def node_reachable(q: Question) -> Iterator[Finding]:
 
 def control_plane_reachable(q: Question) -> Iterator[Finding]:
     for name, facts in q.facts.nodes.items():
-        if isinstance(facts.system, Unknown):
+        login = q.cluster.node(name).ksctl
+        if isinstance(facts.system, Unknown) and facts.system.login:
+            said = f"ksctl's login as {login.username} is refused: {facts.system.why}"
+            remedy = (
+                f"check ksctl.username and {login.password_place}; every further try may lock the account"
+            )
+            yield Finding("control_plane_reachable", Verdict.BLOCK, name, said, remedy)
+        elif isinstance(facts.system, Unknown):
             remedy = f"KSCTL_URL={q.cluster.node(name).url} ksctl system info get   # must answer"
             yield unknown("control_plane_reachable", name, facts.system, remedy, "the version by ksctl")
         else:

@@ -15,11 +15,13 @@ from ctmupgrade.core.model import Version
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
-    ``host_key``: because another machine may be answering, which never mends itself."""
+    ``host_key``: because another machine may be answering, which never mends itself.
+    ``login``: because ksctl's user or password is refused."""
 
     why: str
     unreachable: bool = False
     host_key: bool = False
+    login: bool = False
     kind: Literal["unknown"] = "unknown"
 
 

@@ -112,6 +112,15 @@ class KsctlSettings:
     nosslverify: bool = False
     timeout: float = 300.0  # seconds
 
+    @property
+    def password_place(self) -> str:
+        """Where the password comes from, for a message."""
+        if self.password_file:
+            return f"the file {self.password_file}"
+        if self.password_command:
+            return "what ksctl.password_command prints"
+        return f"the variable {self.password_env or 'KSCTL_PASSWORD'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -38,6 +38,9 @@ def excerpt(text: str, limit: int = 160) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+ERROR_BODY = "the answer is an error: "  # before what an error body says
+
+
 def json_object(text: str) -> Json:
     """The first JSON object in ``text`` (a prompt or notice may stand before it).
 
@@ -53,7 +56,7 @@ def json_object(text: str) -> Json:
     if not isinstance(value, dict):
         raise NotUnderstood(f"not a JSON object: {excerpt(text)}")
     if "codeDesc" in value or set(value) <= {"code", "message", "error"}:
-        raise NotUnderstood(f"the answer is an error: {error_text(value)}")
+        raise NotUnderstood(f"{ERROR_BODY}{error_text(value)}")
     return value
 
 

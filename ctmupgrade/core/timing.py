@@ -26,3 +26,10 @@ def upload_s(size: int) -> int:
 def verify_s(size: int) -> int:
     """Signature check of ``size`` bytes on this machine."""
     return max(1, size // HASH_BYTES_S)
+
+
+def clock_time(seconds: int) -> str:
+    """Seconds as ``1 h 05 min``, ``12 min`` or ``40 s``."""
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

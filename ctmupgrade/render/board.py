@@ -18,7 +18,8 @@ from ctmupgrade.actions.base import Progress, Tick, Waiting
 from ctmupgrade.core.journal import Event, RunState, Status
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.report import node_state, version_after
-from ctmupgrade.render.plain import clock_time, event_line
+from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.plain import event_line
 
 MIB = 2**20
 BAR = 24

@@ -12,7 +12,7 @@ from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.probes import UPGRADE_SCRIPT
 from ctmupgrade.core.report import Report
 from ctmupgrade.core.steps import Step
-from ctmupgrade.render.plain import clock_time
+from ctmupgrade.core.timing import clock_time
 
 
 def _cell(text: str) -> str:

@@ -11,15 +11,9 @@ from ctmupgrade.core.model import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.recovery import Diagnosis
 from ctmupgrade.core.report import Report
+from ctmupgrade.core.timing import clock_time
 
 MIB = 2**20
-
-
-def clock_time(seconds: int) -> str:
-    """Seconds as ``1 h 05 min``, ``12 min`` or ``40 s``."""
-    if seconds >= 3600:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
-    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
 
 
 def mode_line(mode: Mode, cluster: str, *, looks_only: bool) -> str:
@@ -67,11 +61,19 @@ def _grouped(findings: list[Finding]) -> list[tuple[Finding, str]]:
 
 
 def _following(found: list[Finding]) -> tuple[Finding, ...]:
-    """What is wrong or unknown only because its node, or its control plane, does not answer."""
+    """What is wrong or unknown only because its node, or its control plane, does not answer or let us in."""
     causes = ("node_reachable", "control_plane_reachable")
     silent = silent_nodes(found)
-    hidden = (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK)
-    return tuple(f for f in found if f.check not in causes and f.node in silent and f.verdict in hidden)
+    shut = {f.node for f in found if f.check in causes and f.verdict is Verdict.BLOCK}
+    return tuple(
+        f
+        for f in found
+        if f.check not in causes
+        and (
+            (f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK))
+            or (f.node in shut and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL))
+        )
+    )
 
 
 def plan_lines(plan: Plan) -> list[str]:

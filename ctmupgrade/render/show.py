@@ -16,6 +16,7 @@ from ctmupgrade.core.journal import Event, RunState
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.report import Report
+from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ def plan(planned: Plan, shown: str) -> None:
         table.add_column(heading)
     for step in planned.steps:
         after = ", ".join(step.after[:2]) + (" ..." if len(step.after) > 2 else "")
-        table.add_row(step.id, plain.clock_time(step.estimate_s), step.why, after)
+        table.add_row(step.id, clock_time(step.estimate_s), step.why, after)
     console = _console()
     console.print(table)
     for note in planned.notes:
         console.print(f"  note: {note}", style="yellow", markup=False)
-    console.print(f"  about {plain.clock_time(planned.critical_path_s())} in all")
+    console.print(f"  about {clock_time(planned.critical_path_s())} in all")
 
 
 def report(made: Report, shown: str) -> None:

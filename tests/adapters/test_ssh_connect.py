@@ -14,12 +14,12 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import ssh_connect
+from ctmupgrade.adapters import ssh, ssh_connect
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_socket import PromptSocket
 from ctmupgrade.adapters.ssh_trust import fingerprint, known_keys
@@ -348,6 +348,26 @@ def test_silence_before_the_host_key(
     monkeypatch.setattr(ssh_connect, "_KEX_TIMEOUT", 2)
     with tcp_server(*talk, hold=True) as port, pytest.raises(UnreachableError, match="no answer in time"):
         answers(sshd, port=port)
+
+
+def test_a_node_that_did_not_answer_is_dialled_anew_soon(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel repeats a SYN ever more seldom: one attempt of ten seconds would notice late that it is back."""
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT", 3.0)
+    monkeypatch.setattr(ssh, "AGAIN_TIMEOUT", 0.5)
+    monkeypatch.setattr(ssh, "LONG_EVERY", 3)
+    with socket.socket() as full, ExitStack() as queue:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # nobody accepts: from here on the kernel drops what comes, as a dead host does
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        shell, said = SshShell(sshd.node(port=full.getsockname()[1])), []
+        for _ in range(5):
+            with pytest.raises(UnreachableError) as caught:
+                shell.read("true")
+            said.append(caught.value.brief.split("TCP: ")[1])
+    assert said == [f"no answer within {s} s" for s in ("3", "0.5", "0.5", "3", "0.5")]
 
 
 def test_no_such_host(sshd: Sshd) -> None:

@@ -12,8 +12,8 @@ from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_connect import Link, connect
 from ctmupgrade.adapters.ssh_ranges import send_by_ranges
-from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile
-from ctmupgrade.errors import ConnectionLostError, NodeError
+from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile, Unusable
+from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from tests.adapters.conftest import Sshd
 
 SIZE = 11 * BLOCK + 4711
@@ -94,3 +94,39 @@ def test_loopback_is_too_near_for_several_connections(sshd: Sshd, home: Path) ->
     why = next(line for line in said if "no upload by several connections" in line)
     away = re.search(r"(\d+) ms away", why)
     assert away and int(away[1]) < ssh_ranges.FAR * 1000, why
+
+
+@pytest.mark.parametrize("let_in", [2, 0])
+def test_where_the_node_lets_no_further_connections_in(
+    sshd: Sshd, source: Path, tmp_path: Path, let_in: int
+) -> None:
+    """MaxStartups, or a firewall that counts connections: those that came in do the work, else it is another way's."""
+    node, target, dialled = sshd.node(), tmp_path / "target", []
+
+    def dial() -> Link:
+        dialled.append(1)
+        if len(dialled) > let_in:
+            raise UnreachableError("ctm-1: no SSH connection: banner or key exchange: closed")
+        return connect(node)
+
+    file = NodeFile(shell := SshShell(node), "ctm-1", str(target))
+    sending = send_by_ranges(file, dial=dial, source=source, offset=0, size=SIZE, limits=())
+    if let_in:
+        assert list(sending)[-1].done == SIZE
+        assert target.read_bytes() == source.read_bytes()
+    else:
+        with pytest.raises(Unusable, match="no connection beside the first"):
+            list(sending)
+    shell.disconnect()
+
+
+def test_another_host_key_on_a_further_connection_is_no_reason_to_go_on(
+    sshd: Sshd, source: Path, tmp_path: Path
+) -> None:
+    def dial() -> Link:
+        raise HostKeyError("ctm-1: another host key")
+
+    file = NodeFile(shell := SshShell(sshd.node()), "ctm-1", str(tmp_path / "target"))
+    with pytest.raises(HostKeyError):
+        list(send_by_ranges(file, dial=dial, source=source, offset=0, size=SIZE, limits=()))
+    shell.disconnect()
