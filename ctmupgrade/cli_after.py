@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -83,9 +84,22 @@ def watch(common: Common, run_id: RunId = None) -> int:
     return 0
 
 
+def _only_said(common: Common, words: Mapping[str, str], said: str) -> int:
+    """What a dry run of a request says."""
+    said = f"DRY-RUN: {said}; nothing was changed"
+    if common.shown is Format.JSON:
+        _json({"schema": 1, **words, "mode": "DRY-RUN", "said": said})
+    else:
+        typer.echo(said)
+    return 0
+
+
 def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -> int:
     from ctmupgrade.app import showing
 
+    if common.dry_run:
+        _folder, state, _running = showing.state(_request(common), _cluster_name(common), run_id)
+        return _only_said(common, {"request": what}, f"{state.run} would be asked to {what}")
     said = showing.ask_stop(_request(common), _cluster_name(common), run_id, what)
     if common.shown is Format.JSON:
         _json({"schema": 1, "request": what, "said": said})
@@ -111,6 +125,12 @@ def _decide(
 ) -> int:
     from ctmupgrade.app import showing
 
+    if common.dry_run:
+        _folder, state, _running = showing.state(_request(common), _cluster_name(common), run)
+        if node not in state.plan.versions:
+            raise UsageError(f"{node}: run {state.run} has no such node", remedy="ctmupgrade status")
+        words = {"node": node, "decision": decision}
+        return _only_said(common, words, f"{node} of {state.run} would be decided: {decision}")
     said = showing.decide(_request(common), run, node, decision, reason)
     if common.shown is Format.JSON:
         _json({"schema": 1, "node": node, "decision": decision, "said": said})
@@ -294,9 +314,11 @@ def init(
             f"{path} is there already", remedy="--force replaces it; or name another with -c FILE"
         )
     if common.dry_run:
-        typer.echo(f"would write {path}")
-        return 0
+        return _only_said(common, {"file": str(path)}, f"{path} would be written")
     text, said = commented_cluster(url)
     path.write_text(text, encoding="utf-8")
+    if common.shown is Format.JSON:
+        _json({"schema": 1, "file": str(path), "said": said})
+        return 0
     typer.echo(f"{said}\nwritten: {path}; mend what is marked CHANGE, then: ctmupgrade check")
     return 0

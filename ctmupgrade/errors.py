@@ -36,10 +36,11 @@ class CtmUpgradeError(Exception):
     exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, brief: str, *, details: str = "", remedy: str = "") -> None:
-        super().__init__(brief)
-        self.brief = brief
-        self.details = details
-        self.remedy = remedy
+        from ctmupgrade.core.redact import foreign  # noqa: PLC0415 - `--version` must not wait for it
+
+        # Much of it is what a node said: it must not move the cursor, and no token may be in it.
+        self.brief, self.details, self.remedy = foreign(brief), foreign(details), foreign(remedy)
+        super().__init__(self.brief)
 
 
 class UsageError(CtmUpgradeError):

@@ -110,6 +110,7 @@ class Executor:
 
     def _run(self) -> ExitCode:
         self._take_up()
+        self._refuse_late()
         while True:
             self._take_requests()
             if not self._stopping():
@@ -224,10 +225,22 @@ class Executor:
         mine = [s for s in steps if not isinstance(s.action, CompareSettings)]
         return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
 
+    def _refuse_late(self) -> None:
+        """Where the next node finds no room even now, nothing is prepared for it: hours of uploads may come first."""
+        waiting = [s for s in self.state.plan.steps if isinstance(s.action, RunUpgrade)]
+        waiting = [s for s in waiting if self._status(s.id) in (Status.PENDING, Status.FAILED)]
+        late = self._no_time_left(waiting[0]) if waiting else ""
+        if late and self.state.steps[waiting[0].id].started is None:
+            self.trouble.append((late, ExitCode.PAUSED))
+
     def _window(self, step: Step) -> str:
         window, now = self.ctx.cluster.window, self.ctx.clock.now()
         if window.start is not None and now < window.start:
             return f"the maintenance window begins at {window.start.isoformat()}"
+        return self._no_time_left(step)
+
+    def _no_time_left(self, step: Step) -> str:
+        window, now = self.ctx.cluster.window, self.ctx.clock.now()
         if window.finish_by is None:
             return ""
         need = sum(s.estimate_s for s in self.state.plan.steps if s.node == step.node and _from_upgrade(s))

@@ -21,6 +21,7 @@ from ctmupgrade.core.facts import Manifest, Maybe, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.steps import Step
 from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Terminal, Verifier
@@ -65,6 +66,9 @@ class Noted:
 
     text: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", foreign(self.text))
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -74,6 +78,9 @@ class Waiting:
     what: str
     since: datetime
     until: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", foreign(self.what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,11 @@ class Seen:
     untold: bool = False  # it answered, and did not tell: that passes by itself, or is a failure soon
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
     note: str = ""  # worth keeping in the journal, once
+
+    def __post_init__(self) -> None:
+        """What a node said stands in all of these."""
+        object.__setattr__(self, "detail", foreign(self.detail))
+        object.__setattr__(self, "evidence", {name: foreign(text) for name, text in self.evidence.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,11 +233,30 @@ class AwaitDoer(Doer):
         return node_look(ctx, step, clustered=self.clustered, expected_up=False)
 
 
+ALL_EVERY = 5  # polls: so often a settling node's cluster is asked, and the node itself every time
+
+
 class SettleDoer(AwaitDoer):
-    """The same, without a break for ``stable_for``."""
+    """The same, without a break for ``stable_for``. All nodes are asked first, last and every few polls: twenty of
+    them, each asked by several logins, are more than a control plane should bear every five seconds."""
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
-        return node_look(ctx, step, clustered=self.clustered, expected_up=True)
+        memo = ctx.session(step).memo
+        well_since = float(memo.get("well_since") or ctx.clock.monotonic())
+        asked_all = float(memo.get("all_at", "-inf"))
+        memo.pop("well_since", None)  # until this look, too, is good
+        memo.pop("all_at", None)
+        seen, due = None, ctx.clock.monotonic() - asked_all >= ALL_EVERY * ctx.poll
+        while seen is None or (seen.so is So.DONE and not due and self._may_be_last(ctx, well_since)):
+            due = due or self._may_be_last(ctx, well_since)
+            asked_all = ctx.clock.monotonic() if due else asked_all
+            seen = node_look(ctx, step, clustered=self.clustered and due, expected_up=True)
+        if seen.so is So.DONE:
+            memo |= {"well_since": str(well_since), "all_at": str(asked_all)}
+        return seen
+
+    def _may_be_last(self, ctx: Ctx, well_since: float) -> bool:
+        return ctx.clock.monotonic() - well_since + ctx.poll >= ctx.cluster.stable_for.total_seconds()

@@ -294,6 +294,16 @@ def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[M
     A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
     """
     setup.refuse_recorded()
+    run_id = new_run_id()
+    if setup.mode is Mode.DRY_RUN:
+        return _prepare(setup, wishes, kind, run_id)
+    with hold(setup.home, run_id):  # before any look: a node that the other run reboots is no finding
+        return _prepare(setup, wishes, kind, run_id)
+
+
+def _prepare(
+    setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup], run_id: str
+) -> Outcome:
     result = looking.check(setup)
     wanted = node_order(setup.cluster, setup.request.options)
     needed = {"archive_signature_good", "node_reachable", "control_plane_reachable", "free_space_sufficient"}
@@ -305,15 +315,11 @@ def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[M
     narrowed = CheckResult(result.facts, stops)
     if "" in out or not names:
         return Outcome(narrowed.code, result=narrowed, why="blocked by checks")
-    plan = _prepared(setup, result.facts, kind, names)
-    run_id = new_run_id()
+    state, folder = _begin(setup, wishes, _prepared(setup, result.facts, kind, names), run_id)
     if setup.mode is Mode.DRY_RUN:
-        state, folder = _begin(setup, wishes, plan, run_id)
         ended = _end(folder, state, "dry-run", setup, result)
     else:
-        with hold(setup.home, run_id):
-            state, folder = _begin(setup, wishes, plan, run_id)
-            ended = replace(_execute(setup, wishes, folder, state), result=result)
+        ended = replace(_execute(setup, wishes, folder, state), result=result)
     return replace(ended, code=ended.code or narrowed.code, left_out=stops)
 
 

@@ -150,7 +150,17 @@ def port_5432_open(q: Question) -> Iterator[Finding]:
             if isinstance(state, Unknown):
                 yield unknown(check, name, state, remedy, f"whether {to}:5432 ({peer}) can be reached")
             else:
-                yield Finding(check, Verdict.BLOCK, name, f"cannot reach {to}:5432 ({peer})", remedy, VENDOR)
+                # A node that is off has no open port: that follows, and says nothing of the firewall.
+                off = facts_unreachable(q.facts.nodes[peer])
+                yield Finding(
+                    check,
+                    Verdict.BLOCK,
+                    name,
+                    f"cannot reach {to}:5432 ({peer})",
+                    remedy,
+                    VENDOR,
+                    unreachable=off,
+                )
     if not bad:
         yield Finding(check, Verdict.PASS, "", "port 5432 is open both ways between all nodes")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias, TypeVar
 
 from ctmupgrade.core.model import Version
+from ctmupgrade.core.redact import foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Unknown:
     host_key: bool = False
     login: bool = False
     kind: Literal["unknown"] = "unknown"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "why", foreign(self.why))
 
 
 @dataclass(frozen=True, slots=True)

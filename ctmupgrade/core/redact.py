@@ -19,10 +19,25 @@ _FORMS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
     re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),  # a JSON web token
 )
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
+# CSI sequences, OSC and other strings, single escapes; then whatever else moves a cursor.
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 _IN_URL = re.compile(r"(\w+://[^\s:/@]+:)[^\s/@]+(@)")
 _ASSIGNED = re.compile(
     r"""(?i)((?:password|passwd|passphrase|secret|token)\\?["']?\s*[:=]\s*\\?["']?)(?!\*\*\*)[^\s"'\\,;}{]+"""
 )
+
+
+def foreign(text: str) -> str:
+    """What a node or a program said, fit for a person's terminal, the journal and a report: without control
+    characters, which clear the screen at the worst moment, and without bearer tokens and private keys."""
+    text = _ESCAPES.sub("", text)
+    for form in _FORMS:
+        text = form.sub(HIDDEN, text)
+    text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    return _IN_URL.sub(rf"\1{HIDDEN}\2", text)
 
 
 def redacted(text: str, known: Iterable[str] = ()) -> str:
@@ -33,6 +48,7 @@ def redacted(text: str, known: Iterable[str] = ()) -> str:
             text = text.replace(secret, HIDDEN)
     for form in _FORMS:
         text = form.sub(HIDDEN, text)
+    text = _BEARER.sub(rf"\1{HIDDEN}", text)
     text = _IN_URL.sub(rf"\1{HIDDEN}\2", text)
     return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
 
