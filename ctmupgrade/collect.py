@@ -149,6 +149,17 @@ def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, .
     return tuple(found)
 
 
+def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The logs, the newest of which tells whether it was written to in the boot that the node still has: both times
+    are of the node's own clock. One that somebody rebooted since is older than the boot."""
+    if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.SUCCEEDED:
+        return logs
+    mark, boot = ask(reader, probes_files.file_mark(logs[-1].path)), ask(reader, probes.BOOTED_AT)
+    if isinstance(mark, Unknown) or isinstance(boot, Unknown):
+        return logs
+    return *logs[:-1], replace(logs[-1], in_this_boot=float(mark.split()[2]) > boot.since)
+
+
 def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
     """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
     running script writes to from its start and which holds a success line only at its end."""
@@ -260,7 +271,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts
         rights=ask(shell, probes.RIGHTS),
         clock=clock_of(shell, clock),
         processes=running_upgrades(shell),
-        logs=logs_of(shell),
+        logs=_dated(shell, logs_of(shell)),
         staged=ask(shell, probes_files.staged(cluster.target.archive.name)),
     )
     if isinstance(facts.clock, Unknown):

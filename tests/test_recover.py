@@ -13,6 +13,7 @@ from ctmupgrade.core.recovery import Known
 from ctmupgrade.core.steps import JoinNode
 from tests.support import broken, golden
 from tests.support.broken import Case
+from tests.support.desk import Desk
 from tests.support.promises import check_promises
 from tests.support.world_run import mend
 
@@ -138,3 +139,13 @@ def test_a_node_that_answers_is_not_removed_as_gone(tmp_path: Path) -> None:
     removed = [s["node"] for s in json.loads(said)["steps"] if s["action"] == "remove"]
     assert code == 0 and removed == ["ctm-3"]
     assert any("ctm-2 answers" in text for text in json.loads(said)["advice"])
+
+
+def test_a_node_that_says_the_new_version_but_was_not_rebooted_is_not_at_the_target(tmp_path: Path) -> None:
+    """Somebody upgraded it by hand; no journal knows. Its log is younger than its boot."""
+    desk = Desk(tmp_path)
+    place = str(broken.BROKEN / "waits-and-says-new")
+    for words in (["check"], ["run", "--yes"]):
+        said = desk.type(*words, scenario=place)
+        assert said.returncode == 3, said.stdout
+        assert "ctm-2: an upgrade to 2.21.0+15451 has ended and waits for its reboot" in said.stdout

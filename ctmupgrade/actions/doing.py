@@ -200,6 +200,8 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: Seen, patience: Patience, since
 
 def _too_late(ctx: Ctx, step: Step, seen: Seen, patience: Patience) -> Exception:
     text = f"{step.id}: not done after {clock_time(round(patience.timeout.total_seconds()))}; last look: {seen.detail or seen.so.value}"
+    if said := ctx.session(step).memo.get("said"):
+        text += f"; the answer had been: {said}"
     if seen.unreachable:
         return UnreachableError(
             text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"

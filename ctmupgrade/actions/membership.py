@@ -29,10 +29,13 @@ DOWN_GRACE = timedelta(
 
 
 def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
-    """What a changing call said, in words for the journal; a definite no is remembered as such."""
-    said = refused(reply)
-    if said and not sounds_away(said):
-        ctx.session(step).refused = f"{what} was refused: {said}"
+    """What a changing call said, in words for the journal; a definite no is remembered as such. Another one ("consensus
+    is down" for a while after each join, a time-out) is sent again where looks show that nothing came of it."""
+    said, session = refused(reply), ctx.session(step)
+    if said and sounds_away(said):
+        session.unsure, session.memo["said"] = True, f"{what}: {said}"
+    elif said:
+        session.refused = f"{what} was refused: {said}"
     return f"{what} sent{f': {said}' if said else ''}"
 
 

@@ -115,6 +115,8 @@ class RebootDoer(Doer):
             ctx.session(
                 step
             ).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
+        if said:
+            ctx.session(step).memo["said"] = f"sudo reboot: {said}"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:

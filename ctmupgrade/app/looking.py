@@ -134,8 +134,14 @@ class StalePlanError(CtmUpgradeError):
 
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
-    """Whether every node that is asked for has the target's version already."""
+    """Whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
+    new version before (FACTS 1.2)."""
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
     versions = [result.facts.nodes[name].version for name in names]
-    return all(not isinstance(v, Unknown) and reached(v, target) for v in versions)
+    waiting = {
+        f.node for f in result.findings if f.check == "no_reboot_pending" and f.verdict is Verdict.BLOCK
+    }
+    return not waiting.intersection(names) and all(
+        not isinstance(v, Unknown) and reached(v, target) for v in versions
+    )

@@ -8,7 +8,6 @@ from ctmupgrade.core import health
 from ctmupgrade.core.checking import VENDOR, Question, unknown
 from ctmupgrade.core.facts import Facts, LogVerdict, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
 from ctmupgrade.core.steps import reached
 
@@ -171,9 +170,8 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
             yield unknown(check, name, version, "ksctl system info get", "its version")
         else:
             last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
-            waiting = last is not None and Version.parse(last.version).release > version.release
             left = q.facts.unbooted_still(name)
-            if last is not None and waiting:
+            if last is not None and last.waits(version):
                 summary = f"an upgrade to {last.version} has ended and waits for its reboot ({last.path})"
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             elif isinstance(left, Unknown):

@@ -111,6 +111,9 @@ BOOT: Probe[BootMark] = Probe(
 # To compare with a mark that was made while the boot id could not be read.
 BOOT_TIME: Probe[BootMark] = Probe("boot time", BOOT.ways[1:])
 
+# In seconds since 1970, to compare with a file's time; the others are the node's local time.
+BOOTED_AT: Probe[BootMark] = Probe("time of boot", BOOT.ways[1:2])
+
 MOUNTS: Probe[tuple[Mount, ...]] = plain_probe(
     "free space", parse_shell.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
 )

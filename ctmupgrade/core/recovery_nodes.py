@@ -16,13 +16,11 @@ _NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$")
 
 
 def waiting_log(node: NodeFacts) -> UpgradeLog | None:
-    """The log of an upgrade that succeeded to a version that the node does not have yet."""
+    """The log of an upgrade that succeeded and waits for its reboot, or went to a version that the node has not."""
     if isinstance(node.logs, Unknown) or isinstance(node.version, Unknown):
         return None
     last = next((log for log in reversed(node.logs) if log.verdict is LogVerdict.SUCCEEDED), None)
-    if last is None or Version.parse(last.version).release <= node.version.release:
-        return None
-    return last
+    return last if last is not None and last.waits(node.version) else None
 
 
 def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
@@ -30,6 +28,8 @@ def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
 
     The log's name has the right time, the times inside have not (FACTS 1.2); the uptime is ksctl's.
     """
+    if log.in_this_boot is not None:
+        return not log.in_this_boot
     found = _NAMED_TIME.search(log.path)
     system = node.system
     if not found or not isinstance(system, SystemInfo) or system.time is None or system.uptime_s < 0:

@@ -236,8 +236,8 @@ def _stat(world: World, node: Node, form: str, path: str) -> Reply:
         "%n": path,
         "%a": file.mode,
         "%U": "ksadmin",
-        "%Y": int(file.mtime),
-        "%Z": int(file.mtime),
+        "%Y": int(world.clock.wall(file.mtime).timestamp()),
+        "%Z": int(world.clock.wall(file.mtime).timestamp()),
         "%i": 4711,
     }
     for key, value in values.items():
