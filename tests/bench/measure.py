@@ -7,19 +7,21 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 MORE = 1 << 30  # bytes
+MEMORY = 150.0  # MiB, for every line
 
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Wall and processor (user + system) seconds, and the largest process in MiB."""
+    """Wall and processor (user + system) seconds, the largest process in MiB, and the exit code, the highest."""
 
     wall: float
     cpu: float
     peak: float
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +41,54 @@ class Result:
     def median(self) -> float:
         return statistics.median(self.ratios)
 
+    @property
+    def peak(self) -> float:
+        """MiB of our largest process in any run; 0 where nothing ran."""
+        return max((took.peak for took in self.ours), default=0.0)
 
-def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None, ok: Sequence[int] = (0,)) -> Took:
-    """One run. :raises RuntimeError: it ended with a code that is not in ``ok``."""
-    return together([argv], env=env, ok=ok)
+    def noting(self, text: str) -> Result:
+        """The same with more in its note."""
+        return replace(self, note="; ".join(part for part in (self.note, text) if part))
+
+    def missed(self, *why: str) -> Result:
+        """The same, not reached where there is a reason, which the note says then."""
+        if not why:
+            return self
+        return replace(self, reached=False, note="; ".join(part for part in (*why, self.note) if part))
+
+    def within(self, memory: float = MEMORY) -> Result:
+        """The same, not reached where a process of ours took more than ``memory`` MiB."""
+        return self.missed(*([f"more than {memory:g} MiB of memory"] if self.peak > memory else []))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    ok: Sequence[int] = (0,),
+    out: Path | None = None,
+) -> Took:
+    """One run. :param out: where its standard output goes; it is for nobody otherwise.
+
+    :raises RuntimeError: it ended with a code that is not in ``ok``.
+    """
+    if out is None:
+        return together([argv], env=env, ok=ok)
+    with out.open("wb") as file:
+        return together([argv], env=env, ok=ok, out=file.fileno())
 
 
 def together(
-    commands: Sequence[Sequence[str]], *, env: Mapping[str, str] | None = None, ok: Sequence[int] = (0,)
+    commands: Sequence[Sequence[str]],
+    *,
+    env: Mapping[str, str] | None = None,
+    ok: Sequence[int] = (0,),
+    out: int = subprocess.DEVNULL,
 ) -> Took:
     """Several programs at once, until the last has ended."""
     began = time.monotonic()
     children = [
-        subprocess.Popen(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
         for argv in commands
     ]
     cpu = peak = 0.0
@@ -66,7 +101,8 @@ def together(
         if child.returncode not in ok:
             text = said.decode("utf-8", "replace")[-2000:]
             raise RuntimeError(f"{' '.join(argv)[:300]} ended with {child.returncode}: {text}")
-    return Took(time.monotonic() - began, cpu, peak)
+    code = max(child.returncode for child in children)
+    return Took(time.monotonic() - began, cpu, peak, code)
 
 
 def warm(folder: Path, size: int) -> None:
@@ -103,4 +139,4 @@ def compare(
     middle = statistics.median(ratios)
     reached = middle >= limit if faster else middle <= limit
     wanted = f"at least {limit:g}x" if faster else f"at most {limit:g} of its time"
-    return Result(name, beside, wanted, ratios, tuple(mine), tuple(other), reached, note)
+    return Result(name, beside, wanted, ratios, tuple(mine), tuple(other), reached, note).within()

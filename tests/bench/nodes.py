@@ -26,6 +26,16 @@ class Server:
     port: int
     home: Path
 
+    @property
+    def asked(self) -> list[str]:
+        """The commands that a node at home was given, in their order."""
+        path = self.home.with_suffix(".asked")
+        return path.read_text().splitlines() if path.exists() else []
+
+    def forget(self) -> None:
+        """What it was asked so far."""
+        self.home.with_suffix(".asked").unlink(missing_ok=True)
+
 
 class Nodes:
     """``with Nodes(folder) as nodes: nodes.start(4)``"""
@@ -49,11 +59,15 @@ class Nodes:
             child.kill()
             child.wait()
 
-    def start(self, count: int, *, at_home: bool = False) -> list[Server]:
-        """So many servers. :param at_home: commands start in the server's folder, as in a home of its own."""
-        return [self._start(f"node-{len(self._running) + n}", at_home) for n in range(count)]
+    def start(self, count: int, *, at_home: bool = False, programs: Path | None = None) -> list[Server]:
+        """So many servers.
 
-    def _start(self, name: str, at_home: bool) -> Server:
+        :param at_home: commands start in the server's folder, as in a home of its own, and are written down.
+        :param programs: a folder with what a node has instead of this machine's programs; goes with ``at_home``.
+        """
+        return [self._start(f"node-{len(self._running)}", at_home, programs) for _ in range(count)]
+
+    def _start(self, name: str, at_home: bool, programs: Path | None) -> Server:
         home = self.folder / name
         home.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -66,13 +80,20 @@ class Nodes:
             "SetEnv SHLVL=9", "AcceptEnv LC_ALL", f"Subsystem sftp {SFTP}",
         ]  # fmt: skip
         if at_home:
-            lines.append(f'ForceCommand cd {shlex.quote(str(home))} && exec sh -c "$SSH_ORIGINAL_COMMAND"')
+            lines.append(f"ForceCommand {self._at_home(home, programs)}")
         config = home.with_suffix(".conf")
         config.write_text("\n".join(lines) + "\n")
         self._running.append(subprocess.Popen([SSHD, "-D", "-f", str(config), "-E", f"{config}.log"]))
         _answers(port)
         self._know(port)
         return Server(name, port, home)
+
+    def _at_home(self, home: Path, programs: Path | None) -> str:
+        # One write of a line each, so that sessions at the same time do not mix theirs.
+        asked, there = (shlex.quote(str(path)) for path in (home.with_suffix(".asked"), home))
+        path = f"PATH={shlex.quote(str(programs))}:$PATH; " if programs else ""
+        noted = f"printf '%s\\n' \"$SSH_ORIGINAL_COMMAND\" >>{asked}"
+        return f'{path}{noted}; cd {there} && exec sh -c "$SSH_ORIGINAL_COMMAND"'
 
     def _know(self, port: int) -> None:
         kind, key = Path(f"{self._host}.pub").read_text().split()[:2]
@@ -118,11 +139,25 @@ class Nodes:
         options = self.options("-P", server.port)
         return ["sftp", "-q", "-b", str(batch), *options, f"{getpass.getuser()}@127.0.0.1"]
 
+    def ssh(self, source: Path, server: Server) -> list[str]:
+        """Plain ssh with the file as its input. The shell becomes it, so what is measured is ssh alone."""
+        argv = ["ssh", *self.options("-p", server.port), f"{getpass.getuser()}@127.0.0.1"]
+        there = f"cat >{shlex.quote(str(server.home / 'by-scp'))}"
+        return ["sh", "-c", f"exec {shlex.join([*argv, there])} <{shlex.quote(str(source))}"]
+
     def rsync(self, source: Path, server: Server) -> list[str]:
         """rsync over ssh, the whole file."""
         shell = shlex.join(["ssh", *self.options("-p", server.port)])
         target = f"{getpass.getuser()}@127.0.0.1:{server.home}/by-scp"
         return ["rsync", "--whole-file", "--inplace", "-e", shell, str(source), target]
+
+
+def program(path: Path, text: str) -> Path:
+    """A shell script that stands in for a program."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
 
 
 def _answers(port: int) -> None:
