@@ -44,6 +44,7 @@ def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result
         "verify": partial(programs.verify, folder, bytes_, runs),
         "upload": upload(Uploads.one),
         "paramiko": upload(Uploads.paramiko),
+        "ssh": upload(Uploads.beside_ssh),
         "sftp": upload(Uploads.beside_sftp),
         "rsync": upload(Uploads.beside_rsync),
         "four": upload(Uploads.four),

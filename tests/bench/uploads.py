@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.measure import Result, Took, compare, run, together, warm
-from tests.bench.nodes import ROOT, Nodes, Server
+from tests.bench.nodes import ROOT, Nodes, Server, program
+from tests.bench.trim import WINDOW, kept_short
 
 SLOWEST = 0.025  # seconds one way: a round trip of 50 ms
 GIGABIT = 125e6  # bytes per second
+EACH = 1 << 30  # bytes, at most, to each of many nodes and to one that is far
 
 
 class Uploads:
@@ -42,34 +46,38 @@ class Uploads:
         """One node, beside rsync over ssh."""
         return self._one_beside("rsync", self.nodes.rsync)
 
+    def beside_ssh(self) -> Result:
+        """One node, beside ssh that runs cat there."""
+        return self._one_beside("ssh node 'cat > file'", self.nodes.ssh)
+
     def four(self) -> Result:
-        """A quarter of the size to each."""
-        return self._beside_scp("upload to 4 nodes, total rate", 4, 1.0, self.size // 4)
+        """All that four get is in memory."""
+        return self._beside_scp("upload to 4 nodes, total rate", 4, 1.0, min(self.size, EACH))
 
     def twenty(self) -> Result:
-        """A quarter of the size to each; at most half a GiB, for all of them are in memory."""
-        return self._beside_scp("upload to 20 nodes, total rate", 20, 1.0, min(self.size // 4, 1 << 29))
+        """What twenty get is more than memory holds: it is given back as it comes in."""
+        name, size = "upload to 20 nodes, total rate", min(self.size, EACH)
+        note = f"{size >> 20} MiB to each; what has come in is given back, both sides alike"
+        return self._compare(name, self._servers(20), 1.0, size, None, note, trimmed=True)
 
     def far(self) -> Result:
         """A round trip of 50 ms at 1 Gbit/s."""
         server = self.nodes.far(self._servers(1)[0], SLOWEST, GIGABIT)
-        note = "50 ms and 1 Gbit/s by tests/support/delay_proxy.py"
-        size = min(self.size // 2, 1 << 30)
+        size = min(self.size, EACH)
+        note = f"{size >> 20} MiB; 50 ms and 1 Gbit/s by tests/support/delay_proxy.py"
         return self._compare("upload at 50 ms round trip", [server], 2.0, size, None, note)
 
     def resumed(self) -> Result:
         """What a node has of 70 % of the file, to the hashed and renamed archive; against all of it by scp."""
         home, plain = self.nodes.start(1, at_home=True)[0], self._servers(1)[0]
+        bare = self.nodes.start(1, at_home=True, programs=self._without_python())[0]
         sha256 = self._write(self.size)
-        part = home.home / f".{self.source.name}.{sha256[:12]}.part"
+        without: list[Took] = []
 
         def resume() -> Took:
-            (home.home / self.source.name).unlink(missing_ok=True)
-            with self.source.open("rb") as whole, part.open("wb") as most:
-                for _ in range(self.size * 7 // 10 >> 20):
-                    most.write(whole.read(1 << 20))
-            took = run(self._child("stage", [home], sha256=sha256))
-            return Took(float(self._took.read_text()), took.cpu, took.peak)
+            without.append(self._resume(bare, sha256))
+            took = self._resume(home, sha256)
+            return replace(took, peak=max(took.peak, without[-1].peak))
 
         def copy() -> Took:
             # To a new file, as in the other lines: overwriting one is less work for the kernel.
@@ -77,10 +85,29 @@ class Uploads:
             warm(self.nodes.folder, self.size)
             return run(self.nodes.scp(self.source, plain))
 
-        return compare(
+        result = compare(
             "upload killed at 70 %, resumed, hash included", "scp of all of it", 0.45, resume, copy, self.runs,
-            note="the step alone, after the verification that hashes the archive here; its processor seconds are in",
+            note="the step alone, after the verification that hashes the archive here; its processor seconds are in; "
+            "the best case: python3 on the node",
         )  # fmt: skip
+        ratios = [mine.wall / scp.wall for mine, scp in zip(without, result.theirs, strict=True)]
+        return result.noting(f"with openssl and dd alone {statistics.median(ratios):.2f}")
+
+    def _resume(self, node: Server, sha256: str) -> Took:
+        (node.home / self.source.name).unlink(missing_ok=True)
+        part = node.home / f".{self.source.name}.{sha256[:12]}.part"
+        with self.source.open("rb") as whole, part.open("wb") as most:
+            for _ in range(self.size * 7 // 10 >> 20):
+                most.write(whole.read(1 << 20))
+        took = run(self._child("stage", [node], sha256=sha256))
+        (node.home / self.source.name).unlink()  # the other node's, and scp's, need the memory
+        return replace(took, wall=float(self._took.read_text()))
+
+    def _without_python(self) -> Path:
+        """A folder in front of the PATH, whose python3 is missing."""
+        folder = self.nodes.folder / "no-python"
+        program(folder / "python3", "exit 127")
+        return folder
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -111,24 +138,28 @@ class Uploads:
         *,
         way: Callable[[Path, Server], list[str]] | None = None,
         beside: str = "",
+        trimmed: bool = False,
     ) -> Result:
+        """:param trimmed: what the nodes have taken is given back meanwhile."""
         self._write(size)
 
-        def ours() -> Took:
-            warm(self.nodes.folder, size * len(servers))
-            took = run(self._child("upload", servers), env=env)
-            for server in servers:
-                if (server.home / "by-us").stat().st_size != size:
-                    raise RuntimeError(f"{server.name} has not all of it")
-                (server.home / "by-us").unlink()
+        def measured(send: Callable[[], Took], name: str) -> Took:
+            files = [server.home / name for server in servers]
+            warm(self.nodes.folder, WINDOW * len(servers) if trimmed else size * len(servers))
+            with kept_short(files if trimmed else []):
+                took = send()
+            for file in files:
+                if file.stat().st_size != size or not _same_end(file, self.source):
+                    raise RuntimeError(f"{file} is not all of it")
+                file.unlink()
             return took
 
+        def ours() -> Took:
+            return measured(lambda: run(self._child("upload", servers), env=env), "by-us")
+
         def theirs() -> Took:
-            warm(self.nodes.folder, size * len(servers))
-            took = together([(way or self.nodes.scp)(self.source, server) for server in servers])
-            for server in servers:
-                (server.home / "by-scp").unlink()
-            return took
+            commands = [(way or self.nodes.scp)(self.source, server) for server in servers]
+            return measured(lambda: together(commands), "by-scp")
 
         beside = beside or ("scp" if len(servers) == 1 else f"{len(servers)} scp at once")
         return compare(name, beside, limit, ours, theirs, self.runs, faster=True, note=note)
@@ -154,6 +185,16 @@ class Uploads:
                     file.write(os.urandom(1 << 20))
                 file.truncate(size)
         return _sha256(self.source)
+
+
+def _same_end(one: Path, other: Path) -> bool:
+    """Whether the last MiB is the same: what is before it may have been given back."""
+    ends = []
+    for path in (one, other):
+        with path.open("rb") as file:
+            file.seek(-min(1 << 20, path.stat().st_size), os.SEEK_END)
+            ends.append(file.read())
+    return ends[0] == ends[1]
 
 
 def _sha256(path: Path) -> str:
