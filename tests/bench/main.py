@@ -24,8 +24,8 @@ def size(text: str) -> int:
     return int(text[:-1]) * UNITS[text[-1].upper()] if text[-1:].upper() in UNITS else int(text)
 
 
-def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result]]:
-    """Every line by name; each starts the nodes that it needs and stops them."""
+def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result | tuple[Result, ...]]]:
+    """Every line by name, or lines that are measured together; each starts the nodes that it needs and stops them."""
 
     def with_nodes(measure: Callable[[Nodes], Result]) -> Result:
         home = Path(tempfile.mkdtemp(dir=folder))
@@ -78,8 +78,10 @@ def main() -> int:
                 sys.stderr.write(f"orchestration: no lab here: {Lab.available()[1]}\n")
             elif name in given.line or not given.line:
                 sys.stderr.write(f"{name} ...\n")
-                results.append(measure())
-                print(table.row(results[-1]), flush=True)
+                found = measure()
+                for result in found if isinstance(found, tuple) else (found,):
+                    results.append(result)
+                    print(table.row(result), flush=True)
     if not given.line and not given.no_write:
         table.write(ROOT / "docs" / "performance.md", table.document(results, given.size, given.runs))
     return 0 if all(result.reached for result in results) else 1

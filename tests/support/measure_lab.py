@@ -21,10 +21,12 @@ from pathlib import Path
 
 from tests.bench.measure import Took
 from tests.lab.cluster import Lab
+from tests.lab.standin import knobs
 from tests.support.in_lab import PROGRAM, Site, site
 
 MEMORY, CHECK, VERIFY, ORCHESTRATION = 150.0, 3.0, 1.3, 2.0  # MiB, seconds, times gpg's, seconds
-STABLE = 0.5  # seconds: stable_for of a site
+STABLE, POLL = 0.5, 0.3  # seconds: stable_for and poll of a site
+NOTICING = 1.0 + POLL  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,7 @@ def added(made: Site) -> dict[str, tuple[float, float, float]]:
     """Seconds that the program added to each node's own work in the site's last run: from the node's turn to its
     script, from the script's end to the reboot, and how much longer than ``stable_for`` it looked on. Waiting for
     the next look (``poll``) is in it."""
-    journal = sorted(made.state.glob("*/*/journal.jsonl"))[-1]
-    times: dict[tuple[str, str], float] = {}
-    for line in map(json.loads, journal.read_text().splitlines()):
-        if step := line["event"].get("step"):
-            times[step, line["event"]["kind"]] = _seconds(line["at"])
+    times = _times(made)
     found = {}
     for name in made.lab.names:
         audit = {line["kind"]: _seconds(line["at"]) for line in made.lab.audit(name)}
@@ -113,12 +111,34 @@ def added(made: Site) -> dict[str, tuple[float, float, float]]:
     return found
 
 
+def noticed(made: Site) -> dict[str, float]:
+    """Seconds from a node's services being up again after its reboot to the tool's next step with it, in the site's
+    last run. What it takes the other members to see it (the lab's look at each other once a second) is in it."""
+    times, found = _times(made), {}
+    for name in made.lab.names:
+        shared = made.lab.layout.node(name).shared
+        # Each start of the node's daemon writes this file anew; from then on its services are `starting`.
+        ready = (shared / "version").stat().st_mtime + float(knobs.load(shared)["start_seconds"])
+        found[name] = times[f"settle:{name}", "step-started"] - ready
+    return found
+
+
 def orchestration(made: Site) -> Line:
     """:func:`added`, all parts together, for the median node."""
     parts = added(made).values()
     shown = ", ".join("+".join(f"{part:.1f}" for part in node) for node in parts)
     note = f"turn to script, script's end to reboot, settling: {shown}; poll 0.3 s"
     return Line("orchestration, a node", statistics.median(map(sum, parts)), "s", ORCHESTRATION, note)
+
+
+def _times(made: Site) -> dict[tuple[str, str], float]:
+    """When each step of the site's last run began and ended: by its id and the event's kind."""
+    journal = sorted(made.state.glob("*/*/journal.jsonl"))[-1]
+    times: dict[tuple[str, str], float] = {}
+    for line in map(json.loads, journal.read_text().splitlines()):
+        if step := line["event"].get("step"):
+            times[step, line["event"]["kind"]] = _seconds(line["at"])
+    return times
 
 
 def _seconds(at: str) -> float:
