@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.bench import looks
 from tests.bench.measure import Result, Took
 
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
@@ -19,10 +21,9 @@ BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
 def row(result: Result) -> str:
     """One line of the table."""
     low, high = min(result.ratios), max(result.ratios)
-    peak = max(one.peak for one in result.ours)
     cells = [
         result.name, result.beside, result.wanted, f"**{result.median:.2f}** ({low:.2f} to {high:.2f})",
-        "yes" if result.reached else "**no**", _seconds(result.ours), _seconds(result.theirs), f"{peak:.0f}", result.note,
+        "yes" if result.reached else "**no**", _seconds(result.ours), _seconds(result.theirs), f"{result.peak:.0f}", result.note,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -43,17 +44,24 @@ def machine() -> str:
         ),
         platform.machine(),
     )
-    ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
-    gpg = subprocess.run(["gpg", "--version"], capture_output=True, text=True, check=False).stdout.split(
-        "\n"
-    )[0]
+    others = [_first_line("ssh", "-V"), _first_line("gpg", "--version")]
+    if shutil.which("rsync"):
+        others.append(" ".join(_first_line("rsync", "--version").split()[:3]))
+    if looks.PROGRAM.exists():  # a line that is not measured installs nothing
+        said = _first_line(str(looks.PROGRAM), "--version")  # "ansible-playbook [core 2.19.14]"
+        others.append(f"ansible-core {said.partition('core ')[2].rstrip(']')}")
     names = ("paramiko", "python-gnupg", "typer", "rich", "pydantic", "cryptography")
     ours = ", ".join(f"{name} {version(name)}" for name in names)
     load = os.getloadavg()[0]
     return (
         f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}, Python {sys.version.split()[0]}. "
-        f"{ssh}; {gpg}; {ours}. Load average at the end: {load:.1f}."
+        f"{'; '.join(others)}; {ours}. Load average at the end: {load:.1f}."
     )
+
+
+def _first_line(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).strip().partition("\n")[0]
 
 
 def document(results: Sequence[Result], size: int, runs: int) -> str:
