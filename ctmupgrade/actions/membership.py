@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import timedelta
 
+from ctmupgrade.actions.asking import health_of
 from ctmupgrade.actions.backup import refused
 from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
 from ctmupgrade.actions.nodes import refuse_host_keys
-from ctmupgrade.collect import ask, health_of
+from ctmupgrade.collect import ask
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import Member, Unknown
 from ctmupgrade.core.journal import Evidence
@@ -181,7 +182,7 @@ class JoinDoer(Doer):
         :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
         """
         via = self.action.via
-        both = {name: health_of(ctx.fleet, ctx.cluster, name, ctx.clock) for name in (via, step.node)}
+        both = {name: health_of(ctx, name) for name in (via, step.node)}
         refuse_host_keys(both)
         problem = next(iter(health.service_problems(both)), None)
         if problem is not None:
@@ -234,7 +235,7 @@ class JoinDoer(Doer):
         return self._down(ctx, step, member)
 
     def _ready(self, ctx: Ctx, step: Step, member: Member) -> Seen:
-        own = health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)
+        own = health_of(ctx, step.node)
         problems = list(health.service_problems({step.node: own}))
         if isinstance(own.version, Unknown):
             return Seen(So.GOING_ON, f"ready, but login does not work yet: {own.version.why}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import timedelta
 
+from ctmupgrade.actions.asking import all_health, health_of
 from ctmupgrade.actions.base import (
     Ctx,
     Doer,
@@ -17,7 +18,7 @@ from ctmupgrade.actions.base import (
     Waiting,
     known,
 )
-from ctmupgrade.collect import all_health, ask, boot_against, health_of
+from ctmupgrade.collect import ask, boot_against
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import BootMark, NodeFacts, Rights, Unknown
 from ctmupgrade.core.health import Problem
@@ -31,7 +32,7 @@ LOOKS = 3  # good looks in a row before a node counts as back
 
 def gate_look(ctx: Ctx, step: Step) -> Seen:
     """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
-    nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+    nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
     problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
     problems += health.version_problems(nodes, ctx.expected)
@@ -171,11 +172,11 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Se
     nodes: Mapping[str, NodeFacts]
     _knock(ctx, step.node)
     if not (clustered and expected_up):
-        nodes = {step.node: health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)}
+        nodes = {step.node: health_of(ctx, step.node)}
         up = not list(health.service_problems(nodes))
         clustered = clustered and up  # until then the others are not asked
     if clustered:
-        nodes = all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+        nodes = all_health(ctx)
     own = nodes[step.node]
     refuse_host_keys({step.node: own})
     problems = list(health.service_problems({step.node: own}))

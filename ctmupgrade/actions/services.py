@@ -6,9 +6,10 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
+from ctmupgrade.actions.asking import health_of
 from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by, note_refusal
-from ctmupgrade.collect import ask, health_of
+from ctmupgrade.collect import ask
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import ResetNode, RestartServices, Step
@@ -94,9 +95,7 @@ _NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --b
 def _well(ctx: Ctx, step: Step, sent: float) -> Seen:
     if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
         return Seen(So.GOING_ON, "services go down and come up")
-    problems = list(
-        health.service_problems({step.node: health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)})
-    )
+    problems = list(health.service_problems({step.node: health_of(ctx, step.node)}))
     if problems:
         so = So.GOING_ON if sent >= 0 else So.NOT_YET
         return Seen(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))

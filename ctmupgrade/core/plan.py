@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ctmupgrade.core.facts import Facts, Unknown
+from ctmupgrade.core.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.rebuild import rebuild_notes, survivor_of, what_is_at_stake
 from ctmupgrade.core.releases import backup_fits
@@ -74,10 +74,24 @@ def basis_of(facts: Facts, cluster: Cluster) -> dict[str, str]:
         basis[f"{name}: version"] = "?" if isinstance(version, Unknown) else str(version)
         basis[f"{name}: cluster id"] = node.node_id
         basis[f"{name}: boot"] = "?" if isinstance(node.boot, Unknown) else node.boot.boot_id
+        if not isinstance(node.services, Unknown) and (bad := _in_error(node.services)):
+            basis[f"{name}{IN_ERROR}"] = bad
         if not isinstance(members, Unknown):
             states = sorted(f"{m.host}={m.code}" for m in members)
             basis[f"{name}: members"] = ", ".join(states)
     return basis
+
+
+IN_ERROR = ": services in error"
+
+
+def _in_error(services: Services) -> str:
+    return ", ".join(sorted(n for n, state in services.by_name.items() if state == "error"))
+
+
+def services_in_error(basis: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The services of a node that were in error when the plan was made."""
+    return tuple(one for one in basis.get(f"{name}{IN_ERROR}", "").split(", ") if one)
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
