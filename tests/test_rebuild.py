@@ -435,3 +435,12 @@ def test_fresh_is_read_from_the_command_line(tmp_path: Path) -> None:
         code == 0 and "remove:ctm-2" in steps and "join:ctm-2-new" in steps and "upgrade:ctm-2" not in steps
     )
     assert not [s for s in itertools.chain(steps) if s in ("join:ctm-2", "stage:ctm-2", "upgrade:ctm-2-new")]
+
+
+def test_the_order_of_removals_and_joins_is_the_one_asked_for(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, [{"name": f"ctm-{n}"} for n in (1, 2, 3)])
+    options = {"order": ("ctm-3", "ctm-2", "ctm-1"), "survivor": "ctm-2"}
+    outcome, world = _run(folder, tmp_path / "state", **options)
+    assert outcome.code == 0, _errors(outcome.state)
+    order = [e.node for e in world.events if e.kind == "join_started"]
+    assert order == ["ctm-3", "ctm-1"]

@@ -183,6 +183,13 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                     f"(whatever version it says)"
                 )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+            elif (
+                logs
+                and logs[-1].verdict is LogVerdict.FAILED
+                and not reached(version, q.cluster.target.version)
+            ):
+                summary = f"its last upgrade failed ({logs[-1].path}): {logs[-1].last_line or 'no words'}"
+                yield Finding(check, Verdict.MANUAL, name, summary, "make sure that its cause is mended")
             else:
                 yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
 

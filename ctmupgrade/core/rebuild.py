@@ -117,7 +117,7 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
 def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     """The whole graph."""
     survivor, why = survivor_of(facts, cluster, options)
-    names = [n.name for n in cluster.nodes]
+    names = [*options.order, *(n.name for n in cluster.nodes if n.name not in options.order)]
     others = [n for n in names if n != survivor]
     replaced = dict(options.fresh)
     joiners = [n for n in others if n != options.hold_back and n not in replaced]

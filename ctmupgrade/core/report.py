@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ctmupgrade.core.journal import RunState, Status
+from ctmupgrade.core.model import Version
 from ctmupgrade.core.steps import Reboot, RunUpgrade
 
 
@@ -57,6 +58,9 @@ class Report:
     notes: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     pending_reboots: tuple[str, ...] = ()  # a sentence each; among the notes too
+    left_behind: tuple[
+        str, ...
+    ] = ()  # the same, of nodes that a run which is done did not bring to its target
 
 
 def _time(moment: datetime | None) -> str:
@@ -87,6 +91,16 @@ def version_after(state: RunState, node: str) -> str:
         if step.node == node:
             found = state.steps[step.id].evidence.get("version", found)
     return state.versions_after.get(node, found)
+
+
+def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
+    """Where a run is done and nodes are not at its target: skipped by a decision, or left out by ``--nodes``. "Done"
+    must not be read as "all is well"."""
+    target = Version.parse(state.plan.target.version)
+    if state.outcome != "done" or not any(isinstance(s.action, RunUpgrade) for s in state.plan.steps):
+        return ()
+    behind = [n for n in nodes if n.version_after and not Version.parse(n.version_after).same_release(target)]
+    return tuple(f"NOT at {target.short}: {n.name} is left on {n.version_after}" for n in behind)
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
@@ -135,11 +149,12 @@ def make_report(state: RunState) -> Report:
         NodeLine(name, before, version_after(state, name), node_state(state, name))
         for name, before in state.plan.versions.items()
     )
+    behind = left_behind(state, nodes)
     return Report(
         run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
         target=state.plan.target.version, by=state.by, started=_time(state.started), finished=_time(state.at),
         exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
-        notes=(*state.plan.notes, *between), pending_reboots=between,
+        notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
     )  # fmt: skip

@@ -70,7 +70,8 @@ def _following(found: list[Finding]) -> tuple[Finding, ...]:
         for f in found
         if f.check not in causes
         and (
-            (f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK))
+            (f.unreachable and silent)
+            or (f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK))
             or (f.node in shut and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL))
         )
     )
@@ -157,7 +158,7 @@ def report_lines(report: Report) -> list[str]:
     width = max((len(n.name) for n in report.nodes), default=0)
     for node in report.nodes:
         lines.append(f"  {node.name:{width}}  {node.version_before} -> {node.version_after}  {node.state}")
-    lines += [f"  {text}" for text in report.pending_reboots]
+    lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
     for step in report.steps:
         if step.status in ("failed", "inconclusive", "started"):
             lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
