@@ -7,7 +7,7 @@ from itertools import combinations
 
 from ctmupgrade.core import health
 from ctmupgrade.core.checking import VENDOR, Question, of_problems, unknown
-from ctmupgrade.core.facts import Maybe, NodeFacts, Unknown
+from ctmupgrade.core.facts import Maybe, NodeFacts, Services, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
 from ctmupgrade.core.model import StrategyName, Version
 from ctmupgrade.core.steps import reached
@@ -81,12 +81,21 @@ def replication_connected(q: Question) -> Iterator[Finding]:
     )
 
 
+CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the appliance's parts call it
+
+
 def services_started(q: Question) -> Iterator[Finding]:
+    remedy = "systemctl status keysecure; ksctl services status   # mend before upgrading"
+    services = [f.services for f in q.facts.nodes.values() if isinstance(f.services, Services)]
+    if any(s.by_name.get(name) == "error" for s in services for name in CSM):
+        # Without internet it stays in error for good (vendor page of the 2.20 secrets manager).
+        remedy += (
+            "; the secrets manager needs internet: ksctl products disable --name csm, where it is not used"
+        )
     yield from of_problems(
         "services_started",
         health.service_problems(q.facts.nodes),
-        "systemctl status keysecure; ksctl services status   # mend before upgrading; the secrets manager (csm) without "
-        "internet stays in error: ksctl products disable --name csm, where it is not used",
+        remedy,
         "keysecure is active and its services are started on every node",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core import health
 from ctmupgrade.core.checking import VENDOR, Question, unknown
-from ctmupgrade.core.facts import Facts, LogVerdict, Unknown
+from ctmupgrade.core.facts import Facts, LogVerdict, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
 from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
 from ctmupgrade.core.steps import reached
@@ -160,6 +160,17 @@ def sudo_allows_upgrade(q: Question) -> Iterator[Finding]:
             yield Finding(check, Verdict.BLOCK, name, f"sudo does not allow {lacking}", remedy)
 
 
+def _has_failed(facts: NodeFacts) -> bool:
+    """Whether the last upgrade ended without its success line; one that runs may write it yet."""
+    logs = facts.logs
+    return bool(
+        isinstance(logs, tuple)
+        and logs
+        and logs[-1].verdict is not LogVerdict.SUCCEEDED
+        and facts.processes == ()
+    )
+
+
 def no_reboot_pending(q: Question) -> Iterator[Finding]:
     check = "no_reboot_pending"
     for name, facts in q.facts.nodes.items():
@@ -183,12 +194,9 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                     f"(whatever version it says)"
                 )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
-            elif (
-                logs
-                and logs[-1].verdict is LogVerdict.FAILED
-                and not reached(version, q.cluster.target.version)
-            ):
-                summary = f"its last upgrade failed ({logs[-1].path}): {logs[-1].last_line or 'no words'}"
+            elif _has_failed(facts) and not reached(version, q.cluster.target.version):
+                last_line = logs[-1].last_line or "no words"
+                summary = f"its last upgrade has no success line ({logs[-1].path}): {last_line}"
                 yield Finding(check, Verdict.MANUAL, name, summary, "make sure that its cause is mended")
             else:
                 yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
