@@ -51,6 +51,10 @@ class Sshd:
         ssh = replace(self.settings, **changes)  # type: ignore[arg-type]
         return Node("ctm-1", "127.0.0.1", "https://127.0.0.1", "127.0.0.1", ssh, KsctlSettings())
 
+    def logins(self) -> int:
+        """How many connections were let in so far, from its log."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
+
     def sessions(self) -> list[psutil.Process]:
         """The processes of this server's connections, not their commands."""
         children = psutil.Process(self.process.pid).children(recursive=True)
