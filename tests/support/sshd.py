@@ -93,6 +93,7 @@ class Session(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         if lasting(self.shell.world, "commands_refused", self.server.node.name):
             return False
+        self.server.asked.append(command.decode())
         argv = tuple(shlex.split(command.decode()))
         pty = channel.get_id() in self.ptys
         threading.Thread(target=self._serve, args=(channel, argv, pty), daemon=True).start()
@@ -214,6 +215,7 @@ class NodeServer:
         self.transports: list[paramiko.Transport] = []
         self.link, self.closed = node.link, False
         self.taken = 0  # bytes of the last upload so far
+        self.connections, self.asked = 0, list[str]()  # how many came, and the commands they brought
         threading.Thread(target=self._accept, daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -242,6 +244,7 @@ class NodeServer:
                 client.close()
 
     def _greet(self, client: socket.socket) -> None:
+        self.connections += 1
         key = self.keys[0]
         with self.fleet.lock:
             try:
