@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -386,9 +385,33 @@ def test_requests_come_in_order_and_only_read_ones_are_cleared(tmp_path: Path) -
         write_request(tmp_path, "../pause", {})
 
 
-def test_appending_is_not_slow(path: Path) -> None:
-    book = JournalFile.create(path)
-    began = time.monotonic()
-    for number in range(200):
-        book.append({"n": number}, AT)
-    assert time.monotonic() - began < 10
+def test_appending_writes_each_line_once_and_reads_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the journal has become: one write and one fsync a line, and no file is opened for it."""
+    book, written_, synced, opened = JournalFile.create(path), list[int](), list[int](), list[object]()
+    write, sync, opens = os.write, os.fsync, [True]
+
+    def counted_write(fd: int, data: bytes) -> int:
+        written_.append(write(fd, data))
+        return written_[-1]
+
+    def counted_sync(fd: int) -> None:
+        synced.append(fd)
+        sync(fd)
+
+    def watch(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and opens:
+            opened.append(args[0])
+
+    monkeypatch.setattr(os, "write", counted_write)
+    monkeypatch.setattr(os, "fsync", counted_sync)
+    sys.addaudithook(watch)  # which stays for good, and falls silent below
+    try:
+        for number in range(200):
+            book.append({"n": number}, AT)
+    finally:
+        opens.clear()
+    assert (len(written_), sum(written_)) == (200, path.stat().st_size)
+    assert (len(synced), opened) == (200, [])
+    assert len(book.lines()) == 200
