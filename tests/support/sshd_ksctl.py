@@ -23,7 +23,6 @@ class Bridge:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.socket.getsockname()[1])
         self.seen: list[dict[str, object]] = []  # every request, for tests about secrets and counts
-        self.together: threading.Barrier | None = None  # requests are answered when so many are there at once
         threading.Thread(target=self._accept, daemon=True).start()
 
     def asked(self, url: str) -> list[str]:
@@ -50,8 +49,6 @@ class Bridge:
             name = (urlparse(str(request["url"])).hostname or "").removesuffix(".sim")
             argv = tuple(str(word) for word in request["argv"])
             answer = Secret(str(request["answer"])) if request.get("answer") else None
-            if self.together:
-                self.together.wait()
             with self.lock:
                 if name not in self.world.nodes:
                     reply = (1, "", f"Error: dial tcp: lookup {name}: no such host\n")
