@@ -64,7 +64,7 @@ class Accounts:
     """The accounts of one gathering: nodes with the same user and the same place of the password share one."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._of = {node.name: _key(node.ksctl) for node in cluster.nodes}
+        self._of = {node.name: _key(node.ksctl) for node in (*cluster.nodes, *cluster.fresh)}
         self._made = {key: Account() for key in self._of.values()}
 
     def account(self, name: str) -> Account:
