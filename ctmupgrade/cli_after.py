@@ -274,7 +274,7 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
 
     with _setup(common, options, looks_only=True) as made:
         result, planned = looking.plan(made)
-        text = markdown.runbook_markdown(planned, made.cluster, result.findings)
+        text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)
         if common.shown is Format.JSON and output is None:
             _json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
         else:

@@ -32,6 +32,7 @@ from ctmupgrade.core.model import (
     Timeouts,
     Version,
     Window,
+    url_of,
 )
 from ctmupgrade.errors import UsageError
 
@@ -239,7 +240,7 @@ class _Builder:
     def _node(self, file: FileKeys, raw: NodeKeys, index: int) -> Node:
         place = ("nodes", index)
         address = raw.host if raw.host != "local" else "localhost"
-        url = (raw.url or f"https://{address}").rstrip("/")
+        url = (raw.url or url_of(address)).rstrip("/")
         return Node(
             name=raw.name,
             host=raw.host,

@@ -19,6 +19,7 @@ from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import Member, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.ksctl import sounds_away
+from ctmupgrade.core.model import Node
 from ctmupgrade.core.steps import JoinNode, RemoveNode, Step
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
@@ -52,6 +53,26 @@ def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | Non
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
 
 
+def removal_argv(action: RemoveNode) -> tuple[str, ...]:
+    """What is sent to ``action.via``. The runbook prints the same words, hence these functions."""
+    force = ("--force",) if action.force else ()
+    return ("cluster", "nodes", "delete", "--id", action.node_id, *force)
+
+
+def new_cluster_argv(node: Node, public: str) -> tuple[str, ...]:
+    """What is sent to the node itself. ``public``: its own public address, "" where it has none."""
+    return ("cluster", "new", "--host", node.cluster_host, *(("--public-address", public) if public else ()))
+
+
+def join_argv(joiner: Node, member: Node, action: JoinNode, public: str, login: str) -> tuple[str, ...]:
+    """What is sent to the member. ``login``: a file with the joiner's login, so that no secret is in these words."""
+    return (
+        "cluster", "fulljoin", "--member", member.cluster_host, "--newnodehost", joiner.cluster_host,
+        "--newnodeconfig", login, *(("--newnodepublic", public) if public else ()),
+        *(("--shared-hsm-partition",) if action.shared_hsm_partition else ()),
+    )  # fmt: skip
+
+
 class RemoveDoer(Doer):
     """``cluster nodes delete`` through another member; proven by that member's list."""
 
@@ -83,9 +104,7 @@ class RemoveDoer(Doer):
         if self.look(ctx, step, before).so is So.DONE:
             yield Noted(f"{self.action.via} does not list it any more")
             return
-        force = ("--force",) if self.action.force else ()
-        control = ctx.fleet.control(self.action.via)
-        reply = control.change("cluster", "nodes", "delete", "--id", self.action.node_id, *force, "-y")
+        reply = ctx.fleet.control(self.action.via).change(*removal_argv(self.action), "-y")
         yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
@@ -140,11 +159,8 @@ class NewClusterDoer(Doer):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         node = ctx.cluster.node(step.node)
-        argv = ["cluster", "new", "--host", node.cluster_host]
         public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
-        if public:
-            argv += ["--public-address", public]
-        reply = ctx.fleet.control(step.node).change(*argv)
+        reply = ctx.fleet.control(step.node).change(*new_cluster_argv(node, public))
         yield Noted(note_refusal(ctx, step, reply, "cluster new"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
@@ -202,13 +218,8 @@ class JoinDoer(Doer):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
-        argv = [
-            "cluster", "fulljoin", "--member", member.cluster_host, "--newnodehost", joiner.cluster_host,
-            "--newnodeconfig", "{joiner}",
-        ]  # fmt: skip
         public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
-        argv += ["--newnodepublic", public] if public else []
-        argv += ["--shared-hsm-partition"] if self.action.shared_hsm_partition else []
+        argv = join_argv(joiner, member, self.action, public, "{joiner}")
         control = ctx.fleet.control(self.action.via)
         login = {"joiner": ctx.fleet.control(step.node).login()}
         timeout = ctx.cluster.timeouts.join.total_seconds()

@@ -6,7 +6,6 @@ file of the caller is read, and no secret is seen in a process list.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -23,6 +22,7 @@ from typing import IO
 
 from ctmupgrade.adapters.local_process import Running, Stopped, on_terminal, started
 from ctmupgrade.adapters.local_secrets import Scrubber, read_password
+from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
 from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, UsageError
 from ctmupgrade.ports import Reply
@@ -100,14 +100,7 @@ class KsctlControl:
 
         :raises UsageError: the password is not where cluster.yaml says.
         """
-        settings = self._node.ksctl
-        values = {
-            "KSCTL_URL": self._node.url,
-            "KSCTL_USERNAME": settings.username,
-            "KSCTL_PASSWORD": self._secret().reveal(),
-            "KSCTL_NOSSLVERIFY": settings.nosslverify,
-        }
-        return Secret("".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()))
+        return Secret(login_file(self._node, self._secret().reveal()))
 
     def close(self) -> None:
         """Removes the private folder; the next call makes a new one. Forgets the password."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.core import health
+from ctmupgrade.core import health, typed
 from ctmupgrade.core.checking import VENDOR, Question, unknown
 from ctmupgrade.core.facts import Facts, LogVerdict, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
@@ -17,7 +17,7 @@ def node_reachable(q: Question) -> Iterator[Finding]:
         node = q.cluster.node(name)
         shell = facts.shell
         if isinstance(shell, Unknown):
-            remedy = f"ssh -p {node.ssh.port} {node.ssh.user}@{node.host}   # must log in without a question"
+            remedy = typed.login(node, "must log in without a question")
             verdict = Verdict.UNKNOWN if shell.unreachable else Verdict.BLOCK
             yield Finding("node_reachable", verdict, name, shell.why, remedy, unreachable=shell.unreachable)
         else:
@@ -34,7 +34,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             )
             yield Finding("control_plane_reachable", Verdict.BLOCK, name, said, remedy)
         elif isinstance(facts.system, Unknown):
-            remedy = f"KSCTL_URL={q.cluster.node(name).url} ksctl system info get   # must answer"
+            remedy = typed.ksctl(q.cluster.node(name), "system", "info", "get", note="must answer")
             yield unknown("control_plane_reachable", name, facts.system, remedy, "the version by ksctl")
         else:
             seen = f"{facts.system.model or 'appliance'} {facts.system.version} answers"
@@ -227,15 +227,14 @@ def fresh_instances_ready(q: Question) -> Iterator[Finding]:
     check = "fresh_instances_ready"
     target = q.cluster.target.version
     for name, facts in q.facts.fresh.items():
-        host, problems = q.cluster.node(name).host, list(health.service_problems({name: facts}))
+        node, problems = q.cluster.node(name), list(health.service_problems({name: facts}))
+        host = node.host
         if isinstance(facts.system, Unknown):
             yield unknown(
-                check, name, facts.system, f"KSCTL_URL=https://{host} ksctl system info get", "its version"
+                check, name, facts.system, typed.ksctl(node, "system", "info", "get"), "its version"
             )
         elif isinstance(facts.membership, Unknown):
-            yield unknown(
-                check, name, facts.membership, f"KSCTL_URL=https://{host} ksctl cluster info", "its cluster"
-            )
+            yield unknown(check, name, facts.membership, typed.ksctl(node, "cluster", "info"), "its cluster")
         elif not reached(facts.system.version, target):
             summary = f"the new instance at {host} has {facts.system.version}, not {target.short}"
             yield Finding(check, Verdict.BLOCK, name, summary, f"install {target.short} on it", VENDOR)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ctmupgrade.core.model import Cluster, Node
+from ctmupgrade.core.model import Cluster, Node, url_of
 
 
 def fresh_name(name: str) -> str:
@@ -24,7 +24,7 @@ def with_fresh(cluster: Cluster, pairs: tuple[tuple[str, str], ...]) -> Cluster:
     for name, host in pairs:
         old = cluster.node(name)
         made.append(
-            Node(fresh_name(name), host, f"https://{host}", host, replace(old.ssh, host_key=None), old.ksctl)
+            Node(fresh_name(name), host, url_of(host), host, replace(old.ssh, host_key=None), old.ksctl)
         )
     return replace(cluster, fresh=tuple(made))
 

@@ -3,7 +3,10 @@ so these are generous readings of words, used only to tell "try again" from "no"
 
 from __future__ import annotations
 
+import json
 import re
+
+from ctmupgrade.core.model import Node
 
 _AWAY = re.compile(
     r"connection (refused|reset|timed out)|no route to host|i/o timeout|time(d)?[ -]?out|deadline exceeded"
@@ -49,3 +52,14 @@ def backup_state(word: str) -> bool | None:
     if re.search(r"fail|error|abort|cancel", plain):
         return False
     return None
+
+
+def login_file(node: Node, password: str) -> str:
+    """A file with a node's login in the form of ksctl's own configuration, as ``--newnodeconfig`` reads it."""
+    values = {
+        "KSCTL_URL": node.url,
+        "KSCTL_USERNAME": node.ksctl.username,
+        "KSCTL_PASSWORD": password,
+        "KSCTL_NOSSLVERIFY": node.ksctl.nosslverify,
+    }
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())

@@ -87,6 +87,12 @@ class Version:
         return f"{self.short}{suffix}{build}"
 
 
+def url_of(host: str) -> str:
+    """Where ksctl finds a host that no URL is given for; an IPv6 address needs its brackets there."""
+    bare = host.strip("[]")
+    return f"https://[{bare}]" if ":" in bare else f"https://{bare}"
+
+
 @dataclass(frozen=True, slots=True)
 class SshSettings:
     """How a node's shell is reached. Paths are absolute; ``~`` is already expanded."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from ctmupgrade.core import typed
 from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import ArchiveFacts, Facts, Unknown
 from ctmupgrade.core.fresh import fresh_name
@@ -96,7 +97,8 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
     using = [n for n, count in counts.items() if not isinstance(count, Unknown) and count > 0]
     for name, count in counts.items():
         if isinstance(count, Unknown):
-            yield f"whether {name} uses an HSM is not known ({count.why}): ksctl hsm servers list"
+            ask = typed.ksctl(cluster.node(name), "hsm", "servers", "list")
+            yield f"whether {name} uses an HSM is not known ({count.why}): {ask}"
     if not using:
         return
     survivor = survivor_of(facts, cluster, options)[0]

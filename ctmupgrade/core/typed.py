@@ -1,0 +1,120 @@
+"""Command lines as a person types them: ksctl for a node, a node's shell, an upload, gpg.
+
+Each line carries all that it needs. A shell forgets ``KSCTL_URL=... ksctl`` after that one command, and lines are
+pasted one by one. No secret is ever in one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from ctmupgrade.core.model import KsctlSettings, Node, Target
+
+# Beside ~/.gnupg: an import starts gpg's agent, whose socket lies there and must have a short path.
+GPG_HOME = "~/ctmupgrade-gpg"
+
+
+def noted(line: str, note: str) -> str:
+    """The line with a comment behind it."""
+    return f"{line}   # {note}" if note else line
+
+
+def words_of(command: str) -> list[str]:
+    """A configured command as the tool takes it apart; one that no shell understands stays as it is."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return [command]
+
+
+def ksctl(node: Node, *words: str, note: str = "") -> str:
+    """ksctl for one node, with the program and the user that cluster.yaml names."""
+    return noted(f"{ksctl_for(node)} {shlex.join(words)}", note)
+
+
+def ksctl_for(node: Node) -> str:
+    """What stands before ksctl's own words."""
+    settings, usual = node.ksctl, KsctlSettings()
+    values = {"KSCTL_URL": node.url}
+    if settings.username != usual.username:
+        values["KSCTL_USERNAME"] = settings.username
+    if settings.nosslverify:
+        values["KSCTL_NOSSLVERIFY"] = "true"
+    assigned = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    return " ".join([*assigned, shlex.join(words_of(settings.command))])
+
+
+def password_export(settings: KsctlSettings) -> str:
+    """Gives ksctl its password from where cluster.yaml says, without showing it."""
+    if settings.password_file:
+        source = f"cat {shlex.quote(str(settings.password_file))}"
+    elif settings.password_command:
+        source = shlex.join(words_of(settings.password_command))
+    elif settings.password_env:
+        source = f"printenv {shlex.quote(settings.password_env)}"
+    else:
+        return "read -rs KSCTL_PASSWORD; export KSCTL_PASSWORD"
+    return f'export KSCTL_PASSWORD="$({source})"'
+
+
+def _reach(node: Node, port: str) -> list[str]:
+    """The options that lead to a node, the same for ssh and scp but for the letter of the port."""
+    settings, words = node.ssh, list[str]()
+    if settings.port != 22:
+        words += [port, str(settings.port)]
+    if settings.identity_file:
+        words += ["-i", str(settings.identity_file)]
+    if settings.known_hosts:
+        path = str(settings.known_hosts)
+        # The value is read like a line of ssh_config: blanks would make two files of it.
+        words += ["-o", f'UserKnownHostsFile="{path}"' if " " in path else f"UserKnownHostsFile={path}"]
+    if settings.proxy_jump:
+        # cluster.yaml may have blanks behind the commas, and a slash at the end of an ssh:// form; ssh takes neither.
+        words += ["-J", ",".join(spec.strip().rstrip("/") for spec in settings.proxy_jump.split(","))]
+    return words
+
+
+def _host(node: Node) -> str:
+    return node.host.strip("[]")
+
+
+def shell(node: Node, *words: str, note: str = "") -> str:
+    """A command on a node, in its home folder; with a terminal where sudo may ask for a password."""
+    command = shlex.join(words)
+    if node.host == "local":
+        return noted(f"(cd && {command})", note)
+    terminal = ["-t"] if words[0] == "sudo" else []
+    # No brackets here: ssh takes an IPv6 address as it is.
+    return noted(
+        shlex.join(["ssh", *terminal, *_reach(node, "-p"), f"{node.ssh.user}@{_host(node)}", command]), note
+    )
+
+
+def login(node: Node, note: str = "") -> str:
+    """A session on a node."""
+    return noted(shlex.join(["ssh", *_reach(node, "-p"), f"{node.ssh.user}@{_host(node)}"]), note)
+
+
+def upload(node: Node, path: str) -> str:
+    """A file into a node's home folder."""
+    if node.host == "local":
+        return f"cp {shlex.quote(path)} ~/"
+    host = _host(node)
+    place = f"[{host}]" if ":" in host else host  # else scp takes the first colon for the end of the host
+    return shlex.join(["scp", *_reach(node, "-P"), path, f"{node.ssh.user}@{place}:."])
+
+
+def verification(target: Target) -> Iterator[str]:
+    """The archive's signature; in a keyring with nothing but ``target.keyring`` in it where that is set.
+
+    A home of its own and not ``--keyring``: that is ignored where common.conf says ``use-keyboxd``.
+    """
+    archive, note = shlex.quote(str(target.archive)), f"Good signature, by {target.signer} and no other"
+    if target.keyring is None:
+        yield noted(f"gpg --verify {archive}", note)
+        return
+    yield noted(f"mkdir -m 700 {GPG_HOME}", "must be new: what is in it is trusted")
+    yield f"gpg --homedir {GPG_HOME} --import {shlex.quote(str(target.keyring))}"
+    yield noted(f"gpg --homedir {GPG_HOME} --verify {archive}", note)
+    yield f"gpgconf --homedir {GPG_HOME} --kill all; rm -r {GPG_HOME}"
