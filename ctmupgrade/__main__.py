@@ -7,10 +7,16 @@ import sys
 
 def main() -> int:
     """The program. ``--version`` alone is answered without loading anything else: schedulers ask often."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] == ["--version"] and sys.stdout is not None:
         from ctmupgrade import __version__
 
-        sys.stdout.write(f"ctmupgrade {__version__}\n")
+        try:
+            sys.stdout.write(f"ctmupgrade {__version__}\n")
+            sys.stdout.flush()
+        except OSError as error:
+            sys.stdout = None  # else the interpreter tries it again at its end
+            sys.stderr.write(f"ctmupgrade: standard output cannot be written to: {error.strerror}\n")
+            return 2
         return 0
     from ctmupgrade.cli import main as cli_main
 

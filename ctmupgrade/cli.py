@@ -16,12 +16,12 @@ import typer
 
 from ctmupgrade import __version__
 from ctmupgrade.cli_commands import Shelf, group_of
-from ctmupgrade.cli_common import Common, Format, funnel, rate_of, with_common
-from ctmupgrade.errors import ExitCode, UsageError
+from ctmupgrade.cli_common import Common, Format, no_empty_values, rate_of, with_common
+from ctmupgrade.cli_funnel import funnel
+from ctmupgrade.cli_output import as_text, put_json, write_out
 
 if TYPE_CHECKING:
     from ctmupgrade.app.request import Request
-    from ctmupgrade.app.running import Outcome
     from ctmupgrade.app.setup import Setup
     from ctmupgrade.core.steps import Options
 
@@ -67,8 +67,10 @@ def root(
     """Common options may stand here or after the command."""
 
 
-def _request(common: Common, options: Options | None = None, rates: tuple[str, str] = ("", "")) -> Request:
-    from ctmupgrade.app.request import Request
+def _request(
+    common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
+) -> Request:
+    from ctmupgrade.app.request import Purpose, Request
     from ctmupgrade.core.steps import Options
 
     def say(line: str) -> None:
@@ -85,6 +87,7 @@ def _request(common: Common, options: Options | None = None, rates: tuple[str, s
         say=say,
         rate=rate_of(rates[0]),
         node_rate=rate_of(rates[1]),
+        purpose=Purpose[purpose],
     )
 
 
@@ -95,37 +98,15 @@ def _setup(
     *,
     looks_only: bool = False,
     rates: tuple[str, str] = ("", ""),
+    purpose: str = "PLAN",
 ) -> Iterator[Setup]:
     from ctmupgrade.app.setup import setup
     from ctmupgrade.render import plain
 
-    with setup(_request(common, options, rates)) as made:
+    with setup(_request(common, options, rates, purpose)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
         yield made
-
-
-def _json(document: object, *, lines: bool = False) -> None:
-    import json
-
-    typer.echo(json.dumps(document) if lines else _text(document))
-
-
-def _text(document: object) -> str:
-    import json
-
-    return json.dumps(document, indent=2)
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        typer.echo(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: {error.strerror}") from None
-    sys.stderr.write(f"written: {output}\n")
 
 
 @shelf.command(LOOK)
@@ -143,7 +124,7 @@ def check(
 
     if listing:
         if common.shown is Format.JSON:
-            _json(
+            put_json(
                 {
                     "schema": 1,
                     "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS],
@@ -160,7 +141,7 @@ def check(
     with _setup(common, options, looks_only=True) as made:
         result = looking.check(made, only=only or (), hashed=False)
         if common.shown is Format.JSON:
-            _json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
+            put_json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
         else:
             show.findings(result.findings, common.shown, verbose=common.verbose)
     return result.code
@@ -182,10 +163,10 @@ def plan(
         result, planned = looking.plan(made)
         document = plan_to_json(planned)
         if output is not None:
-            _write(_text(document), output)
+            write_out(as_text(document), output)
         if common.shown is Format.JSON:
             if output is None:
-                _json(document)
+                put_json(document)
         else:
             show.findings(result.findings, common.shown, verbose=common.verbose)
             show.plan(planned, common.shown)
@@ -210,45 +191,11 @@ def verify(
     )
     document = signed_document(signed, version)
     if common.shown is Format.JSON:
-        _json(document)
+        put_json(document)
     else:
         for key in ("archive", "version", "size", "sha256", "signer", "signing_key", "signed_at", "verdict"):
             typer.echo(f"{key:12} {document[key]}")
     return 0
-
-
-def _finish(common: Common, made: Setup, outcome: Outcome) -> int:
-    """The end of a run: its report as the last line, or why there was none."""
-    from ctmupgrade.core.report import make_report
-    from ctmupgrade.render import documents, show
-
-    if outcome.state is not None:
-        report = make_report(outcome.state)
-        if common.shown is Format.JSON:
-            left_out = [documents.finding_document(f) for f in outcome.left_out]
-            _json(
-                documents.report_document(report) | ({"left_out": left_out} if left_out else {}), lines=True
-            )
-        else:
-            show.report(report, common.shown)
-            if outcome.left_out:
-                typer.echo("left out:")
-                show.findings(outcome.left_out, common.shown, verbose=common.verbose)
-            if outcome.state.unfinished:
-                typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
-    elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
-        result = outcome.result
-        if common.shown is Format.JSON:
-            document = documents.blocked_document(
-                made.cluster, made.mode, result.facts, result.findings, outcome.code
-            )
-            _json(document, lines=True)
-        else:
-            show.findings(result.findings, common.shown, verbose=common.verbose)
-            typer.echo("nothing was changed")
-    else:
-        typer.echo(outcome.why or "nothing was changed", err=common.shown is Format.JSON)
-    return outcome.code
 
 
 @shelf.command(CHANGE)
@@ -271,7 +218,7 @@ def run(
 ) -> int:
     """Checks, plans, asks, executes."""
     from ctmupgrade.app import running
-    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.cli_run import finish, wishes
 
     with _setup(common, options, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(
@@ -283,7 +230,7 @@ def run(
             take_over=take_over,
         ) as wish:
             outcome = running.run(made, wish)
-        return _finish(common, made, outcome)
+        return finish(common, made, outcome)
 
 
 @shelf.command(CHANGE)
@@ -299,12 +246,12 @@ def resume(
 ) -> int:
     """Goes on from where a run stopped, after any crash."""
     from ctmupgrade.app import running
-    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.cli_run import finish, wishes
 
     with _setup(common, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
             outcome = running.resume(made, wish, run_id)
-        return _finish(common, made, outcome)
+        return finish(common, made, outcome)
 
 
 @shelf.command(CHANGE)
@@ -323,13 +270,13 @@ def backup(common: Common, options: Options) -> int:
 
 def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str] = ("", "")) -> int:
     from ctmupgrade.app import running
-    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.cli_run import finish, wishes
     from ctmupgrade.core.steps import MakeBackup, StageArchive
 
-    with _setup(common, options, rates=rates) as made:
+    with _setup(common, options, rates=rates, purpose="PREPARE") as made:
         with wishes(common, made) as wish:
             outcome = running.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
-        return _finish(common, made, outcome)
+        return finish(common, made, outcome)
 
 
 def main() -> int:
@@ -341,6 +288,7 @@ def main() -> int:
 
 def _program() -> object:
     words = sys.argv[1:]
+    no_empty_values(words)
     # Where no options stand before a command's name, those of the program and of the group need no look:
     # typer would load the validation library for them, also where only the command's help is wanted.
     command, rest = shelf.find(words)

@@ -15,15 +15,12 @@ from ctmupgrade.cli import (
     LOOK,
     OutFile,
     RunId,
-    _finish,
-    _json,
     _request,
     _setup,
-    _text,
-    _write,
     shelf,
 )
 from ctmupgrade.cli_common import Common, Format, split
+from ctmupgrade.cli_output import as_text, put_json, write_out
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +53,7 @@ def status(common: Common, run_id: RunId = None) -> int:
     _folder, state, running = showing.state(_request(common), _cluster_name(common), run_id)
     made = make_report(state)
     if common.shown is Format.JSON:
-        _json({**documents.report_document(made), "process_running": running})
+        put_json({**documents.report_document(made), "process_running": running})
         return 0
     show.report(made, common.shown)
     if state.unfinished:
@@ -78,7 +75,7 @@ def watch(common: Common, run_id: RunId = None) -> int:
         state = follow(request, _cluster_name(common), run_id, seen, time.sleep)
     made = make_report(state)
     if common.shown is Format.JSON:
-        _json(documents.report_document(made), lines=True)
+        put_json(documents.report_document(made), lines=True)
     else:
         show.report(made, common.shown)
     return 0
@@ -88,7 +85,7 @@ def _only_said(common: Common, words: Mapping[str, str], said: str) -> int:
     """What a dry run of a request says."""
     said = f"DRY-RUN: {said}; nothing was changed"
     if common.shown is Format.JSON:
-        _json({"schema": 1, **words, "mode": "DRY-RUN", "said": said})
+        put_json({"schema": 1, **words, "mode": "DRY-RUN", "said": said})
     else:
         typer.echo(said)
     return 0
@@ -102,7 +99,7 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
         return _only_said(common, {"request": what}, f"{state.run} would be asked to {what}")
     said = showing.ask_stop(_request(common), _cluster_name(common), run_id, what)
     if common.shown is Format.JSON:
-        _json({"schema": 1, "request": what, "said": said})
+        put_json({"schema": 1, "request": what, "said": said})
     else:
         typer.echo(said)
     return 0
@@ -133,7 +130,7 @@ def _decide(
         return _only_said(common, words, f"{node} of {state.run} would be decided: {decision}")
     said = showing.decide(_request(common), run, node, decision, reason)
     if common.shown is Format.JSON:
-        _json({"schema": 1, "node": node, "decision": decision, "said": said})
+        put_json({"schema": 1, "node": node, "decision": decision, "said": said})
     else:
         typer.echo(said)
     return 0
@@ -182,7 +179,7 @@ def report(
         folder = find(_request(common), _cluster_name(common), run_id)
         problems = showing.chain_problems(folder)
         if common.shown is Format.JSON:
-            _json({"schema": 1, "run": folder.run, "intact": not problems, "problems": problems})
+            put_json({"schema": 1, "run": folder.run, "intact": not problems, "problems": problems})
         else:
             typer.echo("\n".join(problems) if problems else f"{folder.run}: the journal's chain is intact")
         return ExitCode.FAILED if problems else 0
@@ -190,13 +187,13 @@ def report(
     made = make_report(state)
     suffix = output.suffix.lower() if output else ""
     if common.shown is Format.JSON or suffix == ".json":
-        _write(_text(documents.report_document(made)), output)
+        write_out(as_text(documents.report_document(made)), output)
     elif suffix in (".html", ".htm"):
         from ctmupgrade.render import html
 
-        _write(html.report_html(made), output)
+        write_out(html.report_html(made), output)
     else:
-        _write(markdown.report_markdown(made), output)
+        write_out(markdown.report_markdown(made), output)
     return 0
 
 
@@ -220,7 +217,9 @@ def _bundle(common: Common, run_id: str | None, target: Path) -> int:
         reason = error.brief
         packed = bundle(None, folder, target, reason)
     if common.shown is Format.JSON:
-        _json({"schema": 1, "bundle": str(target), "files": sorted(packed.files), "missing": packed.missing})
+        put_json(
+            {"schema": 1, "bundle": str(target), "files": sorted(packed.files), "missing": packed.missing}
+        )
         return 0
     typer.echo(f"{target}: {len(packed.files)} files: {', '.join(sorted(packed.files))}")
     for name, why in packed.missing.items():
@@ -240,15 +239,21 @@ def recover(
 ) -> int:
     """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
     from ctmupgrade.app import recovering
-    from ctmupgrade.cli_run import wishes
+    from ctmupgrade.cli_run import finish, wishes
     from ctmupgrade.core.recovery import Known
     from ctmupgrade.render import documents, plain
 
-    known = Known(split(gone), split(rejoin), options.survivor)
-    with _setup(common, options, looks_only=not common.yes) as made:
+    known = Known(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)
+    both = sorted({*known.gone} & {*known.rejoin})
+    if both:
+        raise UsageError(
+            f"--gone and --rejoin both name {', '.join(both)}: a node that is gone for good cannot join again",
+            remedy="name it in one of them",
+        )
+    with _setup(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
         found = recovering.look(made, known)
         if common.shown is Format.JSON:
-            _json(
+            put_json(
                 documents.recovery_document(made.cluster, made.mode, found.diagnosis, found.plan), lines=True
             )
         else:
@@ -259,8 +264,8 @@ def recover(
             outcome, after = recovering.perform(made, wish, found)
         if after is not None and common.shown is Format.JSON:
             document = documents.recovery_document(made.cluster, made.mode, after.diagnosis, after.plan)
-            _json({**document, "after": True}, lines=True)
-        code = _finish(common, made, outcome)
+            put_json({**document, "after": True}, lines=True)
+        code = finish(common, made, outcome)
         if after is not None and common.shown is not Format.JSON:
             typer.echo("\n".join(["afterwards:", *plain.diagnosis_lines(after.diagnosis, after.plan)]))
         return code
@@ -276,9 +281,9 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
         result, planned = looking.plan(made)
         text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)
         if common.shown is Format.JSON and output is None:
-            _json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
+            put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
         else:
-            _write(text, output)
+            write_out(text, output)
     return result.code
 
 
@@ -291,7 +296,7 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
         count = record_looks(made, directory)
     said = f"{count} looks are recorded in {directory}; ctmupgrade check --simulate {directory} replays them"
     if common.shown is Format.JSON:
-        _json({"schema": 1, "directory": str(directory), "looks": count})
+        put_json({"schema": 1, "directory": str(directory), "looks": count})
     else:
         typer.echo(said)
     return 0
@@ -316,9 +321,14 @@ def init(
     if common.dry_run:
         return _only_said(common, {"file": str(path)}, f"{path} would be written")
     text, said = commented_cluster(url)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}", remedy="name another file with -c FILE"
+        ) from None
     if common.shown is Format.JSON:
-        _json({"schema": 1, "file": str(path), "said": said})
+        put_json({"schema": 1, "file": str(path), "said": said})
         return 0
     typer.echo(f"{said}\nwritten: {path}; mend what is marked CHANGE, then: ctmupgrade check")
     return 0

@@ -1,4 +1,4 @@
-"""The options that every command takes, before or after its name, and the one error funnel."""
+"""The options that every command takes, before or after its name, and values as they are typed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import functools
 import inspect
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from ctmupgrade.cli_funnel import Left
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
+from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.steps import Options
@@ -139,9 +138,31 @@ _DEFAULTS: dict[str, object] = {
 }  # fmt: skip
 
 
-def split(text: str) -> tuple[str, ...]:
-    """A list of names as typed: ``A,B``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def no_empty_values(words: Sequence[str]) -> None:
+    """An option whose value is empty is most often a shell variable that was not set. It must not count as "not
+    given": ``--nodes "$LIST"`` would mean all of them.
+
+    :raises UsageError: there is one.
+    """
+    for before, word in zip(("", *words), words, strict=False):
+        name, sign, value = word.partition("=")
+        glued = name.startswith("--") and sign and not value.strip()
+        if glued or (before.startswith("-") and "=" not in before and not word.strip()):
+            option = name if glued else before
+            remedy = f"set the shell variable that it comes from, or leave {option} out"
+            if option == "--simulate":
+                remedy = (
+                    "name a fixture folder: it holds cluster.yaml and world.yaml (see fixtures/scenarios)"
+                )
+            raise UsageError(f"{option}: the value is empty", remedy=remedy)
+
+
+def split(text: str, option: str = "") -> tuple[str, ...]:
+    """A list of names as typed: ``A,B``. :raises UsageError: given, and no name is in it."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text and not names:
+        raise UsageError(f"{option} {text}: no name stands there", remedy=f"{option} A,B, or leave it out")
+    return names
 
 
 def rate_of(text: str) -> int:
@@ -181,8 +202,8 @@ def _options(given: dict[str, Any]) -> Options:
     from ctmupgrade.core.steps import Options
 
     return Options(
-        order=split(given.pop("order")),
-        nodes=split(given.pop("nodes")),
+        order=split(given.pop("order"), "--order"),
+        nodes=split(given.pop("nodes"), "--nodes"),
         skips=skips(given.pop("skip")),
         fresh=fresh(given.pop("fresh")),
         **given,
@@ -218,7 +239,10 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
             context.obj = given
         if planning:
             kwargs["options"] = _options({name: kwargs.pop(name) for name in _PLANNING})
-        return function(default_paths(given.over(outer)), **kwargs)
+        try:
+            return function(default_paths(given.over(outer)), **kwargs)
+        except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
+            raise Left(str(leave)) from None
 
     wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}
@@ -232,73 +256,3 @@ def default_paths(common: Common) -> Common:
     if state is None and os.environ.get("CTMUPGRADE_STATE_DIR"):
         state = Path(os.environ["CTMUPGRADE_STATE_DIR"])
     return replace(common, cluster=cluster, state_dir=state)
-
-
-def complain(error: CtmUpgradeError) -> None:
-    """An error as a person reads it: what, details, what to do."""
-    out = [f"ctmupgrade: {error.brief}"]
-    out += [f"  {line}" for line in error.details.splitlines()]
-    if error.remedy:
-        out += [f"  -> {line}" for line in error.remedy.splitlines()]
-    sys.stderr.write("\n".join(out) + "\n")
-
-
-def bug(error: BaseException) -> int:
-    """A bug leaves a log file with the traceback (no locals: they may hold secrets) and says where."""
-    handle, name = tempfile.mkstemp(prefix="ctmupgrade-bug-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
-    sys.stderr.write(
-        f"ctmupgrade: a bug: {type(error).__name__}. Nothing on the appliances was stopped.\n"
-        f"  its traceback: {name}\n  -> ctmupgrade status; ctmupgrade resume goes on from the journal\n"
-    )
-    return ExitCode.BUG
-
-
-def _is_usage(error: Exception) -> bool:
-    """Whether it comes from the command line parser. Its base class has lived in two packages."""
-    return any(base.__name__ == "ClickException" for base in type(error).__mro__)
-
-
-def _leave_now() -> None:
-    """Ends the process although threads still wait for nodes' answers; what had to be closed is closed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(ExitCode.INTERRUPTED)
-
-
-CHANGING = ("run", "resume", "stage", "backup", "recover")
-
-
-def _nobody_reads() -> int:
-    """The exit code where standard output was closed: a look is done, but nothing that changes nodes may say
-    that it is (0) when it could not even ask."""
-    sys.stdout = None
-    return ExitCode.INTERRUPTED if any(word in CHANGING for word in sys.argv[1:]) else ExitCode.DONE
-
-
-def funnel(program: Callable[[], object]) -> int:
-    """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
-    try:
-        result = program()
-        return int(result) if isinstance(result, int) else 0
-    except CtmUpgradeError as error:
-        complain(error)
-        return int(error.exit_code)
-    except typer.Exit as leave:
-        return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt) as leave:
-        sys.stderr.write(f"ctmupgrade: {str(leave) or 'interrupted; nothing was being changed'}\n")
-        _leave_now()
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return _nobody_reads()
-    except SystemExit as leave:  # 1 is the parser's own answer to a reader that went away
-        return _nobody_reads() if leave.code == 1 else int(leave.code or 0)
-    except Exception as error:
-        if _is_usage(error):
-            text = error.format_message() if hasattr(error, "format_message") else str(error)
-            if text:  # without a command its help was shown
-                sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
-            return ExitCode.USAGE
-        return bug(error)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctmupgrade.app.running import Wishes
+from ctmupgrade.app.running import Outcome, Wishes
 from ctmupgrade.cli_common import Common, Format
+from ctmupgrade.cli_output import put_json
 from ctmupgrade.core.steps import Step
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ExitCode, UsageError
 from ctmupgrade.render import plain, show
+from ctmupgrade.streams import OutputError, give_up_output
 
 if TYPE_CHECKING:
     from ctmupgrade.app.looking import CheckResult
@@ -36,8 +38,7 @@ def wishes(
     with show.watching(common.shown, made.cluster) as watch:
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
-            notable = [f for f in result.findings if f.verdict.value not in ("pass",)]
-            lines = [*plain.finding_lines(notable), *plain.question(planned, len(made.cluster.nodes))]
+            lines = [*plain.finding_lines(result.findings), *plain.question(planned, len(made.cluster.nodes))]
             for line in lines:
                 typer.echo(line, err=common.shown is Format.JSON)
             return common.yes or made.mode.value == "SIMULATED" or _asked("Go on?")
@@ -46,6 +47,48 @@ def wishes(
             return not confirm_each or _asked(f"Upgrade {step.node} now?")
 
         yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file, take_over)
+
+
+def finish(common: Common, made: Setup, outcome: Outcome) -> int:
+    """The end of a run: its report as the last line, or why there was none. The exit code is the run's, also
+    where nobody takes the report any more."""
+    try:
+        _tell(common, made, outcome)
+    except (OutputError, BrokenPipeError) as error:
+        give_up_output(error)
+    return outcome.code
+
+
+def _tell(common: Common, made: Setup, outcome: Outcome) -> None:
+    from ctmupgrade.core.report import make_report
+    from ctmupgrade.render import documents, show
+
+    if outcome.state is not None:
+        report = make_report(outcome.state)
+        if common.shown is Format.JSON:
+            left_out = [documents.finding_document(f) for f in outcome.left_out]
+            put_json(
+                documents.report_document(report) | ({"left_out": left_out} if left_out else {}), lines=True
+            )
+        else:
+            show.report(report, common.shown)
+            if outcome.left_out:
+                typer.echo("left out:")
+                show.findings(outcome.left_out, common.shown, verbose=common.verbose, of=outcome.examined)
+            if outcome.state.unfinished:
+                typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
+    elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
+        result = outcome.result
+        if common.shown is Format.JSON:
+            document = documents.blocked_document(
+                made.cluster, made.mode, result.facts, result.findings, outcome.code
+            )
+            put_json(document, lines=True)
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose, of=outcome.examined)
+            typer.echo("nothing was changed")
+    else:
+        typer.echo(outcome.why or "nothing was changed", err=common.shown is Format.JSON)
 
 
 def _asked(question: str) -> bool:

@@ -16,8 +16,8 @@ from ctmupgrade.actions import doer
 from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick, Waiting
 from ctmupgrade.actions.doing import perform
 from ctmupgrade.core import journal
+from ctmupgrade.core.expected import expected_releases
 from ctmupgrade.core.journal import Event, RunState, Status
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.steps import (
     CompareSettings,
     MakeBackup,
@@ -28,7 +28,7 @@ from ctmupgrade.core.steps import (
     changes_node,
     is_look,
 )
-from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +280,8 @@ class Executor:
             self.resting.discard(step)
 
     def _failed(self, step: str, error: Exception) -> None:
+        if isinstance(error, OSError):
+            error = _of_this_machine(step, error)
         if not isinstance(error, CtmUpgradeError):
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
@@ -334,20 +336,10 @@ def _from_upgrade(step: Step) -> bool:
     return step.id.split(":")[0] in ("upgrade", "reboot", "await", "settle")
 
 
-def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:
-    """Per node the releases it may have now: the old one until its upgrade, the target's after it; either
-    one where an operator decided or an attempt is under way."""
-    target = Version.parse(state.plan.target.version).release
-    decided = {d.node for d in state.decisions}
-    expected: dict[str, tuple[object, ...]] = {}
-    for node, text in state.plan.versions.items():
-        old = Version.parse(text).release if text else None
-        step = state.steps.get(f"reboot:{node}")
-        upgrade = state.steps.get(f"upgrade:{node}")
-        if node in decided or (upgrade and upgrade.status in journal.STUCK):
-            expected[node] = (old, target)
-        elif step is not None and step.status is Status.DONE:
-            expected[node] = (target,)
-        else:
-            expected[node] = (old,)
-    return expected
+def _of_this_machine(step: str, error: OSError) -> NodeError:
+    """A full disk or a folder that takes no file is no bug: it is mended here, and then the step is done again."""
+    place = f"{error.filename}: " if error.filename else ""
+    return NodeError(
+        f"{step}: this machine says: {place}{error.strerror or error}",
+        remedy="make space or mend the folder's permissions on this machine (df, ls -ld)",
+    )

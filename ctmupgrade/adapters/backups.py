@@ -55,10 +55,14 @@ class BackupStore:
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Every manifest of this cluster; ``problem`` says where its files are gone or changed."""
-        if not self.directory.is_dir():
-            return ()
+        try:
+            paths = (
+                sorted(self.directory.glob(f"{self.cluster}-*{SUFFIX}")) if self.directory.is_dir() else []
+            )
+        except OSError:  # a folder that cannot be looked into proves nothing; unusable() says so
+            paths = []
         found = []
-        for path in sorted(self.directory.glob(f"{self.cluster}-*{SUFFIX}")):
+        for path in paths:
             try:
                 found.append(_read(path))
             except (OSError, ValueError, KeyError, TypeError):
@@ -73,9 +77,10 @@ class BackupStore:
     def unusable(self) -> str:
         """Why nothing could be kept here; "" where it could. Changes nothing."""
         place = self.directory
-        while not place.exists() and place != place.parent:
+        while not os.path.lexists(place) and place != place.parent:
             place = place.parent
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        usable = os.access(place, os.W_OK | os.X_OK)  # asked first: a closed folder cannot even be looked at
+        if not usable or not place.is_dir():
             return f"backup.directory {self.directory} is not writable"
         return ""
 

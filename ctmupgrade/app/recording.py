@@ -16,17 +16,27 @@ from ctmupgrade.render.fixture import cluster_yaml
 def record(setup: Setup, folder: Path) -> int:
     """Writes ``cluster.yaml`` and the transcript into a new folder; returns the number of looks.
 
-    :raises UsageError: the folder holds something already.
+    :raises UsageError: the folder holds something already, or cannot be made or written.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", remedy="name a new folder")
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", remedy="name a new folder")
+        folder.mkdir(parents=True, exist_ok=True)  # before the looks: they take a while
+        (folder / "cluster.yaml").write_text(cluster_yaml(setup.cluster), encoding="utf-8")
+        return _transcribe(setup, folder)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}",
+            remedy="name a new folder on a disk with room",
+        ) from None
+
+
+def _transcribe(setup: Setup, folder: Path) -> int:
     try:
         signed = verify(setup)
         archive: dict[str, object] = {"size": signed.size, "sha256": signed.sha256, "signer": signed.signer}
     except CtmUpgradeError as error:
         archive = {"problem": error.brief}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cluster.yaml").write_text(cluster_yaml(setup.cluster), encoding="utf-8")
     with (folder / TRANSCRIPT).open("w", encoding="utf-8") as file:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
         file.write(json.dumps(header) + "\n")

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.steps import Options
+from ctmupgrade.errors import UsageError
+
+_NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what ctmupgrade record DIR wrote (see fixtures/scenarios)"
+
+
+def fixture_folder(folder: Path) -> None:
+    """:raises UsageError: ``--simulate`` names what is no fixture."""
+    if not folder.is_dir():
+        what = "it is no folder" if folder.exists() else "there is no such folder"
+        raise UsageError(f"--simulate {folder}: {what}", remedy=_NEEDS)
+    if not (folder / "cluster.yaml").is_file():
+        raise UsageError(f"--simulate {folder}: there is no cluster.yaml in it", remedy=_NEEDS)
+    if not any((folder / name).is_file() for name in ("world.yaml", "transcript.jsonl")):
+        raise UsageError(f"--simulate {folder}: there is no world.yaml in it", remedy=_NEEDS)
+
+
+class Purpose(Enum):
+    """What a command's options are for: a plan reads all of them, the others a part."""
+
+    PLAN = "check, plan, runbook and run"
+    PREPARE = "stage and backup, which may take some nodes before the others"
+    RECOVER = "recover, whose plan no strategy makes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +46,8 @@ class Request:
     say: Callable[[str], None] = lambda _line: None  # prose about what goes on, for -v
     rate: int = 0  # bytes per second of all uploads together; 0: unlimited
     node_rate: int = 0  # and of each node's
+
+    purpose: Purpose = Purpose.PLAN
 
     @property
     def mode(self) -> Mode:

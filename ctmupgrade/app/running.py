@@ -21,6 +21,7 @@ from ctmupgrade.app.runs import (
     folders,
     hold,
     new_run_id,
+    nothing_begun,
     restore_world,
     save_world,
     staged,
@@ -29,6 +30,7 @@ from ctmupgrade.app.runs import (
 )
 from ctmupgrade.app.setup import Setup, whoami
 from ctmupgrade.app.signals import Interrupted, attended
+from ctmupgrade.app.wanted import known_node, whole
 from ctmupgrade.codec import plan_from_text
 from ctmupgrade.core import journal
 from ctmupgrade.core.facts import Facts
@@ -63,6 +65,7 @@ class Outcome:
     """How a command ended: its exit code, and the run's state where there was a run.
 
     :ivar left_out: why nodes were left out of ``stage`` or ``backup``.
+    :ivar examined: all that their check found; the result has only what stops them. None: it is the result's.
     """
 
     code: ExitCode
@@ -71,6 +74,7 @@ class Outcome:
     why: str = ""
     folder: Path | None = None
     left_out: tuple[Finding, ...] = ()
+    examined: tuple[Finding, ...] | None = None
 
 
 def run(setup: Setup, wishes: Wishes) -> Outcome:
@@ -79,6 +83,7 @@ def run(setup: Setup, wishes: Wishes) -> Outcome:
     :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
     """
     setup.refuse_recorded()
+    known_node(wishes.stop_after, _nodes_of(setup), "--stop-after")
     run_id = new_run_id()
     if setup.mode is not Mode.LIVE:
         return _run_locked(setup, wishes, run_id)
@@ -89,6 +94,10 @@ def run(setup: Setup, wishes: Wishes) -> Outcome:
                 remedy=f"ctmupgrade resume {folder.run}   or   ctmupgrade abort {folder.run}",
             )
         return _run_locked(setup, wishes, run_id)
+
+
+def _nodes_of(setup: Setup) -> tuple[str, ...]:
+    return (*node_order(setup.cluster, setup.request.options), *(node.name for node in setup.cluster.fresh))
 
 
 def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
@@ -105,6 +114,7 @@ def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
     if wishes.plan_file is not None:
         given = plan_from_text(_text_of(wishes.plan_file), str(wishes.plan_file))
         looking.refuse_stale(given, plan)
+        whole(given.strategy, [node.name for node in setup.cluster.nodes], given.options.nodes)
         plan = given
     if setup.mode is Mode.DRY_RUN:
         state, folder = _begin(setup, wishes, plan, run_id)
@@ -158,9 +168,10 @@ def _begin(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> tuple[RunSt
         setup.request.options.skips,
     )  # fmt: skip
     at = setup.clock.now()
-    file = JournalFile.create(folder.journal)
-    FileRecord(file).append(event, at)
-    file.close()
+    with nothing_begun(setup.home):
+        file = JournalFile.create(folder.journal)
+        FileRecord(file).append(event, at)
+        file.close()
     state = journal.start(event, at)
     wishes.watch(state, event, "", None)
     return state, folder
@@ -207,7 +218,7 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
         except Interrupted:
             raise Interrupted(
                 f"left run {state.run}; what the appliances are doing goes on\n"
-                f"  -> ctmupgrade status {state.run}; ctmupgrade resume {state.run} takes it up again"
+                f"  -> ctmupgrade status {state.run}   # where it stands\n  -> ctmupgrade resume {state.run}"
             ) from None
     file.close()
     if executor.state.unfinished:
@@ -229,6 +240,7 @@ def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
         state = state_of(file.lines())
         _learn_fresh(setup, state)
         _same_cluster(setup, state)
+        known_node(wishes.stop_after, state.plan.versions, "--stop-after")
         if setup.request.dry_run:
             file.close()
             return Outcome(ExitCode.DONE, state, folder=folder.path)
@@ -314,13 +326,13 @@ def _prepare(
     names = tuple(name for name in wanted if name not in out)
     narrowed = CheckResult(result.facts, stops)
     if "" in out or not names:
-        return Outcome(narrowed.code, result=narrowed, why="blocked by checks")
+        return Outcome(narrowed.code, result=narrowed, why="blocked by checks", examined=result.findings)
     state, folder = _begin(setup, wishes, _prepared(setup, result.facts, kind, names), run_id)
     if setup.mode is Mode.DRY_RUN:
         ended = _end(folder, state, "dry-run", setup, result)
     else:
         ended = replace(_execute(setup, wishes, folder, state), result=result)
-    return replace(ended, code=ended.code or narrowed.code, left_out=stops)
+    return replace(ended, code=ended.code or narrowed.code, left_out=stops, examined=result.findings)
 
 
 def _prepared(

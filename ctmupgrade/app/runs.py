@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,14 +161,31 @@ def hold(home: Path, run: str) -> ClusterLock:
     """Takes the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
 
     :raises LockedError: another process holds it: who, which run, since when.
+    :raises UsageError: the state folder cannot be written to.
     """
     lock = ClusterLock(home / "lock")
-    for _ in range(3):  # a `status` that looks whether it is held may hold it for an instant
-        try:
-            return lock.acquire({"run": run})
-        except LockedError:
-            time.sleep(0.1)
-    return lock.acquire({"run": run})
+    with nothing_begun(home):
+        for _ in range(3):  # a `status` that looks whether it is held may hold it for an instant
+            try:
+                return lock.acquire({"run": run})
+            except LockedError:
+                time.sleep(0.1)
+        return lock.acquire({"run": run})
+
+
+@contextmanager
+def nothing_begun(home: Path) -> Iterator[None]:
+    """What fails here fails before anything is journaled or touched, so that there is nothing to resume.
+
+    :raises UsageError: instead of what the disk said.
+    """
+    try:
+        yield
+    except JournalError as error:
+        raise UsageError(
+            f"the state folder cannot be written to, and nothing was begun: {error.brief}",
+            remedy=f"mend that (ls -ld {home}; df {home}), or name another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
+        ) from error
 
 
 def is_running(home: Path) -> bool:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.actions.base import Store
-from ctmupgrade.app.request import Request
+from ctmupgrade.app.request import Request, fixture_folder
+from ctmupgrade.app.wanted import with_options
 from ctmupgrade.collect import Gather, one_by_one
 from ctmupgrade.config import load_cluster
-from ctmupgrade.core.fresh import fresh_problems, with_fresh
-from ctmupgrade.core.model import Cluster, Mode, StrategyName
-from ctmupgrade.core.steps import Options
+from ctmupgrade.core.model import Cluster, Mode
 from ctmupgrade.errors import UsageError
 from ctmupgrade.execute import Tasks
 from ctmupgrade.ports import Clock, Fleet, Verifier
@@ -91,52 +90,13 @@ def read_cluster(request: Request) -> Cluster:
 
     :raises UsageError: wrong file, or names on the command line that it lacks.
     """
+    if request.simulate:
+        fixture_folder(request.simulate)
     path = request.simulate / "cluster.yaml" if request.simulate else request.cluster
     cluster = load_cluster(path, simulated=request.simulate is not None)
     if request.strategy is not None:
         cluster = replace(cluster, strategy=request.strategy)
-    known = {node.name for node in cluster.nodes}
-    options = request.options
-    named = [*options.order, *options.nodes, options.survivor, options.hold_back]
-    unknown = sorted({name for name in named if name} - known)
-    if unknown:
-        raise UsageError(
-            f"{', '.join(unknown)}: no such node in {path.name}", remedy=f"it has: {', '.join(sorted(known))}"
-        )
-    twice = sorted({name for name in options.order if options.order.count(name) > 1})
-    if twice:
-        raise UsageError(f"--order: {', '.join(twice)} stands there twice", remedy="name each node once")
-    _sensible(cluster, options)
-    return _with_fresh(cluster, options)
-
-
-def _sensible(cluster: Cluster, options: Options) -> None:
-    """:raises UsageError: options of a rebuild that cannot be kept, found before anything is removed."""
-    if options.survivor and options.survivor == options.hold_back:
-        raise UsageError(f"{options.survivor} cannot be both the survivor and held back")
-    apart = {options.survivor, options.hold_back, *dict(options.fresh)}
-    erased = len([node for node in cluster.nodes if node.name not in apart]) - (0 if options.survivor else 1)
-    most = len(cluster.nodes) - (1 if erased > 0 else 0)
-    if cluster.strategy is StrategyName.REBUILD and options.keep_copies > most:
-        raise UsageError(
-            f"--keep-copies {options.keep_copies} cannot be kept: of {len(cluster.nodes)} nodes one is erased by each "
-            f"join, so {most} hold the data then",
-            remedy=f"--keep-copies {most}, or --fresh NAME=HOST",
-        )
-
-
-def _with_fresh(cluster: Cluster, options: Options) -> Cluster:
-    """:raises UsageError: ``--fresh`` where it has no place."""
-    if not options.fresh:
-        return cluster
-    problems = list(fresh_problems(cluster, options.fresh, (options.survivor, options.hold_back)))
-    if cluster.strategy is not StrategyName.REBUILD:
-        problems.insert(0, "it belongs to the rebuild strategy")
-    if problems:
-        raise UsageError(
-            f"--fresh: {problems[0]}", details="\n".join(problems[1:]), remedy="--fresh NAME=HOST"
-        )
-    return with_fresh(cluster, options.fresh)
+    return with_options(cluster, request.options, request.purpose, path.name)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctmupgrade.app.request import fixture_folder
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +22,22 @@ def verify_archive(
     :raises SignatureError: not the pinned signer's good signature.
     :raises UsageError: no signer is known, or a file cannot be read.
     """
+    if not simulate and archive.is_dir():
+        raise UsageError(
+            f"{archive}: it is a folder", remedy="name the archive in it, a file like *.tar.gz.gpg"
+        )
+    if not simulate and not archive.exists():
+        raise UsageError(
+            f"{archive}: there is no such file", remedy="name the vendor's archive, a *.tar.gz.gpg"
+        )
+    if simulate:
+        fixture_folder(simulate)
     if not signer:
         from ctmupgrade.config import load_cluster
 
         place = simulate / "cluster.yaml" if simulate else cluster
         target = load_cluster(place, simulated=True).target
         signer, keyring = target.signer, keyring or target.keyring
-    if not simulate and not archive.is_file():
-        raise UsageError(f"{archive}: there is no such file")
     signed = _verifier(simulate).verify(archive, signer, keyring)
     from ctmupgrade.core.model import NAMED_VERSION  # gpg is not kept waiting for it
 

@@ -80,6 +80,12 @@ def _named(current: Version, names: tuple[tuple[int, ...], ...]) -> bool:
     return any(current.release[: len(name)] == name for name in names)
 
 
+def documents_force(target: Version) -> bool:
+    """Whether a vendor page documents ``-o`` on some path to ``target``."""
+    release = _release_for(target)
+    return release is not None and bool(release.forced)
+
+
 def judge_path(
     current: Version,
     target: Version,

@@ -26,8 +26,13 @@ def mode_line(mode: Mode, cluster: str, *, looks_only: bool) -> str:
     return f"{mode.value}: {cluster}: {meaning}"
 
 
-def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list[str]:
-    """What was found, worst first; passes only counted, unless verbose."""
+def finding_lines(
+    findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
+) -> list[str]:
+    """What was found, worst first; passes only counted, unless verbose.
+
+    :param of: all that the check found, where only a part of it is shown: it is what is counted.
+    """
     found = list(findings)
     following = () if verbose else _following(found)
     order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
@@ -44,8 +49,9 @@ def finding_lines(findings: Iterable[Finding], *, verbose: bool = False) -> list
                 lines.append(f"        -> {finding.remedy}")
     if following:
         lines.append(f"        ({len(following)} more follow from that; -v lists them)")
-    passes = sum(f.verdict is Verdict.PASS for f in found)
-    lines.append(f"verdict: {overall(found).value}; {passes} of {len(found)} findings pass")
+    counted = found if of is None else list(of)
+    passes = sum(f.verdict is Verdict.PASS for f in counted)
+    lines.append(f"verdict: {overall(found).value}; {passes} of {len(counted)} findings pass")
     return lines
 
 

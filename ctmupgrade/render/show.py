@@ -18,6 +18,7 @@ from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.report import Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
+from ctmupgrade.streams import OutputError, give_up_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,9 +44,19 @@ def _lines(lines: Iterable[str]) -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
 
 
-def findings(found: tuple[Finding, ...], shown: str, *, verbose: bool = False) -> None:
-    """What a check found."""
-    lines = plain.finding_lines(found, verbose=verbose)
+def _news(lines: Iterable[str]) -> None:
+    """Lines of a run: it goes on also where its output is on a full disk; its journal tells."""
+    try:
+        _lines(lines)
+    except OutputError as error:
+        give_up_output(error)
+
+
+def findings(
+    found: tuple[Finding, ...], shown: str, *, verbose: bool = False, of: tuple[Finding, ...] | None = None
+) -> None:
+    """What a check found. ``of``: all of it, where ``found`` is a part."""
+    lines = plain.finding_lines(found, verbose=verbose, of=of)
     if shown != "rich":
         _lines(lines)
         return
@@ -113,7 +124,7 @@ def _watch_json(state: RunState, event: Event | None, _key: str, _tick: Tick | N
     from ctmupgrade.codec import event_to_json
 
     document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
-    _lines([json.dumps(document)])
+    _news([json.dumps(document)])
 
 
 class _PlainWatch:
@@ -124,13 +135,13 @@ class _PlainWatch:
 
     def watch(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         if event is not None:
-            _lines([plain.event_line(event, state)])
+            _news([plain.event_line(event, state)])
         elif isinstance(tick, Waiting):
             gist = tick.what.split(";")[0]
             if self._said.get(key) != gist:
                 self._said[key] = gist
                 until = tick.until.isoformat(timespec="minutes")
-                _lines(
+                _news(
                     [
                         f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"
                     ]

@@ -1,0 +1,33 @@
+"""Documents and texts on standard output, or into the file that ``-o`` names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from ctmupgrade.errors import UsageError
+
+
+def put_json(document: object, *, lines: bool = False) -> None:
+    import json
+
+    typer.echo(json.dumps(document) if lines else as_text(document))
+
+
+def as_text(document: object) -> str:
+    import json
+
+    return json.dumps(document, indent=2)
+
+
+def write_out(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: {error.strerror}") from None
+    sys.stderr.write(f"written: {output}\n")
