@@ -26,8 +26,9 @@ class _Output(io.FileIO):
 
 
 def usable_streams() -> None:
-    """Makes trouble with standard output an :class:`OutputError`, and puts nothing where a stream was closed (``>&-``). Left alone, the next file that is opened, which
-    may be the journal, would get its number, and every child would write its output into it."""
+    """Makes trouble with standard output an :class:`OutputError`, and puts nothing where a stream was closed
+    (``>&-``): left alone, the next file that is opened, which may be the journal, would get its number, and every
+    child would write its output into it."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is not None:
             continue
@@ -42,9 +43,8 @@ def usable_streams() -> None:
         stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - until the process ends
         setattr(sys, name, stream)
 
-    if (
-        sys.stdout is sys.__stdout__ and sys.stdout is not None
-    ):  # else a caller has put something in its place
+    # Where it is another one, a caller has put something in its place.
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
         raw = io.BufferedWriter(_Output(1, "w", closefd=False))
         sys.stdout = io.TextIOWrapper(
             raw, encoding=sys.stdout.encoding, errors=sys.stdout.errors, line_buffering=sys.stdout.isatty()
