@@ -234,6 +234,9 @@ def recover(
     rejoin: Annotated[
         str, typer.Option("--rejoin", metavar="A,B", help="take out, reset and join again")
     ] = "",
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="a dead run whose journal is lost, or another's")
+    ] = "",
     *,
     options: Options,
 ) -> int:
@@ -260,7 +263,8 @@ def recover(
             typer.echo("\n".join(plain.diagnosis_lines(found.diagnosis, found.plan)))
         if not found.plan.steps or not common.yes or common.dry_run:
             return found.code
-        with wishes(common, made) as wish:
+        command = f"ctmupgrade recover{known.words} --yes"
+        with wishes(common, made, take_over=take_over, command=command) as wish:
             outcome, after = recovering.perform(made, wish, found)
         if after is not None and common.shown is Format.JSON:
             document = documents.recovery_document(made.cluster, made.mode, after.diagnosis, after.plan)

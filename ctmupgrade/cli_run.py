@@ -33,6 +33,7 @@ def wishes(
     stop_after: str = "",
     confirm_each: bool = False,
     take_over: str = "",
+    command: str = "ctmupgrade run",
 ) -> Iterator[Wishes]:
     """What the loop needs of the terminal, for the time of a run."""
     with show.watching(common.shown, made.cluster) as watch:
@@ -46,7 +47,8 @@ def wishes(
         def confirm_step(step: Step) -> bool:
             return not confirm_each or _asked(f"Upgrade {step.node} now?")
 
-        yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file, take_over)
+        taken = (take_over,) if take_over else ()
+        yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file, taken, command)
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:

@@ -4,13 +4,18 @@ way back ends in a healthy cluster without ever giving up the last copy of the d
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import World, status
+from ctmupgrade.adapters.sim import Fault, World, status
+from ctmupgrade.app.request import Request
+from ctmupgrade.app.setup import setup
+from ctmupgrade.core.facts import Unknown
+from ctmupgrade.core.health import cluster_problems
 from ctmupgrade.core.recovery import Known
-from ctmupgrade.core.steps import JoinNode
+from ctmupgrade.core.steps import JoinNode, RemoveNode, ResetNode
 from tests.support import broken, golden
 from tests.support.broken import Case
 from tests.support.desk import Desk
@@ -130,6 +135,113 @@ def test_a_dry_run_wins_over_yes(tmp_path: Path) -> None:
 def test_a_name_that_is_not_in_cluster_yaml_is_refused(tmp_path: Path) -> None:
     for option in ("--gone", "--rejoin", "--survivor"):
         assert broken.ask(broken.case("killed"), tmp_path, option, "ctm-9")[0] == 2
+
+
+def test_nothing_is_erased_beside_a_join_that_hangs(tmp_path: Path) -> None:
+    """Whichever node is named but the one that joins: nothing is planned before its join is ended."""
+    found = broken.case("join-hangs")
+    for words in (
+        ["--survivor", "ctm-1"],
+        ["--rejoin", "ctm-3"],
+        ["--survivor", "ctm-1", "--rejoin", "ctm-3"],
+    ):
+        code, said = broken.ask(found, tmp_path, *words, "--yes", "--format", "json")
+        told = json.loads(said)
+        assert code == 6 and told["steps"] == [], words
+        advice = next(text for text in told["advice"] if "ctm-3: not removed, reset or joined" in text)
+        assert "--rejoin" in advice and "ctm-2" in advice
+    down = broken.case("join-hangs-and-down")
+    code, said = broken.ask(down, tmp_path, "--gone", "ctm-3", "--yes", "--format", "json")
+    assert code == 6 and json.loads(said)["steps"] == []
+    assert any("recover --gone ctm-3 --rejoin ctm-2" in text for text in json.loads(said)["advice"])
+
+
+@pytest.mark.parametrize("code", ["d", "o"])
+def test_a_node_is_not_reset_for_a_join_that_cannot_start(code: str, tmp_path: Path) -> None:
+    """Another member went down, or began to join, after the way back was planned."""
+    found = broken.case("unclustered-node")
+    with broken.recovery(found, tmp_path) as (made, world, seen):
+        assert [s.id for s in seen.plan.steps if isinstance(s.action, ResetNode)] == ["reset:ctm-3"]
+        world.inject(Fault("member_code", "ctm-2", params={"code": code}))
+        outcome, after = broken.take(made, seen)
+        assert after is None and outcome.state is not None
+        stuck = {step: held.error for step, held in outcome.state.steps.items() if held.error}
+        assert list(stuck) == ["reset:ctm-3"] and "one join at a time" in stuck["reset:ctm-3"], stuck
+        assert world.nodes["ctm-3"].data == "data-main"
+        assert not any("services reset" in event.detail for event in world.of_kind("change"))
+
+
+def test_a_join_that_cannot_start_for_a_moment_is_waited_for_before_the_reset(tmp_path: Path) -> None:
+    found = broken.case("unclustered-node")
+    with broken.recovery(found, tmp_path) as (made, world, seen):
+        world.inject(Fault("member_code", "ctm-2", for_s=300.0, params={"code": "d"}))
+        outcome, after = broken.take(made, seen)
+        assert after is not None and outcome.state is not None and outcome.state.outcome == "done"
+        _the_cluster_is_well(world, found)
+
+
+def test_a_cluster_that_is_well_is_called_well(tmp_path: Path) -> None:
+    healthy = golden.SCENARIOS / "healthy-three"
+    common = ("--state-dir", str(tmp_path), "--simulate", str(healthy), "--format", "json")
+    code, said = golden.call("recover", *common)
+    assert (
+        code == 0
+        and json.loads(said)["wrong"] == json.loads(said)["steps"] == json.loads(said)["advice"] == []
+    )
+    code, said = golden.call("recover", "--gone", "ctm-1,ctm-2,ctm-3", *common)
+    told = json.loads(said)
+    assert code == 0 and told["wrong"] == told["steps"] == []
+    assert [text.split()[1] for text in told["advice"]] == ["answers,"] * 3
+    code, said = golden.call("recover", "--rejoin", "ctm-1,ctm-2,ctm-3", *common)
+    assert code == 6 and json.loads(said)["steps"] == [] and "named to be taken out" in said
+
+
+FAULTS = [
+    Fault("refused", "ctm-2", params={"what": "control"}),
+    Fault("refused", "ctm-2", params={"what": "shell"}),
+    Fault("member_code", "ctm-1", params={"code": "d", "where": "summary"}),
+    Fault("member_code", "ctm-3", params={"code": "d", "where": "summary", "seen_by": "ctm-2"}),
+    Fault("member_code", "ctm-1", params={"code": "d", "seen_by": "ctm-3"}),
+    Fault("port_closed", "ctm-2", params={"peer": "ctm-3"}),
+    Fault("garbage", "ctm-1", times=0, params={"command": "ksctl cluster summary"}),
+    Fault("garbage", "ctm-3", times=0, params={"command": "ksctl cluster nodes list"}),
+    Fault("garbage", "ctm-3", times=0, params={"command": "ksctl services status"}),
+    Fault("error", "ctm-2", times=0, params={"command": "ksctl", "text": "database is locked"}),
+    Fault("services", "ctm-2", params={"state": "starting"}),
+    Fault("unauthorized", "ctm-2", times=0, params={"command": "ksctl"}),
+]
+
+
+@pytest.mark.parametrize(
+    "fault", FAULTS, ids=lambda f: f"{f.kind}-{f.node}-{'-'.join(map(str, f.params.values()))}"
+)
+def test_what_the_checks_find_unwell_is_never_called_well(fault: Fault, tmp_path: Path) -> None:
+    with setup(Request(state_dir=tmp_path, simulate=golden.SCENARIOS / "healthy-three")) as made:
+        assert isinstance(made.world, World)
+        made.world.inject(replace(fault))
+        seen = broken.recovering.look(made, Known())
+        problems = cluster_problems(seen.result.facts.nodes, made.cluster, seen.result.facts.at)
+        assert problems or isinstance(seen.result.facts.nodes[fault.node].version, Unknown), (
+            "a fault that is none"
+        )
+        assert seen.diagnosis.wrong and (seen.diagnosis.advice or seen.plan.steps)
+        assert seen.code == (0 if seen.plan.steps else 6)
+        assert not any(isinstance(s.action, ResetNode | JoinNode | RemoveNode) for s in seen.plan.steps)
+
+
+def test_no_node_is_erased_while_the_members_do_not_agree(tmp_path: Path) -> None:
+    found = broken.case("unclustered-node")
+    with broken.recovery(found, tmp_path) as (made, world, seen):
+        assert seen.plan.steps
+        world.inject(Fault("member_code", "ctm-2", params={"code": "d", "where": "summary"}))
+        again = broken.recovering.look(made, Known())
+        assert again.plan.steps == () and again.code == 6
+        assert any("no node is reset or joined" in text for text in again.diagnosis.advice)
+
+
+def test_the_second_node_is_not_said_to_migrate_the_database(tmp_path: Path) -> None:
+    _, said = broken.ask(broken.case("mixed-versions"), tmp_path)
+    assert "upgrade:ctm-2" in said and "migrates" not in said
 
 
 def test_a_node_that_answers_is_not_removed_as_gone(tmp_path: Path) -> None:

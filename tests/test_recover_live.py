@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 
@@ -57,6 +58,33 @@ def test_a_recover_that_cannot_begin_leaves_the_run_to_be_resumed(go_live: GoLiv
     assert refused.returncode != 0 and not live.kinds("join_started"), refused.stdout + refused.stderr
     told = json.loads(live.run("status", paused, "--format", "json").stdout)
     assert told["state"] == "paused", refused.stdout + refused.stderr
+
+
+def test_a_run_whose_journal_is_lost_is_taken_over(go_live: GoLive) -> None:
+    """A rebuild was killed when all were removed, and its state folder is gone: its marks must not lock all out."""
+    live = go_live(nodes=2, extra="strategy: rebuild", times={"join_s": 10.0, "removed_s": 1.0})
+    killed = live.start("run", "--yes", "--survivor", "ctm-1")
+    live.until_step(killed, "new-cluster:ctm-1")
+    live.kill(killed)
+    lost = live.journals()[-1].parent.name
+    shutil.rmtree(live.state)
+    words = ("recover", "--survivor", "ctm-1", "--yes")
+    looked = live.run(*words[:-1])
+    assert looked.returncode == 0 and "join:ctm-2" in looked.stdout, looked.stdout + looked.stderr
+    before = len(live.changes())
+    refused = live.run(*words)
+    assert refused.returncode == 8, refused.stdout + refused.stderr
+    assert f"ctmupgrade recover --survivor ctm-1 --yes --take-over {lost}" in refused.stderr
+    other = live.run(*words, "--take-over", "20260101T000000-0000000")
+    assert other.returncode == 8, "only the run that is named is taken over"
+    assert len(live.changes()) == before and not live.journals()
+    done = live.run(*words, "--take-over", lost)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with live.fleet.lock:
+        assert {n.data for n in live.world.nodes.values()} == {"data-main"}
+        assert len({n.cluster for n in live.world.nodes.values()} - {""}) == 1
+    assert live.run("report", "--verify").returncode == 0
+    assert live.run("run", "--yes").returncode == 0, "its marks are gone"
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ removed node answers with an internal error (FACTS 6). Long calls may time out a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.asking import health_of
@@ -171,6 +171,31 @@ class NewClusterDoer(Doer):
         return Seen(so, f"it says {own.code}")
 
 
+def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> CtmUpgradeError | None:
+    """Why a node cannot be joined now, though perhaps soon.
+
+    :param up: those of the two whose services must be up.
+    :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
+    """
+    both = {name: health_of(ctx, name) for name in (via, step.node)}
+    refuse_host_keys(both)
+    problem = next(iter(health.service_problems({n: f for n, f in both.items() if n in up})), None)
+    if problem is not None:
+        kind = UnreachableError if problem.unreachable else NodeError
+        remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
+        return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
+    versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
+    if versions[via].release != versions[step.node].release:
+        raise NodeError(
+            f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
+        )
+    busy = [m for m in members_seen_by(ctx, via) if not m.ready]
+    if busy:
+        state = busy[0].description or busy[0].code
+        return NodeError(f"{step.id}: {busy[0].host} is {state}; one join at a time")
+    return None
+
+
 class JoinDoer(Doer):
     """``fulljoin`` through a member; done when that member shows the joiner ready, several looks in a row."""
 
@@ -185,36 +210,12 @@ class JoinDoer(Doer):
         node that boots or a member that settles, is waited for."""
         began, since = ctx.clock.monotonic(), ctx.clock.now()
         timeout = ctx.cluster.timeouts.service
-        while (hindrance := self._hindrance(ctx, step)) is not None:
+        via = self.action.via
+        while (hindrance := join_hindrance(ctx, step, via, up=(via, step.node))) is not None:
             if ctx.clock.monotonic() - began >= timeout.total_seconds():
                 raise hindrance
             yield Waiting(ctx.poll, f"before the join: {hindrance.brief}", since, since + timeout)
-        via = self.action.via
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
-
-    def _hindrance(self, ctx: Ctx, step: Step) -> CtmUpgradeError | None:
-        """Why it cannot be joined now, though perhaps soon.
-
-        :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
-        """
-        via = self.action.via
-        both = {name: health_of(ctx, name) for name in (via, step.node)}
-        refuse_host_keys(both)
-        problem = next(iter(health.service_problems(both)), None)
-        if problem is not None:
-            kind = UnreachableError if problem.unreachable else NodeError
-            remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
-            return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
-        versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
-        if versions[via].release != versions[step.node].release:
-            raise NodeError(
-                f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
-            )
-        busy = [m for m in members_seen_by(ctx, via) if not m.ready]
-        if busy:
-            state = busy[0].description or busy[0].code
-            return NodeError(f"{step.id}: {busy[0].host} is {state}; one join at a time")
-        return None
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)

@@ -7,15 +7,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.asking import health_of
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, known
-from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by, note_refusal
+from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
+from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
 from ctmupgrade.collect import ask
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.steps import ResetNode, RestartServices, Step
+from ctmupgrade.core.steps import JoinNode, ResetNode, RestartServices, Step
 from ctmupgrade.errors import NodeError
 
 DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go
+
+
+def _joined_through(ctx: Ctx, node: str) -> list[str]:
+    """The member through which the plan joins a node; none where it does not."""
+    joins = (s.action for s in ctx.plan.steps if s.node == node and isinstance(s.action, JoinNode))
+    return [action.via for action in joins][:1]
 
 
 class ResetDoer(Doer):
@@ -28,16 +34,22 @@ class ResetDoer(Doer):
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Only an unclustered node is ever reset, or one whose join another member sees hanging: its own data
-        went when that join began."""
+        """Only an unclustered node is ever reset, and only when the join that follows can start: what is erased for
+        one that cannot is erased for nothing. Or one whose join another member sees hanging: its own data went
+        when that join began."""
         if self.action.via:
             self._refuse_sound(ctx, step)
             return {"reset": "asked"}
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.clustered:
             raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
+        for via in _joined_through(ctx, step.node):
+            began, since, timeout = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
+            while (hindrance := join_hindrance(ctx, step, via, up=(via,))) is not None:
+                if ctx.clock.monotonic() - began >= timeout.total_seconds():
+                    raise hindrance
+                yield Waiting(ctx.poll, f"before the reset: {hindrance.brief}", since, since + timeout)
         return {"reset": "asked"}
-        yield  # pragma: no cover
 
     def _refuse_sound(self, ctx: Ctx, step: Step) -> None:
         """:raises NodeError: the member sees it ready, or down: then its data may be whole."""

@@ -21,6 +21,7 @@ from ctmupgrade.errors import (
 from ctmupgrade.ports import Fleet, Shell
 
 MARK = ".ctmupgrade-run"
+RUN = "ctmupgrade run"
 NAMELESS_LOOKS, LOOK_EVERY = 6, 0.5  # a mark gets its name at once; one without was left by a killed process
 
 
@@ -54,12 +55,14 @@ def claim(
     say: Callable[[str], None],
     again: bool = False,
     spared: Collection[str] = (),
+    command: str = RUN,
 ) -> None:
     """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
     :param again: the run goes on: a node that is away now, as while it boots, has its mark from before.
     :param spared: nodes that this run writes off: they may be away.
+    :param command: what takes over a dead run, with ``--take-over``: for the error.
     :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is away.
         Marks made here are removed again.
     """
@@ -67,7 +70,7 @@ def claim(
     away: list[CtmUpgradeError] = []
     for name in sorted(nodes):
         try:
-            if _claim_one(name, fleet.shell(name), mine, over, say):
+            if _claim_one(name, fleet.shell(name), mine, over, say, command):
                 made.append(name)
         except CtmUpgradeError as error:
             if (again or name in spared) and _is_away(error) and len(away) + 1 < len(nodes):
@@ -97,33 +100,40 @@ def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
     return found
 
 
-def held_by(node: str, owner: Owner) -> LockedError:
-    """The error that names who holds a node."""
+def held_by(node: str, owner: Owner, command: str = RUN) -> LockedError:
+    """The error that names who holds a node, and what takes it over: ``command``, as it was called."""
+    broken = f"; where the cluster is broken: ctmupgrade recover --take-over {owner.run}"
     return LockedError(
         f"{node}: run {owner.run} by {owner.who} since {owner.since} works on this cluster",
-        remedy=f"ask {owner.who}; where that run is dead for good: ctmupgrade run --take-over {owner.run}",
+        remedy=f"ask {owner.who}; where that run is dead for good: {command} --take-over {owner.run}"
+        + broken * (command == RUN),
     )
 
 
 def _claim_one(
-    name: str, shell: Shell, mine: Owner, over: Callable[[str], bool], say: Callable[[str], None]
+    name: str,
+    shell: Shell,
+    mine: Owner,
+    over: Callable[[str], bool],
+    say: Callable[[str], None],
+    command: str,
 ) -> bool:
     """Whether the mark was made now; False where it is ours already or the node cannot be marked."""
     for _attempt in range(2):
         reply = shell.change("mkdir", MARK)
         if reply.ok:
-            return _named(name, shell, mine)
+            return _named(name, shell, mine, command)
         names = _names(shell)
         if names is None:
             say(f"the node cannot be marked: {(reply.err or reply.out).strip()}")
             return False
         if not names:
-            return _named(name, shell, mine)
+            return _named(name, shell, mine, command)
         theirs = owner_of(names[0])
         if theirs.run == mine.run:
             return False
         if not over(theirs.run):
-            raise held_by(name, theirs)
+            raise held_by(name, theirs, command)
         _remove(shell, names)
     return False
 
@@ -141,13 +151,13 @@ def _names(shell: Shell) -> list[str] | None:
     return []
 
 
-def _named(node: str, shell: Shell, mine: Owner) -> bool:
+def _named(node: str, shell: Shell, mine: Owner, command: str) -> bool:
     """Writes our name into a mark that has none. Where two do so at once, neither has it."""
     shell.change("mkdir", f"{MARK}/{mine.folder}")
     others = [n for n in shell.read("ls", "-1", MARK).out.split() if owner_of(n).run != mine.run]
     if others:
         shell.change("rmdir", f"{MARK}/{mine.folder}")
-        raise held_by(node, owner_of(others[0]))
+        raise held_by(node, owner_of(others[0]), command)
     return True
 
 

@@ -14,11 +14,17 @@ from ctmupgrade.errors import JournalError
 
 
 class Marks:
-    """The marks of one run. In a dry run or a simulation there are none: nobody else is there."""
+    """The marks of one run. In a dry run or a simulation there are none: nobody else is there.
 
-    def __init__(self, setup: Setup, run: str, take_over: str = "") -> None:
+    :param take_over: runs whose marks may be replaced. :param command: which takes over a dead run, as it was called.
+    """
+
+    def __init__(
+        self, setup: Setup, run: str, take_over: Collection[str] = (), command: str = claims.RUN
+    ) -> None:
         self._setup = setup
         self._take_over = take_over
+        self._command = command
         since = datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
         self._mine = Owner(run, whoami(), since)
         self._nodes = [node.name for node in setup.cluster.nodes]
@@ -33,7 +39,7 @@ class Marks:
             return
         for node, owner in claims.standing(self._setup.fleet, self._nodes):
             if owner.run != self._mine.run and not self._is_over(owner.run):
-                raise claims.held_by(node, owner)
+                raise claims.held_by(node, owner, self._command)
 
     def claim(self, *, again: bool = False, spared: Collection[str] = ()) -> None:
         """Marks every node as ours. :raises LockedError: another was first.
@@ -44,7 +50,7 @@ class Marks:
         if self._real:
             claims.claim(
                 self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say,
-                again=again, spared=spared,
+                again=again, spared=spared, command=self._command,
             )  # fmt: skip
 
     def release(self) -> None:
@@ -55,7 +61,7 @@ class Marks:
     def _is_over(self, run: str) -> bool:
         """Whether a run has ended by this machine's own journals, or is named to be taken over. A run that
         these journals do not know may be alive elsewhere."""
-        if run == self._take_over:
+        if run in self._take_over:
             return True
         folder = RunFolder(self._setup.home / run)
         try:

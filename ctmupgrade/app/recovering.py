@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from ctmupgrade.adapters.journal_file import JournalFile
 from ctmupgrade.app import looking
@@ -24,6 +26,9 @@ from ctmupgrade.core.model import Mode
 from ctmupgrade.core.plan import Plan, plan_of
 from ctmupgrade.core.recovery import Diagnosis, Known, diagnose, renumbered, without_data
 from ctmupgrade.errors import ExitCode, UsageError
+
+SETTLING = timedelta(minutes=3)  # so long what the members' summaries say may lag behind what was done
+LOOK_EVERY = 5  # polls: each look is a dozen logins on each node
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,8 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
     with hold(setup.home, run_id):
         left = recovery.unfinished
         if left is not None:
-            Marks(setup, run_id, left.run).respect()
-            wishes = replace(wishes, take_over=left.run)
+            wishes = replace(wishes, take_over=(*wishes.take_over, left.run))
+        Marks(setup, run_id, wishes.take_over, wishes.command).respect()
         # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
         # from being mended.
         outcome = execute_plan(
@@ -121,9 +126,28 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
         )  # fmt: skip
     if outcome.code is not ExitCode.DONE:
         return outcome, None
-    after = _look(setup, replace(recovery.known, rejoin=()), None)
+    after = _look_when_settled(setup, replace(recovery.known, rejoin=()))
     code = ExitCode.NEEDS_OPERATOR if after.diagnosis.wrong else ExitCode.DONE
     return replace(outcome, code=code), after
+
+
+def _look_when_settled(setup: Setup, known: Known) -> Recovery:
+    """How the cluster is afterwards. What its members say of each other may lag behind a join for a while."""
+    until = setup.clock.monotonic() + min(SETTLING, setup.cluster.timeouts.service).total_seconds()
+    while True:
+        after = _look(setup, known, None)
+        if not after.diagnosis.passing or setup.clock.monotonic() >= until:
+            return after
+        _pause(setup, LOOK_EVERY * setup.cluster.poll.total_seconds())
+
+
+def _pause(setup: Setup, seconds: float) -> None:
+    from ctmupgrade.adapters.sim import World
+
+    if isinstance(setup.world, World):
+        setup.world.clock.advance(seconds)
+    else:
+        time.sleep(seconds)
 
 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx, Tick
-from ctmupgrade.app import looking
+from ctmupgrade.app import claims, looking
 from ctmupgrade.app.looking import CheckResult
 from ctmupgrade.app.marks import Marks
 from ctmupgrade.app.runs import (
@@ -57,7 +57,8 @@ class Wishes:
     stop_after: str = ""
     watch: Watch = lambda _state, _event, _key, _tick: None
     plan_file: Path | None = None
-    take_over: str = ""  # another operator's run whose marks may be replaced
+    take_over: tuple[str, ...] = ()  # others' runs whose marks may be replaced
+    command: str = claims.RUN  # what takes over a dead run, with --take-over
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def execute_plan(
     """
     state, folder = _begin(setup, wishes, plan, run_id)
     try:
-        Marks(setup, run_id, wishes.take_over).claim(spared=spared)
+        Marks(setup, run_id, wishes.take_over, wishes.command).claim(spared=spared)
     except CtmUpgradeError as error:
         _write_end(
             folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup

@@ -19,12 +19,15 @@ FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not well, or (``unknown``) could not be known."""
+    """Something that is not well, or (``unknown``) could not be known.
+
+    :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it)."""
 
     node: str
     text: str
     unknown: bool = False
     unreachable: bool = False
+    beside: str = ""
 
     def __str__(self) -> str:
         return f"{self.node}: {self.text}" if self.node else self.text
@@ -68,9 +71,10 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
                 yield Problem(
                     name,
                     f"lists member {member.host or '?'} (id {member.node_id or '?'}) that cluster.yaml lacks",
+                    beside=member.host,
                 )
         for missing in (n.name for n in cluster.nodes if n.name not in known):
-            yield Problem(name, f"does not list {missing}, which cluster.yaml names")
+            yield Problem(name, f"does not list {missing}, which cluster.yaml names", beside=missing)
 
 
 def readiness_problems(
@@ -86,7 +90,8 @@ def readiness_problems(
             seen = name_of(member, ids, cluster)
             if not member.ready and (about is None or seen in about):
                 state = member.description or member.code
-                yield Problem(seen or member.host, f"is {state} ({member.code}) in the eyes of {name}")
+                words = f"is {state} ({member.code}) in the eyes of {name}"
+                yield Problem(seen or member.host, words, beside=name)
 
 
 def _clock_of(facts: NodeFacts, now: datetime) -> datetime:
@@ -145,13 +150,15 @@ def _report_problems(
     for peer_id, peer in report.peers.items():
         seen = ids.get(peer_id) or peer.host or peer_id
         if peer.code != "r" or not peer.summary.upper().startswith("GOOD"):
-            yield Problem(seen, f"is {peer.summary or '?'} (state {peer.code}) in the report of {name}")
+            yield Problem(
+                seen, f"is {peer.summary or '?'} (state {peer.code}) in the report of {name}", beside=name
+            )
         elif peer_id != report.reporter and peer.connected is False:
-            yield Problem(seen, f"is not connected in the report of {name}")
+            yield Problem(seen, f"is not connected in the report of {name}", beside=name)
         elif peer_id != report.reporter and peer.connected is None:
-            yield Problem(seen, f"whether {name} is connected to it is not said", unknown=True)
+            yield Problem(seen, f"whether {name} is connected to it is not said", unknown=True, beside=name)
     for absent in sorted(set(ids) - set(report.peers)):
-        yield Problem(ids[absent], f"is missing from the report of {name}", unknown=True)
+        yield Problem(ids[absent], f"is missing from the report of {name}", unknown=True, beside=name)
 
 
 def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[str, str]]:

@@ -142,7 +142,7 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     yield from _survivor(survivor, last, options, total)
     previous = f"new-cluster:{survivor}"
     for name in joiners:
-        yield from _again(name, f"new-cluster:{survivor}", options, total)
+        yield from _again(name, f"new-cluster:{survivor}", previous, options, total)
         previous = yield from _join(name, survivor, previous, options, total)
     for name in replaced:
         yield from _fresh(name, f"new-cluster:{survivor}")
@@ -203,13 +203,15 @@ def _upgrade(name: str, after: str, options: Options, holders: int, why: str) ->
                SERVICES_S, holders)  # fmt: skip
 
 
-def _again(name: str, after: str, options: Options, total: int) -> Iterator[Step]:
-    """A removed node: upgraded, its own settings put back, and reset first where asked."""
+def _again(name: str, after: str, previous: str, options: Options, total: int) -> Iterator[Step]:
+    """A removed node: upgraded, its own settings put back, and reset first where asked: not before the join before
+    is done, for one that hangs would leave it erased for nothing."""
     yield from _upgrade(name, after, options, total, "only now: until here it held the untouched data")
     before = f"await:{name}"
     if options.reset_before_join:
         yield Step(f"reset:{name}", name, ResetNode(), "as the vendor recommends before a join; erases its data",
-                   (before,), SERVICES_S, total - 1)  # fmt: skip
+                   (before, previous) if previous != after else (before,), SERVICES_S,
+                   total - 1)  # fmt: skip
         before = f"reset:{name}"
     yield Step(
         f"restore-settings:{name}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ctmupgrade.core import health, recovery_cluster, recovery_nodes
+from ctmupgrade.core import health, recovery_cluster, recovery_nodes, recovery_unwell
 from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import Facts, Manifest, Unknown
 from ctmupgrade.core.history import Past
@@ -55,15 +55,18 @@ def diagnose(
     recovery_nodes.unfinished_upgrades(found, scene)
     recovery_nodes.services(found, scene)
     if cluster.strategy is StrategyName.STANDALONE:
-        found.wrong += [f"{name} does not answer" for name in scene.silent]
+        for name in scene.silent:
+            found.blame(name, f"{name} does not answer")
         found.advice += ["bring it back at its console; a backup is no use before it answers"] * bool(
             scene.silent
         )
         recovery_nodes.reboots(found, scene)
+        recovery_unwell.unwell(found, scene)
     else:
         recovery_cluster.gone(found, scene)
         recovery_nodes.reboots(found, scene)
         recovery_cluster.membership(found, scene)
+        recovery_unwell.unwell(found, scene)
         _versions(found, scene)
     _backup_first(found, scene)
     _works(found, scene)
@@ -117,7 +120,7 @@ def _works(found: Diagnosis, scene: Scene) -> None:
         found.works.append(f"a cluster of {', '.join(members)}{others}")
     elif scene.via:
         found.works.append(f"{scene.via} alone is a cluster: no high availability")
-    elif good and scene.cluster.strategy is not StrategyName.STANDALONE:
+    elif good and not scene.all_named and scene.cluster.strategy is not StrategyName.STANDALONE:
         found.works.append("each by itself: what clients write to one of them does not reach the others")
 
 

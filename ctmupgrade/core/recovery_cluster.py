@@ -6,43 +6,22 @@ rebuild can always be turned back on one of them, or finished from the survivor.
 
 from __future__ import annotations
 
-from ctmupgrade.core.checks_node import fresh_manifest
-from ctmupgrade.core.facts import ArchiveFacts, Member, NodeFacts, Unknown
+from ctmupgrade.core import recovery_joins
+from ctmupgrade.core.facts import Member, NodeFacts, Unknown
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.recovery_nodes import failed_log
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Scene
-from ctmupgrade.core.steps import (
-    AwaitNode,
-    CompareSettings,
-    DeleteClusterConfig,
-    JoinNode,
-    MakeBackup,
-    NewCluster,
-    Reboot,
-    RecordSettings,
-    RemoveNode,
-    ResetNode,
-    RestoreSettings,
-    RunUpgrade,
-    StageArchive,
-    VerifyArchive,
-)
-from ctmupgrade.core.timing import (
-    BACKUP_S,
-    BOOT_S,
-    JOIN_S,
-    QUICK_S,
-    SERVICES_S,
-    UPGRADE_S,
-    upload_s,
-    verify_s,
-)
+from ctmupgrade.core.steps import NewCluster, Reboot
+from ctmupgrade.core.timing import QUICK_S
 
 
 def gone(found: Diagnosis, scene: Scene) -> None:
-    """Members that do not answer, and those that cluster.yaml does not know."""
+    """Members that do not answer, and those that cluster.yaml does not know. Those that are gone for good are
+    removed now, where no other member is joining."""
     for name in scene.silent:
         _silent(found, scene, name, scene.members.get(name))
+    if not scene.joining:
+        recovery_joins.remove_gone(found, scene)
     for name in scene.known.gone:
         if name not in scene.silent:
             found.advice.append(
@@ -50,7 +29,7 @@ def gone(found: Diagnosis, scene: Scene) -> None:
             )
     for host, member in scene.members.items():
         if host not in scene.facts.nodes:
-            found.wrong.append(f"{scene.via} lists {host} (id {member.node_id}), which cluster.yaml lacks")
+            found.blame(host, f"{scene.via} lists {host} (id {member.node_id}), which cluster.yaml lacks")
             found.advice.append(
                 f"{host}: add it to cluster.yaml, or remove it through {scene.via}: "
                 f"ksctl cluster nodes delete --id {member.node_id}"
@@ -61,14 +40,11 @@ def _silent(found: Diagnosis, scene: Scene, name: str, member: Member | None) ->
     if member is None and scene.via and name in scene.known.gone:
         found.advice.append(f"{name} is no member any more; take it out of cluster.yaml")
         return
-    found.wrong.append(
-        f"{name} does not answer" + (f" and is {member.description or member.code}" if member else "")
-    )
+    seen = f" and is {member.description or member.code}" if member else ""
+    found.blame(name, f"{name} does not answer{seen}")
     if member is None:
         found.advice.append(f"{name}: bring it back at its console; what it holds is not touched")
     elif name in scene.known.gone:
-        action = RemoveNode(scene.via, member.node_id, force=True)
-        found.add("remove", name, action, "gone for good: the others stop storing changes for it", QUICK_S)
         found.advice.append(
             f"{name}: afterwards take it out of cluster.yaml; reset it before it is ever used again"
         )
@@ -82,35 +58,39 @@ def _silent(found: Diagnosis, scene: Scene, name: str, member: Member | None) ->
 
 def membership(found: Diagnosis, scene: Scene) -> None:
     """Nodes that answer but are not ready members."""
+    if scene.all_named:
+        found.wrong.append("every node that forms the cluster is named to be taken out")
+        found.advice.append(
+            "one must stay, for it holds the data that the others join to: leave it out of --rejoin"
+        )
+        return
     if not scene.via:
         if len(scene.silent) < len(scene.facts.nodes):
             _no_cluster(found, scene)
         return
-    for name in scene.facts.nodes:
-        if name != scene.via and name not in scene.silent:
-            _one(found, scene, name, scene.members.get(name))
+    others = [name for name in scene.facts.nodes if name != scene.via and name not in scene.silent]
+    apart = [name for name in others if _apart(found, scene, name, scene.members.get(name))]
+    recovery_joins.take_all_back(found, scene, apart)
 
 
-def _one(found: Diagnosis, scene: Scene, name: str, member: Member | None) -> None:
-    """A node that answers, in the eyes of a healthy member."""
+def _apart(found: Diagnosis, scene: Scene, name: str, member: Member | None) -> bool:
+    """Whether a node that answers is to be taken back, in the eyes of a healthy member."""
     rejoin = name in scene.known.rejoin
     if found.concerns(name) or (member is not None and member.ready and not rejoin):
-        return  # what is being done for it comes first
+        return False  # what is being done for it comes first
     if scene.held_back(name) and member is None:
         found.advice.append(
             f"{name} is held back with the old data; when it is needed no more: ctmupgrade recover --rejoin {name}"
         )
-        return
+        return False
     state = "not listed" if member is None else member.description or member.code
     if member is not None and member.ready:
-        found.wrong.append(f"{name} is to be taken out and joined anew, as asked")
+        found.blame(name, f"{name} is to be taken out and joined anew, as asked")
     else:
-        found.wrong.append(f"{name} is {state} in the eyes of {scene.via}")
+        found.blame(name, f"{name} is {state} in the eyes of {scene.via}")
     doubt = "" if rejoin else _doubt(scene, name, member)
-    if doubt:
-        found.advice.append(doubt)
-    else:
-        take_back(found, scene, name, scene.via, member)
+    found.advice += [doubt] * bool(doubt)
+    return not doubt
 
 
 def _doubt(scene: Scene, name: str, member: Member | None) -> str:
@@ -144,63 +124,6 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> str:
             f"where it is: ctmupgrade recover --survivor {scene.via}, which erases {name} and joins it"
         )
     return ""
-
-
-def take_back(found: Diagnosis, scene: Scene, name: str, via: str, member: Member | None) -> None:
-    """A node into the cluster that ``via`` forms; it is upgraded before where its version is older."""
-    node = scene.facts.nodes[name]
-    own, theirs = node.version, scene.facts.nodes[via].version
-    if isinstance(node.membership, Unknown) or isinstance(own, Unknown) or isinstance(theirs, Unknown):
-        found.advice.append(f"{name}: its control plane must answer before it can join again")
-        return
-    target = scene.cluster.target.version
-    if not own.same_release(theirs) and (own.release > theirs.release or not theirs.same_release(target)):
-        found.advice.append(
-            f"{name} has {own}, {via} has {theirs}: only equal versions join. Bring the cluster to {name}'s version "
-            f"(cluster.yaml's target is {target.short}), or install {theirs.short} on {name}"
-        )
-        return
-    found.add("record-settings", name, RecordSettings(), "what no cluster replicates", QUICK_S)
-    _out(found, scene, name, via, member, node)
-    if not own.same_release(theirs):
-        _upgrade(found, scene, name)
-    if member is None or member.code not in JOINING:
-        why = f"its data, backups and HSM set-up are erased; {via} holds the cluster's data"
-        found.add("reset", name, ResetNode(), why, SERVICES_S)
-    found.add("restore-settings", name, RestoreSettings(), "time servers before the join", QUICK_S)
-    joining = JoinNode(via, scene.options.shared_hsm_partition)
-    found.add("join", name, joining, f"back into the cluster through {via}; one at a time", JOIN_S)
-    found.add("compare-settings", name, CompareSettings(), "what is not clustered must be as before", QUICK_S)
-
-
-def _out(found: Diagnosis, scene: Scene, name: str, via: str, member: Member | None, node: NodeFacts) -> None:
-    """Out of the cluster. A join that hangs is ended by the reset of its joiner first: removing a node while it
-    joins can break the cluster's consensus (FACTS 6), and its own data went when the join began."""
-    if member is not None and member.code in JOINING:
-        why = f"ends its join, which hangs; {via} holds the cluster's data"
-        found.add("reset", name, ResetNode(via), why, SERVICES_S)
-    if member is not None:
-        found.add("remove", name, RemoveNode(via, member.node_id), "its membership is broken", QUICK_S)
-    clustered = not isinstance(node.membership, Unknown) and node.membership.clustered
-    if clustered or member is not None:
-        found.add("delete-cluster", name, DeleteClusterConfig(), "so that it can join again", QUICK_S)
-
-
-def _upgrade(found: Diagnosis, scene: Scene, name: str) -> None:
-    """To the cluster's version, as a removed node in a rebuild."""
-    archive = scene.facts.archive
-    size = archive.size if isinstance(archive, ArchiveFacts) else 0
-    if not any(isinstance(step.action, VerifyArchive) for step in found.steps):
-        why = "no node is upgraded before the signature is proven"
-        found.add("verify-archive", "", VerifyArchive(), why, verify_s(size))
-    if not fresh_manifest(scene.facts, name):
-        found.add("backup", name, MakeBackup(), "no fresh downloaded backup with its key", BACKUP_S)
-    found.add("stage", name, StageArchive(), "for its upgrade", upload_s(size))
-    found.add(
-        "upgrade", name, RunUpgrade(scene.options.force_path, alone=True), "versions must be equal", UPGRADE_S
-    )
-    found.add("reboot", name, Reboot(), "the script asks for it", BOOT_S)
-    found.add("await", name, AwaitNode(clustered=False), "services up, on the target", SERVICES_S)
 
 
 # -- nobody forms a cluster --------------------------------------------------------------------------------
@@ -246,7 +169,7 @@ def _no_cluster(found: Diagnosis, scene: Scene) -> None:
                 f"is not missed: ctmupgrade recover --rejoin {name}"
             )
         else:
-            take_back(found, scene, name, base, None)
+            recovery_joins.take_back(found, scene, name, base)
 
 
 def _clustered(node: NodeFacts) -> bool:

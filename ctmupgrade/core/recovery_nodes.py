@@ -84,12 +84,16 @@ def reboots(found: Diagnosis, scene: Scene) -> None:
     for name, node in nodes.items():
         if name in scene.silent or (version := _unbooted(scene, name)) is None:
             continue
-        found.wrong.append(f"{name}: the upgrade to {version} succeeded and waits for its reboot")
+        found.blame(name, f"{name}: the upgrade to {version} succeeded and waits for its reboot")
         away = [n for n in scene.silent if n not in scene.known.gone]
         if version.release != target.release:
             found.advice.append(f"{name}: that is not cluster.yaml's target; correct target.version first")
         elif away:
             found.advice.append(f"{name}: its reboot comes when {', '.join(away)} is back or removed")
+        elif scene.joining:
+            found.advice.append(
+                f"{name}: its reboot comes when {', '.join(scene.joining)} is no longer joining"
+            )
         else:
             _reboot(found, scene, name, node)
 
@@ -120,7 +124,7 @@ def services(found: Diagnosis, scene: Scene) -> None:
         waits = by_log or scene.facts.unbooted_still(name) is not None
         if not problems or name in scene.silent or waits:
             continue
-        found.wrong.append(str(problems[0]))
+        found.blame(name, str(problems[0]))
         member = scene.members.get(name)
         if member is not None and member.code in JOINING:
             found.advice.append(

@@ -23,11 +23,24 @@ class Known:
     rejoin: tuple[str, ...] = ()
     survivor: str = ""
 
+    @property
+    def words(self) -> str:
+        """As options of ``recover``, each with a blank before it."""
+        given = (
+            ("gone", ",".join(self.gone)),
+            ("rejoin", ",".join(self.rejoin)),
+            ("survivor", self.survivor),
+        )
+        return "".join(f" --{option} {value}" for option, value in given if value)
+
 
 @dataclass(slots=True)
 class Diagnosis:
     """:ivar support: only vendor support can help with what ``wrong`` says.
-    :ivar finishing: the steps are those of an upgrade, for which every check must pass."""
+    :ivar finishing: the steps are those of an upgrade, for which every check must pass.
+    :ivar passing: all that is wrong may be the last of what a step did, and be well in a moment.
+    :ivar blamed: nodes (hosts, where cluster.yaml lacks them) that ``wrong`` tells of: what else is seen of them
+        follows from that."""
 
     wrong: list[str] = field(default_factory=list)
     works: list[str] = field(default_factory=list)
@@ -35,6 +48,13 @@ class Diagnosis:
     steps: list[Step] = field(default_factory=list)
     support: bool = False
     finishing: bool = False
+    passing: bool = False
+    blamed: set[str] = field(default_factory=set)
+
+    def blame(self, name: str, text: str) -> None:
+        """Something that is wrong with one node, from which all else follows that is seen of it."""
+        self.wrong.append(text)
+        self.blamed.add(name)
 
     def add(self, kind: str, node: str, action: Action, why: str, seconds: int) -> None:
         """One more step, after all others: recovery does one thing at a time."""
@@ -50,7 +70,8 @@ class Diagnosis:
 class Scene:
     """:ivar silent: nodes of which neither the shell nor the control plane answers.
     :ivar via: a healthy member to act through; "" where there is none.
-    :ivar members: that member's view, by name (by host where cluster.yaml lacks one)."""
+    :ivar members: that member's view, by name (by host where cluster.yaml lacks one).
+    :ivar all_named: there would be such a member, were not all of them to be taken out."""
 
     facts: Facts
     cluster: Cluster
@@ -60,11 +81,17 @@ class Scene:
     silent: tuple[str, ...]
     via: str
     members: Mapping[str, Member]
+    all_named: bool = False
 
     def well(self, name: str) -> bool:
         """Its services are started and its version is known."""
         node = self.facts.nodes[name]
         return not list(health.service_problems({name: node})) and not isinstance(node.version, Unknown)
+
+    @property
+    def joining(self) -> list[str]:
+        """Members that are joining now: while one does, no other may be removed, reset or joined."""
+        return [name for name, member in self.members.items() if member.code in JOINING]
 
     def held_back(self, name: str) -> bool:
         """It is to stay apart until an operator names it."""
@@ -77,24 +104,30 @@ def scene_of(facts: Facts, cluster: Cluster, known: Known, past: Past, options: 
     silent = tuple(
         n for n, f in nodes.items() if isinstance(f.system, Unknown) and isinstance(f.shell, Unknown)
     )
-    apart = (*known.gone, *known.rejoin)
-    via, members = _best_member({n: f for n, f in nodes.items() if n not in apart}, nodes, cluster)
-    return Scene(facts, cluster, known, past, options, silent, via, members)
+    able = {n: f for n, f in nodes.items() if n not in known.rejoin}
+    via, members = _best_member({n: f for n, f in able.items() if n not in known.gone}, facts, cluster)
+    if not via:  # one that is called gone but answers is a member like any other
+        via, members = _best_member(able, facts, cluster)
+    all_named = not via and bool(_best_member(nodes, facts, cluster)[0])
+    return Scene(facts, cluster, known, past, options, silent, via, members, all_named)
 
 
 def _best_member(
-    able: Mapping[str, NodeFacts], nodes: Mapping[str, NodeFacts], cluster: Cluster
+    able: Mapping[str, NodeFacts], facts: Facts, cluster: Cluster
 ) -> tuple[str, Mapping[str, Member]]:
-    """(the member that sees most others ready, its view by name); what a node says of itself counts only so
-    far as that it forms a cluster and is ready."""
-    ids = health.names_by_id(nodes)
+    """(the member that sees most others ready and is connected to by most, its view by name); what a node says of
+    itself counts only so far as that it forms a cluster and is ready."""
+    ids = health.names_by_id(facts.nodes)
+    linked = [peer for _, peer in health.connected_pairs(facts.nodes, facts.at)]
     best: tuple[str, dict[str, Member]] = ("", {})
+    most = (0, 0)
     for name, node in able.items():
         if isinstance(node.members, Unknown) or isinstance(node.membership, Unknown):
             continue
         if not node.membership.clustered or node.membership.code != "r":
             continue
         view = {health.name_of(m, ids, cluster) or m.host: m for m in node.members}
-        if sum(m.ready for m in view.values()) > sum(m.ready for m in best[1].values()):
-            best = (name, view)
+        counts = (sum(m.ready for m in view.values()), linked.count(name))
+        if counts[0] and counts > most:
+            best, most = (name, view), counts
     return best

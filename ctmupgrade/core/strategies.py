@@ -113,13 +113,14 @@ def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]
     prepared = list(preparation(facts, cluster, options, names))
     yield from prepared
     before = tuple(step.id for step in prepared)
+    migrated = any(not needs_upgrade(facts, cluster, node.name) for node in cluster.nodes)
     for position, name in enumerate(names):
         yield Step(
             f"gate:{name}", name, Gate(), "every node must be well, in every other's eyes", before, GATE_S
         )
         why = (
             "first: it migrates the shared database, which is locked for under 30 s on all nodes"
-            if position == 0
+            if position == 0 and not migrated
             else f"{position + 1} of {len(names)}: one node at a time"
         )
         yield from node_chain(name, (f"gate:{name}",), cluster, options, clustered=True, why=why)

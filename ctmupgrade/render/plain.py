@@ -175,10 +175,11 @@ def report_lines(report: Report) -> list[str]:
 
 def diagnosis_lines(found: Diagnosis, plan: Plan) -> list[str]:
     """What is wrong, what works meanwhile, and the way back."""
-    if not found.wrong:
-        return ["nothing is wrong", *[f"  works: {text}" for text in found.works]]
-    lines = ["what is wrong:", *[f"  - {text}" for text in found.wrong]]
-    lines += ["what works meanwhile:", *[f"  - {text}" for text in found.works]]
+    if found.wrong:
+        lines = ["what is wrong:", *[f"  - {text}" for text in found.wrong]]
+        lines += ["what works meanwhile:", *[f"  - {text}" for text in found.works]]
+    else:
+        lines = ["nothing is wrong", *[f"  works: {text}" for text in found.works]]
     if plan.steps:
         lines += ["the way back (ctmupgrade recover --yes takes it):"]
         lines += [

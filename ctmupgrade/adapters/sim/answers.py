@@ -119,7 +119,7 @@ def _report(world: World, member: Node, members: list[Node]) -> tuple[str, str, 
         else:
             at = silent // REPORT_EVERY * REPORT_EVERY
             good = tuple(Seen(n, "r", True) for n in members)
-            body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True) for s in good)))
+            body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True, "") for s in good)))
         memo[key] = (member.node_id, body, stamp(world, at, member))
     found: tuple[str, str, str] = memo[key]
     return found
@@ -141,7 +141,7 @@ def _peer(seen: Seen, member: Node) -> dict[str, object]:
         "nodeID": seen.node.node_id,
         "port": 5432,
         "publicAddress": seen.node.public_address,
-        "status": _status(seen.code),
+        "status": _status(seen.unlisted or seen.code),
     }
     if seen.node is not member:  # a dead peer still says streaming, without lag
         info |= {

@@ -35,7 +35,7 @@ LASTING: dict[str, tuple[str, ...]] = {
     "sudo_refused": (),
     "services": ("state", "names"),
     "unit": ("state",),
-    "member_code": ("code", "seen_by"),
+    "member_code": ("code", "seen_by", "where"),  # where: summary: the list of members goes on to say r
     "port_closed": ("peer",),
     "process": ("args",),  # somebody's ks_upgrade.sh in the process list
     "ntp_lost": (),

@@ -160,13 +160,32 @@ def own_code(world: World, node: Node) -> str:
 def code_seen(world: World, viewer: Node, node: Node) -> str:
     """How ``viewer`` sees ``node``."""
     fault = lasting(world, "member_code", node.name)
-    if fault and fault.text("seen_by") in ("", viewer.name):
+    if fault and fault.text("seen_by") in ("", viewer.name) and not fault.text("where"):
         return fault.text("code", "d")
     if node.join is not None:
         return own_code(world, node)
     if viewer is node or serving(world, node):
         return "r" if connected(world, viewer, node) or viewer is node else "d"
     return "d"
+
+
+def _unlisted(world: World, viewer: Node, node: Node) -> str:
+    """The code that only the cluster summary tells, where the list of members goes on to say that all is well."""
+    fault = lasting(world, "member_code", node.name)
+    if (
+        viewer is node
+        or not fault
+        or not fault.text("where")
+        or fault.text("seen_by") not in ("", viewer.name)
+    ):
+        return ""
+    return fault.text("code", "d")
+
+
+def _see(world: World, viewer: Node, node: Node) -> Seen:
+    unlisted = _unlisted(world, viewer, node)
+    linked = connected(world, viewer, node) and not unlisted
+    return Seen(node, code_seen(world, viewer, node), linked, unlisted)
 
 
 def connected(world: World, viewer: Node, node: Node) -> bool:
@@ -193,6 +212,7 @@ class Seen:
     node: Node
     code: str
     connected: bool
+    unlisted: str = ""  # the code by the cluster summary, where it differs from the list's
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +220,7 @@ class View:
     """All members as one of them sees them; ``key`` tells equal ones cheaply."""
 
     seen: tuple[Seen, ...]
-    key: tuple[tuple[str, str, bool], ...]
+    key: tuple[tuple[str, str, bool, str], ...]
 
 
 def view(world: World, viewer: Node) -> View:
@@ -210,11 +230,8 @@ def view(world: World, viewer: Node) -> View:
     shared = serving(world, viewer) and not _uneven(world)
     key = ("view", viewer.cluster if shared else viewer.name, shared)
     if key not in memo:
-        seen = tuple(
-            Seen(n, code_seen(world, viewer, n), connected(world, viewer, n))
-            for n in members_of(world, viewer.cluster)
-        )
-        memo[key] = View(seen, tuple((s.node.node_id, s.code, s.connected) for s in seen))
+        seen = tuple(_see(world, viewer, n) for n in members_of(world, viewer.cluster))
+        memo[key] = View(seen, tuple((s.node.node_id, s.code, s.connected, s.unlisted) for s in seen))
     found: View = memo[key]
     return found
 
