@@ -200,6 +200,16 @@ def test_a_node_that_dies_in_its_join_stops_the_run_and_harms_nobody(tmp_path: P
     assert past_of([drive.state]).emptied == {"ctm-2"}
 
 
+def test_no_node_is_reset_while_another_ones_join_hangs(tmp_path: Path) -> None:
+    """The vendor's reset before a join, too, waits for the join before: else it leaves one holder less for nothing."""
+    world = make_world(3, faults=[{"kind": "join_hangs", "node": "ctm-2"}])
+    drive = Drive(world, tmp_path, REBUILD, options=Options(survivor="ctm-1", reset_before_join=True))
+    assert drive.start() in (4, 5)
+    assert [stuck[0] for stuck in drive.stuck] == ["join:ctm-2"]
+    assert world.nodes["ctm-3"].data == "data-main" and world.nodes["ctm-3"].version.startswith("2.21.0")
+    assert [e.node for e in world.of_kind("change") if "services reset" in e.detail] == ["ctm-2"]
+
+
 @pytest.mark.parametrize(("seconds", "code"), [(40.0, 0), (0.0, 5)])
 def test_what_is_not_known_before_the_script_is_waited_for(tmp_path: Path, seconds: float, code: int) -> None:
     """A locked database passes by itself. Where it does not, nothing is started."""

@@ -339,10 +339,9 @@ def _prepare(
 def _prepared(
     setup: Setup, facts: Facts, kind: type[StageArchive] | type[MakeBackup], names: tuple[str, ...]
 ) -> Plan:
-    options = replace(setup.request.options, skips=())
     steps = [
         replace(step, after=tuple(a for a in step.after if kind is StageArchive))
-        for step in preparation(facts, setup.cluster, options, names)
+        for step in preparation(facts, setup.cluster, replace(setup.request.options, skips=()), names)
         if isinstance(step.action, kind) or (kind is StageArchive and isinstance(step.action, VerifyArchive))
     ]
     return plan_of(tuple(steps), facts, setup.cluster, setup.request.options, ())
