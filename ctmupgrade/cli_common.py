@@ -194,7 +194,7 @@ def fresh(given: list[str] | None) -> tuple[tuple[str, str], ...]:
         name, sign, host = (part.strip() for part in text.partition("="))
         if not sign or not name or not host or any(c in host for c in "/ @"):
             raise UsageError(f"--fresh {text}: NAME=HOST is expected", remedy="--fresh ctm-2=10.0.0.22")
-        pairs.append((name, host))
+        pairs.append((name, host[1:-1] if host.startswith("[") and host.endswith("]") else host))
     return tuple(pairs)
 
 

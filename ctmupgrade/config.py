@@ -1,26 +1,25 @@
 """cluster.yaml: text to :class:`Cluster`, and complaints that name file, line and what is allowed.
 
-Every scalar is taken as the text that stands in the file and converted by the model that wants it: a
-fingerprint of digits only stays a fingerprint, and ``2.10`` is never a number.
+:mod:`ctmupgrade.config_text` reads it, :mod:`ctmupgrade.config_schema` has its keys and types, and here is what only
+makes sense together.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-from ruamel.yaml.nodes import Node as YamlNode
+from ruamel.yaml.error import YAMLError
 
-from ctmupgrade.config_schema import MAX_NODES, MODELS, FileKeys, KsctlKeys, NodeKeys, SshKeys, TargetKeys
+from ctmupgrade.config_schema import FileKeys, KsctlKeys, NodeKeys, SshKeys, TargetKeys
+from ctmupgrade.config_text import Source, not_yaml, parse, read_text
+from ctmupgrade.config_words import words
 from ctmupgrade.core.model import (
     NAMED_VERSION,
     BackupSettings,
@@ -37,31 +36,6 @@ from ctmupgrade.core.model import (
 from ctmupgrade.errors import UsageError
 
 _PASSWORD_KEYS = ("password_env", "password_file", "password_command")
-DEEPEST = 8  # no key of the file lies deeper
-
-
-@dataclass(slots=True)
-class _Source:
-    """The file's lines: where each value stands."""
-
-    path: Path
-    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def complain(self, place: tuple[str | int, ...], text: str) -> None:
-        """Notes a problem at a place; an absent one is shown at the line of what should hold it."""
-        known = place
-        while known and known not in self.lines:
-            known = known[:-1]
-        line = self.lines.get(known, 1)
-        self.problems.append(f"{self.path.name}:{line}: {_dotted(place)}: {text}")
-
-
-def _dotted(place: tuple[str | int, ...]) -> str:
-    words = ""
-    for part in place:
-        words += f"[{part}]" if isinstance(part, int) else f".{part}" if words else part
-    return words or "file"
 
 
 def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
@@ -70,15 +44,15 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     :param simulated: the files it names (archive, keys) need not exist.
     :raises UsageError: unreadable or wrong; every problem is listed with its line.
     """
-    source = _Source(path)
-    raw = _parse(source, _read(path))
+    source = Source(path)
+    raw = parse(source, read_text(path))
     parsed: FileKeys | None = None
     if not source.problems:
         try:
             parsed = FileKeys.model_validate(raw)
         except ValidationError as error:
             for problem in error.errors():
-                source.complain(_place(problem["loc"]), _words(problem, raw))
+                source.complain(_place(problem["loc"]), words(problem, raw))
     if parsed is not None:
         cluster = _Builder(source, path.resolve().parent, simulated).cluster(parsed)
         if not source.problems:
@@ -90,101 +64,15 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     )
 
 
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(
-            f"{path}: there is no such file", remedy="ctmupgrade init   # writes one; or name it with -c FILE"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"{path}:{line}: cannot be read: not UTF-8 text: {error.reason}", remedy="write it as UTF-8 text"
-        ) from None
-
-
-def _parse(source: _Source, text: str) -> object:
-    try:
-        root = YAML(typ="safe", pure=True).compose(text)
-    except YAMLError as error:
-        line, why = _not_yaml(error, text)
-        source.problems.append(f"{source.path.name}:{line}: not YAML: {why}")
-        return None
-    except RecursionError:
-        source.complain((), "keys and values are expected, not a thousand brackets in each other")
-        return None
-    if not isinstance(root, MappingNode):
-        source.complain((), "keys and values are expected, cluster: first")
-        return None
-    return _plain(source, root, ())
-
-
-def _not_yaml(error: YAMLError, text: str) -> tuple[int, str]:
-    """The line and the reason of a text that is no YAML; what cannot even be read has no mark."""
-    if isinstance(error, MarkedYAMLError):
-        return (error.problem_mark.line + 1 if error.problem_mark else 1), str(error.problem)
-    line = text.count("\n", 0, int(getattr(error, "position", 0))) + 1
-    return line, str(getattr(error, "reason", error))
-
-
-def _plain(source: _Source, node: YamlNode, place: tuple[str | int, ...]) -> object:
-    """Plain data of a YAML node; every scalar is its text, its line is remembered."""
-    source.lines.setdefault(place, node.start_mark.line + 1)
-    if len(place) > DEEPEST:  # an alias may stand inside what it stands for
-        source.complain(place[:2], "refers to itself, or is nested too deep")
-        return None
-    match node:
-        case ScalarNode():
-            empty = node.style is None and node.value in ("", "~", "null")
-            return None if empty else str(node.value)
-        case SequenceNode():
-            return [_plain(source, item, (*place, i)) for i, item in enumerate(node.value)]
-        case MappingNode():
-            found: dict[str, object] = {}
-            for key, value in node.value:
-                name = str(key.value)
-                if name in found:
-                    source.complain((*place, name), f"stands twice (again in line {key.start_mark.line + 1})")
-                source.lines[(*place, name)] = key.start_mark.line + 1
-                found[name] = _plain(source, value, (*place, name))
-            return found
-        case _:
-            source.complain(place, "this kind of YAML is not supported here")
-            return None
-
-
 def _place(loc: tuple[int | str, ...]) -> tuple[str | int, ...]:
     return tuple(part for part in loc if isinstance(part, int) or not part.startswith("function-"))
-
-
-def _words(problem: Any, raw: object) -> str:
-    kind, loc = problem["type"], problem["loc"]
-    if kind == "extra_forbidden":
-        holder = next((str(p) for p in reversed(loc[:-1]) if isinstance(p, str)), "")
-        allowed = list(MODELS[holder].model_fields)
-        near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        return f"unknown key; {hint}allowed: {', '.join(allowed)}"
-    if kind == "missing":
-        return "is missing"
-    if kind == "too_long" and loc == ("nodes",):
-        count = len(raw["nodes"]) if isinstance(raw, dict) else 0
-        return f"{count} nodes; a cluster has at most {MAX_NODES}"
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    given = problem.get("input")
-    return f"{text}; {given!r} stands there" if isinstance(given, str | int | float) else f"{text}"
 
 
 @dataclass(slots=True)
 class _Builder:
     """From the checked file to the core's values; complains about what only makes sense together."""
 
-    source: _Source
+    source: Source
     base: Path
     simulated: bool
 
@@ -214,12 +102,17 @@ class _Builder:
                 address = (node.host, port) if key == "host" else getattr(node, key)
                 if address is None:
                     continue
-                if str(address) in seen:
-                    first = self.source.lines.get(("nodes", seen[str(address)], key), 0)
+                # Folders, reports and people do not tell Ctm-1 from ctm-1, and a host name is the same in both.
+                known = str(address).casefold()
+                if known in seen:
+                    first = self.source.lines.get(("nodes", seen[known], key), 0)
+                    other = getattr(file.nodes[seen[known]], key)
+                    case = "" if other == getattr(node, key) else f" but for capitals, {other!r}"
                     self.source.complain(
-                        ("nodes", i, key), f"{getattr(node, key)!r} stands twice (first in line {first})"
+                        ("nodes", i, key),
+                        f"{getattr(node, key)!r} stands twice (first in line {first}{case})",
                     )
-                seen.setdefault(str(address), i)
+                seen.setdefault(known, i)
 
     def _target(self, raw: TargetKeys) -> Target:
         archive = self._file(("target", "archive"), raw.archive)
@@ -251,6 +144,7 @@ class _Builder:
         )
 
     def _ssh(self, common: SshKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> SshSettings:
+        self._one_way(raw, place)
         direct = {key: getattr(raw, key) for key in SshKeys.model_fields if getattr(raw, key) is not None}
         merged = {**_merged(common, raw.ssh), **direct}
         if "identity_file" in merged:
@@ -263,6 +157,15 @@ class _Builder:
         ):  # one that does not exist yet knows no host, which is said when it matters
             merged["known_hosts"] = self._path(merged["known_hosts"])
         return SshSettings(**merged, host_key=raw.host_key)
+
+    def _one_way(self, raw: NodeKeys, place: tuple[str | int, ...]) -> None:
+        """Nobody can tell which of two different values for one key is meant."""
+        for key in SshKeys.model_fields:
+            own, inner = getattr(raw, key), getattr(raw.ssh, key)
+            if own is not None and inner is not None and own != inner:
+                self.source.complain(
+                    (*place, key), f"{own!r} stands beside {inner!r} under ssh; one of them is expected"
+                )
 
     def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> KsctlSettings:
         self._one_password(common, ("ksctl",))
@@ -317,9 +220,9 @@ def load_world(path: Path) -> dict[str, object]:
     :raises UsageError: unreadable, or not a mapping.
     """
     try:
-        value = YAML(typ="safe", pure=True).load(_read(path))
+        value = YAML(typ="safe", pure=True).load(read_text(path))
     except YAMLError as error:
-        line, why = _not_yaml(error, _read(path))
+        line, why = not_yaml(error, read_text(path))
         raise UsageError(f"{path}:{line}: not YAML: {why}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}:1: keys and values are expected")

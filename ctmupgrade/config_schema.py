@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import IPv6Address
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,17 +13,18 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from ctmupgrade.core.model import StrategyName, Version
 
 MAX_NODES = 20  # vendor page "Clusters and Nodes"
-_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$")
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 _LONGEST = timedelta(days=366)
-_HOST = re.compile(r"(?!-)[\w.-]+(?:%[\w.-]+)?|\[?[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]?")
+_HOST = re.compile(r"(?!-)[\w.-]+")
+_WITH_PORT = re.compile(r"([^:]+|\[[^\]]+\]):(\d+)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_JUMP = re.compile(r"(?:ssh://)?(?:(?!-)[^@\s,]+@)?(\[[^\]]+\]|[^@:\[\]\s]+)(?::(\d{1,5}))?/?")
+_JUMP = re.compile(r"(?:ssh://)?(?:(?!-)[^@\s,]+@)?(\[[^\]]+\]|[^@:\[\]\s]+)(?::(\d{1,5}))?/?", re.ASCII)
 _HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
 
 def duration(value: object) -> timedelta:
     """``90s``, ``5m``, ``2h``, ``1h30m``. :raises ValueError: anything else."""
-    found = _DURATION.match(str(value).strip())
+    found = _DURATION.fullmatch(str(value).strip())
     if not found or not any(found.groups()):
         raise ValueError("a duration like 90s, 5m or 2h is expected")
     days, hours, minutes, seconds, milliseconds = (float(text or 0) for text in found.groups())
@@ -41,14 +43,47 @@ def _positive(value: object) -> timedelta:
 
 def _seconds(value: object) -> float:
     text = str(value).strip()
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else duration(text).total_seconds()
+    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else duration(text).total_seconds()
 
 
-def _host(value: object) -> str:
-    # It goes into command lines here and on other nodes: nothing in it may mean anything to a shell or to ssh.
+def host(value: object) -> str:
+    """A host name or an IP address; one of IPv6 with or without brackets, which it loses.
+
+    :raises ValueError: anything else. It goes into command lines here and on other nodes: nothing in it may mean
+        anything to a shell or to ssh.
+    """
     text = str(value).strip()
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port:
+        raise ValueError(f"a host without a port is expected; port: {with_port.group(2)} is a key of its own")
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in bare and _is_ipv6(bare):
+        return bare
     if not _HOST.fullmatch(text):
         raise ValueError("a host name or an IP address is expected, without a scheme, port or blanks")
+    return text
+
+
+def _is_ipv6(text: str) -> bool:
+    address, sign, zone = text.partition("%")
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return bool(not sign or re.fullmatch(r"(?!-)[\w.-]+", zone, re.ASCII))
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(host(text))
+    except ValueError:
+        return False
+
+
+def _user(value: str) -> str:
+    text = value.strip()
+    if not text or text.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError("a user's name is expected, without blanks and without a dash first")
     return text
 
 
@@ -65,11 +100,7 @@ def _jumps(value: str) -> str:
     text = value.strip()
     for spec in text.split(","):
         found = _JUMP.fullmatch(spec.strip())
-        if (
-            not found
-            or not _HOST.fullmatch(found.group(1))
-            or int(found.group(2) or 22) not in range(1, 65536)
-        ):
+        if not found or not _is_host(found.group(1)) or int(found.group(2) or 22) not in range(1, 65536):
             raise ValueError("user@host or user@host:port is expected, several with commas between them")
     return text
 
@@ -83,7 +114,7 @@ def _host_key(value: str) -> str:
 
 def _url(value: object) -> str:
     text = str(value).strip()
-    if not re.fullmatch(r"https?://[^\s/]+/?", text):
+    if not re.fullmatch(r"https://[^\s/]+/?", text):
         raise ValueError("https://HOST or https://HOST:PORT is expected")
     if "@" in text:
         raise ValueError(
@@ -100,10 +131,13 @@ def _fingerprint(value: object) -> str:
 
 
 def _version(value: object) -> Version:
-    return Version.parse(str(value))
+    text = str(value).strip()
+    if text[:1] in ("v", "V"):
+        raise ValueError(f"X.Y.Z or X.Y.Z+BUILD is expected, without a v: {text[1:]}")
+    return Version.parse(text)
 
 
-Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
+Host: TypeAlias = Annotated[str, BeforeValidator(host)]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Fingerprint: TypeAlias = Annotated[str, BeforeValidator(_fingerprint)]
@@ -117,7 +151,7 @@ class Strict(BaseModel):
 
 
 class SshKeys(Strict):
-    user: Text | None = None
+    user: Annotated[str, AfterValidator(_user)] | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     identity_file: Text | None = None
     passphrase_env: Text | None = None
@@ -193,3 +227,13 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "": FileKeys, "ssh": SshKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
     "timeouts": TimeoutKeys, "nodes": NodeKeys,
 }  # fmt: skip
+
+# Keys whose value is a text, where a bare number or true is most often a slip. Not ``version`` and ``signer``: they
+# may look like numbers, and are read as they stand.
+TEXTS = frozenset(
+    {
+        "cluster", "name", "host", "cluster_host", "url", "host_key", "user", "proxy_jump", "identity_file",
+        "passphrase_env", "known_hosts", "command", "username", "password_env", "password_file", "password_command",
+        "archive", "keyring", "directory", "key_password_env",
+    }
+)  # fmt: skip

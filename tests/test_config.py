@@ -268,13 +268,13 @@ def test_a_fingerprint_as_gpg_prints_it(live: Live) -> None:
 
 
 def test_ssh_keys_of_a_node_in_both_forms(live: Live) -> None:
-    """Directly and under ``ssh:``; both win over the common ones, the direct one over all."""
+    """Directly and under ``ssh:``; both win over the common ones. Two different ones are refused (test_config_values)."""
     head = good(live).partition("nodes:\n")[0].replace("ssh:\n", "ssh:\n  port: 2200\n  user: common\n")
     made = load_cluster(
         _write(
             live,
             f"{head}nodes:\n  - {{name: a, host: h1, port: 1}}\n  - {{name: b, host: h2, ssh: {{port: 2, user: own}}}}\n"
-            "  - {name: c, host: h3}\n  - {name: d, host: h4, port: 4, ssh: {port: 5}}\n",
+            "  - {name: c, host: h3}\n  - {name: d, host: h4, port: 4, ssh: {port: 4}}\n",
         )
     )
     assert [n.ssh.port for n in made.nodes] == [1, 2, 2200, 4]

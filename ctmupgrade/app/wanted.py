@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ctmupgrade.app.request import Purpose
+from ctmupgrade.config_schema import host
 from ctmupgrade.core.fresh import fresh_problems, with_fresh
 from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.releases import documents_force
@@ -104,11 +105,21 @@ def _sensible(cluster: Cluster, options: Options) -> None:
         )
 
 
+def _no_host(text: str) -> str:
+    """Why it is none; "" where it is."""
+    try:
+        host(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _with_fresh(cluster: Cluster, options: Options) -> Cluster:
     """:raises UsageError: ``--fresh`` where it has no place."""
     if not options.fresh:
         return cluster
-    problems = list(fresh_problems(cluster, options.fresh, (options.survivor, options.hold_back)))
+    problems = [f"{name}={text}: {why}" for name, text in options.fresh if (why := _no_host(text))]
+    problems += list(fresh_problems(cluster, options.fresh, (options.survivor, options.hold_back)))
     if problems:
         raise UsageError(
             f"--fresh: {problems[0]}", details="\n".join(problems[1:]), remedy="--fresh NAME=HOST"

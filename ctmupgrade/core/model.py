@@ -12,7 +12,9 @@ from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this m
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 
 NAMED_VERSION = re.compile(r"(?:_v|ks_upgrade_)(\d+\.\d+\.\d+(?:\+\d+)?)")  # in an archive's name
-_VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$")
+_VERSION = re.compile(
+    r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$", re.ASCII
+)
 
 
 class Secret:
@@ -89,8 +91,8 @@ class Version:
 
 def url_of(host: str) -> str:
     """Where ksctl finds a host that no URL is given for; an IPv6 address needs its brackets there."""
-    bare = host.strip("[]")
-    return f"https://[{bare}]" if ":" in bare else f"https://{bare}"
+    bare = host.strip("[]")  # the % of an IPv6 zone is %25 there
+    return f"https://[{bare.replace('%', '%25')}]" if ":" in bare else f"https://{bare}"
 
 
 @dataclass(frozen=True, slots=True)
