@@ -129,3 +129,13 @@ def test_an_upgrade_that_failed_before_is_told_of(go_live: Callable[..., Live]) 
     assert "MANUAL  no_reboot_pending: ctm-1: its last upgrade has no success line" in said.stdout, (
         said.stdout
     )
+
+
+def test_a_shell_that_greets_is_no_other_run(go_live: Callable[..., Live]) -> None:
+    """A warning before each command's output must not read as the mark of a run called "***"."""
+    live = go_live(nodes=1, more={"clustered": False}, extra="strategy: standalone")
+    greets = {"command": "ls -1 .ctmupgrade-run", "code": 0, "out": "*** Authorised use only ***\n"}
+    live.world.inject(Fault("reply", times=0, params=greets))
+    said = live.run("run", "--yes")
+    assert "run ***" not in said.stdout + said.stderr
+    assert said.returncode == 0, said.stdout + said.stderr

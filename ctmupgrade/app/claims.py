@@ -46,6 +46,11 @@ def owner_of(name: str) -> Owner:
     return Owner(run, who or "unknown", since or "unknown")
 
 
+def _said(listing: str) -> list[str]:
+    """The names of marks in a listing. A shell that greets, or warns of its use, says other words before it."""
+    return [word for word in listing.split() if word.count("__") >= 2]
+
+
 def claim(
     fleet: Fleet,
     nodes: list[str],
@@ -95,7 +100,7 @@ def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
             reply = fleet.shell(name).read("ls", "-1", MARK)
         except CtmUpgradeError:
             continue
-        names = reply.out.split() if reply.ok else []
+        names = _said(reply.out) if reply.ok else []
         found += [(name, owner_of(names[0]))] if names else []
     return found
 
@@ -144,8 +149,8 @@ def _names(shell: Shell) -> list[str] | None:
         listing = shell.read("ls", "-1", MARK)
         if not listing.ok:
             return None
-        if listing.out.split():
-            return listing.out.split()
+        if names := _said(listing.out):
+            return names
         if look + 1 < NAMELESS_LOOKS:
             time.sleep(LOOK_EVERY)
     return []
@@ -154,7 +159,7 @@ def _names(shell: Shell) -> list[str] | None:
 def _named(node: str, shell: Shell, mine: Owner, command: str) -> bool:
     """Writes our name into a mark that has none. Where two do so at once, neither has it."""
     shell.change("mkdir", f"{MARK}/{mine.folder}")
-    others = [n for n in shell.read("ls", "-1", MARK).out.split() if owner_of(n).run != mine.run]
+    others = [n for n in _said(shell.read("ls", "-1", MARK).out) if owner_of(n).run != mine.run]
     if others:
         shell.change("rmdir", f"{MARK}/{mine.folder}")
         raise held_by(node, owner_of(others[0]), command)
@@ -172,7 +177,7 @@ def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
     for name in nodes:
         try:
             shell = fleet.shell(name)
-            names = shell.read("ls", "-1", MARK).out.split()
+            names = _said(shell.read("ls", "-1", MARK).out)
             if names and owner_of(names[0]).run == mine.run:
                 _remove(shell, names)
         except CtmUpgradeError:
