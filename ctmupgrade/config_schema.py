@@ -114,7 +114,7 @@ def _host_key(value: str) -> str:
 
 def _url(value: object) -> str:
     text = str(value).strip()
-    if not re.fullmatch(r"https://[^\s/]+/?", text):
+    if not re.fullmatch(r"https?://[^\s/]+/?", text):
         raise ValueError("https://HOST or https://HOST:PORT is expected")
     if "@" in text:
         raise ValueError(

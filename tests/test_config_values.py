@@ -58,7 +58,7 @@ WRONG = {
     "a port of another script": ("nodes:", "ssh: {port: \uff12\uff12}\nnodes:", 6, ["ssh.port"]),
     "a jump's port of another script": ("nodes:", "ssh: {proxy_jump: 'a@b:\uff12'}\nnodes:", 6, ["user@host:port"]),
     "a version of another script": ("version: 2.21.0", "version: \uff12.21.0", 4, ["X.Y.Z"]),
-    "a URL without TLS": ("    host: 10.0.0.2", "    host: h\n    url: http://h", 11, ["https://HOST"]),
+    "a URL of another kind": ("    host: 10.0.0.2", "    host: h\n    url: ftp://h", 11, ["https://HOST"]),
     "a port in the host": ("host: 10.0.0.2", 'host: "127.0.0.1:2222"', 10, ["without a port", "port: 2222"]),
     "a port behind brackets": ("host: 10.0.0.2", 'host: "[::1]:2222"', 10, ["without a port", "port: 2222"]),
     "a port behind a name": ("host: 10.0.0.2", 'host: "ctm.example.com:22"', 10, ["without a port", "port: 22"]),
