@@ -12,19 +12,18 @@ from ctmupgrade.core.facts import (
     BootMark,
     ClockReading,
     Facts,
-    LogVerdict,
     Maybe,
     Member,
     Membership,
     NodeFacts,
     PortState,
     Unknown,
-    UpgradeLog,
 )
 from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
 from ctmupgrade.core.model import Cluster, StrategyName
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.probes import Probe
+from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,

@@ -30,11 +30,12 @@ from ctmupgrade.actions.base import (
 from ctmupgrade.actions.nodes import gate_look, sudo_of
 from ctmupgrade.collect import ask, boot_against, logs_of
 from ctmupgrade.core import parse, parse_shell, probes, probes_files
-from ctmupgrade.core.facts import BootMark, LogVerdict, Maybe, Unknown, UpgradeLog
+from ctmupgrade.core.facts import BootMark, Maybe, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import StrategyName, Version
 from ctmupgrade.core.steps import RunUpgrade, Step
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 

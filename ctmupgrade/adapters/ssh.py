@@ -24,8 +24,8 @@ from ctmupgrade.adapters.ssh_connect import (
     Log,
     Login,
     connect,
-    reason,
 )
+from ctmupgrade.adapters.ssh_errors import reason
 from ctmupgrade.adapters.ssh_terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
 from ctmupgrade.adapters.ssh_writers import Unusable

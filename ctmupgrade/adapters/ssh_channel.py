@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
-from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, reason
+from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT
+from ctmupgrade.adapters.ssh_errors import reason
 from ctmupgrade.errors import ConnectionLostError, NodeError
 
 PACKET = 32_704  # bytes; fills paramiko's largest packet exactly, other sizes cost a tenth

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import paramiko
 
+from ctmupgrade.adapters.ssh_errors import reason
 from ctmupgrade.adapters.ssh_keys import Credential, Wanted, agent_keys, credentials
 from ctmupgrade.adapters.ssh_socket import PromptSocket
 from ctmupgrade.adapters.ssh_trust import Trust, known_keys
@@ -341,16 +342,3 @@ def unreachable(hop: Hop, phase: str, error: BaseException) -> UnreachableError:
         f"{hop.label}: no SSH connection to {hop.place}: {phase}: {reason(error)}",
         remedy=remedy.format(host=hop.host, port=hop.port),
     )
-
-
-def reason(error: BaseException) -> str:
-    """A foreign error in words; many of paramiko's and of the socket's have an empty text."""
-    causes = (error, error.__cause__, error.__context__)
-    if any(isinstance(one, TimeoutError) for one in causes):
-        return "no answer in time"
-    if any(isinstance(one, EOFError) for one in causes):
-        return "the other side closed the connection"
-    if isinstance(error, paramiko.SSHException) and "No existing session" in str(error):
-        return "no answer in time, or closed"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__

@@ -17,7 +17,8 @@ from typing import BinaryIO
 import paramiko
 
 from ctmupgrade.adapters.ssh_channel import PACKET, Exchange, Silence, lost, start
-from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, reason
+from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link
+from ctmupgrade.adapters.ssh_errors import reason
 from ctmupgrade.adapters.ssh_limit import Limiter, take
 from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile, Unusable
 from ctmupgrade.errors import CtmUpgradeError, HostKeyError, UnreachableError

@@ -15,7 +15,8 @@ import paramiko
 
 from ctmupgrade.adapters.ssh_channel import PACKET, Exchange, Silence, bounded, start
 from ctmupgrade.adapters.ssh_child import send_by_child
-from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login, reason
+from ctmupgrade.adapters.ssh_connect import CHANNEL_TIMEOUT, Link, Log, Login
+from ctmupgrade.adapters.ssh_errors import reason
 from ctmupgrade.adapters.ssh_limit import Limiter, take
 from ctmupgrade.adapters.ssh_ranges import CHUNK, FAR, send_by_ranges
 from ctmupgrade.adapters.ssh_writers import ABSENT, NodeFile, Unusable

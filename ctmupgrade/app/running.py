@@ -328,7 +328,7 @@ def _prepare(
     narrowed = CheckResult(result.facts, stops)
     if "" in out or not names:
         return Outcome(narrowed.code, result=narrowed, why="blocked by checks", examined=result.findings)
-    state, folder = _begin(setup, wishes, _prepared(setup, result.facts, kind, names), run_id)
+    state, folder = _begin(setup, wishes, _plan_to_prepare(setup, result.facts, kind, names), run_id)
     if setup.mode is Mode.DRY_RUN:
         ended = _end(folder, state, "dry-run", setup, result)
     else:
@@ -336,7 +336,7 @@ def _prepare(
     return replace(ended, code=ended.code or narrowed.code, left_out=stops, examined=result.findings)
 
 
-def _prepared(
+def _plan_to_prepare(
     setup: Setup, facts: Facts, kind: type[StageArchive] | type[MakeBackup], names: tuple[str, ...]
 ) -> Plan:
     steps = [

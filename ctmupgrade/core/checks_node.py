@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from ctmupgrade.core import health, typed
 from ctmupgrade.core.checking import VENDOR, Question, unknown
-from ctmupgrade.core.facts import Facts, LogVerdict, NodeFacts, Unknown
+from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
 from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
 from ctmupgrade.core.steps import reached
+from ctmupgrade.core.upgrade_log import LogVerdict
 
 
 def node_reachable(q: Question) -> Iterator[Finding]:

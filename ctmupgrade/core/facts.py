@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Literal, TypeAlias, TypeVar
 
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.redact import foreign
+from ctmupgrade.core.upgrade_log import UpgradeLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,37 +222,6 @@ class Rights:
     def sudo(self) -> tuple[str, ...]:
         """How sudo is called here."""
         return ("sudo", "-n") if self.quiet else ("sudo",)
-
-
-class LogVerdict(StrEnum):
-    """What the text of an upgrade log proves."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    NONE = "none"  # no verdict (yet)
-
-
-@dataclass(frozen=True, slots=True)
-class UpgradeLog:
-    """One ``ks_upgrade_*.log``. Its name's time is right; the times inside are not (FACTS 1.2).
-
-    :ivar in_this_boot: whether it was last written to in the boot that the node still has; None: not known.
-    """
-
-    path: str
-    size: int
-    verdict: LogVerdict
-    version: str = ""
-    last_line: str = ""
-    in_this_boot: bool | None = None
-
-    def waits(self, version: Version) -> bool:
-        """Whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
-        tell: the new one's services are started before the reboot (FACTS 1.2)."""
-        if self.verdict is not LogVerdict.SUCCEEDED:
-            return False
-        done = Version.parse(self.version)
-        return done.release > version.release or (done.same_release(version) and bool(self.in_this_boot))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from ctmupgrade.core.facts import BootMark, LogVerdict, Mount, Unit
+from ctmupgrade.core.facts import BootMark, Mount, Unit
 from ctmupgrade.core.parse import NotUnderstood, excerpt
+from ctmupgrade.core.upgrade_log import LogVerdict
 
 
 def boot_id(text: str) -> BootMark:

@@ -18,7 +18,6 @@ from ctmupgrade.core.facts import (
     BackupEntry,
     BackupKey,
     BootMark,
-    LogVerdict,
     Member,
     Membership,
     Mount,
@@ -29,9 +28,9 @@ from ctmupgrade.core.facts import (
     SummaryReport,
     SystemInfo,
     Unit,
-    UpgradeLog,
 )
 from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

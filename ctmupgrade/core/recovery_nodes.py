@@ -6,11 +6,12 @@ import re
 from datetime import datetime, timedelta
 
 from ctmupgrade.core import health
-from ctmupgrade.core.facts import LogVerdict, NodeFacts, SystemInfo, Unbooted, Unknown, UpgradeLog
+from ctmupgrade.core.facts import NodeFacts, SystemInfo, Unbooted, Unknown
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Scene
 from ctmupgrade.core.steps import AwaitNode, Reboot, RestartServices, Settle
 from ctmupgrade.core.timing import BOOT_S, SERVICES_S
+from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 
 _NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$")
 

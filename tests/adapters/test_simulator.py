@@ -14,7 +14,7 @@ from ctmupgrade.adapters.sim.faults import fault_from, parse_when
 from ctmupgrade.adapters.sim.shell import SimShell
 from ctmupgrade.collect import all_health, ask, collect_nodes, one_by_one
 from ctmupgrade.core import health, parse, probes
-from ctmupgrade.core.facts import LogVerdict, Unknown, UpgradeLog
+from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.model import (
     BackupSettings,
     Cluster,
@@ -27,6 +27,7 @@ from ctmupgrade.core.model import (
     Version,
 )
 from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
