@@ -7,25 +7,21 @@ is made into a parser only when it is called (:mod:`ctmupgrade.cli_commands`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctmupgrade import __version__
-from ctmupgrade.cli_commands import Shelf, group_of
-from ctmupgrade.cli_common import Common, Format, no_empty_values, rate_of, with_common
+from ctmupgrade.cli_commands import group_of
+from ctmupgrade.cli_common import Common, Format, no_empty_values, with_common
 from ctmupgrade.cli_funnel import funnel
 from ctmupgrade.cli_output import as_text, put_json, write_out
+from ctmupgrade.cli_shared import CHANGE, LOOK, NodeRate, OutFile, Rate, RunId, _setup, shelf
 
 if TYPE_CHECKING:
-    from ctmupgrade.app.request import Request
-    from ctmupgrade.app.setup import Setup
     from ctmupgrade.core.steps import Options
 
-shelf = Shelf()
 app = typer.Typer(
     name="ctmupgrade",
     help="Upgrades clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and goes on "
@@ -35,18 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
-
-OutFile = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
-]
-Rate = Annotated[
-    str, typer.Option("--limit-rate", metavar="RATE", help="all uploads together, in bytes a second: 20M")
-]
-NodeRate = Annotated[
-    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="and each node's upload")
-]
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
 
 
 def _version(wanted: bool) -> None:
@@ -65,48 +49,6 @@ def root(
     ] = False,
 ) -> None:
     """Common options may stand here or after the command."""
-
-
-def _request(
-    common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
-) -> Request:
-    from ctmupgrade.app.request import Purpose, Request
-    from ctmupgrade.core.steps import Options
-
-    def say(line: str) -> None:
-        if common.verbose:
-            sys.stderr.write(f"{line}\n")
-
-    return Request(
-        cluster=common.cluster or Path("cluster.yaml"),
-        state_dir=common.state_dir,
-        strategy=common.strategy,
-        dry_run=common.dry_run,
-        simulate=common.simulate,
-        options=options or Options(),
-        say=say,
-        rate=rate_of(rates[0]),
-        node_rate=rate_of(rates[1]),
-        purpose=Purpose[purpose],
-    )
-
-
-@contextmanager
-def _setup(
-    common: Common,
-    options: Options | None = None,
-    *,
-    looks_only: bool = False,
-    rates: tuple[str, str] = ("", ""),
-    purpose: str = "PLAN",
-) -> Iterator[Setup]:
-    from ctmupgrade.app.setup import setup
-    from ctmupgrade.render import plain
-
-    with setup(_request(common, options, rates, purpose)) as made:
-        line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
-        sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
-        yield made
 
 
 @shelf.command(LOOK)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ctmupgrade.cli import (
+from ctmupgrade.cli_common import Common, Format, split
+from ctmupgrade.cli_output import as_text, put_json, write_out
+from ctmupgrade.cli_shared import (
     AFTER,
     CHANGE,
     LOOK,
@@ -19,8 +21,6 @@ from ctmupgrade.cli import (
     _setup,
     shelf,
 )
-from ctmupgrade.cli_common import Common, Format, split
-from ctmupgrade.cli_output import as_text, put_json, write_out
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def recover(
     """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
     from ctmupgrade.app import recovering
     from ctmupgrade.cli_run import finish, wishes
-    from ctmupgrade.core.recovery import Known
+    from ctmupgrade.core.recovery_scene import Known
     from ctmupgrade.render import documents, plain
 
     known = Known(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)

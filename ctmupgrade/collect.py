@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ctmupgrade.careful import Accounts, CarefulControl
 from ctmupgrade.core import health, probes, probes_files
@@ -20,7 +20,8 @@ from ctmupgrade.core.facts import (
     Unknown,
 )
 from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
-from ctmupgrade.core.model import Cluster, StrategyName
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.probes import Probe
 from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
@@ -32,22 +33,11 @@ from ctmupgrade.errors import (
     LoginRefusedError,
     UnreachableError,
 )
-from ctmupgrade.ports import Clock, Looks, Reader, Reply
+from ctmupgrade.ports import Clock, Gather, Looks, Reader, Reply
 
 T = TypeVar("T")
 R = TypeVar("R")
 LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
-
-
-class Gather(Protocol):
-    """Does the same for several names, side by side where it can."""
-
-    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...
-
-
-def one_by_one(ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
-    """The Gather of the simulator: in order, nothing side by side."""
-    return {name: ask(name) for name in names}
 
 
 def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> Maybe[T]:

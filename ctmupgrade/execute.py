@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from ctmupgrade.actions import doer
-from ctmupgrade.actions.base import Ctx, Noted, Started, Task, Tick, Waiting
+from ctmupgrade.actions.base import Ctx
 from ctmupgrade.actions.doing import perform
 from ctmupgrade.core import journal
 from ctmupgrade.core.expected import expected_releases
@@ -28,41 +27,9 @@ from ctmupgrade.core.steps import (
     changes_node,
     is_look,
 )
+from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """What a running task did: yielded a tick, returned evidence, or raised."""
-
-    key: str
-    tick: Tick | None = None
-    evidence: journal.Evidence | None = None
-    error: Exception | None = None
-
-
-class Tasks(Protocol):
-    """Runs generators side by side: threads in real life, a timeline in the simulator."""
-
-    def start(self, key: str, task: Task) -> None:
-        """Begins a task."""
-        ...
-
-    def next(self) -> Happening | None:
-        """The next thing to happen; None now and then, so that requests are noticed."""
-        ...
-
-    def go_on(self, key: str) -> None:
-        """The tick was dealt with (journaled); the task may continue."""
-        ...
-
-
-class Record(Protocol):
-    """The journal as the loop sees it."""
-
-    def append(self, event: Event, at: datetime) -> None:
-        """Durably. :raises JournalError: it is not on disk."""
-        ...
+from ctmupgrade.ports import Happening, Record, Tasks
 
 
 @dataclass(frozen=True, slots=True)

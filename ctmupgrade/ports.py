@@ -7,13 +7,19 @@ therefore a type error, not a flag.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from ctmupgrade.core import journal
+from ctmupgrade.core.facts import Manifest
+from ctmupgrade.core.journal import Event
 from ctmupgrade.core.model import Secret
+from ctmupgrade.core.ticks import Task, Tick
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +198,63 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back, for durations and deadlines."""
         ...
+
+
+class Store(Protocol):
+    """Where backups are kept on this machine."""
+
+    def manifests(self) -> tuple[Manifest, ...]: ...
+
+    def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
+        """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""
+        ...
+
+    def keep(self, manifest: Manifest) -> Manifest:
+        """Moves what was downloaded into place (0600) and writes its manifest; returns it with the paths.
+
+        :raises NodeError: a file is missing or empty, or the disk does not take it."""
+        ...
+
+    def save(self, name: str, text: str) -> str:
+        """Keeps a text (a node's settings) and returns its path."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What a running task did: yielded a tick, returned evidence, or raised."""
+
+    key: str
+    tick: Tick | None = None
+    evidence: journal.Evidence | None = None
+    error: Exception | None = None
+
+
+class Tasks(Protocol):
+    """Runs generators side by side: threads in real life, a timeline in the simulator."""
+
+    def start(self, key: str, task: Task) -> None:
+        """Begins a task."""
+        ...
+
+    def next(self) -> Happening | None:
+        """The next thing to happen; None now and then, so that requests are noticed."""
+        ...
+
+    def go_on(self, key: str) -> None:
+        """The tick was dealt with (journaled); the task may continue."""
+        ...
+
+
+class Record(Protocol):
+    """The journal as the loop sees it."""
+
+    def append(self, event: Event, at: datetime) -> None:
+        """Durably. :raises JournalError: it is not on disk."""
+        ...
+
+
+class Gather(Protocol):
+    """Does the same for several names, side by side where it can."""
+
+    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...

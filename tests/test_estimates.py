@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan import Plan
 from tests.support.world_run import Drive, make_world
 

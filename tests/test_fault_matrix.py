@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.actions.upgrade import RUNS
+from ctmupgrade.adapters.sim import timeline
 from ctmupgrade.app import looking
 from ctmupgrade.app.runs import hold
 from ctmupgrade.core import journal
-from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import ExitCode, LockedError
 from tests.support import fault_expected, fault_table
@@ -120,7 +122,7 @@ def test_full_journal(tmp_path: Path) -> None:
         sent = len(drive.world.changes())
         noted = len(drive.journal.lines)
         drive.world.clock.advance(600)
-        drive.world.catch_up()
+        timeline.catch_up(drive.world)
         assert (len(drive.world.changes()), len(drive.journal.lines)) == (sent, noted)
         drive.journal.room = -1
         story = Story([drive.resume()])
@@ -195,7 +197,7 @@ def test_suspended(step: str, tmp_path: Path) -> None:
         if not slept and at.startswith(step) and isinstance(event, journal.StepStarted):
             slept.append(at)
             world.clock.advance(600)
-            world.hang_up()
+            timeline.hang_up(world)
 
     story = story_of(Drive(world, tmp_path, settings=SETTINGS, hook=hook))
     check_story(story)

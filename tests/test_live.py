@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World
+from ctmupgrade.adapters.sim import Fault, World, timeline
 from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 
 GoLive = Callable[..., Live]
@@ -214,7 +214,7 @@ def _wait_in_world(live: Live, seen: Callable[[World], object]) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         with live.fleet.lock:
-            live.world.catch_up()
+            timeline.catch_up(live.world)
             if seen(live.world):
                 return
         time.sleep(0.05)

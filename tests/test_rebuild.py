@@ -22,8 +22,8 @@ from ctmupgrade.core.guard import guard_for, holders
 from ctmupgrade.core.history import past_of
 from ctmupgrade.core.journal import RunStarted as Started
 from ctmupgrade.core.journal import RunState, StepDone, StepStarted, apply, start
-from ctmupgrade.core.model import Mode, StrategyName
-from ctmupgrade.core.recovery import Known
+from ctmupgrade.core.modes import Mode, StrategyName
+from ctmupgrade.core.recovery_scene import Known
 from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import UsageError
 from tests.support import golden

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World, status
+from ctmupgrade.adapters.sim import Fault, World, status, timeline
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.setup import setup
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.health import cluster_problems
-from ctmupgrade.core.recovery import Known
+from ctmupgrade.core.recovery_scene import Known
 from ctmupgrade.core.steps import JoinNode, RemoveNode, ResetNode
 from tests.support import broken, golden
 from tests.support.broken import Case
@@ -49,7 +49,7 @@ def test_looking_changes_nothing(name: str, tmp_path: Path) -> None:
 
 def _the_cluster_is_well(world: World, found: Case) -> None:
     world.clock.advance(3600)
-    world.catch_up()
+    timeline.catch_up(world)
     members = [world.nodes[name] for name in found.members]
     assert len({node.cluster for node in members}) == 1 and members[0].cluster
     assert {n.name for n in status.members_of(world, members[0].cluster)} == set(found.members)
@@ -106,7 +106,7 @@ def test_a_survivor_that_comes_back_after_its_loss_was_mended_is_not_erased(tmp_
         assert outcome.state is not None and outcome.state.outcome == "done"
         mend(world)
         world.clock.advance(3600)
-        world.catch_up()
+        timeline.catch_up(world)
         back = world.nodes["ctm-1"]
         assert status.serving(world, back)
         # As where it died before its upgrade: nothing else keeps it apart.

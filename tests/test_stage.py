@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.actions import partial
-from ctmupgrade.actions.base import Noted
-from ctmupgrade.actions.partial import MIB
 from ctmupgrade.actions.stage import READ_BACK, STATE
 from ctmupgrade.adapters import ssh_ranges
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
+from ctmupgrade.core.probes_files import MIB
+from ctmupgrade.core.ticks import Noted
 from ctmupgrade.errors import ConnectionLostError, NodeError
 from ctmupgrade.ports import Reply, Sent
 from tests.support.staging import part_of, sha256, stage

@@ -11,7 +11,7 @@ import pytest
 
 import ctmupgrade.cli_after  # noqa: F401 - fills the shelf
 from ctmupgrade import __version__
-from ctmupgrade.cli import shelf
+from ctmupgrade.cli_shared import shelf
 
 ROOT = Path(__file__).parents[1]
 LAUNCHER = ROOT / "scripts" / "ctmupgrade"

@@ -8,7 +8,7 @@ import pytest
 
 from ctmupgrade.adapters.sim import Fault
 from ctmupgrade.app import looking
-from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.steps import Options
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.fault_run import Story, story_of

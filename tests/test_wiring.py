@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from ctmupgrade.actions.partial import MIB
 from ctmupgrade.adapters import prefix_hash
 from ctmupgrade.adapters.sim import files
 from ctmupgrade.adapters.sim.state import File
@@ -20,6 +19,7 @@ from ctmupgrade.app import looking
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.setup import Setup, setup
 from ctmupgrade.collect import all_health, collect_nodes
+from ctmupgrade.core.probes_files import MIB
 from tests.support import golden
 from tests.support.live import NAME, Live
 from tests.support.staging import part_of, sha256

@@ -12,7 +12,7 @@ import os
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, decision, known
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, decision, known
 from ctmupgrade.collect import ask, every_page
 from ctmupgrade.core import parse, probes
 from ctmupgrade.core.facts import BackupEntry, BackupKey, Manifest
@@ -21,6 +21,7 @@ from ctmupgrade.core.ksctl import backup_state, sounds_away
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.parse import ERROR_BODY, NotUnderstood
 from ctmupgrade.core.steps import Step
+from ctmupgrade.core.ticks import Doing, Noted, Tick
 from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Control, Reply
 

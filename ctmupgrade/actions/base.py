@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
-from ctmupgrade.collect import Gather
-from ctmupgrade.core.facts import Manifest, Maybe, Unknown
+from ctmupgrade.core.facts import Maybe, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.steps import Step
+from ctmupgrade.core.ticks import Doing, Tick
 from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
-from ctmupgrade.ports import Clock, Fleet, Terminal, Verifier
+from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
 
 T = TypeVar("T")
 
@@ -51,51 +50,6 @@ HOST_KEY_REMEDY = (
 def decision(run: str, step: Step, *words: str) -> str:
     """The operator's commands for a stuck node, as they are pasted."""
     return "   or   ".join(f"ctmupgrade node {word} {run} {step.node} --reason '...'" for word in words)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """About to act. The executor journals it, durably, before the generator goes on."""
-
-    before: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """Worth keeping in the journal."""
-
-    text: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", foreign(self.text))
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Sleep ``seconds``, then look again. ``since`` and ``until`` are for the reader."""
-
-    seconds: float
-    what: str
-    since: datetime
-    until: datetime
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "what", foreign(self.what))
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Bytes done of all; ``pause`` is virtual time the simulator wants to pass."""
-
-    what: str
-    done: int
-    total: int
-    pause: float = 0.0
-
-
-Tick: TypeAlias = Started | Noted | Waiting | Progress
-Task: TypeAlias = Generator[Tick, None, Evidence]
-Doing: TypeAlias = Generator[Tick, None, None]
 
 
 class So(StrEnum):
@@ -158,26 +112,6 @@ class Session:
     said_stuck: bool = False
     untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
     memo: dict[str, str] = field(default_factory=dict)
-
-
-class Store(Protocol):
-    """Where backups are kept on this machine."""
-
-    def manifests(self) -> tuple[Manifest, ...]: ...
-
-    def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
-        """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""
-        ...
-
-    def keep(self, manifest: Manifest) -> Manifest:
-        """Moves what was downloaded into place (0600) and writes its manifest; returns it with the paths.
-
-        :raises NodeError: a file is missing or empty, or the disk does not take it."""
-        ...
-
-    def save(self, name: str, text: str) -> str:
-        """Keeps a text (a node's settings) and returns its path."""
-        ...
 
 
 @dataclass(slots=True)

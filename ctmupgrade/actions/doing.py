@@ -10,22 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import (
-    Ctx,
-    Doer,
-    Doing,
-    Noted,
-    Patience,
-    Seen,
-    So,
-    Started,
-    Task,
-    Tick,
-    Waiting,
-    decision,
-)
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, decision
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import Step
+from ctmupgrade.core.ticks import Doing, Noted, Started, Task, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
     ConnectionLostError,

@@ -12,15 +12,16 @@ from datetime import timedelta
 
 from ctmupgrade.actions.asking import health_of
 from ctmupgrade.actions.backup import refused
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
 from ctmupgrade.actions.nodes import refuse_host_keys
 from ctmupgrade.collect import ask
 from ctmupgrade.core import health, probes
+from ctmupgrade.core.commands import join_argv, new_cluster_argv, removal_argv
 from ctmupgrade.core.facts import Member, Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.ksctl import sounds_away
-from ctmupgrade.core.model import Node
 from ctmupgrade.core.steps import JoinNode, RemoveNode, Step
+from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
 
@@ -51,26 +52,6 @@ def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | Non
     own = ask(ctx.fleet.control(name), probes.MEMBERSHIP)
     ids = {} if isinstance(own, Unknown) or not own.node_id else {own.node_id: name}
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
-
-
-def removal_argv(action: RemoveNode) -> tuple[str, ...]:
-    """What is sent to ``action.via``. The runbook prints the same words, hence these functions."""
-    force = ("--force",) if action.force else ()
-    return ("cluster", "nodes", "delete", "--id", action.node_id, *force)
-
-
-def new_cluster_argv(node: Node, public: str) -> tuple[str, ...]:
-    """What is sent to the node itself. ``public``: its own public address, "" where it has none."""
-    return ("cluster", "new", "--host", node.cluster_host, *(("--public-address", public) if public else ()))
-
-
-def join_argv(joiner: Node, member: Node, action: JoinNode, public: str, login: str) -> tuple[str, ...]:
-    """What is sent to the member. ``login``: a file with the joiner's login, so that no secret is in these words."""
-    return (
-        "cluster", "fulljoin", "--member", member.cluster_host, "--newnodehost", joiner.cluster_host,
-        "--newnodeconfig", login, *(("--newnodepublic", public) if public else ()),
-        *(("--shared-hsm-partition",) if action.shared_hsm_partition else ()),
-    )  # fmt: skip
 
 
 class RemoveDoer(Doer):

@@ -6,25 +6,15 @@ from collections.abc import Generator, Mapping
 from datetime import timedelta
 
 from ctmupgrade.actions.asking import all_health, health_of
-from ctmupgrade.actions.base import (
-    Ctx,
-    Doer,
-    Doing,
-    Noted,
-    Patience,
-    Seen,
-    So,
-    Tick,
-    Waiting,
-    known,
-)
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
 from ctmupgrade.collect import ask, boot_against
 from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import BootMark, NodeFacts, Rights, Unknown
 from ctmupgrade.core.health import Problem
 from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.steps import Step, reached
+from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import NodeError, UnreachableError
 
 LOOKS = 3  # good looks in a row before a node counts as back

@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ctmupgrade.actions.base import Ctx, Noted, Tick
+from ctmupgrade.actions.base import Ctx
 from ctmupgrade.collect import ask
 from ctmupgrade.core import probes_files
 from ctmupgrade.core.facts import Maybe, Unknown
 from ctmupgrade.core.probes import Probe
 from ctmupgrade.core.probes_files import MIB
+from ctmupgrade.core.ticks import Noted, Tick
 from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError
 from ctmupgrade.ports import Shell
 

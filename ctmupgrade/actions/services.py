@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.asking import health_of
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick, Waiting, known
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
 from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
 from ctmupgrade.collect import ask
 from ctmupgrade.core import health, probes
+from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import JoinNode, ResetNode, RestartServices, Step
+from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import NodeError
-
-DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go
 
 
 def _joined_through(ctx: Ctx, node: str) -> list[str]:

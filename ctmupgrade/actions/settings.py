@@ -8,34 +8,20 @@ from collections.abc import Generator, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ctmupgrade.actions.base import Ctx, Doer, Doing, Noted, Patience, Seen, So, Tick
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So
 from ctmupgrade.actions.membership import note_refusal
 from ctmupgrade.collect import ask
 from ctmupgrade.core import parse, probes
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.redact import scrubbed
 from ctmupgrade.core.steps import CompareSettings, RestoreSettings, Step
+from ctmupgrade.core.ticks import Doing, Noted, Tick
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reader
 
-LOOKS: Mapping[str, tuple[str, ...]] = {
-    "system": ("system", "info", "get"),
-    "ntp": ("ntp", "servers", "list"),
-    "proxy": ("proxy", "list"),
-    "interfaces": ("interfaces", "list"),
-    "products": ("products", "list"),
-    "licenses": ("licensing", "licenses", "list"),
-    "lockdata": ("licensing", "lockdata"),
-    "hsm": ("hsm", "servers", "list"),
-    "rot_keys": ("rot-keys", "list"),
-    "diskenc": ("diskenc", "status"),
-    "schedules": ("scheduler", "configs", "list"),
-    "properties": ("properties", "list"),
-    "banners": ("banners", "get"),
-    "alarms": ("alarms", "list"),
-}
 # What changes by itself, or by the upgrade and the join themselves; a difference in it says nothing.
 VOLATILE = frozenset((
     "uptime", "system_time", "version", "version_suffix", "crypto_version", "updatedAt", "createdAt", "id", "uri",
@@ -59,8 +45,6 @@ COUNTS: Mapping[str, tuple[tuple[str, ...], float]] = {
     "keys": (("keys", "list"), 0.99),
     "users": (("users", "list"), 1.0),
 }
-COUNTED = ("ntp", "proxy", "interfaces", "products", "licenses", "hsm", "rot_keys", "schedules")
-PAGE = ("--limit", "256")  # the default page of 10 hides the rest; 256 is what the member list shows itself
 
 
 def read_settings(control: Reader) -> dict[str, Any]:

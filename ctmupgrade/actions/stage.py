@@ -11,25 +11,14 @@ import re
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import (
-    Ctx,
-    Doer,
-    Doing,
-    Noted,
-    Patience,
-    Progress,
-    Seen,
-    So,
-    Tick,
-    Waiting,
-    known,
-)
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
 from ctmupgrade.actions.partial import Proof, begin_proof, node_hash
 from ctmupgrade.collect import ask
 from ctmupgrade.core import probes, probes_files
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.steps import Step
+from ctmupgrade.core.ticks import Doing, Noted, Progress, Tick, Waiting
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 

@@ -13,27 +13,17 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from ctmupgrade.actions.base import (
-    Ctx,
-    Doer,
-    Doing,
-    Noted,
-    Patience,
-    Seen,
-    Session,
-    So,
-    Tick,
-    Waiting,
-    decision,
-    known,
-)
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, Session, So, decision, known
 from ctmupgrade.actions.nodes import gate_look, sudo_of
 from ctmupgrade.collect import ask, boot_against, logs_of
 from ctmupgrade.core import parse, parse_shell, probes, probes_files
+from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.facts import BootMark, Maybe, Unknown
 from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.steps import RunUpgrade, Step
+from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
@@ -44,12 +34,6 @@ STARTED = "started on a terminal"
 RUNS = "ks_upgrade.sh runs: it is in the node's process list"
 BROKE = "its terminal's connection broke; ks_upgrade.sh goes on where it has its screen session: its log is followed"
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
-
-
-def upgrade_argv(archive: str, *, force_path: bool, sudo: tuple[str, ...]) -> tuple[str, ...]:
-    """The documented command line. ``-o`` only where a person asked for it by name."""
-    forced = ("-o",) if force_path else ()
-    return (*sudo, probes.UPGRADE_SCRIPT, *forced, "-f", archive)
 
 
 class Upgrade(Doer):

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
-from ctmupgrade.actions.base import Progress, Task, Waiting
-from ctmupgrade.execute import Happening
+from ctmupgrade.core.ticks import Progress, Task, Waiting
+from ctmupgrade.ports import Happening
 
 R = TypeVar("R")
 
@@ -122,3 +122,8 @@ class SideBySide:
         """Asks all, returns all; the first error is raised after all have answered."""
         futures = {name: self._pool.submit(ask, name) for name in names}
         return {name: future.result() for name, future in futures.items()}
+
+
+def one_by_one(ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
+    """The Gather of the simulator: in order, nothing side by side."""
+    return {name: ask(name) for name in names}

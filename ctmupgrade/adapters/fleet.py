@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from ctmupgrade.adapters.local import KsctlControl, LocalShell
+from ctmupgrade.adapters.local import LocalShell
+from ctmupgrade.adapters.local_ksctl import KsctlControl
 from ctmupgrade.adapters.private_folder import private_folder
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_limit import Limiter

@@ -26,8 +26,9 @@ from ctmupgrade.adapters.ssh_connect import (
     connect,
 )
 from ctmupgrade.adapters.ssh_errors import reason
+from ctmupgrade.adapters.ssh_limit import Limiter
 from ctmupgrade.adapters.ssh_terminal import SshTerminal, held_by_ssh
-from ctmupgrade.adapters.ssh_upload import Limiter, Uploads
+from ctmupgrade.adapters.ssh_upload import Uploads
 from ctmupgrade.adapters.ssh_writers import Unusable
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import (

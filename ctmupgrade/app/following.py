@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ctmupgrade.actions.base import Tick
 from ctmupgrade.adapters.journal_file import read_journal
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.runs import find, is_running
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunStarted, RunState
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import JournalError
 
 LOOK_EVERY = 1.0  # seconds

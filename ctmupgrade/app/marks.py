@@ -9,7 +9,7 @@ from ctmupgrade.app import claims
 from ctmupgrade.app.claims import Owner
 from ctmupgrade.app.runs import RunFolder
 from ctmupgrade.app.setup import Setup, whoami
-from ctmupgrade.core.model import Mode
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import JournalError
 
 

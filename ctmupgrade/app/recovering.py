@@ -22,9 +22,10 @@ from ctmupgrade.app.runs import (
 from ctmupgrade.app.setup import Setup
 from ctmupgrade.core import journal
 from ctmupgrade.core.history import Past, past_of
-from ctmupgrade.core.model import Mode
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan import Plan, plan_of
-from ctmupgrade.core.recovery import Diagnosis, Known, diagnose, renumbered, without_data
+from ctmupgrade.core.recovery import diagnose, renumbered, without_data
+from ctmupgrade.core.recovery_scene import Diagnosis, Known
 from ctmupgrade.errors import ExitCode, UsageError
 
 SETTLING = timedelta(minutes=3)  # so long what the members' summaries say may lag behind what was done

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 from ctmupgrade import __version__
-from ctmupgrade.actions.base import Ctx, Tick
+from ctmupgrade.actions.base import Ctx
+from ctmupgrade.adapters.journal_file import JournalFile
 from ctmupgrade.app import claims, looking
 from ctmupgrade.app.looking import CheckResult
 from ctmupgrade.app.marks import Marks
 from ctmupgrade.app.runs import (
     FileRecord,
-    JournalFile,
     Requests,
     RunFolder,
     folders,
@@ -38,10 +38,11 @@ from ctmupgrade.core.findings import Finding
 from ctmupgrade.core.fresh import with_fresh
 from ctmupgrade.core.guard import guard_for
 from ctmupgrade.core.journal import Event, RunState
-from ctmupgrade.core.model import Mode
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan import Plan, plan_of
 from ctmupgrade.core.steps import MakeBackup, StageArchive, Step, VerifyArchive
 from ctmupgrade.core.strategies import node_order, preparation
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, UsageError
 from ctmupgrade.execute import Controls, Executor
 

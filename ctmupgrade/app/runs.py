@@ -22,7 +22,7 @@ from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core import history
 from ctmupgrade.core.facts import Unbooted
 from ctmupgrade.core.journal import Event, Evidence, RunState, Status, replay
-from ctmupgrade.core.model import Mode
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.steps import StageArchive, changes_node
 from ctmupgrade.errors import JournalError, LockedError, UsageError
 

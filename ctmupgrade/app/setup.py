@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctmupgrade.actions.base import Store
+from ctmupgrade.adapters.clock import one_by_one
 from ctmupgrade.app.request import Request, fixture_folder
 from ctmupgrade.app.wanted import with_options
-from ctmupgrade.collect import Gather, one_by_one
 from ctmupgrade.config import load_cluster
-from ctmupgrade.core.model import Cluster, Mode
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UsageError
-from ctmupgrade.execute import Tasks
-from ctmupgrade.ports import Clock, Fleet, Verifier
+from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.sim import World

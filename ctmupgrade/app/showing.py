@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from ctmupgrade.adapters.journal_file import verify_chain
+from ctmupgrade.adapters.journal_file import JournalFile, verify_chain
 from ctmupgrade.app.request import Request
-from ctmupgrade.app.runs import (
-    FileRecord,
-    JournalFile,
-    RunFolder,
-    ask_running,
-    find,
-    hold,
-    is_running,
-)
+from ctmupgrade.app.runs import FileRecord, RunFolder, ask_running, find, hold, is_running
 from ctmupgrade.app.setup import whoami
 from ctmupgrade.core import journal
 from ctmupgrade.core.journal import Event, RunState

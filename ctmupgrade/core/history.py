@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from ctmupgrade.core.facts import BootMark, Unbooted
 from ctmupgrade.core.journal import RunState, Status
-from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.steps import JoinNode, NewCluster, Reboot, RemoveNode, ResetNode, RunUpgrade, Step
 
 

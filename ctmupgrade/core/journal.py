@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from ctmupgrade.core.model import Mode
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan import Plan
 
 Evidence: TypeAlias = Mapping[str, str]

@@ -15,7 +15,8 @@ from ctmupgrade.core import health, recovery_cluster, recovery_nodes, recovery_u
 from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import Facts, Manifest, Unknown
 from ctmupgrade.core.history import Past
-from ctmupgrade.core.model import Cluster, StrategyName, Version
+from ctmupgrade.core.model import Cluster, Version
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Known, Scene, scene_of
 from ctmupgrade.core.releases import backup_fits
 from ctmupgrade.core.steps import (

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ctmupgrade.core import health
 from ctmupgrade.core.facts import NodeFacts, Unknown
 from ctmupgrade.core.health import Problem
-from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery_scene import Diagnosis, Scene
 from ctmupgrade.core.steps import JoinNode, ResetNode
 

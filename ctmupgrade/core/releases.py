@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
 
 GIB = 2**30
 BASE_GIB = 12  # free without the archive; vendor page "Clusters and Nodes"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ctmupgrade.core.checks_node import fresh_manifest
 from ctmupgrade.core.facts import Facts, Unknown
-from ctmupgrade.core.model import Cluster, StrategyName
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.rebuild import rebuild
 from ctmupgrade.core.steps import (
     AwaitNode,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, overall
-from ctmupgrade.core.model import Cluster, Mode
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.recovery import Diagnosis
+from ctmupgrade.core.recovery_scene import Diagnosis
 from ctmupgrade.core.report import Report
 
 SCHEMA = 1

@@ -11,14 +11,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ctmupgrade.actions.membership import join_argv, new_cluster_argv, removal_argv
-from ctmupgrade.actions.services import DELAY_S
-from ctmupgrade.actions.settings import COUNTED, LOOKS, PAGE
-from ctmupgrade.actions.upgrade import upgrade_argv
 from ctmupgrade.core import steps
+from ctmupgrade.core.commands import DELAY_S, join_argv, new_cluster_argv, removal_argv, upgrade_argv
 from ctmupgrade.core.facts import Facts, Unknown
 from ctmupgrade.core.ksctl import login_file
-from ctmupgrade.core.model import Cluster, Node, StrategyName
+from ctmupgrade.core.model import Cluster, Node
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.steps import Step
 from ctmupgrade.core.typed import (

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from ctmupgrade.core import journal
 from ctmupgrade.core.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.journal import Event, RunState
-from ctmupgrade.core.model import Mode, StrategyName
+from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.recovery import Diagnosis
+from ctmupgrade.core.recovery_scene import Diagnosis
 from ctmupgrade.core.report import Report
 from ctmupgrade.core.timing import clock_time
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters.local import KsctlControl
+from ctmupgrade.adapters.local_ksctl import KsctlControl
 from ctmupgrade.adapters.local_secrets import Scrubber
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import KINDS, Fault, SimFleet, SimVerifier, World
+from ctmupgrade.adapters.clock import one_by_one
+from ctmupgrade.adapters.sim import KINDS, Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.adapters.sim.faults import fault_from, parse_when
 from ctmupgrade.adapters.sim.shell import SimShell
-from ctmupgrade.collect import all_health, ask, collect_nodes, one_by_one
+from ctmupgrade.collect import all_health, ask, collect_nodes
 from ctmupgrade.core import health, parse, probes
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.model import (
@@ -22,10 +23,10 @@ from ctmupgrade.core.model import (
     Node,
     Secret,
     SshSettings,
-    StrategyName,
     Target,
     Version,
 )
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.parse import NotUnderstood
 from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import (
@@ -182,11 +183,11 @@ def test_state_survives_a_round_trip_in_the_middle_of_an_upgrade() -> None:
     world = make(faults=[{"kind": "power_loss", "node": "ctm-2", "when": "upgrade_started:ctm-1 + 1300s"}])
     start(world, SimFleet(world).shell("ctm-1"))
     world.clock.advance(700)
-    world.catch_up()
+    timeline.catch_up(world)
     again = World.from_dict(json.loads(json.dumps(world.to_dict())))
     for one in (world, world.copy(), again):
         one.clock.advance(700)
-        one.catch_up()
+        timeline.catch_up(one)
         assert one.nodes["ctm-1"].pending == "2.21.0+15451"
         assert one.nodes["ctm-2"].boot == 2
     assert again.to_dict() == world.to_dict()
@@ -454,7 +455,7 @@ def test_every_kind_of_fault_can_be_declared() -> None:
     for kind in KINDS:
         world = make(faults=[{"kind": kind, "when": "at 5s"}])
         world.clock.advance(6)
-        world.catch_up()
+        timeline.catch_up(world)
         World.from_dict(world.to_dict())
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import ssh, ssh_connect
+from ctmupgrade.adapters import ssh, ssh_connect, ssh_keys
 from ctmupgrade.adapters.ssh import SshShell
 from ctmupgrade.adapters.ssh_socket import PromptSocket
 from ctmupgrade.adapters.ssh_trust import fingerprint, known_keys
@@ -205,7 +205,7 @@ def test_accepted_key_goes_first_the_next_time(
         shell.read("true")
         shell.disconnect()
         offered: list[str] = []
-        real = ssh_connect.credentials
+        real = ssh_keys.credentials
 
         def spy(*args: object, **named: object) -> object:
             found = real(*args, **named)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from ctmupgrade.app.request import Request
 from ctmupgrade.app.running import Outcome, Wishes
 from ctmupgrade.app.setup import Setup, setup
 from ctmupgrade.config import load_world
-from ctmupgrade.core.recovery import Known
+from ctmupgrade.core.recovery_scene import Known
 from tests.support import golden
 
 BROKEN = Path(__file__).parents[2] / "fixtures" / "broken"

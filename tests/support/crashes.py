@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ctmupgrade.core.model import StrategyName
+from ctmupgrade.core.modes import StrategyName
 from tests.support.driver import Moment, ScenarioDrive, counts, end_state
 from tests.support.promises import check_promises
 

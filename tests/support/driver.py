@@ -19,8 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.actions.base import Tick, Waiting
-from ctmupgrade.adapters.sim import SimFleet, World
+from ctmupgrade.adapters.sim import SimFleet, World, timeline
 from ctmupgrade.adapters.sim.state import HOME
 from ctmupgrade.app import looking
 from ctmupgrade.codec import event_from_json
@@ -28,6 +27,7 @@ from ctmupgrade.config import load_cluster, load_world
 from ctmupgrade.core.journal import Event
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.steps import Options
+from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.ports import Control, Shell, Terminal
 from tests.support.world_run import Drive, Killed, Lines
 
@@ -209,7 +209,7 @@ def end_state(drive: ScenarioDrive) -> dict[str, object]:
     """What must be equal however the run was interrupted. The world is let go on until it is at rest."""
     world = drive.world
     world.clock.advance(7200)
-    world.catch_up()
+    timeline.catch_up(world)
     groups: dict[str, str] = {}
     return {
         name: {

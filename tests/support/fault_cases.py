@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from ctmupgrade.adapters.sim import Fault
-from ctmupgrade.core.model import StrategyName, Timeouts
+from ctmupgrade.core.model import Timeouts
+from ctmupgrade.core.modes import StrategyName
 
 NODE = "ctm-2"  # the node that is hurt: neither the first nor the last
 IN_PLACE_STEPS = (

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ctmupgrade.adapters.sim import Fault, World
 from ctmupgrade.core.journal import Status
-from ctmupgrade.core.model import StrategyName, Version
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
 from tests.support.fault_cases import NODE, SETTINGS, TIMES, Pointed, What
 from tests.support.promises import check_promises
 from tests.support.world_run import Drive, at_step, make_world, mend, versions

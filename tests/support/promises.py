@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.adapters.sim import Event, World
+from ctmupgrade.adapters.sim import Event, World, timeline
 
 NEVER = 1e12
 STARTS = ("upgrade_started", "reboot", "services_restarted", "join_started", "reset", "node_removed")
@@ -25,7 +25,7 @@ def check_promises(world: World, *, changes_expected: bool, in_place: bool | Non
     :param changes_expected: False after a look or a dry run: no changing command may have been sent.
     :param in_place: whether at most one node may be away at once; None: unless nodes were removed.
     """
-    world.catch_up()
+    timeline.catch_up(world)
     if not changes_expected:
         sent = [f"{e.node}: {e.detail}" for e in world.changes()]
         return [f"promise 1: a change was sent: {text}" for text in sent]

@@ -24,11 +24,11 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from ctmupgrade.adapters.sim import SimClock, World
+from ctmupgrade.adapters.sim import SimClock, World, timeline
+from ctmupgrade.adapters.sim.active_faults import lasting
 from ctmupgrade.adapters.sim.effects import SilenceError
 from ctmupgrade.adapters.sim.shell import SimShell
 from ctmupgrade.adapters.sim.state import Node
-from ctmupgrade.adapters.sim.status import lasting
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
@@ -274,7 +274,7 @@ class NodeServer:
         """Ends the connections when the world says so."""
         while not self.closed:
             with self.fleet.lock:
-                self.fleet.world.catch_up()
+                timeline.catch_up(self.fleet.world)
                 cut = self.node.link != self.link
                 self.link = self.node.link
             if cut:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import paramiko
 from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
-from ctmupgrade.adapters.sim import files, programs, status
+from ctmupgrade.adapters.sim import active_faults, files, programs
 from ctmupgrade.adapters.sim.shell import SimShell
 from ctmupgrade.adapters.sim.state import File
 
@@ -32,7 +32,9 @@ class SftpFiles(paramiko.SFTPServerInterface):
     def save(self, path: str, data: bytes) -> int:
         """Stores it; FAILURE, without a word why, where the disk does not take it."""
         world, node = self.shell.world, self.shell.node
-        if status.lasting(world, "disk_full", node.name) or status.lasting(world, "read_only", node.name):
+        if active_faults.lasting(world, "disk_full", node.name) or active_faults.lasting(
+            world, "read_only", node.name
+        ):
             return SFTP_FAILURE
         try:
             files.store(node, path, File(len(data), data=data), world.now)

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from ctmupgrade.actions.base import Session, Tick
+from ctmupgrade.actions.base import Session
 from ctmupgrade.actions.stage import StageDoer
 from ctmupgrade.adapters.clock import RealClock
 from ctmupgrade.adapters.prefix_hash import PrefixHashes
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.ports import Shell
 
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.actions.base import Ctx, Tick
+from ctmupgrade.actions.base import Ctx
 from ctmupgrade.adapters.backups import BackupStore
-from ctmupgrade.adapters.clock import VirtualTasks
+from ctmupgrade.adapters.clock import VirtualTasks, one_by_one
 from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.adapters.sim.files import source_hash
 from ctmupgrade.adapters.sim.state import HOME, NEVER, File
@@ -24,13 +24,14 @@ from ctmupgrade.app import looking
 from ctmupgrade.app.request import Request
 from ctmupgrade.app.setup import Setup
 from ctmupgrade.codec import event_from_json, event_to_json
-from ctmupgrade.collect import one_by_one
 from ctmupgrade.core import journal, model
 from ctmupgrade.core.guard import guard_for
 from ctmupgrade.core.journal import Event, RunState, replay
-from ctmupgrade.core.model import Cluster, Mode, StrategyName, Target, Version
+from ctmupgrade.core.model import Cluster, Target, Version
+from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
 from ctmupgrade.core.steps import Options
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
 
@@ -139,7 +140,7 @@ class Drive:
 
     def resume(self) -> int:
         """A new process takes it up."""
-        self.world.hang_up()
+        timeline.hang_up(self.world)
         self.journal.append(journal.RunResumed("me@here", 2, "test"), self.world.clock.now())
         return self._go()
 
@@ -181,7 +182,7 @@ class Drive:
 def mend(world: World) -> None:
     """What people do between two processes: faults end, cables are plugged, support has been there."""
     world.faults.clear()
-    world.catch_up()
+    timeline.catch_up(world)
     now = world.now
     for node in world.nodes.values():
         _mend_membership(world, node)

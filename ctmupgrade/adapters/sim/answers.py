@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-from ctmupgrade.adapters.sim import status
+from ctmupgrade.adapters.sim import active_faults, status
 from ctmupgrade.adapters.sim.state import Node
 from ctmupgrade.adapters.sim.status import DESCRIPTIONS, Seen, View
 from ctmupgrade.adapters.sim.world import World
@@ -199,7 +199,9 @@ def services(world: World, node: Node) -> str:
 
 def ntp_status(world: World, node: Node) -> str:
     good = (
-        node.ntp.synchronised and bool(node.ntp.servers) and not status.lasting(world, "ntp_lost", node.name)
+        node.ntp.synchronised
+        and bool(node.ntp.servers)
+        and not active_faults.lasting(world, "ntp_lost", node.name)
     )
     lines = [
         f"{'*' if good and i == 0 else ' '}{host} .GPS. 1 u 34 64 377 1.234 -0.123 0.045\n"

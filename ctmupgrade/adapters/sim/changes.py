@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ctmupgrade.adapters.sim import files, status, timeline, upgrade
+from ctmupgrade.adapters.sim import active_faults, files, timeline, upgrade, upgrade_words
 from ctmupgrade.adapters.sim.programs import find, refused, said
 from ctmupgrade.adapters.sim.state import SCRIPT, File, Node
 from ctmupgrade.adapters.sim.world import World
@@ -48,7 +48,7 @@ def run(world: World, node: Node, argv: tuple[str, ...], stdin: bytes | None) ->
 def listing(world: World, node: Node) -> Reply:
     """``sudo -n -l``."""
     rights = node.sudo
-    if status.lasting(world, "sudo_refused", node.name) or not rights.listing:
+    if active_faults.lasting(world, "sudo_refused", node.name) or not rights.listing:
         return refused(1, "sudo: a password is required")
     lines = [f"User ksadmin may run the following commands on {node.name}:"]
     if rights.everything:
@@ -63,7 +63,7 @@ def listing(world: World, node: Node) -> Reply:
 def sudo_allows(world: World, node: Node, program: str) -> bool:
     """Whether sudo runs this without a password."""
     rights = node.sudo
-    if status.lasting(world, "sudo_refused", node.name):
+    if active_faults.lasting(world, "sudo_refused", node.name):
         return False
     if program == SCRIPT:
         return rights.upgrade or rights.everything
@@ -86,7 +86,7 @@ def _sudo(world: World, node: Node, command: tuple[str, ...]) -> Reply | None:
 
 
 def _reboot(world: World, node: Node) -> Reply:
-    if timeline.take_next(world, node, "reboot_ignored"):
+    if active_faults.take_next(world, node, "reboot_ignored"):
         return said("")
     timeline.reboot(world, node, world.now, "sudo reboot", linger=node.times.linger_s)
     if node.shell.reboot_reply == "ok":
@@ -119,8 +119,8 @@ def _script_without_terminal(world: World, node: Node, command: tuple[str, ...])
         began.tty_mode = "foreground"
     if began.outcome == "fail" and began.duration <= 5:
         world.clock.advance(began.duration)
-        world.catch_up()
-        return Reply(upgrade.exit_code(began), upgrade.log_text(world, node, began), "")
+        timeline.catch_up(world)
+        return Reply(upgrade.exit_code(began), upgrade_words.log_text(world, node, began), "")
     raise ConnectionLostError(f"{node.name}: no answer; the script runs in the foreground")
 
 
@@ -128,7 +128,7 @@ def _script_without_terminal(world: World, node: Node, command: tuple[str, ...])
 
 
 def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> Reply | None:
-    if status.lasting(world, "read_only", node.name):
+    if active_faults.lasting(world, "read_only", node.name):
         return refused(1, f"{argv[0]}: {argv[-1]}: Read-only file system")
     now = world.now
     match argv:
@@ -165,7 +165,7 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> 
 def _write(world: World, node: Node, path: str, data: bytes) -> Reply:
     if not _writable(path):
         return refused(1, f"tee: {path}: Permission denied")
-    if status.lasting(world, "disk_full", node.name):
+    if active_faults.lasting(world, "disk_full", node.name):
         raise files.NoSpaceError(path)
     files.store(node, path, File(len(data), data=data), world.now)
     return said(data.decode("utf-8", "replace"))

@@ -4,58 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
 
-from ctmupgrade.adapters.sim import answers, orders, status
+from ctmupgrade.adapters.sim import active_faults, answers, orders, status, timeline
 from ctmupgrade.adapters.sim.effects import Lost, struck
+from ctmupgrade.adapters.sim.order import Order, parse
 from ctmupgrade.adapters.sim.state import Node
 from ctmupgrade.adapters.sim.world import World
 from ctmupgrade.core.model import Secret
 from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Reply
 
-SWITCHES = (
-    "yes", "y", "force", "block", "shared-hsm-partition", "tied-to-hsm", "overall-status", "nosslverify",
-    "writetoconfig",
-)  # fmt: skip
 DEFAULT_TIMEOUT = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A ksctl command line, read."""
-
-    words: tuple[str, ...]
-    flags: Mapping[str, str] = field(default_factory=dict)
-    answer: Secret | None = None
-    files: Mapping[str, Secret] = field(default_factory=dict)
-
-    def number(self, flag: str, default: int) -> int:
-        return int(self.flags.get(flag, default))
-
-    @property
-    def sure(self) -> bool:
-        """It asks no question."""
-        return "yes" in self.flags or "y" in self.flags
-
-
-@lru_cache(maxsize=4096)
-def parse(argv: tuple[str, ...]) -> Order:
-    """Words first, then flags in either form."""
-    words: list[str] = []
-    flags: dict[str, str] = {}
-    rest = iter(argv)
-    for item in rest:
-        if not item.startswith("-"):
-            words.append(item)
-            continue
-        name, equals, value = item.lstrip("-").partition("=")
-        if equals or name in SWITCHES:
-            flags[name] = value if equals else "true"
-        else:
-            flags[name] = next(rest, "")
-    return Order(tuple(words), flags)
 
 
 class SimControl:
@@ -93,16 +53,16 @@ class SimControl:
         self, argv: tuple[str, ...], timeout: float, answer: Secret | None, files: Mapping[str, Secret]
     ) -> Reply:
         world, text = self.world, f"ksctl {' '.join(argv)}"
-        world.catch_up()
+        timeline.catch_up(world)
         if world.latency:
             world.clock.advance(world.latency)
-        world.command_started(self.name, text)
+        timeline.command_started(world, self.name, text)
         order = parse(argv)
         if answer is not None or files:
             order = replace(order, answer=answer, files=files)
         if orders.is_change(order.words):
             world.record(self.name, "change", text)
-        world.catch_up()
+        timeline.catch_up(world)
         result = struck(world, self.name, text, lambda: self._execute(order, timeout), timeout=timeout)
         match result:
             case Reply():
@@ -143,7 +103,7 @@ class SimControl:
         if not self.world.faults:
             return None
         for kind, text in (("refused", "connect: connection refused"), ("unreachable", "i/o timeout")):
-            fault = status.lasting(self.world, kind, node.name)
+            fault = active_faults.lasting(self.world, kind, node.name)
             if fault and fault.text("what", "both") in ("both", "control"):
                 return self._failed(f"dial tcp {node.host}:443: {text}")
         return None

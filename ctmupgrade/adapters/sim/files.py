@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from ctmupgrade.adapters.sim import upgrade_words
 from ctmupgrade.adapters.sim.state import HOME, File, Node
-
-if TYPE_CHECKING:
-    from ctmupgrade.adapters.sim.world import World
+from ctmupgrade.adapters.sim.world import World
 
 FOLDERS = (
     HOME, "/", "/home", "/opt", "/opt/keysecure", "/opt/keysecure/logs", "/proc", "/root", "/tmp", "/var",  # noqa: S108
@@ -43,13 +41,11 @@ def absolute(path: str) -> str:
 
 def content(world: World, node: Node, file: File) -> bytes | None:
     """A small file's bytes; None for one that exists only by its size."""
-    from ctmupgrade.adapters.sim import upgrade  # noqa: PLC0415 - it needs this module
-
     if file.data is not None:
         return file.data
     if file.source.startswith("upgrade:"):
         run = node.upgrades[int(file.source.partition(":")[2])]
-        return upgrade.log_text(world, node, run).encode()
+        return upgrade_words.log_text(world, node, run).encode()
     if file.source == "archive" and world.archive.generated:
         data = world.archive.content()[: file.size]
         return data if not file.hole else data[: file.size // 2].ljust(file.size, b"\0")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ctmupgrade.adapters.sim import status
+from ctmupgrade.adapters.sim import active_faults, status
+from ctmupgrade.adapters.sim.active_faults import take_next
 from ctmupgrade.adapters.sim.setup import MAX_NODES, node_id_of
 from ctmupgrade.adapters.sim.state import NEVER, JoinRun, Node
-from ctmupgrade.adapters.sim.timeline import take_next
 from ctmupgrade.adapters.sim.world import World
 from ctmupgrade.core.model import Version
 
@@ -24,7 +24,7 @@ def _member_answer(node: Node, code: str, count: int) -> str:
 
 
 def _no_consensus(world: World, node: Node) -> str:
-    if world.consensus_broken or status.lasting(world, "consensus_down", node.name):
+    if world.consensus_broken or active_faults.lasting(world, "consensus_down", node.name):
         return _bad("consensus is down", 14)
     return ""
 

@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.sim import changes, joining
+from ctmupgrade.adapters.sim.active_faults import take_next
+from ctmupgrade.adapters.sim.order import Order
 from ctmupgrade.adapters.sim.state import Backup, BackupKeyState, Node
-from ctmupgrade.adapters.sim.timeline import take_next
 from ctmupgrade.adapters.sim.world import World
-
-if TYPE_CHECKING:
-    from ctmupgrade.adapters.sim.control import Order
 
 NOT_FOUND = json.dumps({"code": 16, "codeDesc": "NCERRResourceNotFound: Resource not found"})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from fnmatch import fnmatch
 
-from ctmupgrade.adapters.sim import files, status
+from ctmupgrade.adapters.sim import active_faults, files, status
 from ctmupgrade.adapters.sim.state import SCRIPT, File, Node, boot_id
 from ctmupgrade.adapters.sim.world import World
 from ctmupgrade.ports import Reply
@@ -115,7 +115,7 @@ def process_lines(world: World, node: Node) -> list[str]:
             found.append(f"SCREEN -L -dmS upgrade {run.command}")
         found.append(f"sudo -n {run.command}")
         found.append(f"/bin/bash {run.command}")
-    fault = status.lasting(world, "process", node.name)
+    fault = active_faults.lasting(world, "process", node.name)
     if fault:
         found.append(fault.text("args", f"/bin/bash {SCRIPT} -f other.tar.gz.gpg"))
     return found
@@ -139,7 +139,7 @@ def _port(world: World, node: Node, host: str, how: str) -> Reply:
     away = peer is None or status.booting(peer, world.now)
     blocked = False
     for one, other in ((node, peer), (peer, node)):
-        fault = status.lasting(world, "port_closed", one.name) if one else None
+        fault = active_faults.lasting(world, "port_closed", one.name) if one else None
         blocked |= fault is not None and other is not None and fault.text("peer", other.name) == other.name
     if not away and not blocked:
         return said("")

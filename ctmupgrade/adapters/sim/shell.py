@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ctmupgrade.adapters.sim import changes, files, programs, status, timeline, upgrade
+from ctmupgrade.adapters.sim import (
+    active_faults,
+    changes,
+    files,
+    programs,
+    status,
+    timeline,
+    upgrade,
+    upgrade_words,
+)
 from ctmupgrade.adapters.sim.effects import Lost, SilenceError, struck
 from ctmupgrade.adapters.sim.state import NEVER, SCRIPT, File, Node, UpgradeRun
 from ctmupgrade.adapters.sim.world import World
@@ -39,7 +48,7 @@ class SimShell:
 
     def connect(self) -> Node:
         """:raises UnreachableError: no connection, for whatever reason."""
-        now, node = self.world.catch_up(), self.world.nodes[self.name]
+        now, node = timeline.catch_up(self.world), self.world.nodes[self.name]
         where = f"{node.name} ({node.host}:22)"
         if status.booting(node, now):
             raise UnreachableError(f"{where}: connection refused")
@@ -60,14 +69,14 @@ class SimShell:
     def _hindered(self, where: str) -> None:
         node = self.node
         for kind, text in (("refused", "connection refused"), ("unreachable", "timed out")):
-            fault = status.lasting(self.world, kind, node.name)
+            fault = active_faults.lasting(self.world, kind, node.name)
             if fault and fault.text("what", "both") in ("both", "shell"):
                 raise UnreachableError(f"{where}: {text}")
-        if node.host_key != 1 or status.lasting(self.world, "host_key_changed", node.name):
+        if node.host_key != 1 or active_faults.lasting(self.world, "host_key_changed", node.name):
             raise self._other_key(where)
-        if status.lasting(self.world, "auth_refused", node.name):
+        if active_faults.lasting(self.world, "auth_refused", node.name):
             raise AuthenticationError(f"{where}: the key is refused")
-        limit = status.lasting(self.world, "session_limit", node.name)
+        limit = active_faults.lasting(self.world, "session_limit", node.name)
         if limit and self.since <= limit.started:
             raise UnreachableError(f"{where}: no more sessions on this connection")
 
@@ -125,17 +134,17 @@ class SimShell:
     def _begin(self, argv: tuple[str, ...]) -> None:
         """What every command does first: connect, be counted, be written down if it changes something."""
         self.connect()
-        if status.lasting(self.world, "commands_refused", self.name):
+        if active_faults.lasting(self.world, "commands_refused", self.name):
             raise NodeError(
                 f"{self.name}: the SSH server does not run commands", details=f"asked for: {argv[0]}"
             )
         if self.world.latency:
             self.world.clock.advance(self.world.latency)
         link, text = self.node.link, " ".join(argv)
-        self.world.command_started(self.name, text)
+        timeline.command_started(self.world, self.name, text)
         if changes.is_change(argv):
             self.world.record(self.name, "change", text)
-        self.world.catch_up()
+        timeline.catch_up(self.world)
         if self.node.link != link:
             raise ConnectionLostError(f"{self.name}: the connection ended during `{argv[0]}`")
         self.connect()
@@ -180,15 +189,15 @@ class SimShell:
         self._begin(("sftp", "put", target))
         world, node = self.world, self.node
         world.record(self.name, "change", f"upload {target} from {offset}")
-        if not node.shell.upload or timeline.take_next(world, node, "upload_refused"):
+        if not node.shell.upload or active_faults.take_next(world, node, "upload_refused"):
             raise NodeError(f"{self.name}: no way of writing a file: sftp, scp and cat are refused")
-        if status.lasting(world, "read_only", self.name):
+        if active_faults.lasting(world, "read_only", self.name):
             raise NodeError(f"{self.name}: writing {target}: Failure (Read-only file system)")
         data = _literal(world, source)
         total = world.archive.size if data is None else len(data)
         kept = programs.find(node, target) if offset else None
         limits = {
-            k: timeline.take_next(world, node, k) for k in ("upload_full", "upload_drop", "upload_hole")
+            k: active_faults.take_next(world, node, k) for k in ("upload_full", "upload_drop", "upload_hole")
         }
         stops = {k: int(f.number("at_byte", total / 2)) for k, f in limits.items() if f}
         link, done, step = node.link, offset, max(1, -(-(total - offset) // CHUNKS))
@@ -210,7 +219,7 @@ class SimShell:
             raise ConnectionLostError(f"{self.name}: the upload was cut: {error.brief}") from error
         if self.node.link != link:
             raise ConnectionLostError(f"{self.name}: the upload was cut")
-        full = status.lasting(self.world, "disk_full", self.name) is not None
+        full = active_faults.lasting(self.world, "disk_full", self.name) is not None
         if full or stops.get("upload_full", upto + 1) < upto:
             self._store(target, partial, target)
             raise NodeError(f"{self.name}: writing {target}: Failure (No space left on device)")
@@ -259,16 +268,16 @@ class SimTerminal:
         self.link, self.shown, self.lost = node.link, 0, False
 
     def look(self) -> Screenful:
-        self.world.catch_up()
+        timeline.catch_up(self.world)
         if self.lost or self.node.link != self.link:
             return Screenful("", True, None)
-        text, over = upgrade.screen_text(self.world, self.node, self.run)
+        text, over = upgrade_words.screen_text(self.world, self.node, self.run)
         fresh, self.shown = text[self.shown :], len(text)
         return Screenful(fresh, over, upgrade.exit_code(self.run) if over else None)
 
     def lose(self) -> None:
         """Its connection ended: a script in the foreground dies with it."""
-        self.world.catch_up()
+        timeline.catch_up(self.world)
         if not self.lost and self.node.link == self.link:
             foreground = self.run.tty_mode == "foreground" and self.run.ended >= NEVER
             if foreground:

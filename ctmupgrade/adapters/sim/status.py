@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctmupgrade.adapters.sim.faults import LASTING, Fault
+from ctmupgrade.adapters.sim.active_faults import lasting
 from ctmupgrade.adapters.sim.state import NEVER, Node, UpgradeRun
+from ctmupgrade.adapters.sim.upgrade_words import ERROR_PART, phase_start
 from ctmupgrade.adapters.sim.world import World
 
-WAIT_PHASE = 175.0  # seconds the script waited for the new services in the captured run
-ERROR_PART = 0.65  # of which it said `status: error` for so much
 JOINING = (  # fraction of the join's time, code, description
     (0.05, "creating", "joining: creating (1/5)"),
     (0.15, "b", "joining: bootstrapping (2/5)"),
@@ -29,20 +28,6 @@ DESCRIPTIONS = {
 }
 
 
-def lasting(world: World, kind: str, node: str) -> Fault | None:
-    """The condition of this kind that is on the node now."""
-    if not world.faults:
-        return None
-    memo = world.moment()
-    now = world.now
-    active = memo.get("lasting")
-    if active is None:
-        active = memo["lasting"] = [f for f in world.faults if f.kind in LASTING and f.lasts(now)]
-    if not active:
-        return None
-    return next((f for f in active if f.kind == kind and f.concerns(node)), None)
-
-
 def booting(node: Node, now: float) -> bool:
     """Whether it does not answer because of a reboot."""
     return node.down_from <= now < node.up_at
@@ -51,11 +36,6 @@ def booting(node: Node, now: float) -> bool:
 def boot_of(node: Node, now: float) -> int:
     """The number of the boot that answers now: the old one lingers for a moment."""
     return node.boot - 1 if now < node.down_from else node.boot
-
-
-def phase_start(run: UpgradeRun) -> float:
-    """When the script begins to wait for the new services."""
-    return run.started + run.duration - min(WAIT_PHASE, 0.3 * run.duration)
 
 
 def script_word(run: UpgradeRun, now: float) -> str:

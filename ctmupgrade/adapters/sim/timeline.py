@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ctmupgrade.adapters.sim.faults import ACTIONS, STRIKING, UPGRADE, Fault, matches
+from ctmupgrade.adapters.sim import upgrade
+from ctmupgrade.adapters.sim.active_faults import take_next
+from ctmupgrade.adapters.sim.faults import ACTIONS, STRIKING, Fault, matches
 from ctmupgrade.adapters.sim.state import HOME, NEVER, File, Node
-
-if TYPE_CHECKING:
-    from ctmupgrade.adapters.sim.world import World
+from ctmupgrade.adapters.sim.world import World
 
 
 def next_due(world: World) -> float:
@@ -101,7 +99,6 @@ def leave(world: World, node: Node, at: float, kind: str, detail: str) -> None:
 # -- faults ----------------------------------------------------------------------------------------
 
 CUTTING = ("refused", "unreachable", "cut")
-UPGRADE_KINDS = tuple(UPGRADE)
 
 
 def begin(world: World, fault: Fault, at: float) -> None:
@@ -172,15 +169,6 @@ def reboot(world: World, node: Node, at: float, why: str, *, linger: float) -> N
     node.plan_due(node.ready_at, "ready")
 
 
-def take_next(world: World, node: Node, kind: str) -> Fault | None:
-    """The fault of this kind that concerns what begins on the node now; it counts as struck."""
-    for fault in world.faults:
-        if fault.kind == kind and fault.concerns(node.name) and not fault.spent and fault.lasts(world.now):
-            fault.struck += 1
-            return fault
-    return None
-
-
 def _boot_seconds(world: World, node: Node) -> float:
     if take_next(world, node, "reboot_never_ends") or node.attended_boot:
         return NEVER
@@ -201,8 +189,6 @@ def _faults_after_reboot(world: World, node: Node) -> None:
 
 
 def _act(world: World, fault: Fault, node: Node, at: float) -> None:
-    from ctmupgrade.adapters.sim import upgrade  # noqa: PLC0415 - it needs this module
-
     match fault.kind:
         case "power_loss":
             reboot(world, node, at, "power loss", linger=0.0)
@@ -224,3 +210,25 @@ def _act(world: World, fault: Fault, node: Node, at: float) -> None:
             node.broken_at = at
         case _:
             pass  # cut: done by its kind
+
+
+def catch_up(world: World) -> float:
+    """Carries out what was due by now, and returns now."""
+    now = world.now
+    while now >= world.due:
+        more = carry_out_next(world, now)
+        world.due = 0.0 if more else next_due(world)
+    return now
+
+
+def command_started(world: World, node: str, command: str) -> None:
+    """Lets faults begin that wait for a command."""
+    faults_of_command(world, node, command)
+
+
+def hang_up(world: World) -> None:
+    """Ends every connection, as when the process that held them is killed."""
+    now = catch_up(world)
+    for node in world.nodes.values():
+        cut(world, node, now)
+    world.touch()

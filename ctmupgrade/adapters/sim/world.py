@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ctmupgrade.adapters.sim import dicts, timeline
+from ctmupgrade.adapters.sim import dicts
 from ctmupgrade.adapters.sim.clock import START, SimClock
 from ctmupgrade.adapters.sim.faults import Fault, fault_from
 from ctmupgrade.adapters.sim.setup import finish_node, refuse_impossible
@@ -53,7 +53,7 @@ class World:
         for node in nodes:
             node.count_in(self.ticks)
         self._moment: tuple[float, int, int] = (-1.0, 0, 0)
-        self._due = 0.0
+        self.due = 0.0
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -62,17 +62,9 @@ class World:
         """Virtual seconds since the start."""
         return self.clock.elapsed
 
-    def catch_up(self) -> float:
-        """Carries out what was due by now, and returns now."""
-        now = self.now
-        while now >= self._due:
-            more = timeline.carry_out_next(self, now)
-            self._due = 0.0 if more else timeline.next_due(self)
-        return now
-
     def touch(self) -> None:
         """To be called after the world was changed by hand: due times are looked at anew."""
-        self._due = 0.0
+        self.due = 0.0
         self.memo.clear()
 
     def moment(self) -> dict[object, Any]:
@@ -89,7 +81,7 @@ class World:
         """Writes an event down; faults that wait for it get their time."""
         when = self.now if at is None else at
         self.events.append(Event(when, node, kind, detail))
-        self._due = 0.0
+        self.due = 0.0
         for fault in self.faults:
             trigger = fault.trigger
             if trigger.kind != "event" or trigger.pattern != kind or trigger.node not in ("", node):
@@ -106,21 +98,10 @@ class World:
             self.faults.append(fault)
         self.touch()
 
-    def command_started(self, node: str, command: str) -> None:
-        """Lets faults begin that wait for a command."""
-        timeline.faults_of_command(self, node, command)
-
     def complain(self, text: str) -> None:
         """:raises AssertionError: in strict mode."""
         if self.strict:
             raise AssertionError(text)
-
-    def hang_up(self) -> None:
-        """Ends every connection, as when the process that held them is killed."""
-        now = self.catch_up()
-        for node in self.nodes.values():
-            timeline.cut(self, node, now)
-        self.touch()
 
     def fresh_id(self, what: str) -> str:
         """An id that the next call does not give again."""

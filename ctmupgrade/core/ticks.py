@@ -1,0 +1,60 @@
+"""What a running step tells the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.redact import foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """About to act. The executor journals it, durably, before the generator goes on."""
+
+    before: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Worth keeping in the journal."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", foreign(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Sleep ``seconds``, then look again. ``since`` and ``until`` are for the reader."""
+
+    seconds: float
+    what: str
+    since: datetime
+    until: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", foreign(self.what))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes done of all; ``pause`` is virtual time the simulator wants to pass."""
+
+    what: str
+    done: int
+    total: int
+    pause: float = 0.0
+
+
+Tick: TypeAlias = Started | Noted | Waiting | Progress
+
+
+Task: TypeAlias = Generator[Tick, None, Evidence]
+
+
+Doing: TypeAlias = Generator[Tick, None, None]
