@@ -20,7 +20,7 @@ from ctmupgrade.cli_output import as_text, put_json, write_out
 from ctmupgrade.cli_shared import CHANGE, LOOK, NodeRate, OutFile, Rate, RunId, _setup, shelf
 
 if TYPE_CHECKING:
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
 app = typer.Typer(
     name="ctmupgrade",

@@ -24,7 +24,7 @@ from ctmupgrade.cli_shared import (
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
 decisions = shelf.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
 

@@ -19,7 +19,7 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
 
 class Format(StrEnum):
@@ -199,7 +199,7 @@ def fresh(given: list[str] | None) -> tuple[tuple[str, str], ...]:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
     return Options(
         order=split(given.pop("order"), "--order"),

@@ -16,7 +16,7 @@ from ctmupgrade.cli_common import Common, Format, rate_of
 if TYPE_CHECKING:
     from ctmupgrade.app.request import Request
     from ctmupgrade.app.setup import Setup
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
 shelf = Shelf()
@@ -44,7 +44,7 @@ def _request(
     common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
 ) -> Request:
     from ctmupgrade.app.request import Purpose, Request
-    from ctmupgrade.core.steps import Options
+    from ctmupgrade.core.model import Options
 
     def say(line: str) -> None:
         if common.verbose:

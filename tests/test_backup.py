@@ -17,10 +17,10 @@ from ctmupgrade.actions.backup import key_for
 from ctmupgrade.app import looking, running
 from ctmupgrade.app.running import Outcome, Wishes
 from ctmupgrade.core.facts import BackupEntry, BackupKey
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.model import Options, Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import backup_fits
-from ctmupgrade.core.steps import MakeBackup, Options
+from ctmupgrade.core.steps import MakeBackup
 from tests.support.world_run import PASSWORD, Drive, make_world
 
 

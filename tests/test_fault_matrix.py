@@ -13,9 +13,8 @@ from ctmupgrade.adapters.sim import timeline
 from ctmupgrade.app import looking
 from ctmupgrade.app.runs import hold
 from ctmupgrade.core import journal
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.model import Options, Version
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import ExitCode, LockedError
 from tests.support import fault_expected, fault_table
 from tests.support.fault_cases import (

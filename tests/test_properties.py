@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ctmupgrade.adapters.sim import Fault, World
 from ctmupgrade.app import looking
 from ctmupgrade.core import journal
+from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import reached
 from tests.support.fault_cases import EVERYWHERE, SETTINGS, TIMES
 from tests.support.fault_run import broken_promises, decide
 from tests.support.killing import Fuse, KillingFleet

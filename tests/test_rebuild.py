@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.actions.settings import differences, fewer
 from ctmupgrade.adapters.sim import Fault, World, status
 from ctmupgrade.app import looking, recovering, running
 from ctmupgrade.app.request import Request
@@ -22,9 +21,10 @@ from ctmupgrade.core.guard import guard_for, holders
 from ctmupgrade.core.history import past_of
 from ctmupgrade.core.journal import RunStarted as Started
 from ctmupgrade.core.journal import RunState, StepDone, StepStarted, apply, start
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
+from ctmupgrade.core.node_settings import differences, fewer
 from ctmupgrade.core.recovery_scene import Known
-from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import UsageError
 from tests.support import golden
 from tests.support.promises import check_promises

@@ -15,10 +15,9 @@ from ctmupgrade.app import looking
 from ctmupgrade.config import load_cluster
 from ctmupgrade.core.facts import Unknown
 from ctmupgrade.core.fresh import with_fresh
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan import Plan, make_plan
-from ctmupgrade.core.steps import Options
 from ctmupgrade.render.markdown import runbook_markdown
 from tests.support.driver import ScenarioDrive
 from tests.support.live import NAME, Signing

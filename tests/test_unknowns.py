@@ -11,8 +11,8 @@ import pytest
 from ctmupgrade.adapters.sim import Fault
 from ctmupgrade.app import looking
 from ctmupgrade.core.findings import Finding
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import Options
 from tests.support.fault_cases import NODE, SETTINGS, TIMES
 from tests.support.fault_run import Story, broken_promises, story_of
 from tests.support.world_run import Drive, make_world

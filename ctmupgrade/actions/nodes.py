@@ -12,8 +12,9 @@ from ctmupgrade.core import health, probes
 from ctmupgrade.core.facts import BootMark, NodeFacts, Rights, Unknown
 from ctmupgrade.core.health import Problem
 from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import Step, reached
+from ctmupgrade.core.steps import Step
 from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import NodeError, UnreachableError
 

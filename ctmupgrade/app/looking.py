@@ -12,8 +12,8 @@ from ctmupgrade.collect import collect_nodes
 from ctmupgrade.core.checks import CHECKS, examine
 from ctmupgrade.core.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.findings import Finding, Verdict, overall, silent_nodes
+from ctmupgrade.core.model import Options, reached
 from ctmupgrade.core.plan import Plan, changed, make_plan
-from ctmupgrade.core.steps import Options, reached
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 from ctmupgrade.ports import Signed
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
-from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import UsageError
 
 _NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what ctmupgrade record DIR wrote (see fixtures/scenarios)"

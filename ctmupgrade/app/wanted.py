@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterator
 from ctmupgrade.app.request import Purpose
 from ctmupgrade.config_schema import host
 from ctmupgrade.core.fresh import fresh_problems, with_fresh
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import documents_force
-from ctmupgrade.core.steps import Options
 from ctmupgrade.errors import UsageError
 
 _REBUILD_ONLY = (

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
 from ctmupgrade.core.health import Problem
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, Options, reached
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import Options, reached
 
 VENDOR = "vendor page Clusters and Nodes"
 

@@ -35,8 +35,7 @@ from ctmupgrade.core.checks_node import (
 )
 from ctmupgrade.core.facts import Facts
 from ctmupgrade.core.findings import Finding, waive
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.steps import Options
+from ctmupgrade.core.model import Cluster, Options
 
 CHECKS: tuple[Check, ...] = (
     Check(

@@ -9,9 +9,8 @@ from ctmupgrade.core import health
 from ctmupgrade.core.checking import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.facts import Maybe, NodeFacts, Services, Unknown
 from ctmupgrade.core.findings import Finding, Verdict
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.model import Version, reached
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import reached
 
 MAX_NODES = 20  # vendor page Clusters and Nodes
 CLOCK_TOLERANCE = 1.0  # seconds

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from ctmupgrade.core import health, typed
 from ctmupgrade.core.checking import VENDOR, Question, unknown
-from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
+from ctmupgrade.core.facts import NodeFacts, Unknown, fresh_manifest
 from ctmupgrade.core.findings import Finding, Verdict
+from ctmupgrade.core.model import reached
 from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
-from ctmupgrade.core.steps import reached
 from ctmupgrade.core.upgrade_log import LogVerdict
 
 
@@ -119,15 +119,6 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
             )  # fmt: skip
     if not q.pending:
         yield Finding(check, Verdict.PASS, "", "no node needs the upgrade")
-
-
-def fresh_manifest(facts: Facts, node: str) -> str:
-    """The id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
-    for manifest in facts.manifests:
-        age = facts.at - manifest.created
-        if manifest.node == node and not manifest.problem and age <= facts.max_backup_age:
-            return manifest.backup_id
-    return ""
 
 
 def ntp_synchronised(q: Question) -> Iterator[Finding]:

@@ -325,3 +325,12 @@ class Facts:
 
 def _is(version: Maybe[Version], target: Version) -> bool:
     return isinstance(version, Unknown) or version.same_release(target)
+
+
+def fresh_manifest(facts: Facts, node: str) -> str:
+    """The id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
+    for manifest in facts.manifests:
+        age = facts.at - manifest.created
+        if manifest.node == node and not manifest.problem and age <= facts.max_backup_age:
+            return manifest.backup_id
+    return ""

@@ -204,3 +204,27 @@ class Cluster:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line adds to cluster.yaml."""
+
+    order: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    skips: tuple[tuple[str, str], ...] = ()  # (check, reason)
+    allow_downgrade: bool = False
+    force_path: bool = False
+    survivor: str = ""
+    parallel: int = 0  # 0: all that may
+    keep_copies: int = 1
+    reset_before_join: bool = False
+    hold_back: str = ""
+    shared_hsm_partition: bool = False
+    accept_attended_boot: bool = False
+    fresh: tuple[tuple[str, str], ...] = ()  # (node, host of the new instance in its place)
+
+
+def reached(current: Version, target: Version) -> bool:
+    """Whether a node needs nothing any more."""
+    return current.same_release(target)

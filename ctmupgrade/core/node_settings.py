@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctmupgrade.core import parse
 
 LOOKS: Mapping[str, tuple[str, ...]] = {
     "system": ("system", "info", "get"),
@@ -26,3 +30,89 @@ COUNTED = ("ntp", "proxy", "interfaces", "products", "licenses", "hsm", "rot_key
 
 
 PAGE = ("--limit", "256")  # the default page of 10 hides the rest; 256 is what the member list shows itself
+
+
+# What changes by itself, or by the upgrade and the join themselves; a difference in it says nothing.
+VOLATILE = frozenset((
+    "uptime", "system_time", "version", "version_suffix", "crypto_version", "updatedAt", "createdAt", "id", "uri",
+    "account", "skip", "limit", "total", "triggeredAt", "clearedAt", "last_run", "next_run", "run_at",
+))  # fmt: skip
+
+
+BY_HAND = {
+    "proxy": "proxy: its password is not recorded: ksctl proxy list; set it again",
+    "interfaces": "interface certificates: the private key is needed: ksctl interfaces list; import key and certificate",
+    "licenses": "the licence: ksctl licensing licenses add --license LICENCE   # check the lock code first",
+    "lockdata": "the lock code changed: ask the vendor for a licence for the new one",
+    "hsm": "HSM: set it up as before (it resets the appliance: before a join), ksctl hsm servers list",
+    "rot_keys": "root of trust: ksctl rot-keys rotate --id ID",
+    "diskenc": "disk encryption: ksctl diskenc status",
+    "schedules": "scheduled backups: ksctl scheduler configs list",
+}
+
+
+# What the cluster holds, by its number alone, and how much of it must still be there afterwards: clients go on
+# making and destroying keys meanwhile.
+COUNTS: Mapping[str, tuple[tuple[str, ...], float]] = {
+    "keys": (("keys", "list"), 0.99),
+    "users": (("users", "list"), 1.0),
+}
+
+
+def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """What there was more of before: no licence, interface or time server goes by itself, nor do many keys."""
+    for name in COUNTED:
+        old, new = before.get(name, {}), after.get(name, {})
+        if "unknown" not in new and len(_rows(new)) < len(_rows(old)):
+            yield f"{name} {len(_rows(old))} -> {len(_rows(new))}"
+    for name, (_, share) in COUNTS.items():
+        had, has = before.get(name, {}).get("count"), after.get(name, {}).get("count")
+        if isinstance(had, int) and isinstance(has, int) and has < had * share:
+            yield f"{name} {had} -> {has}"
+
+
+def steady(value: Any) -> Any:
+    """A setting without its volatile parts, lists in an order of their own."""
+    if isinstance(value, dict):
+        return {k: steady(v) for k, v in sorted(value.items()) if k not in VOLATILE}
+    if isinstance(value, list):
+        return sorted((steady(v) for v in value), key=lambda v: json.dumps(v, sort_keys=True))
+    return value
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(setting, what differs) between two recordings."""
+    for name, old in before.items():
+        new = after.get(name, {})
+        if "unknown" in old or (name in COUNTS and "unknown" not in new):
+            continue  # numbers have their thresholds: see fewer()
+        if "unknown" in new:
+            yield name, f"cannot be read any more: {new['unknown']}"
+        elif steady(old) != steady(new):
+            was, is_now = json.dumps(steady(old)), json.dumps(steady(new))
+            yield name, f"was {parse.excerpt(was, 120)}, is {parse.excerpt(is_now, 120)}"
+
+
+def _rows(setting: Any) -> list[dict[str, Any]]:
+    rows = setting.get("resources") if isinstance(setting, dict) else None
+    return [row for row in rows or [] if isinstance(row, dict)]
+
+
+def _hosts(settings: Mapping[str, Any]) -> set[str]:
+    return {str(row.get("host")) for row in _rows(settings.get("ntp"))}
+
+
+def restoring(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The ksctl calls that bring back what a tool can bring back."""
+    for row in _rows(old.get("ntp")):
+        host = str(row.get("host", ""))
+        if host and host not in _hosts(now):
+            yield "ntp", "servers", "add", "--host", host
+    name = old.get("system", {}).get("name")
+    if name and name != now.get("system", {}).get("name"):
+        yield "system", "info", "set", "--name", str(name)
+    states = {row.get("name"): row.get("state") for row in _rows(now.get("products"))}
+    for row in _rows(old.get("products")):
+        product, state = row.get("name"), row.get("state")
+        if product in states and states[product] != state and state in ("enabled", "disabled"):
+            yield "products", state.removesuffix("d"), "--name", str(product)

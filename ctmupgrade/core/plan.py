@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ctmupgrade.core.facts import Facts, Services, Unknown
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.rebuild import rebuild_notes, survivor_of, what_is_at_stake
 from ctmupgrade.core.releases import backup_fits
-from ctmupgrade.core.steps import Options, Step
+from ctmupgrade.core.steps import Step
 from ctmupgrade.core.strategies import needs_upgrade, node_order, steps_for
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from ctmupgrade.core import typed
-from ctmupgrade.core.checks_node import fresh_manifest
-from ctmupgrade.core.facts import ArchiveFacts, Facts, Unknown
+from ctmupgrade.core.facts import ArchiveFacts, Facts, Unknown, fresh_manifest
 from ctmupgrade.core.fresh import fresh_name
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.steps import (
     AwaitNode,
     CompareSettings,
@@ -22,7 +21,6 @@ from ctmupgrade.core.steps import (
     JoinNode,
     MakeBackup,
     NewCluster,
-    Options,
     Reboot,
     RecordSettings,
     RemoveNode,

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ctmupgrade.core import health, recovery_cluster, recovery_nodes, recovery_unwell
-from ctmupgrade.core.checks_node import fresh_manifest
-from ctmupgrade.core.facts import Facts, Manifest, Unknown
+from ctmupgrade.core.facts import Facts, Manifest, Unknown, fresh_manifest
 from ctmupgrade.core.history import Past
-from ctmupgrade.core.model import Cluster, Version
+from ctmupgrade.core.model import Cluster, Options, Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Known, Scene, scene_of
 from ctmupgrade.core.releases import backup_fits
@@ -24,7 +23,6 @@ from ctmupgrade.core.steps import (
     JoinNode,
     MakeBackup,
     NewCluster,
-    Options,
     RemoveNode,
     ResetNode,
     Step,

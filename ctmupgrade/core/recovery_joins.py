@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ctmupgrade.core.checks_node import fresh_manifest
-from ctmupgrade.core.facts import ArchiveFacts, Unknown
+from ctmupgrade.core.facts import ArchiveFacts, Unknown, fresh_manifest
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.recovery_scene import JOINING, Diagnosis, Scene
 from ctmupgrade.core.steps import (

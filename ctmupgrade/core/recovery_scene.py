@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ctmupgrade.core import health
 from ctmupgrade.core.facts import Facts, Member, NodeFacts, Unknown
 from ctmupgrade.core.history import Past
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.steps import Action, Options, Step
+from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.steps import Action, Step
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
 

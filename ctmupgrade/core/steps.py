@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ctmupgrade.core.model import Version
-
 
 @dataclass(frozen=True, slots=True)
 class VerifyArchive:
@@ -203,27 +201,3 @@ def is_look(action: Action) -> bool:
             return True
         case _:
             return False
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line adds to cluster.yaml."""
-
-    order: tuple[str, ...] = ()
-    nodes: tuple[str, ...] = ()
-    skips: tuple[tuple[str, str], ...] = ()  # (check, reason)
-    allow_downgrade: bool = False
-    force_path: bool = False
-    survivor: str = ""
-    parallel: int = 0  # 0: all that may
-    keep_copies: int = 1
-    reset_before_join: bool = False
-    hold_back: str = ""
-    shared_hsm_partition: bool = False
-    accept_attended_boot: bool = False
-    fresh: tuple[tuple[str, str], ...] = ()  # (node, host of the new instance in its place)
-
-
-def reached(current: Version, target: Version) -> bool:
-    """Whether a node needs nothing any more."""
-    return current.same_release(target)

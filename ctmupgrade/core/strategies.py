@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.core.checks_node import fresh_manifest
-from ctmupgrade.core.facts import Facts, Unknown
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.facts import Facts, Unknown, fresh_manifest
+from ctmupgrade.core.model import Cluster, Options, reached
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.rebuild import rebuild
 from ctmupgrade.core.steps import (
@@ -14,7 +13,6 @@ from ctmupgrade.core.steps import (
     CompareSettings,
     Gate,
     MakeBackup,
-    Options,
     Reboot,
     RecordSettings,
     RunUpgrade,
@@ -22,7 +20,6 @@ from ctmupgrade.core.steps import (
     StageArchive,
     Step,
     VerifyArchive,
-    reached,
 )
 from ctmupgrade.core.timing import (
     BACKUP_S,

@@ -25,8 +25,7 @@ from ctmupgrade.app import looking
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.config import load_cluster, load_world
 from ctmupgrade.core.journal import Event
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.steps import Options
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.ports import Control, Shell, Terminal
 from tests.support.world_run import Drive, Killed, Lines

@@ -27,10 +27,9 @@ from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core import journal, model
 from ctmupgrade.core.guard import guard_for
 from ctmupgrade.core.journal import Event, RunState, replay
-from ctmupgrade.core.model import Cluster, Target, Version
+from ctmupgrade.core.model import Cluster, Options, Target, Version
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.steps import Options
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
