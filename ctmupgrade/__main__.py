@@ -18,7 +18,7 @@ def main() -> int:
             sys.stderr.write(f"ctmupgrade: standard output cannot be written to: {error.strerror}\n")
             return 2
         return 0
-    from ctmupgrade.cli import main as cli_main
+    from ctmupgrade.cli.app import main as cli_main
 
     return cli_main()
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ctmupgrade.core.journal import Event
-from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.journal import Event
 from ctmupgrade.errors import JournalError, UsageError
 
 T = TypeVar("T")

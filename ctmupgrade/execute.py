@@ -13,11 +13,8 @@ from datetime import timedelta
 
 from ctmupgrade.actions import doer
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.actions.doing import perform
-from ctmupgrade.core import journal
-from ctmupgrade.core.expected import expected_releases
-from ctmupgrade.core.journal import Event, RunState, Status
-from ctmupgrade.core.steps import (
+from ctmupgrade.actions.perform import perform
+from ctmupgrade.core.plan.steps import (
     CompareSettings,
     MakeBackup,
     RunUpgrade,
@@ -27,6 +24,9 @@ from ctmupgrade.core.steps import (
     changes_node,
     is_look,
 )
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.expected_releases import expected_releases
+from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
 from ctmupgrade.ports import Happening, Record, Tasks

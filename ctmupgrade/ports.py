@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ctmupgrade.core import journal
-from ctmupgrade.core.facts import Manifest
-from ctmupgrade.core.journal import Event
+from ctmupgrade.core.looks.facts import Manifest
 from ctmupgrade.core.model import Secret
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event
 from ctmupgrade.core.ticks import Task, Tick
 
 R = TypeVar("R")

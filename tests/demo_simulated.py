@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctmupgrade.adapters.sim import Fault
+from ctmupgrade.sim import Fault
 from tests.support.live import Live, signing_key, start_live
 
 

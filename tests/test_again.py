@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.sim import Fault
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.fault_run import Story, story_of
 from tests.support.world_run import Drive, make_world

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from ctmupgrade.actions.backup import key_for
-from ctmupgrade.app import looking, running
-from ctmupgrade.app.running import Outcome, Wishes
-from ctmupgrade.core.facts import BackupEntry, BackupKey
+from ctmupgrade.commands import check, run
+from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.core.looks.facts import BackupEntry, BackupKey
 from ctmupgrade.core.model import Options, Version
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.steps import MakeBackup
 from ctmupgrade.core.releases import backup_fits
-from ctmupgrade.core.steps import MakeBackup
 from tests.support.world_run import PASSWORD, Drive, make_world
 
 
@@ -28,7 +28,7 @@ def _backup(tmp_path: Path, node: dict[str, Any] | None = None, **world: Any) ->
     """``ctmupgrade backup`` on one node and two ordinary ones."""
     nodes = [{"name": "ctm-1", **(node or {})}, {"name": "ctm-2"}, {"name": "ctm-3"}]
     drive = Drive(make_world(3, nodes=nodes, **world), tmp_path)
-    return running.prepare_only(drive.setup(), Wishes(), MakeBackup), drive
+    return run.prepare_only(drive.setup(), Wishes(), MakeBackup), drive
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -65,10 +65,10 @@ def test_every_node_gets_its_backup_and_key_with_a_manifest(tmp_path: Path) -> N
 def test_a_fresh_one_is_not_made_again_and_an_old_one_is(tmp_path: Path) -> None:
     _, drive = _backup(tmp_path)
     before = len(drive.world.of_kind("backup_created"))
-    assert running.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
+    assert run.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
     assert len(drive.world.of_kind("backup_created")) == before
     drive.world.clock.advance(timedelta(hours=25).total_seconds())
-    assert running.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
+    assert run.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
     assert len(drive.world.of_kind("backup_created")) == 2 * before
 
 
@@ -122,12 +122,12 @@ def test_a_changed_or_lost_file_is_noticed(tmp_path: Path) -> None:
     changed = next(p for n, p in files.items() if n.startswith("test-ctm-1") and n.endswith(".backup"))
     changed.write_bytes(changed.read_bytes()[:-1] + b"X")
     next(p for n, p in files.items() if n.startswith("test-ctm-2") and n.endswith(".key")).unlink()
-    found = {f.node: f for f in looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
+    found = {f.node: f for f in check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
     assert "is not what was downloaded" in found["ctm-1"].summary
     assert "is gone" in found["ctm-2"].summary
     assert found["ctm-3"].verdict.value == "pass"
     before = len(drive.world.of_kind("backup_created"))
-    assert running.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
+    assert run.prepare_only(drive.setup(), Wishes(), MakeBackup).code == 0
     again = [e.node for e in drive.world.of_kind("backup_created")][before:]
     assert again == ["ctm-1", "ctm-2"]
 
@@ -138,7 +138,7 @@ def test_a_torn_manifest_proves_nothing(tmp_path: Path) -> None:
         p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".json")
     )
     manifest.write_text(manifest.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    found = {f.node: f for f in looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
+    found = {f.node: f for f in check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
     assert found["ctm-1"].verdict.value == "warn" and "`run` makes one first" in found["ctm-1"].summary
 
 
@@ -156,9 +156,9 @@ def test_without_a_password_for_the_key_no_backup_is_begun(
 ) -> None:
     drive = Drive(make_world(3), tmp_path)
     monkeypatch.delenv(PASSWORD)
-    found = looking.check(drive.setup(), only=["backup_downloaded_with_key"]).findings
+    found = check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings
     assert {f.verdict.value for f in found} == {"block"} and f"variable {PASSWORD}" in found[0].summary
-    outcome = running.prepare_only(drive.setup(), Wishes(), MakeBackup)
+    outcome = run.prepare_only(drive.setup(), Wishes(), MakeBackup)
     assert outcome.code == 5 and not drive.world.of_kind("backup_created")
 
 
@@ -185,5 +185,5 @@ def test_nobody_needs_to_know_more_than_the_listing_tells(tmp_path: Path) -> Non
     """A listing that is not understood blocks: it is never taken for an empty one."""
     fault = {"kind": "garbage", "node": "ctm-1", "command": "ksctl backup list", "times": 0}
     drive = Drive(make_world(3, faults=[fault]), tmp_path)
-    outcome = running.prepare_only(drive.setup(), Wishes(), MakeBackup)
+    outcome = run.prepare_only(drive.setup(), Wishes(), MakeBackup)
     assert outcome.code == 4 and not drive.world.of_kind("backup_created", "ctm-1")

@@ -8,7 +8,7 @@ import stat
 import tarfile
 from pathlib import Path
 
-from ctmupgrade.adapters.journal_file import verify_chain
+from ctmupgrade.adapters.disk.journal_file import verify_chain
 from ctmupgrade.core.redact import redacted, scrubbed
 from tests.support import broken, golden
 from tests.support.golden import SCENARIOS

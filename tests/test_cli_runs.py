@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.app.runs import new_run_id
+from ctmupgrade.commands.runs import new_run_id
 from tests.support.desk import SCENARIOS, Desk, has, is_report
 from tests.support.live import PROGRAM, Live
 

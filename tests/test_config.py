@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.config import load_cluster
+from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.model import Version
 from tests.support.live import NAME, PROGRAM, Live, signing_key, start_live
 

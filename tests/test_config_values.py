@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.config import load_cluster
-from ctmupgrade.core.fresh import with_fresh
+from ctmupgrade.config.load import load_cluster
+from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.errors import ExitCode, UsageError
 from tests.support.desk import Desk
 

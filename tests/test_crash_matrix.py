@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
-from ctmupgrade.core.journal import StepStarted
+from ctmupgrade.core.run.journal import StepStarted
+from ctmupgrade.sim import Fault
 from tests.support import crashes, driver
 from tests.support.promises import check_promises
 from tests.support.world_run import Killed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.backups import BackupStore
+from ctmupgrade.adapters.disk.backups import BackupStore
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.world_run import Drive, make_world
 

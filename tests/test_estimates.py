@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.plan.plan import Plan
 from tests.support.world_run import Drive, make_world
 
 TIMES = {"upgrade_s": 1200, "reboot_s": 300, "start_s": 120, "join_s": 1800}

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.actions.upgrade import RUNS
-from ctmupgrade.adapters.sim import timeline
-from ctmupgrade.app import looking
-from ctmupgrade.app.runs import hold
-from ctmupgrade.core import journal
+from ctmupgrade.commands import check
+from ctmupgrade.commands.runs import hold
 from ctmupgrade.core.model import Options, Version
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.run import journal
 from ctmupgrade.errors import ExitCode, LockedError
+from ctmupgrade.sim import timeline
 from tests.support import fault_expected, fault_table
 from tests.support.fault_cases import (
     EVERYWHERE,
@@ -272,7 +272,7 @@ def test_a_stale_report_is_no_report(tmp_path: Path) -> None:
     old = text.replace("2026-01-10T22:00:00", "2026-01-10T21:20:00")
     assert old != text
     world.inject(What("old", "reply", {"command": "ksctl cluster summary", "out": old}, times=0).fault("*"))
-    stops = [f for f in looking.check(setup).findings if f.stops]
+    stops = [f for f in check.check(setup).findings if f.stops]
     assert {f.check for f in stops} >= {"replication_connected"}
     assert any("40 minutes old" in f.summary for f in stops)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World, timeline
+from ctmupgrade.sim import Fault, World, timeline
 from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 
 GoLive = Callable[..., Live]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
+from ctmupgrade.sim import Fault
 from tests.support.live import Live
 
 ALONE = {"nodes": 1, "more": {"clustered": False}, "extra": "strategy: standalone"}

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
-from ctmupgrade.adapters.sim import Fault, World
-from ctmupgrade.app import looking
-from ctmupgrade.core import journal
+from ctmupgrade.commands import check as looking
 from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.run import journal
+from ctmupgrade.sim import Fault, World
 from tests.support.fault_cases import EVERYWHERE, SETTINGS, TIMES
 from tests.support.fault_run import broken_promises, decide
 from tests.support.killing import Fuse, KillingFleet

@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World, status
-from ctmupgrade.app import looking, recovering, running
-from ctmupgrade.app.request import Request
-from ctmupgrade.app.running import Outcome, Wishes
-from ctmupgrade.app.setup import read_cluster, setup
-from ctmupgrade.core.guard import guard_for, holders
-from ctmupgrade.core.history import past_of
-from ctmupgrade.core.journal import RunStarted as Started
-from ctmupgrade.core.journal import RunState, StepDone, StepStarted, apply, start
+from ctmupgrade.commands import check, recover, run
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.commands.wiring import read_cluster, setup
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.node_settings import differences, fewer
-from ctmupgrade.core.recovery_scene import Known
+from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.core.run.data_guard import guard_for, holders
+from ctmupgrade.core.run.journal import RunStarted as Started
+from ctmupgrade.core.run.journal import RunState, StepDone, StepStarted, apply, start
+from ctmupgrade.core.run.past_runs import past_of
 from ctmupgrade.errors import UsageError
+from ctmupgrade.sim import Fault, World, status
 from tests.support import golden
 from tests.support.promises import check_promises
 from tests.support.world_run import Drive, make_world
@@ -52,7 +52,7 @@ def _folder(tmp_path: Path, nodes: list[dict[str, Any]], named: int = 3, **world
 
 def _run(folder: Path, state_dir: Path, **options: Any) -> tuple[Outcome, World]:
     with setup(Request(state_dir=state_dir, simulate=folder, options=Options(**options))) as made:
-        outcome = running.run(made, Wishes())
+        outcome = run.run(made, Wishes())
         assert isinstance(made.world, World)
         return outcome, made.world
 
@@ -111,7 +111,7 @@ def test_what_is_at_stake_is_said_in_one_paragraph(tmp_path: Path) -> None:
 
 def test_a_backup_that_does_not_fit_the_target_is_said(tmp_path: Path) -> None:
     drive = Drive(make_world(3, defaults={"version": "2.16.0+100"}), tmp_path, REBUILD)
-    _, plan = looking.plan(drive.setup())
+    _, plan = check.plan(drive.setup())
     assert any("a backup of 2.16.0 does not restore on 2.21.0" in note for note in plan.notes)
 
 
@@ -127,9 +127,9 @@ def test_a_node_that_is_held_back_keeps_the_old_data_until_told(tmp_path: Path) 
     ]
     (tmp_path / "fixture" / "world.yaml").write_text(json.dumps(world.to_dict()), encoding="utf-8")
     with setup(Request(state_dir=tmp_path, simulate=folder)) as made:
-        assert not recovering.look(made, Known()).plan.steps, "a later recover leaves it alone too"
-        seen = recovering.look(made, Known(rejoin=("ctm-3",)))
-        outcome, after = recovering.perform(made, Wishes(), seen)
+        assert not recover.look(made, Known()).plan.steps, "a later recover leaves it alone too"
+        seen = recover.look(made, Known(rejoin=("ctm-3",)))
+        outcome, after = recover.perform(made, Wishes(), seen)
         assert outcome.code == 0 and after is not None, _errors(outcome.state)
         assert isinstance(made.world, World)
         _one_cluster(made.world, "ctm-1", "ctm-2", "ctm-3")
@@ -247,7 +247,7 @@ def test_a_boot_that_needs_a_person_blocks_unless_acknowledged(tmp_path: Path) -
             3, nodes=[{"name": "ctm-1"}, {"name": "ctm-2", "attended_boot": True}, {"name": "ctm-3"}]
         )
         drive = Drive(world, tmp_path, REBUILD, options=Options(accept_attended_boot=accepted))
-        result, _ = looking.plan(drive.setup())
+        result, _ = check.plan(drive.setup())
         stops = [f for f in result.findings if f.stops]
         assert bool(stops) is not accepted
         assert all(

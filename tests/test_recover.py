@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World, status, timeline
-from ctmupgrade.app.request import Request
-from ctmupgrade.app.setup import setup
-from ctmupgrade.core.facts import Unknown
-from ctmupgrade.core.health import cluster_problems
-from ctmupgrade.core.recovery_scene import Known
-from ctmupgrade.core.steps import JoinNode, RemoveNode, ResetNode
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.wiring import setup
+from ctmupgrade.core.checks.health import cluster_problems
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.plan.steps import JoinNode, RemoveNode, ResetNode
+from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.sim import Fault, World, status, timeline
 from tests.support import broken, golden
 from tests.support.broken import Case
 from tests.support.desk import Desk

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
+from ctmupgrade.sim import Fault
 from tests.support.live import KEY_PASSWORD, PASSWORD, Live
 
 GoLive = Callable[..., Live]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.app import looking
-from ctmupgrade.config import load_cluster
-from ctmupgrade.core.facts import Unknown
-from ctmupgrade.core.fresh import with_fresh
+from ctmupgrade.commands import check
+from ctmupgrade.config.load import load_cluster
+from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan import Plan, make_plan
+from ctmupgrade.core.plan.new_instances import with_fresh
+from ctmupgrade.core.plan.plan import Plan, make_plan
 from ctmupgrade.render.markdown import runbook_markdown
 from tests.support.driver import ScenarioDrive
 from tests.support.live import NAME, Signing
@@ -66,7 +66,7 @@ def drive_of(folder: Path, cluster: Cluster) -> Drive:
 
 
 def book_of(drive: Drive, cluster: Cluster) -> tuple[Plan, str]:
-    result, plan = looking.plan(drive.setup())
+    result, plan = check.plan(drive.setup())
     return plan, runbook_markdown(plan, cluster, result.facts, result.findings)
 
 
@@ -153,7 +153,7 @@ def test_a_joiners_login_is_in_a_file_of_its_own_without_its_password(tmp_path: 
 def test_a_member_that_does_not_tell_leaves_its_address_to_the_person(tmp_path: Path) -> None:
     cluster = cluster_of(tmp_path, "rebuild")
     drive = drive_of(tmp_path, cluster)
-    result, plan = looking.plan(drive.setup())
+    result, plan = check.plan(drive.setup())
     silent = replace(result.facts.nodes["three"], members=Unknown("it does not answer"))
     facts = replace(result.facts, nodes={**result.facts.nodes, "three": silent})
     text = blocks(runbook_markdown(plan, cluster, facts, ()))["join:three"]
@@ -201,7 +201,7 @@ def test_the_very_machine_is_reached_without_ssh(tmp_path: Path) -> None:
 def test_a_new_instance_is_spoken_to_itself(tmp_path: Path) -> None:
     pairs = (("one", "fd00::99"),)
     old = cluster_of(tmp_path, "rebuild")
-    result, _ = looking.plan(drive_of(tmp_path, old).setup())
+    result, _ = check.plan(drive_of(tmp_path, old).setup())
     cluster = with_fresh(old, pairs)
     facts = replace(result.facts, fresh={"one-new": result.facts.nodes["one"]})
     plan = make_plan(facts, cluster, replace(REBUILD, fresh=pairs))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
+from ctmupgrade.sim import Fault
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.live import Live
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.actions import partial
+from ctmupgrade.actions import upload_proof
 from ctmupgrade.actions.stage import READ_BACK, STATE
-from ctmupgrade.adapters import ssh_ranges
-from ctmupgrade.adapters.prefix_hash import PrefixHashes
-from ctmupgrade.core.probes_files import MIB
+from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
+from ctmupgrade.adapters.ssh import parallel_upload
+from ctmupgrade.core.looks.file_probes import MIB
 from ctmupgrade.core.ticks import Noted
 from ctmupgrade.errors import ConnectionLostError, NodeError
 from ctmupgrade.ports import Reply, Sent
@@ -215,7 +215,7 @@ def test_the_rest_is_hashed_as_it_arrives(
     node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, there: int
 ) -> None:
     """Each byte once on the node, and here the beginning only."""
-    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
+    monkeypatch.setattr("ctmupgrade.adapters.gpg.prefix_hash.STEP", MIB)
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes, begin = PrefixHashes(), there // MIB * MIB
@@ -261,7 +261,7 @@ def test_a_beginning_is_proven_while_the_rest_is_sent(
 ) -> None:
     """And the rest alone is hashed after it, where that is less than hashing all of it on each node."""
     node = without_python
-    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
+    monkeypatch.setattr("ctmupgrade.adapters.gpg.prefix_hash.STEP", MIB)
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes, begin = PrefixHashes(), there // MIB * MIB
@@ -327,8 +327,8 @@ def test_before_the_holes_of_several_connections_it_goes_on(
     poor: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = poor
-    assert ssh_ranges.AHEAD == partial.HOLES
-    monkeypatch.setattr(partial, "HOLES", 4 * MIB)
+    assert parallel_upload.AHEAD == upload_proof.HOLES
+    monkeypatch.setattr(upload_proof, "HOLES", 4 * MIB)
     path, digest = archive
     data = bytearray(path.read_bytes()[: 9 * MIB])
     data[6 * MIB] ^= 1
@@ -340,7 +340,7 @@ def test_before_the_holes_of_several_connections_it_goes_on(
 def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
     archive: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctmupgrade.adapters.prefix_hash.STEP", MIB)
+    monkeypatch.setattr("ctmupgrade.adapters.gpg.prefix_hash.STEP", MIB)
     hashes = PrefixHashes()
     for number in range(20):
         home = tmp_path / f"n{number}"
@@ -353,7 +353,7 @@ def test_twenty_nodes_that_were_interrupted_read_the_archive_once(
 def test_what_arrived_different_never_gets_the_name(
     node: Folder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctmupgrade.adapters.clock.time.sleep", lambda _s: None)
+    monkeypatch.setattr("ctmupgrade.adapters.tasks.time.sleep", lambda _s: None)
     node.spoils = 1
     said = run(node, archive)
     assert "not equal" in said and node.sent == 2 * SIZE

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
-from ctmupgrade.app import looking
-from ctmupgrade.core.findings import Finding
+from ctmupgrade.commands import check
+from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.sim import Fault
 from tests.support.fault_cases import NODE, SETTINGS, TIMES
 from tests.support.fault_run import Story, broken_promises, story_of
 from tests.support.world_run import Drive, make_world
@@ -51,7 +51,7 @@ def ends_well(drive: Drive, *codes: int) -> Story:
 def findings(folder: Path, **defaults: Any) -> Iterator[Finding]:
     """What the checks find that stops a run."""
     drive = Drive(world_with(**defaults), folder, settings=SETTINGS)
-    result = looking.check(drive.setup())
+    result = check.check(drive.setup())
     assert broken_promises_of_a_look(drive) == []
     return (f for f in result.findings if f.stops)
 
@@ -268,7 +268,7 @@ def test_a_service_that_is_in_error_for_good_blocks_before(state: str, tmp_path:
 def test_a_waived_path_stays_waived(tmp_path: Path) -> None:
     """A version without tested paths is for a person: manual, not a silent pass."""
     drive = Drive(world_with(version="2.19.0+14195"), tmp_path, settings=SETTINGS)
-    result = looking.check(drive.setup())
+    result = check.check(drive.setup())
     found = [f for f in result.findings if f.check == "upgrade_path_known"]
     assert found
     assert all(f.verdict.value in ("manual", "block") for f in found)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.sim import Fault
-from ctmupgrade.app import looking
+from ctmupgrade.commands import check
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.sim import Fault
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.fault_run import Story, story_of
 from tests.support.world_run import Drive, make_world
@@ -45,7 +45,7 @@ def test_a_service_that_stays_in_error_and_is_waived(tmp_path: Path, strategy: S
 
 
 def test_unwaived_it_blocks_and_names_the_vendors_cure(tmp_path: Path) -> None:
-    result = looking.check(drive_with(tmp_path, Options()).setup())
+    result = check.check(drive_with(tmp_path, Options()).setup())
     found = [f for f in result.findings if f.check == "services_started" and f.stops]
     assert found
     assert all("ksctl products disable --name csm" in f.remedy for f in found)

@@ -1,6 +1,6 @@
 """What the adapters are wired for, counted at the servers: connections, looks, limits, hashes. Nothing is timed.
 
-The program's own wiring (:func:`ctmupgrade.app.setup.setup`) in this process, against real SSH servers and a
+The program's own wiring (:func:`ctmupgrade.commands.wiring.setup`) in this process, against real SSH servers and a
 ksctl of its own process.
 """
 
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from ctmupgrade.adapters import prefix_hash
-from ctmupgrade.adapters.sim import files
-from ctmupgrade.adapters.sim.state import File
-from ctmupgrade.app import looking
-from ctmupgrade.app.request import Request
-from ctmupgrade.app.setup import Setup, setup
-from ctmupgrade.collect import all_health, collect_nodes
-from ctmupgrade.core.probes_files import MIB
+from ctmupgrade.adapters.gpg import prefix_hash
+from ctmupgrade.collect.collect import all_health, collect_nodes
+from ctmupgrade.commands import check
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.wiring import Setup, setup
+from ctmupgrade.core.looks.file_probes import MIB
+from ctmupgrade.sim import files
+from ctmupgrade.sim.state import File
 from tests.support import golden
 from tests.support.live import NAME, Live
 from tests.support.staging import part_of, sha256
@@ -86,7 +86,7 @@ CHECKED_BY_KSCTL = [*POLLED_BY_KSCTL, "ntp status", "diskenc status"]
 def test_a_check_enters_each_node_once_and_asks_each_question_once(wired: GoLive) -> None:
     live = wired(nodes=3)
     with wiring(live) as made:
-        assert looking.check(made).findings
+        assert check.check(made).findings
     assert connections(live) == dict.fromkeys(live.fleet.servers, 1)
     assert asked(live) == dict.fromkeys(live.fleet.servers, CHECKED)
     assert asked_of_ksctl(live) == dict.fromkeys(live.fleet.servers, CHECKED_BY_KSCTL)

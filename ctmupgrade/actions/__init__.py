@@ -5,13 +5,13 @@ from __future__ import annotations
 from ctmupgrade.actions.backup import BackupDoer
 from ctmupgrade.actions.base import Doer
 from ctmupgrade.actions.membership import DeleteClusterDoer, JoinDoer, NewClusterDoer, RemoveDoer
-from ctmupgrade.actions.nodes import AwaitDoer, GateDoer, RebootDoer, SettleDoer
 from ctmupgrade.actions.services import ResetDoer, RestartDoer
 from ctmupgrade.actions.settings import CompareDoer, RecordDoer, RestoreDoer
 from ctmupgrade.actions.stage import StageDoer, VerifyDoer
 from ctmupgrade.actions.upgrade import Upgrade
-from ctmupgrade.core import steps
-from ctmupgrade.core.steps import Action
+from ctmupgrade.actions.waits import AwaitDoer, GateDoer, RebootDoer, SettleDoer
+from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan.steps import Action
 
 
 def doer(action: Action) -> Doer:

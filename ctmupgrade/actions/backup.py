@@ -13,14 +13,14 @@ from collections.abc import Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, decision, known
-from ctmupgrade.collect import ask, every_page
-from ctmupgrade.core import parse, probes
-from ctmupgrade.core.facts import BackupEntry, BackupKey, Manifest
-from ctmupgrade.core.journal import Evidence
+from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.core.ksctl import backup_state, sounds_away
+from ctmupgrade.core.looks import parse_ksctl, probes
+from ctmupgrade.core.looks.facts import BackupEntry, BackupKey, Manifest
+from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstood
 from ctmupgrade.core.model import Cluster, Secret
-from ctmupgrade.core.parse import ERROR_BODY, NotUnderstood
-from ctmupgrade.core.steps import Step
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Tick
 from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Control, Reply
@@ -49,11 +49,11 @@ def key_password(cluster: Cluster) -> Secret:
 def refused(reply: Reply) -> str:
     """The error in a ksctl answer, "" where it is none. Its exit code alone proves nothing."""
     try:
-        parse.json_object(reply.out)
+        parse_ksctl.json_object(reply.out)
     except NotUnderstood as error:
         text = str(error)
         if ERROR_BODY in text or reply.code != 0 or sounds_away(text):
-            return parse.excerpt(f"{text} {reply.err}", 300)
+            return parse_ksctl.excerpt(f"{text} {reply.err}", 300)
     return ""
 
 
@@ -143,7 +143,7 @@ class BackupDoer(Doer):
 
 
 def _fetch(reply: Reply, what: str) -> None:
-    said = parse.excerpt(f"{reply.out} {reply.err}", 300)
+    said = parse_ksctl.excerpt(f"{reply.out} {reply.err}", 300)
     if sounds_away(said):
         raise UnreachableError(f"the {what} could not be downloaded: {said}")
     if "NCERR" in said or "codeDesc" in said:
@@ -170,7 +170,7 @@ def _completeness(control: Control, entry: BackupEntry) -> bool | None:
         return state
     try:
         reply = control.read("backup", "status")
-        body = parse.json_object(reply.out)
+        body = parse_ksctl.json_object(reply.out)
     except NotUnderstood:
         return None
     if entry.status and str(body.get("status", "")).lower() != entry.status.lower():

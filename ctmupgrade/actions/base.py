@@ -15,12 +15,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from ctmupgrade.core.facts import Maybe, Unknown
-from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.redact import foreign
-from ctmupgrade.core.steps import Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Tick
 from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.asking import health_of
 from ctmupgrade.actions.backup import refused
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
-from ctmupgrade.actions.nodes import refuse_host_keys
-from ctmupgrade.collect import ask
-from ctmupgrade.core import health, probes
+from ctmupgrade.actions.health import health_of
+from ctmupgrade.actions.waits import refuse_host_keys
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv, new_cluster_argv, removal_argv
-from ctmupgrade.core.facts import Member, Unknown
-from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.ksctl import sounds_away
-from ctmupgrade.core.steps import JoinNode, RemoveNode, Step
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.facts import Member, Unknown
+from ctmupgrade.core.plan.steps import JoinNode, RemoveNode, Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply

@@ -6,14 +6,15 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from ctmupgrade.actions.asking import health_of
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
-from ctmupgrade.collect import ask
-from ctmupgrade.core import health, probes
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
-from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.steps import JoinNode, ResetNode, RestartServices, Step
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RestartServices, Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.errors import NodeError
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So
 from ctmupgrade.actions.membership import note_refusal
-from ctmupgrade.collect import ask
-from ctmupgrade.core import parse, probes
-from ctmupgrade.core.facts import Unknown
-from ctmupgrade.core.journal import Evidence
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.looks import parse_ksctl, probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
 from ctmupgrade.core.node_settings import (
     BY_HAND,
     COUNTS,
@@ -25,9 +25,9 @@ from ctmupgrade.core.node_settings import (
     fewer,
     restoring,
 )
-from ctmupgrade.core.parse import NotUnderstood
+from ctmupgrade.core.plan.steps import CompareSettings, RestoreSettings, Step
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.core.steps import CompareSettings, RestoreSettings, Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Tick
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reader
@@ -41,7 +41,7 @@ def read_settings(control: Reader) -> dict[str, Any]:
 
 def _count(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
     try:
-        answer = parse.json_object(control.read(*argv, "--limit", "1").out)
+        answer = parse_ksctl.json_object(control.read(*argv, "--limit", "1").out)
     except NotUnderstood as error:
         return {"unknown": str(error)}
     except CtmUpgradeError as error:
@@ -55,7 +55,7 @@ def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv, argv):
         try:
-            answer: dict[str, Any] = scrubbed(parse.json_object(control.read(*words).out))
+            answer: dict[str, Any] = scrubbed(parse_ksctl.json_object(control.read(*words).out))
         except NotUnderstood as error:
             found = {"unknown": str(error)}
         except CtmUpgradeError as error:

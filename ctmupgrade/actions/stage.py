@@ -12,12 +12,12 @@ from collections.abc import Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
-from ctmupgrade.actions.partial import Proof, begin_proof, node_hash
-from ctmupgrade.collect import ask
-from ctmupgrade.core import probes, probes_files
-from ctmupgrade.core.facts import Unknown
-from ctmupgrade.core.journal import Evidence
-from ctmupgrade.core.steps import Step
+from ctmupgrade.actions.upload_proof import Proof, begin_proof, node_hash
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Progress, Tick, Waiting
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
@@ -120,7 +120,7 @@ class StageDoer(Doer):
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         size = known(
-            ask(shell, probes_files.staged(target.archive)), f"{step.node}: whether the archive is there"
+            ask(shell, file_probes.staged(target.archive)), f"{step.node}: whether the archive is there"
         )
         if size != target.size:
             return Seen(So.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes")
@@ -144,7 +144,7 @@ class StageDoer(Doer):
 
 def _mark(shell: Shell, path: str) -> str:
     """The file's size, inode and times; "" where the node does not tell, and then nothing is taken as unchanged."""
-    told = ask(shell, probes_files.file_mark(path))
+    told = ask(shell, file_probes.file_mark(path))
     return "" if isinstance(told, Unknown) else told
 
 

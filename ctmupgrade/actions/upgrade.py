@@ -14,18 +14,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, Session, So, decision, known
-from ctmupgrade.actions.nodes import gate_look, sudo_of
-from ctmupgrade.collect import ask, boot_against, logs_of
-from ctmupgrade.core import parse, parse_shell, probes, probes_files
+from ctmupgrade.actions.waits import gate_look, sudo_of
+from ctmupgrade.collect.collect import ask, boot_against, logs_of
 from ctmupgrade.core.commands import upgrade_argv
-from ctmupgrade.core.facts import BootMark, Maybe, Unknown
-from ctmupgrade.core.journal import Evidence
+from ctmupgrade.core.looks import file_probes, parse_ksctl, parse_shell, probes
+from ctmupgrade.core.looks.facts import BootMark, Maybe, Unknown
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.steps import RunUpgrade, Step
+from ctmupgrade.core.plan.steps import RunUpgrade, Step
+from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
-from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
@@ -59,7 +59,7 @@ class Upgrade(Doer):
         boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
         logs = known(ask(shell, probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
         size = known(
-            ask(shell, probes_files.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive"
+            ask(shell, file_probes.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive"
         )
         running = ask(shell, probes.PROCESSES)
         if isinstance(running, tuple) and running:
@@ -314,13 +314,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
         return Seen(
             So.FAILED,
-            f"ks_upgrade.sh on {step.node} ended without its success line: {parse.excerpt(reason, 400)}",
+            f"ks_upgrade.sh on {step.node} ended without its success line: {parse_ksctl.excerpt(reason, 400)}",
             remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
     return Seen(
         So.UNKNOWN,
-        f"ks_upgrade.sh on {step.node} ended without a verdict: {parse.excerpt(reason, 400) or 'no words'}",
+        f"ks_upgrade.sh on {step.node} ended without a verdict: {parse_ksctl.excerpt(reason, 400) or 'no words'}",
         remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
         f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,

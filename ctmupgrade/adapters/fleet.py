@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from ctmupgrade.adapters.local import LocalShell
-from ctmupgrade.adapters.local_ksctl import KsctlControl
-from ctmupgrade.adapters.private_folder import private_folder
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_limit import Limiter
+from ctmupgrade.adapters.disk.private_folder import private_folder
+from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.shell import LocalShell
+from ctmupgrade.adapters.ssh.rate_limit import Limiter
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.ports import Control, Shell
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core import probes
+from ctmupgrade.core.looks import probes
 from ctmupgrade.core.model import Node
-from ctmupgrade.core.steps import JoinNode, RemoveNode
+from ctmupgrade.core.plan.steps import JoinNode, RemoveNode
 
 
 def removal_argv(action: RemoveNode) -> tuple[str, ...]:

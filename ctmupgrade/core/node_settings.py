@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctmupgrade.core import parse
+from ctmupgrade.core.looks import parse_ksctl
 
 LOOKS: Mapping[str, tuple[str, ...]] = {
     "system": ("system", "info", "get"),
@@ -90,7 +90,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
             yield name, f"cannot be read any more: {new['unknown']}"
         elif steady(old) != steady(new):
             was, is_now = json.dumps(steady(old)), json.dumps(steady(new))
-            yield name, f"was {parse.excerpt(was, 120)}, is {parse.excerpt(is_now, 120)}"
+            yield name, f"was {parse_ksctl.excerpt(was, 120)}, is {parse_ksctl.excerpt(is_now, 120)}"
 
 
 def _rows(setting: Any) -> list[dict[str, Any]]:

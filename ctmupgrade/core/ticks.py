@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from ctmupgrade.core.journal import Evidence
 from ctmupgrade.core.redact import foreign
+from ctmupgrade.core.run.journal import Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ctmupgrade.core.journal import Event, RunState, Status
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.report import node_state, version_after
+from ctmupgrade.core.run.journal import Event, RunState, Status
+from ctmupgrade.core.run.report import node_state, version_after
 from ctmupgrade.core.ticks import Progress, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.plain import event_line

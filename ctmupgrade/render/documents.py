@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.facts import Facts, NodeFacts, Unknown
-from ctmupgrade.core.findings import Finding, overall
+from ctmupgrade.core.checks.findings import Finding, overall
+from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.recovery_scene import Diagnosis
-from ctmupgrade.core.report import Report
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.recovery.scene import Diagnosis
+from ctmupgrade.core.run.report import Report
 
 SCHEMA = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ctmupgrade.core.report import Report
+from ctmupgrade.core.run.report import Report
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24}

@@ -11,16 +11,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ctmupgrade.core import steps
 from ctmupgrade.core.commands import DELAY_S, join_argv, new_cluster_argv, removal_argv, upgrade_argv
-from ctmupgrade.core.facts import Facts, Unknown
 from ctmupgrade.core.ksctl import login_file
-from ctmupgrade.core.model import Cluster, Node
-from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
-from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.steps import Step
-from ctmupgrade.core.typed import (
+from ctmupgrade.core.looks.facts import Facts, Unknown
+from ctmupgrade.core.manual_commands import (
     ksctl,
     ksctl_for,
     noted,
@@ -29,6 +23,12 @@ from ctmupgrade.core.typed import (
     upload,
     verification,
 )
+from ctmupgrade.core.model import Cluster, Node
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
+from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import Step
 
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.facts import Facts
-from ctmupgrade.core.findings import Finding, Verdict
+from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.report import Report
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.manual import Book
 

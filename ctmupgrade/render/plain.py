@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ctmupgrade.core import journal
-from ctmupgrade.core.findings import Finding, Verdict, overall, silent_nodes
-from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
-from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.recovery_scene import Diagnosis
-from ctmupgrade.core.report import Report
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.recovery.scene import Diagnosis
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
 
 MIB = 2**20

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctmupgrade.core.findings import Finding
-from ctmupgrade.core.journal import Event, RunState
+from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.plan import Plan
-from ctmupgrade.core.report import Report
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
-from ctmupgrade.streams import OutputError, give_up_output
+from ctmupgrade.render.streams import OutputError, give_up_output
 
 if TYPE_CHECKING:
     from rich.console import Console

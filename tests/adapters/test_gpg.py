@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import gpg as adapter
-from ctmupgrade.adapters.gpg import GpgVerifier
-from ctmupgrade.adapters.private_folder import PREFIX
+from ctmupgrade.adapters.disk.private_folder import PREFIX
+from ctmupgrade.adapters.gpg import verifier as adapter
+from ctmupgrade.adapters.gpg.verifier import GpgVerifier
 from ctmupgrade.errors import SignatureError, UsageError
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
@@ -509,8 +509,8 @@ def test_an_error_of_progress_stops_gpg(ring: Ring, tmp_path: Path) -> None:
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from ctmupgrade.adapters.gpg import GpgVerifier
-from ctmupgrade.adapters.private_folder import PREFIX
+from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+from ctmupgrade.adapters.disk.private_folder import PREFIX
 v = GpgVerifier()
 v.verify(Path(sys.argv[1]), sys.argv[3], Path(sys.argv[4]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -17,12 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters import held_terminal, private_folder, ssh_terminal
-from ctmupgrade.adapters.held_terminal import HeldTerminal
-from ctmupgrade.adapters.local import LocalShell
-from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.adapters.disk import private_folder
+from ctmupgrade.adapters.local import held_terminal
+from ctmupgrade.adapters.local.held_terminal import HeldTerminal
+from ctmupgrade.adapters.local.shell import LocalShell
+from ctmupgrade.adapters.ssh import terminal as ssh_terminal
+from ctmupgrade.adapters.ssh.shell import SshShell
+from ctmupgrade.core.looks.parse_shell import upgrade_processes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
-from ctmupgrade.core.parse_shell import upgrade_processes
 from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Terminal
 from tests.adapters.conftest import Sshd, StartSshd

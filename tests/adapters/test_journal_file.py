@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.journal_file import FIRST_PREV, JournalFile, read_journal, verify_chain
-from ctmupgrade.adapters.lock import ClusterLock
-from ctmupgrade.adapters.requests import clear_requests, read_requests, write_request
+from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, JournalFile, read_journal, verify_chain
+from ctmupgrade.adapters.disk.lock import ClusterLock
+from ctmupgrade.adapters.disk.requests import clear_requests, read_requests, write_request
 from ctmupgrade.errors import ExitCode, JournalError, LockedError
 
 AT = datetime(2026, 12, 5, 22, 0, tzinfo=UTC)
@@ -278,7 +278,7 @@ def test_a_reader_while_writing_sees_only_whole_lines(path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ctmupgrade.adapters.lock import ClusterLock
+from ctmupgrade.adapters.disk.lock import ClusterLock
 lock = ClusterLock(Path(sys.argv[1])).acquire({"run": "run-7", "since": "2026-12-05T22:00:00+01:00"})
 print("held", flush=True)
 time.sleep(60)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters.local import LocalShell, disk_free, processes
+from ctmupgrade.adapters.local.shell import LocalShell, disk_free, processes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Shell, Terminal

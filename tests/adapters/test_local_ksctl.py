@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters.local_ksctl import KsctlControl
-from ctmupgrade.adapters.local_secrets import Scrubber
+from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.secrets import Scrubber
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Control
@@ -194,7 +194,7 @@ def children() -> list[psutil.Process]:
 def test_own_timeout_is_lost_and_ends_the_group(
     fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Secret | None
 ) -> None:
-    monkeypatch.setattr("ctmupgrade.adapters.local_ksctl._GRACE", 0.5)
+    monkeypatch.setattr("ctmupgrade.adapters.local.ksctl._GRACE", 0.5)
     with pytest.raises(ConnectionLostError, match="did not end within"):
         control(fake, tmp_path).change("sleep", timeout=0.5, answer=answer)
     time.sleep(0.2)
@@ -229,7 +229,7 @@ def test_scrubber_finds_every_spelling() -> None:
 
 
 def test_no_secret_in_a_command_line(fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctmupgrade.adapters.local_ksctl._GRACE", 1.0)
+    monkeypatch.setattr("ctmupgrade.adapters.local.ksctl._GRACE", 1.0)
     import threading
 
     seen: list[str] = []

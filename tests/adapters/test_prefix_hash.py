@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import prefix_hash
-from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
+from ctmupgrade.adapters.gpg import prefix_hash
+from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes, Recorder
 
 STEP = 1 << 20
 SIZE = 5 * STEP + 12_345

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import private_folder as adapter
-from ctmupgrade.adapters.private_folder import PREFIX, private_folder
+from ctmupgrade.adapters.disk import private_folder as adapter
+from ctmupgrade.adapters.disk.private_folder import PREFIX, private_folder
 
 HOLDS_ONE = """
-from ctmupgrade.adapters.private_folder import private_folder
+from ctmupgrade.adapters.disk.private_folder import private_folder
 with private_folder() as folder:
     (folder / "secret").write_text("hunter2")
     print(folder, flush=True)

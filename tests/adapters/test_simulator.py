@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.clock import one_by_one
-from ctmupgrade.adapters.sim import KINDS, Fault, SimFleet, SimVerifier, World, timeline
-from ctmupgrade.adapters.sim.faults import fault_from, parse_when
-from ctmupgrade.adapters.sim.shell import SimShell
-from ctmupgrade.collect import all_health, ask, collect_nodes
-from ctmupgrade.core import health, parse, probes
-from ctmupgrade.core.facts import Unknown
+from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.collect.collect import all_health, ask, collect_nodes
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.looks import parse_ksctl, probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import (
     BackupSettings,
     Cluster,
@@ -27,8 +27,6 @@ from ctmupgrade.core.model import (
     Version,
 )
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.parse import NotUnderstood
-from ctmupgrade.core.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
@@ -38,6 +36,9 @@ from ctmupgrade.errors import (
     UnreachableError,
 )
 from ctmupgrade.ports import Fleet, Terminal, Verifier
+from ctmupgrade.sim import KINDS, Fault, SimFleet, SimVerifier, World, timeline
+from ctmupgrade.sim.faults import fault_from, parse_when
+from ctmupgrade.sim.shell import SimShell
 from tests.support.promises import check_promises
 
 UPGRADE = ("sudo", "-n", "/opt/keysecure/ks_upgrade.sh", "-f")
@@ -310,7 +311,7 @@ def test_ksctl_answers_badly_once(fault: dict[str, object], said: str) -> None:
     reply = control.read("cluster", "info")
     assert said in reply.out + reply.err
     with pytest.raises(NotUnderstood):
-        parse.membership(reply.out)
+        parse_ksctl.membership(reply.out)
     assert json.loads(control.read("cluster", "info").out)["status"]["code"] == "r"
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import ssh, ssh_connect, ssh_keys
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_socket import PromptSocket
-from ctmupgrade.adapters.ssh_trust import fingerprint, known_keys
+from ctmupgrade.adapters.ssh import connect
+from ctmupgrade.adapters.ssh import keys as ssh_keys
+from ctmupgrade.adapters.ssh import shell as ssh
+from ctmupgrade.adapters.ssh.prompt_socket import PromptSocket
+from ctmupgrade.adapters.ssh.shell import SshShell
+from ctmupgrade.adapters.ssh.trust import fingerprint, known_keys
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, free_port, public
 
@@ -212,7 +214,7 @@ def test_accepted_key_goes_first_the_next_time(
             offered.extend(one.fingerprint for one in found)
             return found
 
-        monkeypatch.setattr(ssh_connect, "credentials", spy)
+        monkeypatch.setattr(connect, "credentials", spy)
         shell.read("true")
         shell.disconnect()
     assert offered[0] == fingerprint(blob(keys / "user"))
@@ -344,8 +346,8 @@ def test_closed_before_the_host_key(sshd: Sshd, talk: tuple[bytes, ...]) -> None
 def test_silence_before_the_host_key(
     sshd: Sshd, talk: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh_connect, "BANNER_TIMEOUT", 1)
-    monkeypatch.setattr(ssh_connect, "_KEX_TIMEOUT", 2)
+    monkeypatch.setattr(connect, "BANNER_TIMEOUT", 1)
+    monkeypatch.setattr(connect, "_KEX_TIMEOUT", 2)
     with tcp_server(*talk, hold=True) as port, pytest.raises(UnreachableError, match="no answer in time"):
         answers(sshd, port=port)
 
@@ -380,13 +382,13 @@ def test_no_such_host(sshd: Sshd) -> None:
 
 
 def test_hang_up_in_authentication_is_a_node_that_boots(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = ssh_connect._authenticate
+    real = connect._authenticate
 
     def cut_first(*args: object) -> object:
         sshd.cut()
         return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ssh_connect, "_authenticate", cut_first)
+    monkeypatch.setattr(connect, "_authenticate", cut_first)
     with pytest.raises(UnreachableError) as caught:
         answers(sshd)
     assert not isinstance(caught.value, AuthenticationError)
@@ -394,14 +396,14 @@ def test_hang_up_in_authentication_is_a_node_that_boots(sshd: Sshd, monkeypatch:
 
 
 def test_stall_in_authentication(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_connect, "AUTH_TIMEOUT", 1)
-    real = ssh_connect._authenticate
+    monkeypatch.setattr(connect, "AUTH_TIMEOUT", 1)
+    real = connect._authenticate
 
     def stop_first(*args: object) -> object:
         sshd.cut(signal.SIGSTOP)
         return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ssh_connect, "_authenticate", stop_first)
+    monkeypatch.setattr(connect, "_authenticate", stop_first)
     with pytest.raises(UnreachableError) as caught:
         answers(sshd)
     assert not isinstance(caught.value, AuthenticationError)

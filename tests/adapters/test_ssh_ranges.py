@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import ssh_ranges
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_connect import Link, connect
-from ctmupgrade.adapters.ssh_ranges import send_by_ranges
-from ctmupgrade.adapters.ssh_writers import BLOCK, NodeFile, Unusable
+from ctmupgrade.adapters.ssh import parallel_upload
+from ctmupgrade.adapters.ssh.connect import Link, connect
+from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, Unusable
+from ctmupgrade.adapters.ssh.parallel_upload import send_by_ranges
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from tests.adapters.conftest import Sshd
 
@@ -21,8 +21,8 @@ SIZE = 11 * BLOCK + 4711
 
 @pytest.fixture
 def source(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(ssh_ranges, "CHUNK", BLOCK)
-    monkeypatch.setattr(ssh_ranges, "AHEAD", 4 * BLOCK)
+    monkeypatch.setattr(parallel_upload, "CHUNK", BLOCK)
+    monkeypatch.setattr(parallel_upload, "AHEAD", 4 * BLOCK)
     path = tmp_path / "source"
     path.write_bytes(os.urandom(SIZE))
     return path
@@ -66,7 +66,7 @@ def test_holes_after_a_cut_lie_in_the_last_bytes_only(sshd: Sshd, source: Path, 
             if sent.done:
                 links[0].transport.close()
                 sshd.cut()
-    whole = max(0, target.stat().st_size - ssh_ranges.AHEAD) // BLOCK * BLOCK
+    whole = max(0, target.stat().st_size - parallel_upload.AHEAD) // BLOCK * BLOCK
     assert target.read_bytes()[:whole] == source.read_bytes()[:whole]
     shell.disconnect()
 
@@ -86,14 +86,14 @@ def test_a_node_that_cannot_write_says_so(sshd: Sshd, source: Path) -> None:
 def test_loopback_is_too_near_for_several_connections(sshd: Sshd, home: Path) -> None:
     big = home / "big"
     with big.open("wb") as file:
-        file.truncate(2 * ssh_ranges.CHUNK)
+        file.truncate(2 * parallel_upload.CHUNK)
     said: list[str] = []
     shell = SshShell(sshd.node(), log=said.append)
     list(shell.upload(big, str(home / "near")))
     shell.disconnect()
     why = next(line for line in said if "no upload by several connections" in line)
     away = re.search(r"(\d+) ms away", why)
-    assert away and int(away[1]) < ssh_ranges.FAR * 1000, why
+    assert away and int(away[1]) < parallel_upload.FAR * 1000, why
 
 
 @pytest.mark.parametrize("let_in", [2, 0])

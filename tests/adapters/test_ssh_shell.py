@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_channel import start
-from ctmupgrade.adapters.ssh_connect import connect
+from ctmupgrade.adapters.ssh.channel import start
+from ctmupgrade.adapters.ssh.connect import connect
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell, Terminal
 from tests.adapters.conftest import Sshd, StartSshd, free_port

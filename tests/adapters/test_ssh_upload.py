@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters import ssh_child, ssh_upload, ssh_writers
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_limit import Limiter
+from ctmupgrade.adapters.ssh import node_file, openssh, upload
+from ctmupgrade.adapters.ssh.rate_limit import Limiter
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, public
 from tests.support.virtual_time import limits_in_virtual_time
@@ -110,7 +110,7 @@ def test_key_with_a_passphrase_goes_by_channel(
 
 
 def test_no_ssh_program(sshd: Sshd, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_child.shutil, "which", lambda name: None)
+    monkeypatch.setattr(openssh.shutil, "which", lambda name: None)
     lines: list[str] = []
     progress(SshShell(sshd.node(), log=lines.append), source, tmp_path / "target")
     assert "ctm-1: uploads go by an SSH channel" in lines
@@ -130,7 +130,7 @@ def test_through_jump_hosts(start_sshd: StartSshd, source: Path, tmp_path: Path)
 
 
 def test_pinned_host_needs_no_known_hosts_for_the_child(sshd: Sshd, source: Path, tmp_path: Path) -> None:
-    from ctmupgrade.adapters.ssh_trust import fingerprint
+    from ctmupgrade.adapters.ssh.trust import fingerprint
     from tests.adapters.test_ssh_connect import blob
 
     pin = fingerprint(blob(sshd.host_keys["host_ed25519"]))
@@ -141,7 +141,7 @@ def test_pinned_host_needs_no_known_hosts_for_the_child(sshd: Sshd, source: Path
 def test_child_refuses_another_host_key(
     sshd: Sshd, keys: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ssh_child._options
+    real = openssh._options
 
     def forged(login: object, folder: Path, number: int) -> list[str]:
         options = real(login, folder, number)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_child_refuses_another_host_key(
         )
         return options
 
-    monkeypatch.setattr(ssh_child, "_options", forged)
+    monkeypatch.setattr(openssh, "_options", forged)
     with pytest.raises(NodeError, match="no way") as caught:
         list(only(SshShell(sshd.node()), "the ssh program").upload(source, str(tmp_path / "target")))
     assert "Host key verification failed" in caught.value.details
@@ -271,9 +271,9 @@ def test_killed_in_the_middle_then_going_on(sshd: Sshd, tmp_path: Path, way: str
 def test_stopped_server_is_lost(
     sshd: Sshd, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh_upload, "_SILENCE", 2.0)
-    monkeypatch.setattr(ssh_child, "_STALLED", 2.0)
-    monkeypatch.setattr(ssh_writers, "_SIZE_TIMEOUT", 2.0)
+    monkeypatch.setattr(upload, "_SILENCE", 2.0)
+    monkeypatch.setattr(openssh, "_STALLED", 2.0)
+    monkeypatch.setattr(node_file, "_SIZE_TIMEOUT", 2.0)
     source = tmp_path / "archive"
     source.write_bytes(os.urandom(60 << 20))
     shell = only(SshShell(sshd.node(), rate_limit=10 << 20), way)
@@ -307,11 +307,11 @@ def test_end_of_the_child_is_noticed(descriptors: bool, monkeypatch: pytest.Monk
 
         monkeypatch.setattr(os, "pidfd_open", refused)
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
-        assert not ssh_child._ends_within(child, 0.05)
+        assert not openssh._ends_within(child, 0.05)
         child.communicate()
-        assert ssh_child._ends_within(child, 60)  # it has been waited for already
+        assert openssh._ends_within(child, 60)  # it has been waited for already
     with subprocess.Popen(["sh", "-c", "exit 7"]) as child:
-        assert ssh_child._ends_within(child, 60)
+        assert openssh._ends_within(child, 60)
         assert child.returncode == 7
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters import ssh_ranges, ssh_upload
-from ctmupgrade.adapters.ssh import SshShell
-from ctmupgrade.adapters.ssh_writers import BLOCK
+from ctmupgrade.adapters.ssh import parallel_upload, upload
+from ctmupgrade.adapters.ssh.node_file import BLOCK
+from ctmupgrade.adapters.ssh.shell import SshShell
 from tests.adapters.conftest import Sshd, StartSshd
 from tests.adapters.test_ssh_upload import only, progress
 from tests.support import filter_sftp
@@ -132,12 +132,12 @@ def far_away(sshd: Sshd, delay: float) -> Iterator[int]:
 def test_a_far_node_gets_several_connections(
     start_sshd: StartSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (ssh_ranges, ssh_upload):
+    for module in (parallel_upload, upload):
         monkeypatch.setattr(module, "CHUNK", BLOCK)
-    monkeypatch.setattr(ssh_ranges, "AHEAD", ssh_ranges.STREAMS * BLOCK)
+    monkeypatch.setattr(parallel_upload, "AHEAD", parallel_upload.STREAMS * BLOCK)
     sshd, lines = start_sshd("LogLevel VERBOSE"), list[str]()
     source = random_file(tmp_path / "archive", 9 * BLOCK + 4711)
-    with far_away(sshd, 0.6 * ssh_ranges.FAR) as port:
+    with far_away(sshd, 0.6 * parallel_upload.FAR) as port:
         known = tmp_path / "known"
         assert sshd.settings.known_hosts
         known.write_text(sshd.settings.known_hosts.read_text().replace(f":{sshd.port}", f":{port}"))
@@ -145,7 +145,7 @@ def test_a_far_node_gets_several_connections(
         progress(shell, source, tmp_path / "target")
         shell.disconnect()
     assert "ctm-1: uploads go by several connections" in lines
-    assert sshd.logins() == 1 + ssh_ranges.STREAMS  # that of the looks, and the streams
+    assert sshd.logins() == 1 + parallel_upload.STREAMS  # that of the looks, and the streams
 
 
 # -- SFTP ------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_sftp_has_four_mebibytes_under_way(start_sshd: StartSshd, tmp_path: Path
 SENDER = """
 import re, sys
 from pathlib import Path
-from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 
 def peak():  # KiB of this program alone: wait4 would count its parent's before it was this program

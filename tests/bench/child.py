@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.adapters.prefix_hash import PrefixHashes, Recorder
-from ctmupgrade.adapters.ssh import SshShell
+from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes, Recorder
+from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from tests.bench.measure import warm
 

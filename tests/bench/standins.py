@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctmupgrade.adapters.sim import SimClock, World
-from ctmupgrade.adapters.sim.control import SimControl
-from ctmupgrade.config import load_world
-from ctmupgrade.core import probes
+from ctmupgrade.config.load import load_world
+from ctmupgrade.core.looks import probes
+from ctmupgrade.sim import SimClock, World
+from ctmupgrade.sim.control import SimControl
 from tests.bench.nodes import ROOT, Nodes, Server, program
 
 WORLD = ROOT / "fixtures" / "scenarios" / "healthy-twenty" / "world.yaml"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.fleet import LiveFleet
-from ctmupgrade.adapters.sim import SimFleet, World
-from ctmupgrade.config import load_cluster
+from ctmupgrade.config.load import load_cluster
 from ctmupgrade.ports import Fleet
+from ctmupgrade.sim import SimFleet, World
 from tests.support.live import KEY_PASSWORD, PASSWORD, TIMES, Live
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from ctmupgrade.app import claims
-from ctmupgrade.app.claims import MARK, Owner
-from ctmupgrade.collect import ask, every_page
-from ctmupgrade.core import probes, probes_files
-from ctmupgrade.core.facts import BootMark, Unknown
+from ctmupgrade.collect.collect import ask, every_page
+from ctmupgrade.commands import node_marks
+from ctmupgrade.commands.node_marks import MARK, Owner
+from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks.facts import BootMark, Unknown
+from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.model import Secret
-from ctmupgrade.core.probes import Probe
 from ctmupgrade.errors import CtmUpgradeError, LockedError
 from tests.contract.conftest import Kind
 
@@ -40,7 +40,7 @@ def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     rights = told["sudo rights"]
     assert rights.upgrade and rights.reboot  # type: ignore[union-attr]
     assert all(mount.free > 12 * 2**30 for mount in told["free space"])  # type: ignore[union-attr]
-    assert ask(shell, probes_files.staged(kind.archive.name)) == 0
+    assert ask(shell, file_probes.staged(kind.archive.name)) == 0
     assert ask(shell, probes.port(kind.hosts["ctm-2"])).open is True  # type: ignore[union-attr]
 
 
@@ -73,18 +73,18 @@ def test_an_upload_is_whole_goes_on_and_gets_its_name(kind: Kind) -> None:
     sent = [piece.done for piece in shell.upload(kind.archive, part)]
     assert sent == sorted(sent)
     assert sent[-1] == len(data)
-    assert ask(shell, probes_files.staged(part)) == len(data)
+    assert ask(shell, file_probes.staged(part)) == len(data)
     assert shell.change("truncate", "-s", str(2**20), part).ok
-    assert ask(shell, probes_files.file_hash(part)) == hashlib.sha256(data[: 2**20]).hexdigest()
+    assert ask(shell, file_probes.file_hash(part)) == hashlib.sha256(data[: 2**20]).hexdigest()
     list(shell.upload(kind.archive, part, offset=2**20))
     wanted = hashlib.sha256(data).hexdigest()
-    hashed = probes_files.file_hash(part)
+    hashed = file_probes.file_hash(part)
     told = [ask(shell, replace(hashed, ways=(way,))) for way in hashed.ways]
     assert {value for value in told if not isinstance(value, Unknown)} == {wanted}
     assert hashlib.sha256(b"".join(shell.stream("cat", part))).hexdigest() == wanted
     assert shell.change("mv", "-f", part, kind.archive.name).ok
-    assert ask(shell, probes_files.staged(part)) == 0
-    assert ask(shell, probes_files.file_hash(kind.archive.name)) == wanted
+    assert ask(shell, file_probes.staged(part)) == 0
+    assert ask(shell, file_probes.file_hash(kind.archive.name)) == wanted
 
 
 def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
@@ -148,24 +148,24 @@ def test_marks_are_made_respected_and_taken_away(kind: Kind) -> None:
     other = kind.second()
 
     def claim(fleet: object, owner: Owner, *over: str) -> None:
-        claims.claim(fleet, names, owner, over=lambda run: run in over, say=lambda _line: None)  # type: ignore[arg-type]
+        node_marks.claim(fleet, names, owner, over=lambda run: run in over, say=lambda _line: None)  # type: ignore[arg-type]
 
     claim(kind.fleet, mine)
     claim(kind.fleet, mine)  # a run that goes on finds its own
-    assert [(node, owner.run) for node, owner in claims.standing(other, names)] == [
+    assert [(node, owner.run) for node, owner in node_marks.standing(other, names)] == [
         ("ctm-1", "run-1"),
         ("ctm-2", "run-1"),
     ]
     with pytest.raises(LockedError, match="run-1 by me@here"):
         claim(other, theirs)
-    claims.release(other, names, theirs)  # not its own: left alone
-    assert len(claims.standing(kind.fleet, names)) == 2
+    node_marks.release(other, names, theirs)  # not its own: left alone
+    assert len(node_marks.standing(kind.fleet, names)) == 2
     claim(other, theirs, "run-1")  # taken over
-    assert {owner.run for _, owner in claims.standing(kind.fleet, names)} == {"run-2"}
-    claims.release(other, names, theirs)
-    assert claims.standing(kind.fleet, names) == []
+    assert {owner.run for _, owner in node_marks.standing(kind.fleet, names)} == {"run-2"}
+    node_marks.release(other, names, theirs)
+    assert node_marks.standing(kind.fleet, names) == []
     kind.fleet.shell("ctm-2").change("mkdir", MARK)  # its maker was killed before it gave its name
     claim(kind.fleet, mine)
-    claims.release(kind.fleet, names, mine)
-    assert claims.standing(kind.fleet, names) == []
+    node_marks.release(kind.fleet, names, mine)
+    assert node_marks.standing(kind.fleet, names) == []
     other.close()

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.adapters.sim import World
-from ctmupgrade.app import recovering
-from ctmupgrade.app.request import Request
-from ctmupgrade.app.running import Outcome, Wishes
-from ctmupgrade.app.setup import Setup, setup
-from ctmupgrade.config import load_world
-from ctmupgrade.core.recovery_scene import Known
+from ctmupgrade.commands import recover
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.commands.wiring import Setup, setup
+from ctmupgrade.config.load import load_world
+from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.sim import World
 from tests.support import golden
 
 BROKEN = Path(__file__).parents[2] / "fixtures" / "broken"
@@ -96,14 +96,14 @@ def produce(found: Case, state_dir: Path) -> dict[str, str]:
 
 
 @contextmanager
-def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recovering.Recovery]]:
+def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recover.Recovery]]:
     """The diagnosis with the world that it was made of, in this process."""
     with setup(Request(state_dir=state_dir, simulate=found.folder)) as made:
-        seen = recovering.look(made, found.known)
+        seen = recover.look(made, found.known)
         assert isinstance(made.world, World)
         yield made, made.world, seen
 
 
-def take(made: Setup, seen: recovering.Recovery) -> tuple[Outcome, recovering.Recovery | None]:
+def take(made: Setup, seen: recover.Recovery) -> tuple[Outcome, recover.Recovery | None]:
     """The way back."""
-    return recovering.perform(made, Wishes(), seen)
+    return recover.perform(made, Wishes(), seen)

@@ -19,15 +19,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.adapters.sim import SimFleet, World, timeline
-from ctmupgrade.adapters.sim.state import HOME
-from ctmupgrade.app import looking
 from ctmupgrade.codec import event_from_json
-from ctmupgrade.config import load_cluster, load_world
-from ctmupgrade.core.journal import Event
+from ctmupgrade.commands import check
+from ctmupgrade.config.load import load_cluster, load_world
 from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.run.journal import Event
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.ports import Control, Shell, Terminal
+from ctmupgrade.sim import SimFleet, World, timeline
+from ctmupgrade.sim.state import HOME
 from tests.support.world_run import Drive, Killed, Lines
 
 SCENARIOS = Path(__file__).parents[2] / "fixtures" / "scenarios"
@@ -178,7 +178,7 @@ class ScenarioDrive(Drive):
 
     def blocked(self) -> bool:
         """Whether the checks let nothing begin."""
-        result, _ = looking.plan(self.setup())
+        result, _ = check.plan(self.setup())
         return any(finding.stops for finding in result.findings)
 
     def _tick(self, step: str, event: Event | None, tick: Tick | None) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from ctmupgrade.adapters.sim import Fault
 from ctmupgrade.core.model import Timeouts
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.sim import Fault
 
 NODE = "ctm-2"  # the node that is hurt: neither the first nor the last
 IN_PLACE_STEPS = (
@@ -109,7 +109,7 @@ EVERYWHERE: tuple[What, ...] = (
 
 @dataclass(frozen=True)
 class Pointed:
-    """A fault of one moment. ``when`` as in ``adapters/sim/faults.py``."""
+    """A fault of one moment. ``when`` as in ``sim/faults.py``."""
 
     step: str
     what: What

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ctmupgrade.adapters.sim import Fault, World
-from ctmupgrade.core.journal import Status
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.run.journal import Status
+from ctmupgrade.sim import Fault, World
 from tests.support.fault_cases import NODE, SETTINGS, TIMES, Pointed, What
 from tests.support.promises import check_promises
 from tests.support.world_run import Drive, at_step, make_world, mend, versions

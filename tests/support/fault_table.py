@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ctmupgrade.adapters.sim import KINDS
+from ctmupgrade.sim import KINDS
 from tests.support import fault_expected
 from tests.support.fault_cases import EVERYWHERE, IN_PLACE_STEPS, LAB_ONLY, OTHERS, POINTED
 

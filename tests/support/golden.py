@@ -11,7 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from ctmupgrade import cli
+from ctmupgrade.cli import app
 
 SCENARIOS = Path(__file__).parents[2] / "fixtures" / "scenarios"
 FILES = ("plan.json", "report.json", "report.md", "exit_code")
@@ -30,7 +30,7 @@ def scenarios() -> list[Path]:
 
 def normal(text: str) -> str:
     """The text without run ids, temporary paths, process ids and user@host."""
-    from ctmupgrade.app.setup import whoami
+    from ctmupgrade.commands.wiring import whoami
 
     text = text.replace(whoami(), "USER@HOST").replace(str(Path(__file__).resolve().parents[2]), "REPO")
     for pattern, word in CHANGING:
@@ -46,7 +46,7 @@ def call(*argv: str) -> tuple[int, str]:
         patch.object(sys, "argv", ["ctmupgrade", *argv]), patch.dict(os.environ, environ, clear=True),
         redirect_stdout(out), redirect_stderr(err),
     ):  # fmt: skip
-        code = int(cli.main())
+        code = int(app.main())
     return code, out.getvalue()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ctmupgrade.adapters.sim import SimFleet, World
+from ctmupgrade.sim import SimFleet, World
 from tests.support.world_run import Killed
 
 

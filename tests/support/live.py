@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ctmupgrade.adapters.sim import World
+from ctmupgrade.sim import World
 from tests.support.sshd import SshFleet, start_fleet
 
 PROGRAM = Path(sys.executable).with_name("ctmupgrade")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.adapters.sim import Event, World, timeline
+from ctmupgrade.sim import Event, World, timeline
 
 NEVER = 1e12
 STARTS = ("upgrade_started", "reboot", "services_restarted", "join_started", "reset", "node_removed")

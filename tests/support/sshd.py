@@ -24,12 +24,12 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from ctmupgrade.adapters.sim import SimClock, World, timeline
-from ctmupgrade.adapters.sim.active_faults import lasting
-from ctmupgrade.adapters.sim.effects import SilenceError
-from ctmupgrade.adapters.sim.shell import SimShell
-from ctmupgrade.adapters.sim.state import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
+from ctmupgrade.sim import SimClock, World, timeline
+from ctmupgrade.sim.active_faults import lasting
+from ctmupgrade.sim.effects import SilenceError
+from ctmupgrade.sim.shell import SimShell
+from ctmupgrade.sim.state import Node
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
 from tests.support.sshd_transport import ServerTransport

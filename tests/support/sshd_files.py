@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import paramiko
 from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
-from ctmupgrade.adapters.sim import active_faults, files, programs
-from ctmupgrade.adapters.sim.shell import SimShell
-from ctmupgrade.adapters.sim.state import File
+from ctmupgrade.sim import active_faults, files, programs
+from ctmupgrade.sim.shell import SimShell
+from ctmupgrade.sim.state import File
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlparse
 
-from ctmupgrade.adapters.sim import World
-from ctmupgrade.adapters.sim.control import SimControl
 from ctmupgrade.core.model import Secret
+from ctmupgrade.sim import World
+from ctmupgrade.sim.control import SimControl
 
 
 class Bridge:

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from ctmupgrade.actions.base import Session
 from ctmupgrade.actions.stage import StageDoer
-from ctmupgrade.adapters.clock import RealClock
-from ctmupgrade.adapters.prefix_hash import PrefixHashes
+from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
+from ctmupgrade.adapters.tasks import RealClock
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.ports import Shell
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from ctmupgrade.adapters.sim import Fault, World
+from ctmupgrade.sim import Fault, World
 from tests.support.sshd import SshFleet, start_fleet
 
 SPEED = 600.0

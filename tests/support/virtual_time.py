@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctmupgrade.adapters import ssh_limit
+from ctmupgrade.adapters.ssh import rate_limit
 
 
 class VirtualTime:
@@ -23,5 +23,5 @@ class VirtualTime:
 def limits_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     """Speed limits that are made from now on wait in virtual time."""
     made = VirtualTime()
-    monkeypatch.setattr(ssh_limit, "time", made)
+    monkeypatch.setattr(rate_limit, "time", made)
     return made

@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.adapters.backups import BackupStore
-from ctmupgrade.adapters.clock import VirtualTasks, one_by_one
-from ctmupgrade.adapters.sim import Fault, SimFleet, SimVerifier, World, timeline
-from ctmupgrade.adapters.sim.files import source_hash
-from ctmupgrade.adapters.sim.state import HOME, NEVER, File
-from ctmupgrade.app import looking
-from ctmupgrade.app.request import Request
-from ctmupgrade.app.setup import Setup
+from ctmupgrade.adapters.disk.backups import BackupStore
+from ctmupgrade.adapters.tasks import VirtualTasks, one_by_one
 from ctmupgrade.codec import event_from_json, event_to_json
-from ctmupgrade.core import journal, model
-from ctmupgrade.core.guard import guard_for
-from ctmupgrade.core.journal import Event, RunState, replay
+from ctmupgrade.commands import check
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core import model
 from ctmupgrade.core.model import Cluster, Options, Target, Version
 from ctmupgrade.core.modes import Mode, StrategyName
-from ctmupgrade.core.plan import Plan
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.data_guard import guard_for
+from ctmupgrade.core.run.journal import Event, RunState, replay
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
+from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
+from ctmupgrade.sim.files import source_hash
+from ctmupgrade.sim.state import HOME, NEVER, File
 
 PASSWORD = "CTM_BACKUP_KEY_PASSWORD"
 RUN = "20260110T210000-test"
@@ -124,7 +125,7 @@ class Drive:
 
     def plan(self) -> Plan:
         """:raises AssertionError: the checks do not let it pass."""
-        result, plan = looking.plan(self.setup())
+        result, plan = check.plan(self.setup())
         stops = [str(f) for f in result.findings if f.stops]
         assert not stops, stops
         return plan

@@ -1,0 +1,35 @@
+"""What nodes say of their health, as a run judges it: a service that was in error before, and whose error the operator
+has waived by name and with a reason, keeps no node from being upgraded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ctmupgrade.actions.base import Ctx
+from ctmupgrade.collect import collect
+from ctmupgrade.core.looks.facts import NodeFacts, Services
+from ctmupgrade.core.plan.plan import services_in_error
+
+
+def all_health(ctx: Ctx) -> Mapping[str, NodeFacts]:
+    """What the gate must know, of all nodes."""
+    found = collect.all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+    return {name: _judged(ctx, facts) for name, facts in found.items()}
+
+
+def health_of(ctx: Ctx, name: str) -> NodeFacts:
+    """The same of one node."""
+    return _judged(ctx, collect.health_of(ctx.fleet, ctx.cluster, name, ctx.clock))
+
+
+def _judged(ctx: Ctx, facts: NodeFacts) -> NodeFacts:
+    waived = any(check == "services_started" for check, _ in ctx.plan.options.skips)
+    if not waived or not isinstance(facts.services, Services):
+        return facts
+    borne = services_in_error(ctx.plan.basis, facts.name)
+    left = {n: s for n, s in facts.services.by_name.items() if not (n in borne and s == "error")}
+    judged = Services(facts.services.overall, left)
+    if len(left) < len(facts.services.by_name) and not judged.waiting:
+        judged = Services("started", left)
+    return replace(facts, services=judged)

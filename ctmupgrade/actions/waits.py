@@ -1,0 +1,257 @@
+"""Waiting for nodes: the gate between two of them, the reboot, and the proof that one is well again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from datetime import timedelta
+
+from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.health import all_health, health_of
+from ctmupgrade.collect.collect import ask, boot_against
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.health import Problem
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.facts import BootMark, NodeFacts, Rights, Unknown
+from ctmupgrade.core.model import reached
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
+from ctmupgrade.errors import NodeError, UnreachableError
+
+LOOKS = 3  # good looks in a row before a node counts as back
+
+
+def gate_look(ctx: Ctx, step: Step) -> Seen:
+    """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
+    nodes = all_health(ctx)
+    clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
+    problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
+    problems += health.version_problems(nodes, ctx.expected)
+    refuse_host_keys(nodes)
+    if not problems:
+        versions = {n: str(f.version) for n, f in nodes.items()}
+        return Seen(So.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())})
+    return _seen_of(problems)
+
+
+def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
+    """:raises HostKeyError: a changed host key, which no waiting mends."""
+    for name, facts in nodes.items():
+        if isinstance(facts.unit, Unknown) and facts.unit.host_key:
+            known(facts.unit, f"{name}: how it is")
+
+
+def _seen_of(problems: list[Problem]) -> Seen:
+    """What is said first is what explains the rest: a node that does not answer is also down for the others."""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    away = {p.node: p for p in reversed(problems) if p.unreachable}
+    rest = [p for p in problems if p.node not in away]
+    if away and not rest:
+        name, first = next(reversed(away.items()))
+        remedy = f"bring {name} back, then: ctmupgrade resume"
+        return Seen(So.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy)
+    known_ones = [p for p in rest if not p.unknown]
+    first = (known_ones or rest)[0]
+    so = So.NOT_YET if known_ones else So.UNKNOWN
+    remedy = f"look at {first.node or 'the cluster'} and mend it, then: ctmupgrade resume (it looks again)"
+    return Seen(so, f"{first}{more}", remedy=remedy)
+
+
+class GateDoer(Doer):
+    """Waits until all are well."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return gate_look(ctx, step)
+
+
+class RebootDoer(Doer):
+    """``sudo reboot``; only another boot id proves it."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Never while the script runs; and the boot to compare with is the one before the upgrade, so
+        that a reboot which someone made meanwhile is not made twice."""
+        shell = ctx.fleet.shell(step.node)
+        began, since = ctx.clock.monotonic(), ctx.clock.now()
+        timeout = ctx.cluster.timeouts.upgrade
+        while True:
+            running, boot = ask(shell, probes.PROCESSES), ask(shell, probes.BOOT)
+            idle = running == () or (isinstance(running, Unknown) and not running.unreachable)
+            if idle and isinstance(boot, BootMark):
+                break
+            if ctx.clock.monotonic() - began >= timeout.total_seconds():
+                raise NodeError(
+                    f"{step.node}: not rebooted: ks_upgrade.sh still runs, or it cannot be told",
+                    remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
+                )
+            yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
+        earlier = ctx.befores.get(f"upgrade:{step.node}", {}).get("boot", "")
+        return {"boot": earlier or boot.text()}
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+        if self.look(ctx, step, before).so is So.DONE:
+            yield Noted("it was rebooted already, after the success line")
+            return
+        shell = ctx.fleet.shell(step.node)
+        try:
+            reply = shell.change(*sudo_of(ctx, step.node), "reboot")
+        finally:
+            shell.disconnect()  # an open session may hold the shutdown up until it is killed
+        said = " ".join((reply.err or reply.out).split())
+        if "password is required" in said or "not allowed" in said or reply.missing:
+            ctx.session(
+                step
+            ).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
+        if said:
+            ctx.session(step).memo["said"] = f"sudo reboot: {said}"
+        yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        seen = self._look(ctx, step, before)
+        if seen.so is not So.DONE:
+            ctx.fleet.shell(step.node).disconnect()  # the next look must not ask a dying session
+        return seen
+
+    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        boot = ask_boot(ctx, step.node, BootMark.of_text(before.get("boot", "")))
+        if isinstance(boot, Unknown):
+            if boot.unreachable:
+                return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
+            return Seen(So.UNKNOWN, f"its boot id cannot be read: {boot.why}")
+        changed = boot.differs_from(BootMark.of_text(before.get("boot", "")))
+        if changed is None:
+            return Seen(So.UNKNOWN, "its boot cannot be compared with the one before")
+        if not changed:
+            return Seen(So.NOT_YET, "it is still on the old boot")
+        return Seen(So.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
+
+
+def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
+    """How sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
+    rights = ask(ctx.fleet.shell(node), probes.RIGHTS)
+    return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
+
+
+def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
+    """The boot mark, to be compared with an earlier one.
+
+    :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
+    :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
+    """
+    _knock(ctx, node)
+    return boot_against(ctx.fleet.shell(node), earlier)
+
+
+def _knock(ctx: Ctx, node: str) -> None:
+    # `ask` would take these errors in, and only tell of them.
+    try:
+        ctx.fleet.shell(node).read("ls", timeout=15.0)
+    except NodeError as error:
+        raise UnreachableError(error.brief, details=error.details, remedy=error.remedy) from error
+
+
+def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Seen:
+    """keysecure active, services started, login works, the target's version, others see it well.
+
+    :param expected_up: it was well a moment ago, so that the others are asked at once with it.
+    """
+    nodes: Mapping[str, NodeFacts]
+    _knock(ctx, step.node)
+    if not (clustered and expected_up):
+        nodes = {step.node: health_of(ctx, step.node)}
+        up = not list(health.service_problems(nodes))
+        clustered = clustered and up  # until then the others are not asked
+    if clustered:
+        nodes = all_health(ctx)
+    own = nodes[step.node]
+    refuse_host_keys({step.node: own})
+    problems = list(health.service_problems({step.node: own}))
+    if clustered:
+        problems += _seen_by_others(ctx, step.node, nodes)
+    if isinstance(own.version, Unknown):
+        problems.append(
+            Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable)
+        )
+    elif not reached(own.version, ctx.cluster.target.version):
+        wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"
+        if not problems and _lasts(ctx, step):
+            return Seen(
+                So.FAILED, wrong, remedy="the upgrade did not take effect: keep its log, ask vendor support"
+            )
+        problems.append(Problem(step.node, wrong))
+    if problems:
+        return _seen_of(problems)
+    proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
+    return Seen(
+        So.DONE, evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof
+    )
+
+
+WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is borne
+
+
+def _lasts(ctx: Ctx, step: Step) -> bool:
+    """Whether the wrong version has been there long enough to be believed."""
+    memo, now = ctx.session(step).memo, ctx.clock.monotonic()
+    since = float(memo.setdefault("wrong_since", str(now)))
+    return now - since >= min(WRONG_FOR, ctx.cluster.timeouts.service / 2).total_seconds()
+
+
+def _seen_by_others(ctx: Ctx, name: str, nodes: Mapping[str, NodeFacts]) -> list[Problem]:
+    found = list(health.membership_problems(nodes, ctx.cluster))
+    found += health.readiness_problems(nodes, ctx.cluster)
+    found += health.replication_problems(nodes, ctx.cluster, ctx.clock.now())
+    others = [facts.members for other, facts in nodes.items() if other != name]
+    silent = [members for members in others if isinstance(members, Unknown)]
+    if others and len(silent) == len(others):
+        away = all(members.unreachable for members in silent)
+        found.append(Problem(name, "no other member can be asked about it", True, away))
+    return found
+
+
+class AwaitDoer(Doer):
+    """A node after its reboot."""
+
+    def __init__(self, *, clustered: bool) -> None:
+        self.clustered = clustered
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        return node_look(ctx, step, clustered=self.clustered, expected_up=False)
+
+
+ALL_EVERY = 5  # polls: so often a settling node's cluster is asked, and the node itself every time
+
+
+class SettleDoer(AwaitDoer):
+    """The same, without a break for ``stable_for``. All nodes are asked first, last and every few polls: twenty of
+    them, each asked by several logins, are more than a control plane should bear every five seconds."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+        memo = ctx.session(step).memo
+        well_since = float(memo.get("well_since") or ctx.clock.monotonic())
+        asked_all = float(memo.get("all_at", "-inf"))
+        memo.pop("well_since", None)  # until this look, too, is good
+        memo.pop("all_at", None)
+        seen, due = None, ctx.clock.monotonic() - asked_all >= ALL_EVERY * ctx.poll
+        while seen is None or (seen.so is So.DONE and not due and self._may_be_last(ctx, well_since)):
+            due = due or self._may_be_last(ctx, well_since)
+            asked_all = ctx.clock.monotonic() if due else asked_all
+            seen = node_look(ctx, step, clustered=self.clustered and due, expected_up=True)
+        if seen.so is So.DONE:
+            memo |= {"well_since": str(well_since), "all_at": str(asked_all)}
+        return seen
+
+    def _may_be_last(self, ctx: Ctx, well_since: float) -> bool:
+        return ctx.clock.monotonic() - well_since + ctx.poll >= ctx.cluster.stable_for.total_seconds()

@@ -1,0 +1,263 @@
+"""The journal on disk. Hold the cluster's lock (:mod:`ctmupgrade.adapters.disk.lock`) to write it.
+
+One event a line; each line carries the sha256 of the line before. That shows every change, removal or
+reordering before the last line; the last line itself has no successor that vouches for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from ctmupgrade.adapters.disk.durable import failed, make_dirs, write_all, write_new
+from ctmupgrade.errors import JournalError
+
+FIRST_PREV = "0" * 64
+_BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, and begin a new run"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event as written: ``seq`` counts from 1, ``at`` has a time zone, ``prev`` is the sha256 (hex) of
+    the previous line without its newline, 64 zeros for the first."""
+
+    seq: int
+    at: datetime
+    prev: str
+    event: dict[str, object]
+
+
+def _parse(raw: bytes) -> Line:
+    """:raises ValueError: not a journal line; ``json.JSONDecodeError`` where it is not even JSON."""
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("not UTF-8", "", error.start) from error
+    match value:
+        case {"seq": int(seq), "at": str(at), "prev": str(prev), "event": dict(event)}:
+            return Line(seq, datetime.fromisoformat(at), prev, event)
+        case _:
+            raise ValueError("no seq, at, prev or event")
+
+
+class _Chain:
+    """A journal's bytes, taken apart: ``lines`` in file order, ``problems``, ``torn`` bytes at the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.lines: list[Line] = []
+        self.problems: list[str] = []
+        self.torn = b""
+        self.last = FIRST_PREV  # hash of the last whole line
+        self._top = 0
+        self._seq = 0
+        pieces = data.split(b"\n")
+        rest = pieces.pop()
+        for number, raw in enumerate(pieces, 1):
+            at_end = number == len(pieces) and not rest
+            try:
+                line = _parse(raw)
+            except ValueError as error:
+                if at_end and isinstance(error, json.JSONDecodeError):
+                    rest = raw + b"\n"
+                else:
+                    self._unreadable(number, error)
+                continue
+            self._judge(number, line)
+            self.lines.append(line)
+            self._seq, self._top = line.seq, max(self._top, line.seq)
+            self.last = hashlib.sha256(raw).hexdigest()
+        self.torn = rest
+
+    def _unreadable(self, number: int, error: ValueError) -> None:
+        self.problems.append(f"line {number} was changed: it is not a journal line ({error})")
+        self._seq, self.last = self._seq + 1, ""  # the next line cannot match it: said once is enough
+        self._top = max(self._top, self._seq)
+
+    def _judge(self, number: int, line: Line) -> None:
+        expected = self._seq + 1
+        if line.seq == expected:
+            if self.last and line.prev != self.last:
+                what = f"line {number - 1} was changed: line {number} does not carry its hash"
+                self.problems.append(what if number > 1 else "line 1 was changed: its prev is not 64 zeros")
+        elif line.seq <= self._top:
+            self.problems.append(
+                f"line {number} was reordered or repeated: its seq {line.seq} stands after seq {self._top}"
+            )
+        else:
+            self.problems.append(
+                f"lines were removed before line {number}: seq {line.seq} follows seq {self._seq}"
+            )
+
+    def settled(self) -> list[str]:
+        """The problems; a jump ahead whose missing numbers only stand elsewhere is part of a reordering."""
+        present = {line.seq for line in self.lines}
+        if present >= set(range(1, self._top + 1)):
+            return [text for text in self.problems if not text.startswith("lines were removed")]
+        return self.problems
+
+
+def _load(path: Path) -> _Chain:
+    try:
+        chain = _Chain(path.read_bytes())
+    except OSError as error:
+        raise JournalError(
+            f"{path}: the journal cannot be read: {error.strerror}", remedy=f"ls -l {path.parent}"
+        ) from error
+    if problems := chain.settled():
+        remedy = _BROKEN.format(path)
+        raise JournalError(f"{path}: {problems[0]}", details="\n".join(problems[1:]), remedy=remedy)
+    return chain
+
+
+def read_journal(path: Path) -> tuple[list[Line], str | None]:
+    """Reads without changing anything, also while another process writes.
+
+    :returns: the whole lines, and a remark where the last one is torn (it is left out).
+    :raises JournalError: the file cannot be read or its chain is broken; the line is named.
+    """
+    chain = _load(path)
+    torn = f"line {len(chain.lines) + 1} is torn ({len(chain.torn)} bytes)" if chain.torn else None
+    return chain.lines, torn
+
+
+def verify_chain(path: Path) -> list[str]:
+    """Everything wrong with the journal, each naming the line: changed, removed, reordered, torn.
+
+    :raises JournalError: the file cannot be read.
+    """
+    try:
+        chain = _Chain(path.read_bytes())
+    except OSError as error:
+        raise JournalError(f"{path}: the journal cannot be read: {error.strerror}") from error
+    torn = [f"line {len(chain.lines) + 1} is torn ({len(chain.torn)} bytes)"] if chain.torn else []
+    return chain.settled() + torn
+
+
+class JournalFile:
+    """The journal, open for appending. Hold the :class:`~ctmupgrade.adapters.disk.lock.ClusterLock`: there is one writer."""
+
+    def __init__(
+        self, path: Path, fd: int, length: int, seq: int, prev: str, *, durable: bool = True
+    ) -> None:
+        self.path = path
+        self._fd = fd
+        self._length = length  # bytes that are known to be whole lines
+        self._seq = seq
+        self._prev = prev
+        self._durable = durable  # False: a simulated run's, whose world dies with its process anyway
+        self._dirty = False  # there may be something after _length, and it is ours
+
+    @classmethod
+    def create(cls, path: Path, *, durable: bool = True) -> Self:
+        """A new journal (0600) with its folders (0700).
+
+        :raises JournalError: it exists, or cannot be made.
+        """
+        try:
+            make_dirs(path.parent)
+            write_new(path, b"")
+            return cls(
+                path,
+                os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC),
+                0,
+                0,
+                FIRST_PREV,
+                durable=durable,
+            )
+        except FileExistsError as error:
+            raise JournalError(f"{path}: there is a journal already", remedy="ctmupgrade resume") from error
+        except OSError as error:
+            raise failed(path, "the journal cannot be created", error) from error
+
+    @classmethod
+    def open(cls, path: Path, *, durable: bool = True) -> Self:
+        """Opens for appending. A torn last line is cut off and kept as ``journal.torn-N`` next to it.
+
+        :raises JournalError: broken anywhere else (the line is named), or it cannot be read or written.
+        """
+        chain = _load(path)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as error:
+            raise failed(path, "the journal cannot be opened", error) from error
+        try:
+            length = os.fstat(fd).st_size - len(chain.torn)
+            if chain.torn:
+                _keep_torn(path, chain.torn)
+                os.ftruncate(fd, length)
+                os.fsync(fd)
+        except OSError as error:
+            os.close(fd)
+            raise failed(path, "the torn last line cannot be cut off", error) from error
+        return cls(path, fd, length, len(chain.lines), chain.last, durable=durable)
+
+    def append(self, event: Mapping[str, object], at: datetime) -> None:
+        """Writes one line; it is on disk when this returns. Where it fails nothing of it stays, and the
+        next call may work again.
+
+        :param at: with time zone.
+        :raises JournalError: it is not on disk.
+        :raises ValueError: ``at`` has no time zone, or ``event`` is not JSON (TypeError likewise).
+        """
+        if at.tzinfo is None:
+            raise ValueError("a time zone is needed")
+        seq = self._seq + 1
+        value = {"seq": seq, "at": at.isoformat(), "prev": self._prev, "event": dict(event)}
+        raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        try:
+            self._ours()
+            self._dirty = True
+            write_all(self._fd, raw + b"\n")
+            if self._durable:
+                os.fsync(self._fd)
+        except BaseException as error:  # Ctrl-C as well: half a line must not stay
+            if self._dirty:
+                with suppress(OSError):
+                    self._roll_back()
+            if isinstance(error, OSError):
+                raise failed(self.path, "the journal cannot be written", error) from error
+            raise
+        self._length += len(raw) + 1
+        self._seq, self._prev = seq, hashlib.sha256(raw).hexdigest()
+        self._dirty = False
+
+    def _roll_back(self) -> None:
+        os.ftruncate(self._fd, self._length)
+        self._dirty = False
+        os.fsync(self._fd)
+
+    def _ours(self) -> None:
+        """The file at our path is the one we hold, and ends where we ended."""
+        if self._dirty:
+            self._roll_back()
+        held = os.fstat(self._fd)
+        there = os.stat(self.path)  # noqa: PTH116 - its OSError is handled by the caller
+        if (held.st_dev, held.st_ino, held.st_size) != (there.st_dev, there.st_ino, self._length):
+            what = f"{self.path}: the journal was replaced or written by somebody else"
+            raise JournalError(what, remedy=f"ls -l {self.path.parent}; then: ctmupgrade resume")
+
+    def lines(self) -> list[Line]:
+        """All lines, read anew. :raises JournalError: they do not hold together."""
+        return read_journal(self.path)[0]
+
+    def close(self) -> None:
+        """Lets go of the file. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _keep_torn(path: Path, torn: bytes) -> None:
+    number = 1
+    while True:
+        try:
+            return write_new(path.with_name(f"{path.stem}.torn-{number}"), torn)
+        except FileExistsError:
+            number += 1

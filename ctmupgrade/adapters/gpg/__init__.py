@@ -1,0 +1,1 @@
+"""Verifies a signed archive with gpg, and reads OpenPGP packets itself."""

@@ -1,0 +1,115 @@
+"""What gpg's status lines say about a signature by the pinned key, as an error that names it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ctmupgrade.adapters.gpg.openpgp import REPORT, VENDOR
+from ctmupgrade.errors import SignatureError
+
+CLOCK = "compare the clock of this machine with another (date -u; timedatectl)"
+_AHEAD = timedelta(minutes=10)  # how far clocks may differ
+_WEAK = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}  # hash algorithm ids of RFC 4880, 9.4
+# Status lines that say nothing against a signature. KEYEXPIRED may be about another subkey;
+# where it matters there is EXPKEYSIG instead of GOODSIG.
+_HARMLESS = re.compile(
+    r"NEWSIG|SIG_ID|GOODSIG|VALIDSIG|KEY_CONSIDERED|KEYEXPIRED|TRUST_\w+|PROGRESS|PLAINTEXT|PLAINTEXT_LENGTH"
+    r"|VERIFICATION_COMPLIANCE_MODE|NOTATION_\w+|POLICY_URL"
+)
+
+
+class Status:
+    """A result for python-gnupg that keeps every status line and judges none."""
+
+    def __init__(self, gpg: object) -> None:
+        self.lines: list[tuple[str, list[str]]] = []
+        self.returncode: int | None = None
+        self.stderr, self.data = "", b""
+
+    def handle_status(self, key: str, value: str) -> None:
+        self.lines.append((key, value.split()))
+
+    def all(self, key: str) -> list[list[str]]:
+        return [fields for name, fields in self.lines if name == key]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKey:
+    """The pinned key; ``others``: primary fingerprint and name of every key of the keyring, by fingerprint."""
+
+    primary: str
+    made: datetime
+    others: dict[str, tuple[str, str]]
+
+
+def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:
+    """:raises SignatureError: by what gpg's status lines say; the worst is said first."""
+
+    def no(what: str, remedy: str) -> SignatureError:
+        return SignatureError(f"{path} {what}", details=said.stderr, remedy=remedy)
+
+    if said.all("BADSIG"):
+        raise no("was altered after it was signed: the signature does not fit its content (BADSIG)", REPORT)
+    for fields in said.all("ERRSIG"):
+        what, remedy = _errsig(fields, key, signer)
+        ours = any(valid[-1] == key.primary for valid in said.all("VALIDSIG"))
+        raise no(f"bears a signature of {signer}, but also {what}" if ours else what, remedy)
+    for fields in said.all("VALIDSIG"):
+        if fields[-1] != key.primary:
+            raise no(f"is signed by another key: {fields[0]} instead of {signer}", REPORT)
+        if said.all("REVKEYSIG"):
+            raise no(
+                f"is signed with the revoked key {fields[0]}",
+                "ask the vendor for its present key and archive",
+            )
+        if said.all("EXPKEYSIG"):
+            raise no(f"is signed with the key {fields[0]}, which has expired", "get the vendor's key anew (a prolonged one has the same fingerprint): target.keyring; " + CLOCK)  # fmt: skip
+        if said.all("EXPSIG"):
+            raise no(
+                "bears a signature that has expired", "get a newly signed archive from the vendor; " + CLOCK
+            )
+        if fields[7] in _WEAK:
+            raise no(f"is signed with the weak hash {_WEAK[fields[7]]}", "ask the vendor for an archive signed with SHA-256 or better")  # fmt: skip
+        if fields[8] != "00":
+            raise no(f"bears a signature of class {fields[8]}, which is not one over binary data", VENDOR)
+        if datetime.fromtimestamp(int(fields[2]), UTC) > datetime.now(UTC) + _AHEAD:
+            raise no("was signed in the future, as the clock of this machine has it", CLOCK)
+    strange = {name for name, _ in said.lines if not _HARMLESS.fullmatch(name)}
+    if strange or not said.all("GOODSIG"):
+        raise no_judgement(path, said)
+
+
+def _errsig(fields: list[str], key: PinnedKey, signer: str) -> tuple[str, str]:
+    """What is wrong with a signature that could not be checked (doc/DETAILS of gpg), and the remedy."""
+    code, seen = fields[5], fields[6] if len(fields) > 6 and fields[6] != "-" else fields[0]
+    owner, name = key.others.get(seen, ("", ""))
+    if fields[2] in _WEAK and code == "5":
+        return (
+            f"is signed with the weak hash {_WEAK[fields[2]]}",
+            "ask the vendor for an archive signed with SHA-256",
+        )
+    if code == "39" or key.made > datetime.now(UTC):
+        return "and its key were made in an impossible order, as the clock of this machine has it", CLOCK
+    if code == "9" and owner and owner != key.primary:
+        return f"is signed by another key: {seen} ({name}) instead of {signer}", REPORT
+    if code == "9":
+        what = f"is signed by another key: {seen}, which is not in the keyring, instead of {signer}"
+        return (
+            what,
+            "if the vendor has a new key, check its fingerprint with the vendor, then set target.signer and target.keyring",
+        )
+    return (
+        f"bears a signature by {seen} that gpg cannot check (code {code})",
+        "see the details; gpg --version",
+    )
+
+
+def no_judgement(path: Path, said: Status) -> SignatureError:
+    names = " ".join(dict.fromkeys(name for name, _ in said.lines)) or "nothing"
+    details = f"gpg ended with {said.returncode} and said: {names}\n{said.stderr}"
+    return SignatureError(
+        f"{path} could not be verified: gpg does not call it good", details=details, remedy=REPORT
+    )

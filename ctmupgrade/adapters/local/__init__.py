@@ -1,0 +1,1 @@
+"""This machine's own shell and programs, ksctl among them."""

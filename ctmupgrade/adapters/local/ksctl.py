@@ -1,0 +1,276 @@
+"""The vendor CLI ``ksctl`` on this machine, pointed at one node's URL.
+
+Its configuration travels by environment only: no option of ours is added to its command line, no
+file of the caller is read, and no secret is seen in a process list.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from ctmupgrade.adapters.local.process import Running, Stopped, on_terminal, started
+from ctmupgrade.adapters.local.secrets import Scrubber, read_password
+from ctmupgrade.core.ksctl import login_file
+from ctmupgrade.core.model import Node, Secret
+from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, UsageError
+from ctmupgrade.ports import Reply
+
+_GRACE = 30.0  # seconds beyond ksctl's own timeout before it is ended
+_MOST_ANSWERS = 4
+_PROMPT = re.compile(r"pass(word|phrase)[^\n]*[:?]\s*$", re.I)
+# What is left of a prompt that nobody answered: its line, with or without the complaint after it.
+_UNANSWERED = re.compile(
+    r"pass(word|phrase)[^\n]*[:?]\s*(EOF|inappropriate ioctl[^\n]*|[^\n]*not a (terminal|tty)[^\n]*)?\s*$",
+    re.I,
+)
+
+
+class KsctlControl:
+    """Implements :class:`ctmupgrade.ports.Control`. Thread-safe."""
+
+    def __init__(
+        self, node: Node, *, environ: Mapping[str, str] | None = None, home_root: Path | None = None
+    ) -> None:
+        """:param environ: the caller's environment; default is this process's.
+        :param home_root: where the private folder is made; default is the temporary folder."""
+        self._node = node
+        self._place = f"{node.name} (ksctl, {node.url})"
+        self._environ = dict(os.environ if environ is None else environ)
+        self._root = home_root
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+        self._password: Secret | None = None
+
+    def read(self, *argv: str, timeout: float | None = None) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`.
+
+        :param timeout: seconds that ksctl gets for it; None is the configured time.
+        :raises UsageError: the password is not where cluster.yaml says.
+        :raises NodeError: ksctl cannot be started, or asks for a password.
+        :raises ConnectionLostError: it did not end in time.
+        """
+        return self._plain(list(argv), timeout, Scrubber([self._secret()]), spare=False)
+
+    def stream(self, *argv: str, timeout: float | None = None) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`; errors as :meth:`read`."""
+        scrub = Scrubber([self._secret()])
+        said = bytearray()
+        with self._started(list(argv), timeout) as (running, limit):
+            for name, piece in running.pieces(total=limit):
+                if name == "err":
+                    said = (said + piece)[-65_536:]
+                elif clean := scrub.feed(piece):
+                    yield clean
+            code = running.process.returncode
+        if rest := scrub.rest():
+            yield rest
+        if code:
+            details = scrub.text(said).strip()
+            raise NodeError(f"{self._place}: {shlex.join(argv)} ended with {code}", details=details)
+
+    def change(
+        self,
+        *argv: str,
+        timeout: float | None = None,
+        answer: Secret | None = None,
+        files: Mapping[str, Secret] | None = None,
+    ) -> Reply:
+        """See :meth:`ctmupgrade.ports.Control.change`; errors as :meth:`read`."""
+        secrets = [self._secret(), *(one for one in (answer, *(files or {}).values()) if one)]
+        scrub = Scrubber(secrets)
+        with self._written(list(argv), files or {}) as words:
+            if answer is None:
+                return self._plain(words, timeout, scrub, spare=True)
+            return self._answered(words, timeout, scrub, answer)
+
+    def login(self) -> Secret:
+        """See :meth:`ctmupgrade.ports.Control.login`.
+
+        :raises UsageError: the password is not where cluster.yaml says.
+        """
+        return Secret(login_file(self._node, self._secret().reveal()))
+
+    def close(self) -> None:
+        """Removes the private folder; the next call makes a new one. Forgets the password."""
+        with self._lock:
+            folder, self._folder = self._folder, None
+            self._password = None
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def _plain(self, argv: list[str], timeout: float | None, scrub: Scrubber, *, spare: bool) -> Reply:
+        heard = {"out": bytearray(), "err": bytearray()}
+        with self._started(argv, timeout, spare=spare) as (running, limit):
+            for name, piece in running.pieces(total=limit):
+                heard[name] += piece
+            code = running.process.returncode
+        return self._reply(argv, code, scrub.text(heard["out"]), scrub.text(heard["err"]))
+
+    def _answered(self, argv: list[str], timeout: float | None, scrub: Scrubber, answer: Secret) -> Reply:
+        heard = {"out": bytearray(), "err": bytearray(), "terminal": bytearray()}
+        told = dict.fromkeys(heard, 0)  # up to where prompts were answered
+        answers = 0
+        with (
+            _quiet_terminal(self._place) as (master, slave),
+            self._started(argv, timeout, terminal=slave.fileno(), spare=True) as (running, limit),
+        ):
+            slave.close()  # the program has its own; ours would keep the terminal from ending
+            running.watch("terminal", os.dup(master.fileno()))
+            for name, piece in running.pieces(total=limit):
+                heard[name] += piece
+                if not _PROMPT.search(heard[name][told[name] :].decode("utf-8", "replace")):
+                    continue
+                told[name] = len(heard[name])
+                answers += 1
+                if answers > _MOST_ANSWERS:
+                    raise self._asks(argv, "it asks again and again; the answer is not accepted")
+                with suppress(OSError):
+                    master.write(answer.reveal().encode() + b"\n")
+            code = running.process.returncode
+        err = scrub.text(heard["err"] + heard["terminal"].replace(b"\r", b""))
+        return self._reply(argv, code, scrub.text(heard["out"]), err)
+
+    def _reply(self, argv: list[str], code: int, out: str, err: str) -> Reply:
+        if code and any(_UNANSWERED.search(text.rstrip()) for text in (out, err)):
+            raise self._asks(argv, f"{out}\n{err}".strip())
+        if code < 0:
+            raise self._lost(argv, f"it was killed by signal {-code}")
+        return Reply(code, out, err)
+
+    @contextmanager
+    def _started(
+        self, argv: list[str], timeout: float | None, *, terminal: int | None = None, spare: bool = False
+    ) -> Iterator[tuple[Running, float]]:
+        seconds = timeout if timeout is not None else self._node.ksctl.timeout
+        folder = self._private()
+        environ = self._env(folder, seconds)
+        command = self._command(environ)
+        words = [*command, *argv]
+        if terminal is not None:
+            words = on_terminal(words)
+        stdin = b"" if terminal is None else terminal
+        try:
+            with started(words, environ=environ, stdin=stdin, spare=spare) as running:
+                yield running, seconds + _GRACE
+        except Stopped:
+            raise self._lost(argv, f"it did not end within {seconds + _GRACE:g} s") from None
+        except OSError as error:
+            raise self._missing(command[0], error.strerror or str(error)) from error
+
+    def _command(self, environ: Mapping[str, str]) -> list[str]:
+        words = shlex.split(self._node.ksctl.command)
+        if not words:
+            raise UsageError(f"{self._node.name}: ksctl.command is empty", remedy="Write command: ksctl")
+        found = shutil.which(words[0], path=environ.get("PATH"))
+        if not found:
+            raise self._missing(words[0], "not found")
+        return [found, *words[1:]]
+
+    # -- its surroundings ------------------------------------------------------------------------
+
+    def _env(self, folder: Path, seconds: float) -> dict[str, str]:
+        settings = self._node.ksctl
+        # XDG_* would lead it to the caller's configuration in spite of HOME.
+        environ = {
+            name: value
+            for name, value in self._environ.items()
+            if not name.upper().startswith(("KSCTL_", "XDG_")) and name != settings.password_env
+        }
+        return environ | {
+            "HOME": str(folder),
+            "USERPROFILE": str(folder),
+            "LC_ALL": "C",
+            "KSCTL_URL": self._node.url,
+            "KSCTL_USERNAME": settings.username,
+            "KSCTL_PASSWORD": self._secret().reveal(),
+            "KSCTL_NOSSLVERIFY": "true" if settings.nosslverify else "false",
+            "KSCTL_TIMEOUT": str(max(1, math.ceil(seconds))),
+            "KSCTL_RESP": "json",
+            "KSCTL_VERBOSITY": "false",
+        }
+
+    def _private(self) -> Path:
+        with self._lock:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="ctmupgrade-ksctl-", dir=self._root))  # 0700
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            return self._folder
+
+    @contextmanager
+    def _written(self, argv: list[str], files: Mapping[str, Secret]) -> Iterator[list[str]]:
+        """``argv`` with each ``{name}`` replaced by a 0600 file that exists inside the block."""
+        paths: list[Path] = []
+        try:
+            for name, content in files.items():
+                descriptor, path = tempfile.mkstemp(prefix="secret-", dir=self._private())  # 0600
+                paths.append(Path(path))
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(content.reveal())
+                argv = [word.replace("{" + name + "}", path) for word in argv]
+            yield argv
+        finally:
+            for written in paths:
+                written.unlink(missing_ok=True)
+
+    def _secret(self) -> Secret:
+        with self._lock:
+            if self._password is None:
+                self._password = read_password(self._node, self._environ)
+            return self._password
+
+    # -- errors ----------------------------------------------------------------------------------
+
+    def _missing(self, program: str, why: str) -> NodeError:
+        return NodeError(
+            f"{self._place}: {program} cannot be started: {why}",
+            remedy=(
+                f"ksctl comes with the appliance: {self._node.url}/downloads/ksctl_images.zip . Unpack it and put "
+                "the one for this machine into PATH, or name it in cluster.yaml under ksctl.command."
+            ),
+        )
+
+    def _asks(self, argv: list[str], details: str) -> LoginRefusedError:
+        return LoginRefusedError(
+            f"{self._place}: ksctl asks for a password: {shlex.join(argv)[:200]}",
+            details=details[-2000:],
+            remedy="Check ksctl.username and the password in cluster.yaml's ksctl section.",
+        )
+
+    def _lost(self, argv: list[str], why: str) -> ConnectionLostError:
+        return ConnectionLostError(
+            f"{self._place}: no answer from ksctl: {why}",
+            details=f"command: {shlex.join(argv)[:200]}",
+            remedy="It may or may not have done its work: look before repeating it.",
+        )
+
+
+@contextmanager
+def _quiet_terminal(place: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """(master, slave) of a pseudo-terminal that does not echo."""
+    if sys.platform == "win32":
+        raise NodeError(f"{place}: password prompts cannot be answered on Windows")
+    import termios  # noqa: PLC0415 - not on every platform
+
+    numbers = os.openpty()
+    with (
+        os.fdopen(numbers[0], "wb", buffering=0) as master,
+        os.fdopen(numbers[1], "rb", buffering=0) as slave,
+    ):
+        modes = termios.tcgetattr(slave)
+        modes[3] &= ~termios.ECHO
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
+        yield master, slave

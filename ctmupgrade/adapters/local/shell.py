@@ -1,0 +1,183 @@
+"""This machine's own shell (``host: local``: ctmupgrade runs on the appliance itself)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from ctmupgrade.adapters.local.held_terminal import HeldTerminal
+from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.process import Stopped, login_environ, started
+from ctmupgrade.core.model import Node
+from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
+from ctmupgrade.ports import Reply, Sent
+
+__all__ = ["KsctlControl", "LocalShell", "disk_free", "processes"]
+
+_SAID = 256 * 1024  # bytes of what a stream says besides that are kept
+_BLOCK = 1 << 20
+_SYNC_EVERY = 64  # blocks: 64 MiB
+
+
+def disk_free(path: Path) -> int:
+    """Bytes an ordinary account can still write where ``path`` is, or would be.
+
+    :raises NodeError: neither it nor a folder above it can be looked at.
+    """
+    for place in (path, *path.parents):
+        with suppress(OSError):
+            return int(psutil.disk_usage(str(place)).free)
+    raise NodeError(f"the free space at {path} cannot be told")
+
+
+def processes() -> list[tuple[str, ...]]:
+    """The command line of every process that shows one; those that end meanwhile are left out."""
+    found: list[tuple[str, ...]] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if argv := process.cmdline():
+                found.append(tuple(argv))
+    return found
+
+
+class LocalShell:
+    """Implements :class:`ctmupgrade.ports.Shell` on this machine. Commands run in the home folder,
+    as they would over SSH. Thread-safe."""
+
+    def __init__(self, node: Node, *, log: Callable[[str], None] | None = None) -> None:
+        """:param log: gets a line for what is worth knowing."""
+        self._place = f"{node.name} (this machine)"
+        self._log: Callable[[str], None] = log or (lambda line: None)
+        self._home = Path.home()
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`; a program that is missing replies 127.
+
+        :raises ConnectionLostError: it was silent for ``timeout`` seconds, or killed by a signal.
+        """
+        return self._run(argv, timeout, b"", spare=False)
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """See :meth:`ctmupgrade.ports.Shell.change`; it goes on when we are interrupted."""
+        return self._run(argv, timeout, stdin or b"", spare=True)
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`.
+
+        :raises NodeError: it ended with another status than 0, or cannot be started.
+        """
+        said = bytearray()
+        try:
+            with started(argv, environ=_environ(), folder=self._home) as running:
+                for name, piece in running.pieces(silence=timeout):
+                    if name == "out":
+                        yield piece
+                    else:
+                        said = (said + piece)[-_SAID:]
+                code = running.process.returncode
+        except OSError as error:
+            raise NodeError(f"{self._place}: {argv[0]} cannot be started: {error.strerror}") from error
+        except Stopped:
+            raise self._lost(argv, f"silence for {timeout:g} s") from None
+        if code < 0:
+            raise self._lost(argv, f"killed by signal {-code}")
+        if code:
+            text = said.decode("utf-8", "replace").strip()
+            raise NodeError(f"{self._place}: {shlex.join(argv)} ended with {code}", details=text)
+
+    def terminal(self, *argv: str) -> HeldTerminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`. It outlives us, and what runs there too.
+
+        :raises NodeError: there is no pseudo-terminal, or it cannot be held.
+        """
+        if sys.platform == "win32":
+            raise NodeError(f"{self._place}: no pseudo-terminals on Windows")
+        try:
+            return HeldTerminal(argv, environ=login_environ(), folder=self._home)
+        except OSError as error:
+            raise NodeError(f"{self._place}: no terminal for {argv[0]}: {error.strerror}") from error
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """See :meth:`ctmupgrade.ports.Shell.upload`: a copy, on the disk before it ends.
+
+        Where ``target`` is ``source`` itself nothing is copied.
+
+        :raises UsageError: ``source`` cannot be read.
+        :raises NodeError: ``target`` cannot be written.
+        """
+        path = self._home / target
+        try:
+            size = source.stat().st_size
+            same = path.exists() and path.samefile(source)
+        except OSError as error:
+            raise UsageError(f"{source} cannot be read: {error.strerror}") from error
+        if same:
+            yield Sent(size)
+            return
+        if offset > (path.stat().st_size if path.exists() else 0):
+            raise NodeError(f"{self._place}: {path} is shorter than {offset} bytes, where to go on")
+        try:
+            yield from _copy(source, path, offset)
+        except OSError as error:
+            free = f"{disk_free(path)} bytes are free there"
+            brief = f"{self._place}: {path} cannot be written: {error.strerror}"
+            raise NodeError(
+                brief, details=free, remedy=f"df -h {path.parent}; ls -ld {path.parent}"
+            ) from error
+
+    def disconnect(self) -> None:
+        """Nothing to drop."""
+
+    def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes, *, spare: bool) -> Reply:
+        heard = {"out": bytearray(), "err": bytearray()}
+        try:
+            with started(argv, environ=_environ(), folder=self._home, stdin=stdin, spare=spare) as running:
+                for name, piece in running.pieces(silence=timeout):
+                    heard[name] += piece
+                code = running.process.returncode
+        except FileNotFoundError:
+            return Reply(127, "", f"{argv[0]}: command not found")
+        except OSError as error:
+            return Reply(126, "", f"{argv[0]}: {error.strerror}")
+        except Stopped:
+            raise self._lost(argv, f"silence for {timeout:g} s") from None
+        if code < 0:
+            raise self._lost(argv, f"killed by signal {-code}")
+        out, err = (bytes(heard[name]).decode("utf-8", "replace") for name in ("out", "err"))
+        return Reply(code, out, err)
+
+    def _lost(self, argv: tuple[str, ...], why: str) -> ConnectionLostError:
+        return ConnectionLostError(
+            f"{self._place}: no whole answer from a command: {why}",
+            details=f"command: {shlex.join(argv)[:200]}",
+            remedy="It may or may not have done its work: look before repeating it.",
+        )
+
+
+def _environ() -> dict[str, str]:
+    return os.environ | {"LC_ALL": "C"}
+
+
+def _copy(source: Path, path: Path, offset: int) -> Iterator[Sent]:
+    with source.open("rb", buffering=0) as data, path.open("r+b" if offset else "wb", buffering=0) as copy:
+        copy.truncate(offset)
+        data.seek(offset)
+        copy.seek(offset)
+        done, blocks = offset, 0
+        yield Sent(done)
+        while piece := data.read(_BLOCK):
+            view = memoryview(piece)
+            while view:
+                view = view[copy.write(view) :]
+            done += len(piece)
+            blocks += 1
+            if blocks % _SYNC_EVERY == 0:
+                os.fsync(copy.fileno())  # otherwise the last one waits for gigabytes, silently
+            yield Sent(done)
+        os.fsync(copy.fileno())

@@ -1,0 +1,1 @@
+"""A node over SSH; the only room that knows paramiko."""

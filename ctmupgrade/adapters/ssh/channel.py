@@ -1,0 +1,196 @@
+"""One command on one SSH channel: started, heard out, and its end judged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import paramiko
+
+from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT
+from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.errors import ConnectionLostError, NodeError
+
+PACKET = 32_704  # bytes; fills paramiko's largest packet exactly, other sizes cost a tenth
+_TICK = 0.5  # seconds between two looks at the clock
+_DYING = 1.0  # seconds in which a connection whose channel closed may say that it is dead
+_CHUNK = 65_536
+_FOREIGN = (paramiko.SSHException, OSError, EOFError)
+
+
+class Silence(Exception):
+    """Nothing was heard for the agreed time."""
+
+
+@contextmanager
+def bounded(transport: paramiko.Transport, seconds: float = CHANNEL_TIMEOUT) -> Iterator[None]:
+    """Ends the connection when the block takes longer: some of paramiko's waits have no timeout."""
+    timer = threading.Timer(seconds, transport.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def outlives(transport: paramiko.Transport) -> bool:
+    """Whether the connection is alive although something on it failed. A dying one closes its channels a moment
+    before it says that it is dead, so this moment is waited for."""
+    transport.join(_DYING)
+    return bool(transport.is_active())
+
+
+def start(channel: paramiko.Channel, place: str, command: str) -> None:
+    """Asks the server to run ``command``.
+
+    :raises NodeError: it answered that it does not.
+    :raises ConnectionLostError: no answer; it may have started.
+    """
+    transport = channel.get_transport()
+    try:
+        # English messages where the server lets us ask for them; it need not, and does not answer.
+        channel.set_environment_variable("LC_ALL", "C")
+        with bounded(transport):
+            channel.exec_command(command)
+    except _FOREIGN as error:
+        if outlives(transport):
+            raise NodeError(
+                f"{place}: the SSH server does not run commands",
+                details=f"asked for: {shown(command)}",
+                remedy="Log in by hand and look whether the account's shell is restricted.",
+            ) from error
+        raise lost(place, command, reason(error)) from error
+
+
+def shown(command: str) -> str:
+    """A command for an error text, cut to a readable length."""
+    return command if len(command) <= 200 else f"{command[:200]}..."
+
+
+def lost(place: str, command: str, why: str) -> ConnectionLostError:
+    """The error for a command whose answer did not come whole."""
+    return ConnectionLostError(
+        f"{place}: the connection was lost while a command ran: {why}",
+        details=f"command: {shown(command)}",
+        remedy="It may or may not have run: look at the node before repeating it.",
+    )
+
+
+class Exchange:
+    """The traffic of a started command. Both streams are read at once: with one of them unread
+    the server stops when 2 MiB are under way. Silence is measured over everything."""
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        timeout: float,
+        stdin: bytes | None = None,
+        keep_err: int | None = None,
+    ) -> None:
+        """:param timeout: seconds of silence that end it.
+        :param stdin: sent, then closed; None leaves standard input to the caller.
+        :param keep_err: bytes of standard error that are kept; None is all."""
+        self.err = bytearray()
+        self._channel = channel
+        self._timeout = timeout
+        self._keep = keep_err
+        self._heard = time.monotonic()
+        self._silent = False
+        channel.settimeout(min(timeout, _TICK))
+        self._threads = [threading.Thread(target=self._read_err, daemon=True)]
+        if stdin is not None:
+            if stdin:
+                self._threads.append(threading.Thread(target=self._write, args=(stdin,), daemon=True))
+            else:
+                self.close_stdin()
+        for thread in self._threads:
+            thread.start()
+
+    def touch(self) -> None:
+        """Something was heard."""
+        self._heard = time.monotonic()
+
+    def check(self) -> None:
+        """:raises Silence: for longer than agreed nothing was heard."""
+        # Once silent, always silent: the two readers must come to the same verdict.
+        self._silent = self._silent or time.monotonic() - self._heard >= self._timeout
+        if self._silent:
+            raise Silence
+
+    def close_stdin(self) -> None:
+        """End of input for the command."""
+        with suppress(*_FOREIGN):
+            self._channel.shutdown_write()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Standard output as it comes, until its end (which a lost connection also looks like).
+
+        :raises Silence:
+        """
+        while piece := self._receive(self._channel.recv):
+            yield piece
+
+    def status(self) -> int | None:
+        """The exit status; None when the connection or the command ended without one.
+
+        :raises Silence:
+        """
+        for thread in self._threads[:1]:
+            thread.join()
+        # Never recv_exit_status(): it has no timeout.
+        while not self._channel.status_event.wait(min(self._timeout, _TICK)):
+            self.check()
+        # A server may close without saying EOF first; an orderly close on a living connection says as much.
+        # A dying transport closes its channels too, but has saved its reason before that.
+        transport = self._channel.get_transport()
+        orderly = self._channel.eof_received or (
+            self._channel.closed and transport.is_active() and transport.saved_exception is None
+        )
+        return self._channel.exit_status if orderly and self._channel.exit_status >= 0 else None
+
+    def why_lost(self) -> str:
+        """Why there is no exit status, in words."""
+        transport = self._channel.get_transport()
+        if transport.is_active():
+            return "it ended without a status (killed by a signal?)"
+        error = transport.saved_exception
+        return reason(error) if error else "the other side closed the connection"
+
+    def _receive(self, receive: Callable[[int], bytes]) -> bytes:
+        while True:
+            try:
+                piece = receive(_CHUNK)
+            except TimeoutError:
+                self.check()
+                continue
+            except _FOREIGN:
+                return b""  # a closed socket while we acknowledge: the status tells
+            self.touch()
+            return piece
+
+    def _read_err(self) -> None:
+        with suppress(Silence):  # the main thread notices it too, and raises
+            while piece := self._receive(self._channel.recv_stderr):
+                self.err += piece
+                if self._keep is not None:
+                    del self.err[: -self._keep]
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                sent = self._channel.send(bytes(view[:PACKET]))
+            except TimeoutError:
+                if self._silent or self._channel.closed:
+                    return
+                continue
+            except _FOREIGN:
+                return  # the command ended without reading everything: its status tells
+            if not sent:
+                return
+            self.touch()
+            view = view[sent:]
+        self.close_stdin()

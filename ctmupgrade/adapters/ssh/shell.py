@@ -1,0 +1,315 @@
+"""A node's shell over paramiko: commands, terminals and uploads, and what became of them.
+
+Looks and short changes share one connection. A terminal and an upload each have their own: a
+look that times out then never takes a running upgrade's terminal with it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+
+from ctmupgrade.adapters.ssh.channel import Exchange, Silence, bounded, lost, outlives, start
+from ctmupgrade.adapters.ssh.connect import (
+    AGAIN_TIMEOUT,
+    CHANNEL_TIMEOUT,
+    CONNECT_TIMEOUT,
+    Link,
+    Log,
+    Login,
+    connect,
+)
+from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.node_file import Unusable
+from ctmupgrade.adapters.ssh.rate_limit import Limiter
+from ctmupgrade.adapters.ssh.terminal import SshTerminal, held_by_ssh
+from ctmupgrade.adapters.ssh.upload import Uploads
+from ctmupgrade.core.model import Node
+from ctmupgrade.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    HostKeyError,
+    NodeError,
+    UnreachableError,
+)
+from ctmupgrade.ports import Reply, Sent, Terminal
+
+_FOREIGN = (paramiko.SSHException, OSError, EOFError)
+LONG_EVERY = 6  # so often a node that did not answer gets the whole time again: a slow line is not given up
+_NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
+
+
+class _Shared:
+    """A connection with a count of the channels in use, so that giving it up cuts nobody off."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.users = 0
+
+
+_NOT_FOUND = 127  # the shell's exit status for a program that it does not have
+
+
+class SshShell:
+    """Implements :class:`ctmupgrade.ports.Shell`. Thread-safe."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        log: Log | None = None,
+        rate_limit: int | None = None,
+        limiter: Limiter | None = None,
+    ) -> None:
+        """:param log: gets a line for each choice made (key, way of uploading).
+        :param rate_limit: bytes per second of this node's uploads; None is unlimited.
+        :param limiter: a limit shared with other nodes, besides ``rate_limit``."""
+        self._node = node
+        self._log: Callable[[str], None] = log or (lambda line: None)
+        self._lock = threading.Lock()
+        self._shared: _Shared | None = None
+        self._accepted: dict[str, str] = {}
+        self._missing: dict[str, Reply] = {}
+        self._unanswered = 0  # attempts in a row that made no connection
+        limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
+        self._uploads = Uploads(
+            self,
+            node.name,
+            dial=self._dial,
+            logins=self._logins,
+            away=self._away,
+            log=self._log,
+            limits=limits,
+        )
+
+    @property
+    def place(self) -> str:
+        """The node's name with its address, for errors."""
+        return f"{self._node.name} ({self._node.host}:{self._node.ssh.port})"
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`; ``timeout`` in seconds of silence.
+
+        :raises UnreachableError: no connection (its children: host key, authentication).
+        :raises ConnectionLostError: the answer did not come whole.
+        :raises NodeError: the SSH server runs no commands.
+        """
+        if argv[0] in self._missing:  # a look that polls does not ask again for what the shell has not
+            return self._missing[argv[0]]
+        reply = self._run(argv, timeout, b"")
+        if reply.code == _NOT_FOUND:
+            self._missing[argv[0]] = reply
+        return reply
+
+    def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
+        return self._run(argv, timeout, stdin or b"")
+
+    def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`; same errors as :meth:`read`."""
+        command = shlex.join(argv)
+        with self._channel() as channel:
+            start(channel, self.place, command)
+            exchange = Exchange(channel, timeout, b"", keep_err=65_536)
+            with self._verdict(command, timeout):
+                yield from exchange.pieces()
+                code = exchange.status()
+            if code is None:
+                raise self._lost(command, exchange.why_lost())
+        if code:
+            said = exchange.err.decode("utf-8", "replace").strip()
+            raise NodeError(f"{self.place}: {command} ended with {code}", details=said)
+
+    def terminal(self, *argv: str) -> Terminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`. It has a connection of its own, which outlives
+        this process where an OpenSSH client is here that can hold it.
+
+        :raises NodeError: the node refuses a pseudo-terminal.
+        """
+        command = shlex.join(argv)
+        link, _ = self._with_pty()  # a client that is refused a terminal would go on without one
+        link.close()
+        try:
+            held = held_by_ssh(link.logins, command)
+        except Unusable as why:
+            self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
+        else:
+            self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
+            return held
+        link, channel = self._with_pty()
+        try:
+            start(channel, self.place, command)
+        except BaseException:
+            link.close()
+            raise
+        return SshTerminal(link, channel)
+
+    def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """See :meth:`ctmupgrade.ports.Shell.upload`; ``offset`` in bytes.
+
+        :raises UsageError: ``source`` cannot be read, or is shorter than ``offset``.
+        :raises NodeError: the node cannot take it.
+        :raises ConnectionLostError: the link broke.
+        """
+        return self._uploads.send(source, target, offset)
+
+    def disconnect(self) -> None:
+        """Drops the connection of looks and changes; terminals and uploads keep their own."""
+        with self._lock:
+            shared, self._shared = self._shared, None
+            self._missing = {}  # an upgrade may bring programs
+        if shared:
+            shared.link.close()
+
+    # -- one command -----------------------------------------------------------------------------
+
+    def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes) -> Reply:
+        command = shlex.join(argv)
+        with self._channel() as channel:
+            start(channel, self.place, command)
+            exchange = Exchange(channel, timeout, stdin)
+            with self._verdict(command, timeout):
+                out = b"".join(exchange.pieces())
+                code = exchange.status()
+            if code is None:
+                raise self._lost(command, exchange.why_lost())
+        return Reply(code, out.decode("utf-8", "replace"), exchange.err.decode("utf-8", "replace"))
+
+    @contextmanager
+    def _verdict(self, command: str, timeout: float) -> Iterator[None]:
+        try:
+            yield
+        except Silence:
+            raise self._lost(command, f"silence for {timeout:g} s") from None
+
+    def _lost(self, command: str, why: str) -> ConnectionLostError:
+        return lost(self.place, command, why)
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _dial(self) -> Link:
+        patience = AGAIN_TIMEOUT if self._unanswered % LONG_EVERY else CONNECT_TIMEOUT
+        try:
+            link = connect(self._node, prefer=self._accepted, log=self._log, patience=patience)
+        except (HostKeyError, AuthenticationError):
+            raise
+        except UnreachableError:
+            self._unanswered += 1
+            raise
+        self._unanswered = 0
+        for login in link.logins:
+            if self._accepted.get(login.hop.label) != login.credential.fingerprint:
+                self._accepted[login.hop.label] = login.credential.fingerprint
+                self._log(f"{login.hop.label}: {login.hop.user} enters with {login.credential.origin}")
+        return link
+
+    def _logins(self) -> list[Login]:
+        with self._lock:
+            if self._shared is None or not self._shared.link.alive:
+                self._shared = _Shared(self._dial())
+            return self._shared.link.logins
+
+    def _away(self) -> float:
+        """Seconds until the node answers to something small: the best of three, for a busy machine is not far."""
+        times = []
+        for _ in range(3):
+            with self._lock:
+                if self._shared is None or not self._shared.link.alive:
+                    self._shared = _Shared(self._dial())
+                began = time.monotonic()
+                self._open(self._shared).close()
+                times.append(time.monotonic() - began)
+        return min(times)
+
+    def _with_pty(self) -> tuple[Link, paramiko.Channel]:
+        link = self._dial()
+        try:
+            channel = self._session(link)
+            try:
+                with bounded(link.transport):
+                    channel.get_pty(term="xterm", width=200, height=50)
+            except _FOREIGN as error:
+                if not outlives(link.transport):
+                    raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
+                raise NodeError(
+                    f"{self.place}: the SSH server refuses a pseudo-terminal",
+                    remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
+                ) from error
+        except BaseException:
+            link.close()
+            raise
+        return link, channel
+
+    def _session(self, link: Link) -> paramiko.Channel:
+        try:
+            return link.transport.open_session(timeout=CHANNEL_TIMEOUT)
+        except paramiko.ChannelException as error:
+            raise NodeError(f"{self.place}: the SSH server refuses a session: {reason(error)}") from error
+        except _FOREIGN as error:
+            raise UnreachableError(f"{self.place}: no answer to a new session: {reason(error)}") from error
+
+    @contextmanager
+    def _channel(self) -> Iterator[paramiko.Channel]:
+        """A channel on the shared connection. Whatever breaks inside gives the connection up."""
+        shared, channel = self._lease()
+        try:
+            yield channel
+        except (ConnectionLostError, NodeError):
+            self._give_up(shared)
+            raise
+        finally:
+            with suppress(*_FOREIGN):
+                channel.close()
+            with self._lock:
+                shared.users -= 1
+                idle = shared.users == 0 and shared is not self._shared
+            if idle:
+                shared.link.close()
+
+    def _lease(self) -> tuple[_Shared, paramiko.Channel]:
+        # One lock over connecting and opening: paramiko keeps a refused channel's error in a single
+        # place per connection, where channels opened at the same time would take each other's.
+        with self._lock:
+            if self._shared is None or not self._shared.link.alive:
+                self._shared = _Shared(self._dial())
+                fresh = True
+            else:
+                fresh = False
+            try:
+                channel = self._open(self._shared)
+            except (UnreachableError, _Full):
+                # Nothing was sent. An old connection may be dead without our knowing, or full.
+                old = self._shared
+                self._shared = None
+                if old.users == 0:
+                    old.link.close()
+                if fresh:
+                    raise
+                self._shared = _Shared(self._dial())
+                channel = self._open(self._shared)
+            self._shared.users += 1
+            return self._shared, channel
+
+    def _open(self, shared: _Shared) -> paramiko.Channel:
+        try:
+            return self._session(shared.link)
+        except NodeError as error:
+            cause = error.__cause__
+            if isinstance(cause, paramiko.ChannelException) and cause.code == _NO_SESSION:
+                raise _Full(error.brief, remedy="Raise MaxSessions in the node's sshd_config.") from cause
+            raise
+
+    def _give_up(self, shared: _Shared) -> None:
+        with self._lock:
+            if self._shared is shared:
+                self._shared = None
+
+
+class _Full(NodeError):
+    """The connection has as many sessions as the server allows."""

@@ -1,0 +1,258 @@
+"""The options that every command takes, before or after its name, and values as they are typed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from ctmupgrade.cli.funnel import Left
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+
+
+class Format(StrEnum):
+    """How results are shown; auto is rich on a terminal and plain elsewhere."""
+
+    AUTO = "auto"
+    RICH = "rich"
+    PLAIN = "plain"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The common options as given; None and False are "not given"."""
+
+    cluster: Path | None = None
+    state_dir: Path | None = None
+    format: Format | None = None
+    strategy: StrategyName | None = None
+    yes: bool = False
+    dry_run: bool = False
+    simulate: Path | None = None
+    verbose: bool = False
+
+    def over(self, outer: Common) -> Common:
+        """These options, with what was given before the command's name where they are silent."""
+        return Common(
+            self.cluster or outer.cluster,
+            self.state_dir or outer.state_dir,
+            self.format or outer.format,
+            self.strategy or outer.strategy,
+            self.yes or outer.yes,
+            self.dry_run or outer.dry_run,
+            self.simulate or outer.simulate,
+            self.verbose or outer.verbose,
+        )
+
+    @property
+    def shown(self) -> Format:
+        """The format to use."""
+        if self.format not in (None, Format.AUTO):
+            return self.format or Format.PLAIN
+        return Format.RICH if sys.stdout.isatty() else Format.PLAIN
+
+
+_COMMON: dict[str, Any] = {
+    "cluster": Annotated[
+        Path | None,
+        typer.Option("-c", "--cluster", metavar="FILE", help="cluster.yaml (env CTMUPGRADE_CLUSTER)"),
+    ],
+    "state_dir": Annotated[
+        Path | None,
+        typer.Option("--state-dir", metavar="DIR", help="where journals live (env CTMUPGRADE_STATE_DIR)"),
+    ],
+    "format": Annotated[
+        Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")
+    ],
+    "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="instead of cluster.yaml's")],
+    "yes": Annotated[bool, typer.Option("--yes", help="answer the question before changes with yes")],
+    "dry_run": Annotated[
+        bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
+    ],
+    "simulate": Annotated[
+        Path | None,
+        typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network"),
+    ],
+    "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="say more")],
+}
+_PLANNING: dict[str, Any] = {
+    "skip": Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="ID=REASON", help="waive a check, with the reason (repeatable)"),
+    ],
+    "order": Annotated[str, typer.Option("--order", metavar="A,B,C", help="instead of cluster.yaml's order")],
+    "nodes": Annotated[
+        str, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")
+    ],
+    "parallel": Annotated[
+        int, typer.Option("--parallel", metavar="N", min=0, help="so many nodes at once (0: all)")
+    ],
+    "allow_downgrade": Annotated[
+        bool, typer.Option("--allow-downgrade", help="standalone only: an older target")
+    ],
+    "force_path": Annotated[
+        bool, typer.Option("--force-path", help="pass -o to ks_upgrade.sh, on its documented path only")
+    ],
+    "accept_attended_boot": Annotated[
+        bool, typer.Option("--accept-attended-boot", help="a person types the passphrase at each boot")
+    ],
+    "survivor": Annotated[str, typer.Option("--survivor", metavar="NODE", help="rebuild: it keeps the data")],
+    "keep_copies": Annotated[
+        int,
+        typer.Option("--keep-copies", metavar="N", min=1, help="rebuild: never fewer holders of the data"),
+    ],
+    "reset_before_join": Annotated[
+        bool, typer.Option("--reset-before-join", help="rebuild: reset nodes before joins")
+    ],
+    "hold_back": Annotated[
+        str,
+        typer.Option("--hold-back", metavar="NODE", help="rebuild: stays apart as a copy of the old data"),
+    ],
+    "fresh": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fresh", metavar="NAME=HOST", help="rebuild: a new instance joins in its place (repeatable)"
+        ),
+    ],
+    "shared_hsm_partition": Annotated[
+        bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
+    ],
+}
+_DEFAULTS: dict[str, object] = {
+    "yes": False, "dry_run": False, "verbose": False, "order": "", "nodes": "", "parallel": 0,
+    "allow_downgrade": False, "force_path": False, "accept_attended_boot": False, "survivor": "", "keep_copies": 1,
+    "reset_before_join": False, "hold_back": "", "shared_hsm_partition": False,
+}  # fmt: skip
+
+
+def no_empty_values(words: Sequence[str]) -> None:
+    """An option whose value is empty is most often a shell variable that was not set. It must not count as "not
+    given": ``--nodes "$LIST"`` would mean all of them.
+
+    :raises UsageError: there is one.
+    """
+    for before, word in zip(("", *words), words, strict=False):
+        name, sign, value = word.partition("=")
+        glued = name.startswith("--") and sign and not value.strip()
+        if glued or (before.startswith("-") and "=" not in before and not word.strip()):
+            option = name if glued else before
+            remedy = f"set the shell variable that it comes from, or leave {option} out"
+            if option == "--simulate":
+                remedy = (
+                    "name a fixture folder: it holds cluster.yaml and world.yaml (see fixtures/scenarios)"
+                )
+            raise UsageError(f"{option}: the value is empty", remedy=remedy)
+
+
+def split(text: str, option: str = "") -> tuple[str, ...]:
+    """A list of names as typed: ``A,B``. :raises UsageError: given, and no name is in it."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text and not names:
+        raise UsageError(f"{option} {text}: no name stands there", remedy=f"{option} A,B, or leave it out")
+    return names
+
+
+def rate_of(text: str) -> int:
+    """``20M`` as bytes; "" is 0. :raises UsageError: not a rate."""
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = (text[:-1], text[-1].upper()) if text and not text[-1].isdigit() else (text, "")
+    if text and (not number.isdigit() or unit not in units or int(number) == 0):
+        raise UsageError(f"--limit-rate {text}: a number of bytes a second is expected, like 20M or 500K")
+    return int(number) * units[unit] if text else 0
+
+
+def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """``ID=REASON`` pairs. :raises UsageError: one without a reason."""
+    pairs = []
+    for text in given or []:
+        name, sign, reason = text.partition("=")
+        if not sign or not reason.strip():
+            raise UsageError(
+                f"--skip {text}: ID=REASON is expected", remedy=f"--skip {name}='why it is safe'"
+            )
+        pairs.append((name.strip(), reason.strip()))
+    return tuple(pairs)
+
+
+def fresh(given: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """``NAME=HOST`` pairs. :raises UsageError: of another form."""
+    pairs = []
+    for text in given or []:
+        name, sign, host = (part.strip() for part in text.partition("="))
+        if not sign or not name or not host or any(c in host for c in "/ @"):
+            raise UsageError(f"--fresh {text}: NAME=HOST is expected", remedy="--fresh ctm-2=10.0.0.22")
+        pairs.append((name, host[1:-1] if host.startswith("[") and host.endswith("]") else host))
+    return tuple(pairs)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    from ctmupgrade.core.model import Options
+
+    return Options(
+        order=split(given.pop("order"), "--order"),
+        nodes=split(given.pop("nodes"), "--nodes"),
+        skips=skips(given.pop("skip")),
+        fresh=fresh(given.pop("fresh")),
+        **given,
+    )
+
+
+def with_common(function: Callable[..., object]) -> Callable[..., object]:
+    """Adds the common options to a command, which gets them as one :class:`Common`, its first argument.
+    A command with an argument ``options`` gets those of planning too, as one :class:`Options`."""
+    own = inspect.signature(function).parameters.values()
+    # Options is loaded by commands that run, not by those that show their help.
+    hints = get_type_hints(function, localns={"Options": object}, include_extras=True)
+    planning = "options" in hints
+    injected = {**_COMMON, **(_PLANNING if planning else {})}
+    extra = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind)
+        for name, kind in injected.items()
+    ]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    mine = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name])
+        for p in own
+        if p.name not in ("common", "options")
+    ]
+
+    @functools.wraps(function)
+    def wrapper(context: typer.Context, **kwargs: Any) -> object:
+        given = Common(**{name: kwargs.pop(name) for name in _COMMON})
+        outer = context.obj if isinstance(context.obj, Common) else Common()
+        if (
+            context.invoked_subcommand is not None
+        ):  # the group's own call: what stands before the command's name
+            context.obj = given
+        if planning:
+            kwargs["options"] = _options({name: kwargs.pop(name) for name in _PLANNING})
+        try:
+            return function(default_paths(given.over(outer)), **kwargs)
+        except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
+            raise Left(str(leave)) from None
+
+    wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}
+    return wrapper
+
+
+def default_paths(common: Common) -> Common:
+    """Fills in what the environment says."""
+    cluster = common.cluster or Path(os.environ.get("CTMUPGRADE_CLUSTER") or "cluster.yaml")
+    state = common.state_dir
+    if state is None and os.environ.get("CTMUPGRADE_STATE_DIR"):
+        state = Path(os.environ["CTMUPGRADE_STATE_DIR"])
+    return replace(common, cluster=cluster, state_dir=state)

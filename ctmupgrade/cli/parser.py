@@ -1,0 +1,118 @@
+"""Commands that are made into a parser only when they are called: ``--help`` needs their names alone.
+
+A command with its options takes a millisecond or two to build, and there are twenty of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ctmupgrade.cli.options import with_common
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class PanelCommand(TyperCommand):
+    """A command whose help stands in panels."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Prints the help itself; ``formatter`` stays empty."""
+        from ctmupgrade.cli.help import print_help
+
+        print_help(self, ctx)
+
+
+class Shelf:
+    """Commands by name, in the order in which they are listed."""
+
+    def __init__(self) -> None:
+        self._panels: dict[str, dict[str, str]] = {}
+        self._makers: dict[str, Callable[[], Any]] = {}
+        self._inner: dict[str, Shelf] = {}
+
+    def command(self, panel: str) -> Callable[[F], F]:
+        """Decorator: the function becomes the command of its name, its docstring the help."""
+
+        def register(function: F) -> F:
+            name = function.__name__
+            self._put(name, panel, inspect.getdoc(function) or "", lambda: _command(name, function))
+            return function
+
+        return register
+
+    def group(self, name: str, panel: str, text: str) -> Shelf:
+        """A command with commands of its own."""
+        inner = self._inner[name] = Shelf()
+        made = group_of(inner)
+        self._put(name, panel, text, lambda: made(name=name, help=text, no_args_is_help=True))
+        return inner
+
+    def _put(self, name: str, panel: str, text: str, make: Callable[[], Any]) -> None:
+        self._panels.setdefault(panel, {})[name] = " ".join(text.split("\n\n", maxsplit=1)[0].split())
+        self._makers[name] = make
+
+    @property
+    def names(self) -> list[str]:
+        """All names."""
+        return list(self._makers)
+
+    @property
+    def listing(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Panels with names and first paragraphs."""
+        return [(panel, list(rows.items())) for panel, rows in self._panels.items()]
+
+    def find(self, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
+        """The parser of the command that is named by the first words, and the words behind its name; None
+        and all words where an option or something unknown comes first."""
+        if len(words) > 1 and words[0] in self._inner:
+            command, rest = self._inner[words[0]].find(words[1:])
+            if command is not None:
+                return command, rest
+        command = self.make(words[0]) if words else None
+        return (command, words[1:]) if command is not None else (None, words)
+
+    def make(self, name: str) -> Any:
+        """The parser of a command; None where there is none of that name."""
+        maker = self._makers.get(name)
+        return maker() if maker else None
+
+
+def _command(name: str, function: Callable[..., object]) -> Any:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name, cls=PanelCommand)(with_common(function))
+    return typer.main.get_command(app)
+
+
+def group_of(shelf: Shelf) -> type[TyperGroup]:
+    """The parser's class of a command whose commands are those of ``shelf``."""
+
+    class Group(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:
+            return shelf.names
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            return shelf.make(cmd_name)
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            if args and args[0] not in shelf.names and not args[0].startswith("-"):
+                ctx.fail(f"no such command: {args[0]}{_near(args[0], shelf.names)}")
+            return super().resolve_command(ctx, args)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            from ctmupgrade.cli.help import print_help
+
+            print_help(self, ctx, shelf.listing)
+
+    return Group
+
+
+def _near(word: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

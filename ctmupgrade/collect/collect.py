@@ -1,0 +1,302 @@
+"""Asks nodes and their control planes the probes' questions. Only looks: it is given Readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from ctmupgrade.collect.login_guard import Accounts, CarefulControl
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
+from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks.facts import (
+    BootMark,
+    ClockReading,
+    Facts,
+    Maybe,
+    Member,
+    Membership,
+    NodeFacts,
+    PortState,
+    Unknown,
+)
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.probes import Probe
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    CtmUpgradeError,
+    HostKeyError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from ctmupgrade.ports import Clock, Gather, Looks, Reader, Reply
+
+T = TypeVar("T")
+R = TypeVar("R")
+LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
+
+
+def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> Maybe[T]:
+    """The probe's answer by the first way that gives one.
+
+    :param timeout: seconds; None is the reader's own (30 for a shell, the configured one for ksctl).
+
+    A connection that cannot be made ends the asking: the other ways use the same one. One that breaks is made
+    anew, for a look harms nothing when it is repeated.
+    """
+    tried = []
+    for way in probe.ways:
+        try:
+            reply = _read(reader, way.argv, timeout)
+            return way.parse(reply.code, reply.out, reply.err)
+        except NotUnderstood as error:
+            tried.append(f"{way.argv[0]}: {error}")
+        except (HostKeyError, AuthenticationError) as error:
+            return Unknown(_said(error), unreachable=True, host_key=isinstance(error, HostKeyError))
+        except (UnreachableError, ConnectionLostError) as error:
+            return Unknown(error.brief, unreachable=True)
+        except LoginRefusedError as error:
+            return Unknown(_said(error), login=True)
+        except CtmUpgradeError as error:
+            tried.append(_said(error))
+    why = "; ".join(dict.fromkeys(tried))
+    return Unknown(why, unreachable=sounds_away(why), login=sounds_like_login(why))
+
+
+LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
+
+
+def boot_against(shell: Reader, earlier: BootMark) -> Maybe[BootMark]:
+    """The boot mark, of a kind that can be compared with an earlier one where the node still tells it."""
+    boot = ask(shell, probes.BOOT)
+    if isinstance(boot, Unknown) or boot.differs_from(earlier) is not None:
+        return boot
+    since = ask(shell, probes.BOOT_TIME)
+    return boot if isinstance(since, Unknown) else since
+
+
+def _read(reader: Reader, argv: tuple[str, ...], timeout: float | None) -> Reply:
+    for _ in range(LOST_AGAIN):
+        try:
+            return reader.read(*argv) if timeout is None else reader.read(*argv, timeout=timeout)
+        except ConnectionLostError:
+            continue
+    return reader.read(*argv) if timeout is None else reader.read(*argv, timeout=timeout)
+
+
+def _said(error: CtmUpgradeError) -> str:
+    return ". ".join(part for part in (error.brief, error.details) if part)
+
+
+def _reach(reader: Reader) -> Maybe[bool]:
+    """Whether commands run there at all; ``ls`` is known to work in the restricted shell."""
+    try:
+        reader.read("ls", timeout=30.0)
+    except (HostKeyError, AuthenticationError) as error:
+        return Unknown(". ".join(p for p in (error.brief, error.details, error.remedy) if p))
+    except CtmUpgradeError as error:
+        return Unknown(error.brief, unreachable=isinstance(error, UnreachableError | ConnectionLostError))
+    return True
+
+
+def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
+    """The node's clock against ours; half the round trip and the resolution are its uncertainty."""
+    before = clock.now()
+    answer = ask(reader, probes.CLOCK)
+    after = clock.now()
+    if isinstance(answer, Unknown):
+        return answer
+    there, resolution = answer
+    middle = before + (after - before) / 2
+    spread = (after - before).total_seconds() / 2 + resolution / 2
+    return ClockReading(there + resolution / 2 - middle.timestamp(), spread)
+
+
+def _clock_by_ksctl(facts: NodeFacts, clock: Clock) -> Maybe[ClockReading]:
+    if isinstance(facts.system, Unknown) or facts.system.time is None:
+        return Unknown("neither `date` nor ksctl tells the node's time")
+    return ClockReading(facts.system.time.timestamp() + 0.5 - clock.now().timestamp(), 2.0)
+
+
+def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The newest upgrade logs and what they prove."""
+    names = ask(reader, probes.LOG_LIST)
+    if isinstance(names, Unknown):
+        return names
+    found = []
+    for name in names[-limit:]:
+        log = ask(reader, probes.log_tail(name))
+        if isinstance(log, Unknown):
+            if log.unreachable:
+                return log
+            continue  # unreadable to us: an old run's, by root; a new one is followed on its terminal
+        found.append(log)
+    return tuple(found)
+
+
+def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The logs, the newest of which tells whether it was written to in the boot that the node still has: both times
+    are of the node's own clock. One that somebody rebooted since is older than the boot."""
+    if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.SUCCEEDED:
+        return logs
+    mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, probes.BOOTED_AT)
+    if isinstance(mark, Unknown) or isinstance(boot, Unknown):
+        return logs
+    return *logs[:-1], replace(logs[-1], in_this_boot=float(mark.split()[2]) > boot.since)
+
+
+def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
+    """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
+    running script writes to from its start and which holds a success line only at its end."""
+    found = ask(reader, probes.PROCESSES)
+    if isinstance(found, tuple) or found.unreachable:
+        return found
+    logs = logs_of(reader, limit=1)
+    if isinstance(logs, tuple) and all(log.verdict is LogVerdict.SUCCEEDED for log in logs):
+        return ()
+    return found
+
+
+def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
+    """All rows of a listing: the default page of 10 hides the newest."""
+    rows: list[T] = []
+    while True:
+        found = ask(reader, page(len(rows)))
+        if isinstance(found, Unknown):
+            return found
+        fresh = [row for row in found if row not in rows]
+        rows += fresh
+        if len(found) < probes.PAGE or not fresh:
+            return tuple(rows)
+
+
+def health_of(
+    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None = None
+) -> NodeFacts:
+    """What the gate between two nodes must know of one.
+
+    :param accounts: the logins of all that are asked at once; None: it is asked alone.
+    """
+    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
+    unit = ask(shell, probes.UNIT)
+    if isinstance(unit, Unknown) and unit.unreachable:
+        return _silent(name, unit)
+    return NodeFacts(
+        name,
+        shell=True,
+        unit=unit,
+        processes=running_upgrades(shell),
+        clock=clock_of(shell, clock),
+        **_control_health(control),  # type: ignore[arg-type]
+    )
+
+
+def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
+    """What a node's own list says of itself, in the form of `cluster info`."""
+    if isinstance(members, Unknown):
+        return None
+    own = next((m for m in members if m.is_this and m.node_id), None)
+    return Membership(own.node_id, own.code, len(members)) if own else None
+
+
+def _careful(
+    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None
+) -> CarefulControl:
+    account = (accounts or Accounts(cluster)).account(name)
+    return CarefulControl(looks.control(name), cluster.node(name), clock, account)
+
+
+def _control_health(control: Reader) -> dict[str, object]:
+    """Each call of ksctl is a login; the list of members tells a member's own id too, so `cluster info` is
+    asked only of a node that is on no list."""
+    members = ask(control, probes.MEMBERS)
+    return {
+        "system": ask(control, probes.SYSTEM),
+        "services": ask(control, probes.SERVICES),
+        "membership": membership_in(members) or ask(control, probes.MEMBERSHIP),
+        "members": members,
+        "summary": ask(control, probes.SUMMARY),
+    }
+
+
+def _silent(name: str, why: Unknown) -> NodeFacts:
+    """A node that does not answer: nothing about it is known, for that reason."""
+    gone = Unknown(why.why, unreachable=why.unreachable, host_key=why.host_key)
+    return NodeFacts(
+        name, shell=gone, boot=gone, mounts=gone, unit=gone, rights=gone, clock=gone, processes=gone, logs=gone,
+        staged=gone, system=gone, services=gone, membership=gone, members=gone, summary=gone, ntp=gone,
+        attended_boot=gone,
+    )  # fmt: skip
+
+
+def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts) -> NodeFacts:
+    """Everything about one node, over one connection and its control plane."""
+    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
+    reach = _reach(shell)
+    if isinstance(reach, Unknown) and reach.unreachable:
+        control.hurry()
+    facts = NodeFacts(name, shell=reach, **_control_health(control))  # type: ignore[arg-type]
+    facts = replace(
+        facts,
+        ntp=ask(control, probes.NTP),
+        attended_boot=ask(control, probes.ATTENDED_BOOT),
+        hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else -1,
+    )
+    if isinstance(reach, Unknown):
+        silent = _silent(name, reach)
+        return replace(
+            facts, boot=silent.boot, mounts=silent.mounts, unit=silent.unit, rights=silent.rights,
+            clock=silent.clock, processes=silent.processes, logs=silent.logs, staged=silent.staged,
+        )  # fmt: skip
+    facts = replace(
+        facts,
+        boot=ask(shell, probes.BOOT),
+        mounts=ask(shell, probes.MOUNTS),
+        unit=ask(shell, probes.UNIT),
+        rights=ask(shell, probes.RIGHTS),
+        clock=clock_of(shell, clock),
+        processes=running_upgrades(shell),
+        logs=_dated(shell, logs_of(shell)),
+        staged=ask(shell, file_probes.staged(cluster.target.archive.name)),
+    )
+    if isinstance(facts.clock, Unknown):
+        facts = replace(facts, clock=_clock_by_ksctl(facts, clock))
+    return facts
+
+
+def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:
+    shell = looks.shell(name)
+    return {peer: ask(shell, probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
+
+
+def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
+    """All nodes at once; then port 5432 between those that no fresh report shows connected."""
+    names = [node.name for node in cluster.nodes]
+    accounts = Accounts(cluster)
+    nodes = gather(lambda name: node_facts(looks, cluster, name, clock, accounts), names)
+    proven = health.connected_pairs(nodes, clock.now())
+
+    def ports_of(name: str) -> dict[str, Maybe[PortState]]:
+        if isinstance(nodes[name].shell, Unknown):
+            return {}
+        return _ports(looks, cluster, name, [p for p in names if p != name and (name, p) not in proven])
+
+    asked = gather(ports_of, names)
+    return {name: replace(facts, ports=asked[name]) for name, facts in nodes.items()}
+
+
+def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
+    """What the gate must know, of all nodes."""
+    accounts = Accounts(cluster)
+    names = [node.name for node in cluster.nodes]
+    return gather(lambda name: health_of(looks, cluster, name, clock, accounts), names)
+
+
+def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:
+    """Facts without the local part, for judgements that need only the nodes."""
+    return Facts(clock.now(), nodes, Unknown("not asked"))

@@ -1,0 +1,184 @@
+"""``report --bundle``: what vendor support will ask for, in one file, secrets removed. Only looks."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctmupgrade import __version__
+from ctmupgrade.adapters.transcripts import without_secrets
+from ctmupgrade.codec import plan_to_json, to_json
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.commands import check
+from ctmupgrade.commands.runs import RunFolder, restore_world
+from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.redact import redacted, scrubbed
+from ctmupgrade.core.run.report import make_report
+from ctmupgrade.errors import CtmUpgradeError, UsageError
+from ctmupgrade.render import documents, fixture, markdown
+
+LOGS = 3  # newest upgrade logs of a node
+ABOUT = "about.json"
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Files by name, and what could not be had, with the reason."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+    def text(self, name: str, text: str) -> None:
+        """Adds a text, secrets removed."""
+        self.files[name] = redacted(without_secrets(text), self.secrets)
+
+    def data(self, name: str, value: object) -> None:
+        """Adds plain data as JSON, secrets removed."""
+        self.text(name, json.dumps(scrubbed(value, self.secrets), indent=2) + "\n")
+
+
+def bundle(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_nodes: str = "") -> Bundle:
+    """Writes the bundle: 0600, under a temporary name first.
+
+    :param setup: None where the nodes cannot be asked, for the reason ``why_no_nodes``.
+    :param folder: the run; None where there is none.
+    :raises UsageError: the file cannot be written.
+    """
+    made = Bundle(secrets=tuple(_known_secrets(setup.cluster)) if setup else ())
+    if setup is not None and folder is not None and (folder.path / "world.json").is_file():
+        restore_world(folder, setup)
+    if folder is None:
+        made.missing["journal.jsonl"] = "there is no run"
+    else:
+        _add_run(made, folder)
+    if setup is None:
+        made.missing["nodes"] = why_no_nodes or "cluster.yaml cannot be read"
+    else:
+        _add_cluster(made, setup)
+        _add_logs(made, setup)
+    made.data(ABOUT, {
+        "schema": 1, "ctmupgrade": __version__, "run": folder.run if folder else None,
+        "files": sorted(made.files), "missing": made.missing,
+    })  # fmt: skip
+    _write(target, made.files)
+    return made
+
+
+def _known_secrets(cluster: Cluster) -> Iterator[str]:
+    """The values of the secrets that cluster.yaml names, so that they are found wherever they stand."""
+    names = {cluster.backup.key_password_env}
+    for node in cluster.nodes:
+        names |= {node.ksctl.password_env, node.ssh.passphrase_env}
+        if node.ksctl.password_file is not None:
+            try:
+                yield node.ksctl.password_file.read_text(encoding="utf-8").strip()
+            except OSError:
+                continue  # what cannot be read here was not read before either
+    yield from (os.environ[name] for name in names if name and len(os.environ.get(name, "")) > 3)
+
+
+def _add_run(made: Bundle, folder: RunFolder) -> None:
+    """The journal line by line: one without a secret stays as it is, so that the chain can be verified."""
+    lines = folder.journal.read_text(encoding="utf-8", errors="replace").splitlines()
+    made.files["journal.jsonl"] = "".join(f"{_line(line, made.secrets)}\n" for line in lines)
+    try:
+        state = folder.state()
+    except CtmUpgradeError as error:
+        made.missing["report.md"] = error.brief
+        return
+    report = make_report(state)
+    made.text("report.md", markdown.report_markdown(report) + "\n")
+    made.data("report.json", documents.report_document(report))
+    made.data("plan.json", plan_to_json(state.plan))
+
+
+def _line(line: str, secrets: tuple[str, ...]) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return redacted(without_secrets(line), secrets)  # a torn last line
+    clean = scrubbed(value, secrets)
+    return line if clean == _plain(value) else json.dumps(clean)
+
+
+def _plain(value: object) -> object:
+    """As :func:`scrubbed` writes JSON inside strings, so that only secrets make a difference."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.dumps(_plain(json.loads(value)))
+        except ValueError:
+            return value
+    return value
+
+
+def _add_cluster(made: Bundle, setup: Setup) -> None:
+    """cluster.yaml with what a check needs and nothing that leads to a password; and a check of now."""
+    made.text(
+        "cluster.yaml",
+        fixture.cluster_yaml(setup.cluster).replace("Recorded by ctmupgrade record", "Without secrets"),
+    )
+    result = check.check(setup)
+    made.data(
+        "check.json", documents.check_document(setup.cluster, setup.mode, result.facts, result.findings)
+    )
+    made.data("facts.json", to_json(result.facts))
+
+
+def _add_logs(made: Bundle, setup: Setup) -> None:
+    logs = setup.gather(lambda name: dict(_logs(setup, name)), [node.name for node in setup.cluster.nodes])
+    for node, found in logs.items():
+        for name, text in found.items():
+            place = f"nodes/{node}/{name.rsplit('/', 1)[-1]}"
+            if isinstance(text, Unknown):
+                made.missing[place] = text.why
+            else:
+                made.text(place, text)
+
+
+def _logs(setup: Setup, node: str) -> Iterator[tuple[str, str | Unknown]]:
+    """The newest upgrade logs of a node, whole."""
+    try:
+        shell = setup.fleet.shell(node)
+        names = ask(shell, probes.LOG_LIST)
+        if isinstance(names, Unknown):
+            yield "upgrade logs", names
+            return
+        for name in names[-LOGS:]:
+            reply = shell.read("cat", name, timeout=120.0)
+            yield (
+                name,
+                reply.out if reply.ok else Unknown(" ".join(reply.err.split()) or f"exit {reply.code}"),
+            )
+    except CtmUpgradeError as error:
+        yield "upgrade logs", Unknown(error.brief)
+
+
+def _write(target: Path, files: dict[str, str]) -> None:
+    part = target.with_name(f".{target.name}.part")
+    root = target.name.split(".")[0] or "bundle"
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
+            for name in sorted(files):
+                body = files[name].encode()
+                entry = tarfile.TarInfo(f"{root}/{name}")
+                entry.size, entry.mode, entry.mtime = len(body), 0o600, int(time.time())
+                tar.addfile(entry, io.BytesIO(body))
+        part.replace(target)
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror or error}") from None

@@ -1,0 +1,147 @@
+"""Commands that only look: check, plan, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.commands.runs import left_unbooted
+from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.checks.catalogue import CHECKS, examine
+from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
+from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
+from ctmupgrade.core.model import Options, reached
+from ctmupgrade.core.plan.plan import Plan, changed, make_plan
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
+from ctmupgrade.ports import Signed
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Facts and what they mean."""
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return overall(self.findings)
+
+    @property
+    def code(self) -> ExitCode:
+        """0, or 3; 4 where everything that stops it is that something does not answer."""
+        stops = [f for f in self.findings if f.stops]
+        if not stops:
+            return ExitCode.DONE
+        silent = silent_nodes(self.findings)
+        away = all(f.unreachable or f.node in silent for f in stops)
+        return ExitCode.UNREACHABLE if away else ExitCode.BLOCKED
+
+
+def verify(setup: Setup, *, hashed: bool = True) -> Signed:
+    """The archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
+    target = setup.cluster.target
+    return setup.verifier.verify(target.archive, target.signer, target.keyring, hashed=hashed)
+
+
+def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
+    try:
+        signed = verify(setup, hashed=hashed)
+    except CtmUpgradeError as error:
+        return Unknown(". ".join(part for part in (error.brief, error.details) if part))
+    return ArchiveFacts(signed.size, signed.sha256, signed.signer)
+
+
+def collect(setup: Setup, *, hashed: bool = True) -> Facts:
+    """All looks at all nodes, while the archive's signature is checked here.
+
+    :param hashed: False: without the archive's SHA-256, which only a plan and an upload need.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        archive = beside.submit(_archive_facts, setup, hashed)
+        nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
+        apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
+        fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.gather) if apart.nodes else {}
+    return Facts(
+        at=setup.clock.now(),
+        nodes=nodes,
+        archive=archive.result(),
+        manifests=setup.store.manifests(),
+        backups_possible=_why_no_backup(setup),
+        max_backup_age=setup.cluster.backup.max_age,
+        fresh=fresh,
+        unbooted=left_unbooted(setup),
+    )
+
+
+def _why_no_backup(setup: Setup) -> str:
+    from ctmupgrade.actions.backup import password_problem
+
+    return setup.unusable_store() or password_problem(setup.cluster)
+
+
+def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> CheckResult:
+    """Every check, all nodes at once.
+
+    :param only: ids of the checks that are wanted; none: all.
+    :param hashed: as for :func:`collect`.
+    :raises UsageError: an unknown check is named, or one that may not be skipped.
+    """
+    known = {c.id: c for c in CHECKS}
+    for name, reason in setup.request.options.skips:
+        _skippable(name, reason, known[name].waivable if name in known else None)
+    for name in only:
+        if name not in known:
+            raise UsageError(f"{name}: no such check", remedy="ctmupgrade check --list")
+    facts = collect(setup, hashed=hashed)
+    return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
+
+
+def _skippable(name: str, reason: str, waivable: bool | None) -> None:
+    if waivable is None:
+        raise UsageError(f"--skip {name}: no such check", remedy="ctmupgrade check --list")
+    if not waivable:
+        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="mend what it finds")
+    if not reason.strip():
+        raise UsageError(f"--skip {name}: a reason is needed", remedy=f"--skip {name}='why it is safe'")
+
+
+def plan(setup: Setup) -> tuple[CheckResult, Plan]:
+    """Checks, and the plan for what was found."""
+    result = check(setup)
+    return result, make_plan(result.facts, setup.cluster, setup.request.options)
+
+
+def refuse_stale(given: Plan, now: Plan) -> None:
+    """:raises UsageError: the cluster is no longer what the plan was made for."""
+    differences = changed(given.basis, now.basis)
+    if given.cluster != now.cluster:
+        differences.insert(0, f"cluster: was {given.cluster}, is {now.cluster}")
+    if differences:
+        raise StalePlanError(
+            f"the plan {given.id} is stale: {differences[0]}",
+            details="\n".join(differences[1:]),
+            remedy="ctmupgrade plan -o FILE   # and read it again",
+        )
+
+
+class StalePlanError(CtmUpgradeError):
+    """The facts have changed since the plan was made."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
+    """Whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
+    new version before (FACTS 1.2)."""
+    target = setup.cluster.target.version
+    names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
+    versions = [result.facts.nodes[name].version for name in names]
+    waiting = {
+        f.node for f in result.findings if f.check == "no_reboot_pending" and f.verdict is Verdict.BLOCK
+    }
+    return not waiting.intersection(names) and all(
+        not isinstance(v, Unknown) and reached(v, target) for v in versions
+    )

@@ -1,0 +1,97 @@
+"""Commands about runs that are going on or over: status, report, pause, abort, node decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from ctmupgrade.adapters.disk.journal_file import JournalFile, verify_chain
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.runs import FileRecord, RunFolder, ask_running, find, hold, is_running
+from ctmupgrade.commands.wiring import whoami
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.report import pending_reboots
+from ctmupgrade.errors import ExitCode, JournalError, UsageError
+
+
+def state(request: Request, cluster: str | None, run: str | None) -> tuple[RunFolder, RunState, bool]:
+    """A run's folder, its state, and whether a process runs it now.
+
+    :raises UsageError: no such run. :raises JournalError: its journal is broken.
+    """
+    folder = find(request, cluster, run)
+    found = folder.state()
+    return folder, found, found.unfinished and is_running(folder.path.parent)
+
+
+def chain_problems(folder: RunFolder) -> list[str]:
+    """What is wrong with the journal's hash chain, each with its line."""
+    return verify_chain(folder.journal)
+
+
+def ask_stop(request: Request, cluster: str | None, run: str | None, what: Literal["pause", "abort"]) -> str:
+    """Asks the running process to stop after the step in hand; ends an abandoned run at once.
+
+    :returns: what was done, in words. :raises UsageError: the run has ended already.
+    """
+    folder, found, running = state(request, cluster, run)
+    if not found.unfinished:
+        raise UsageError(f"run {folder.run} has ended already ({found.name})")
+    asked = journal.StopAsked(what, whoami())
+    if running:
+        _leave(folder, what, asked)
+        return (
+            f"{what} of {folder.run} is pending: it stops when the step in hand is done (ctmupgrade status)"
+        )
+    if what == "pause":
+        return f"{folder.run} is not running; nothing to pause (ctmupgrade resume goes on)"
+    _write(
+        folder, lambda held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
+    )
+    return "\n".join(
+        (f"{folder.run} is aborted; what was done stays as it is", *pending_reboots(found, aborted=True))
+    )
+
+
+def decide(
+    request: Request, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
+) -> str:
+    """An operator's decision on a stuck node, kept in the journal.
+
+    :raises UsageError: no such node in that run, or it has ended.
+    """
+    folder, found, running = state(request, None, run)
+    if not found.unfinished:
+        raise UsageError(f"run {folder.run} has ended already ({found.name})")
+    if node not in found.plan.nodes:
+        raise UsageError(
+            f"{node} is not in run {folder.run}", remedy=f"it has: {', '.join(found.plan.nodes)}"
+        )
+    if not reason.strip():
+        raise UsageError("--reason is empty", remedy="say why; it is kept in the journal")
+    event = journal.NodeDecided(node, decision, reason, whoami())
+    if running:
+        _leave(folder, f"node-{decision}", event)
+        return f"{decision} of {node} is handed to the running process"
+    _write(folder, lambda _held: [event])
+    return f"{node}: {decision}; ctmupgrade resume {folder.run} goes on"
+
+
+def _leave(folder: RunFolder, kind: str, event: Event) -> None:
+    ask_running(folder, kind, event)
+
+
+def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None:
+    """Appends to the journal of a run that nobody runs, under the cluster's lock."""
+    from datetime import datetime
+
+    with hold(folder.path.parent, folder.run):
+        file = JournalFile.open(folder.journal)
+        record = FileRecord(file)
+        for event in events(folder.state()):
+            record.append(event, datetime.now().astimezone())
+        file.close()
+
+
+__all__ = ["ExitCode", "JournalError", "ask_stop", "chain_problems", "decide", "state"]

@@ -1,0 +1,127 @@
+"""What the command line asks for, held against cluster.yaml before any node is asked.
+
+An option that would do nothing is refused, not ignored: who types ``--hold-back ctm-3`` counts on a living copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ctmupgrade.commands.request import Purpose
+from ctmupgrade.config.schema import host
+from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.new_instances import fresh_problems, with_fresh
+from ctmupgrade.core.releases import documents_force
+from ctmupgrade.errors import UsageError
+
+_REBUILD_ONLY = (
+    "survivor", "keep_copies", "reset_before_join", "hold_back", "fresh", "shared_hsm_partition",
+)  # fmt: skip
+
+
+def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str) -> Cluster:
+    """The cluster with what the options add to it.
+
+    :param file: cluster.yaml's name, for complaints.
+    :raises UsageError: names that it lacks, or options that cannot be kept or would do nothing.
+    """
+    known = {node.name for node in cluster.nodes}
+    named = [*options.order, *options.nodes, options.survivor, options.hold_back]
+    unknown = sorted({name for name in named if name} - known)
+    if unknown:
+        raise UsageError(
+            f"{', '.join(unknown)}: no such node in {file}", remedy=f"it has: {', '.join(sorted(known))}"
+        )
+    twice = sorted({name for name in options.order if options.order.count(name) > 1})
+    if twice:
+        raise UsageError(f"--order: {', '.join(twice)} stands there twice", remedy="name each node once")
+    if purpose is not Purpose.RECOVER:  # recover names its survivor whatever the strategy was
+        _of_its_strategy(cluster, options)
+    if purpose is Purpose.PLAN:
+        whole(cluster.strategy, known, options.nodes)
+    _sensible(cluster, options)
+    return _with_fresh(cluster, options)
+
+
+def known_node(name: str, known: Collection[str], option: str) -> None:
+    """:raises UsageError: no node of the run has that name, so that what waits for it would wait for ever."""
+    if name and name not in known:
+        raise UsageError(
+            f"{option} {name}: the run has no such node", remedy=f"it has: {', '.join(sorted(known))}"
+        )
+
+
+def whole(strategy: StrategyName, known: Collection[str], nodes: Collection[str]) -> None:
+    """A rebuild of some nodes would leave the others outside of the new cluster, as copies that age.
+
+    :raises UsageError: it is asked for.
+    """
+    left = sorted(set(known) - set(nodes))
+    if strategy is StrategyName.REBUILD and nodes and left:
+        raise UsageError(
+            f"--nodes leaves out {', '.join(left)}: a rebuild removes every node and takes the whole cluster",
+            remedy="leave --nodes out; --hold-back NODE keeps one node apart, --stop-after NODE pauses behind one",
+        )
+
+
+def _of_its_strategy(cluster: Cluster, options: Options) -> None:
+    for option, strategy in _foreign(cluster.strategy, options):
+        raise UsageError(
+            f"{option} belongs to the {strategy.value} strategy; that of {cluster.name} is {cluster.strategy.value}",
+            remedy=f"leave {option} out, or: --strategy {strategy.value}",
+        )
+    target = cluster.target.version
+    if options.force_path and not documents_force(target):
+        raise UsageError(
+            f"--force-path: no vendor page documents -o on a path to {target.short}, so it would not be passed on",
+            remedy="leave --force-path out; ctmupgrade check   # says whether the path is known",
+        )
+
+
+def _foreign(strategy: StrategyName, options: Options) -> Iterator[tuple[str, StrategyName]]:
+    """Options that only another strategy's plan reads, and which."""
+    usual = Options()
+    if strategy is not StrategyName.REBUILD:
+        for name in _REBUILD_ONLY:
+            if getattr(options, name) != getattr(usual, name):
+                yield f"--{name.replace('_', '-')}", StrategyName.REBUILD
+    if strategy is not StrategyName.STANDALONE and options.allow_downgrade:
+        yield "--allow-downgrade", StrategyName.STANDALONE
+
+
+def _sensible(cluster: Cluster, options: Options) -> None:
+    """:raises UsageError: options of a rebuild that cannot be kept, found before anything is removed."""
+    if options.survivor and options.survivor == options.hold_back:
+        raise UsageError(f"{options.survivor} cannot be both the survivor and held back")
+    apart = {options.survivor, options.hold_back, *dict(options.fresh)}
+    erased = len([node for node in cluster.nodes if node.name not in apart]) - (0 if options.survivor else 1)
+    most = len(cluster.nodes) - (1 if erased > 0 else 0)
+    if cluster.strategy is StrategyName.REBUILD and options.keep_copies > most:
+        raise UsageError(
+            f"--keep-copies {options.keep_copies} cannot be kept: of {len(cluster.nodes)} nodes one is erased by each "
+            f"join, so {most} hold the data then",
+            remedy=f"--keep-copies {most}, or --fresh NAME=HOST",
+        )
+
+
+def _no_host(text: str) -> str:
+    """Why it is none; "" where it is."""
+    try:
+        host(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _with_fresh(cluster: Cluster, options: Options) -> Cluster:
+    """:raises UsageError: ``--fresh`` where it has no place."""
+    if not options.fresh:
+        return cluster
+    problems = [f"{name}={text}: {why}" for name, text in options.fresh if (why := _no_host(text))]
+    problems += list(fresh_problems(cluster, options.fresh, (options.survivor, options.hold_back)))
+    if problems:
+        raise UsageError(
+            f"--fresh: {problems[0]}", details="\n".join(problems[1:]), remedy="--fresh NAME=HOST"
+        )
+    return with_fresh(cluster, options.fresh)

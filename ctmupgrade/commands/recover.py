@@ -1,0 +1,160 @@
+"""``recover``: looks at the cluster and the journals, says what is wrong, and takes the way back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.commands import check
+from ctmupgrade.commands.run import Outcome, Wishes, execute_plan
+from ctmupgrade.commands.run_marks import Marks
+from ctmupgrade.commands.runs import (
+    FileRecord,
+    RunFolder,
+    folders,
+    hold,
+    new_run_id,
+    restore_world,
+    unfinished,
+)
+from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.plan import Plan, plan_of
+from ctmupgrade.core.recovery.diagnose import diagnose, renumbered, without_data
+from ctmupgrade.core.recovery.scene import Diagnosis, Known
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.past_runs import Past, past_of
+from ctmupgrade.errors import ExitCode, UsageError
+
+SETTLING = timedelta(minutes=3)  # so long what the members' summaries say may lag behind what was done
+LOOK_EVERY = 5  # polls: each look is a dozen logins on each node
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found, and the plan of the way back (without steps where there is none).
+
+    :ivar unfinished: a run that stopped; the way back takes its place.
+    """
+
+    diagnosis: Diagnosis
+    plan: Plan
+    unfinished: RunFolder | None
+    result: check.CheckResult
+    known: Known
+
+    @property
+    def code(self) -> ExitCode:
+        """0: nothing is wrong, or there is a way back. 4: nothing answers. 6: the operator must decide."""
+        if not self.diagnosis.wrong or self.plan.steps:
+            return ExitCode.DONE
+        silent = self.diagnosis.support and self.result.code is ExitCode.UNREACHABLE
+        return ExitCode.UNREACHABLE if silent else ExitCode.NEEDS_OPERATOR
+
+
+def _mode(setup: Setup) -> Mode:
+    """The mode of the runs that concern this cluster: a dry run looks at what live ones left."""
+    return Mode.SIMULATED if setup.request.simulate else Mode.LIVE
+
+
+def _past(setup: Setup) -> Past:
+    states = (folder.state() for folder in folders(setup.home))
+    return past_of(state for state in states if state.mode is _mode(setup))
+
+
+def look(setup: Setup, known: Known) -> Recovery:
+    """The diagnosis and its plan. Only looks.
+
+    :raises UsageError: it is asked for nodes that cluster.yaml lacks.
+    """
+    names = {node.name for node in setup.cluster.nodes}
+    wrong = sorted({*known.gone, *known.rejoin} - names)
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}"
+        )
+    left = next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+    if left is not None and (left.path / "world.json").is_file():
+        restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
+    return _look(setup, known, left)
+
+
+def _look(setup: Setup, known: Known, left: RunFolder | None) -> Recovery:
+    result, past = check.check(setup), _past(setup)
+    found = diagnose(result.facts, setup.cluster, known, past, setup.request.options)
+    stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
+    if found.finishing and stops:
+        found.steps = []
+        found.advice.append(
+            f"it cannot be finished yet: {stops[0].node} {stops[0].summary}; see ctmupgrade check".strip()
+        )
+    if left is not None and found.steps:
+        found.advice.insert(
+            0,
+            f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it; recover --yes ends it",
+        )
+    elif left is not None and found.wrong:
+        found.advice.insert(0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it")
+    made = plan_of(
+        renumbered(found.steps), result.facts, setup.cluster, setup.request.options, tuple(found.advice)
+    )
+    empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
+    made = replace(made, without_data=empty)
+    return Recovery(found, made, left, result, known)
+
+
+def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, Recovery | None]:
+    """Takes the way back, by the same loop and journal as any run, then looks again.
+
+    :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
+    :raises LockedError: another run works on this cluster.
+    """
+    setup.refuse_recorded()
+    run_id = new_run_id()
+    with hold(setup.home, run_id):
+        left = recovery.unfinished
+        if left is not None:
+            wishes = replace(wishes, take_over=(*wishes.take_over, left.run))
+        Marks(setup, run_id, wishes.take_over, wishes.command).respect()
+        # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
+        # from being mended.
+        outcome = execute_plan(
+            setup, wishes, recovery.plan, run_id,
+            spared=recovery.known.gone,
+            marked=lambda: _end(setup, left, run_id) if left is not None else None,
+        )  # fmt: skip
+    if outcome.code is not ExitCode.DONE:
+        return outcome, None
+    after = _look_when_settled(setup, replace(recovery.known, rejoin=()))
+    code = ExitCode.NEEDS_OPERATOR if after.diagnosis.wrong else ExitCode.DONE
+    return replace(outcome, code=code), after
+
+
+def _look_when_settled(setup: Setup, known: Known) -> Recovery:
+    """How the cluster is afterwards. What its members say of each other may lag behind a join for a while."""
+    until = setup.clock.monotonic() + min(SETTLING, setup.cluster.timeouts.service).total_seconds()
+    while True:
+        after = _look(setup, known, None)
+        if not after.diagnosis.passing or setup.clock.monotonic() >= until:
+            return after
+        _pause(setup, LOOK_EVERY * setup.cluster.poll.total_seconds())
+
+
+def _pause(setup: Setup, seconds: float) -> None:
+    from ctmupgrade.sim import World
+
+    if isinstance(setup.world, World):
+        setup.world.clock.advance(seconds)
+    else:
+        time.sleep(seconds)
+
+
+def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
+    """The run that stopped is over: what it would do next was planned for another cluster than this one."""
+    file = JournalFile.open(folder.journal)
+    FileRecord(file).append(
+        journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}"), setup.clock.now()
+    )
+    file.close()

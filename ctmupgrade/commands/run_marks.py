@@ -1,0 +1,70 @@
+"""A run's marks on the nodes, as the commands use them: see :mod:`ctmupgrade.commands.node_marks`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from ctmupgrade.commands import node_marks
+from ctmupgrade.commands.node_marks import Owner
+from ctmupgrade.commands.runs import RunFolder
+from ctmupgrade.commands.wiring import Setup, whoami
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.errors import JournalError
+
+
+class Marks:
+    """The marks of one run. In a dry run or a simulation there are none: nobody else is there.
+
+    :param take_over: runs whose marks may be replaced. :param command: which takes over a dead run, as it was called.
+    """
+
+    def __init__(
+        self, setup: Setup, run: str, take_over: Collection[str] = (), command: str = node_marks.RUN
+    ) -> None:
+        self._setup = setup
+        self._take_over = take_over
+        self._command = command
+        since = datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+        self._mine = Owner(run, whoami(), since)
+        self._nodes = [node.name for node in setup.cluster.nodes]
+
+    @property
+    def _real(self) -> bool:
+        return self._setup.mode is Mode.LIVE
+
+    def respect(self) -> None:
+        """:raises LockedError: another run's mark stands on a node."""
+        if not self._real:
+            return
+        for node, owner in node_marks.standing(self._setup.fleet, self._nodes):
+            if owner.run != self._mine.run and not self._is_over(owner.run):
+                raise node_marks.held_by(node, owner, self._command)
+
+    def claim(self, *, again: bool = False, spared: Collection[str] = ()) -> None:
+        """Marks every node as ours. :raises LockedError: another was first.
+
+        :param again: the run goes on after a stop; a node may be booting.
+        :param spared: nodes that may be away, for the run writes them off.
+        """
+        if self._real:
+            node_marks.claim(
+                self._setup.fleet, self._nodes, self._mine, over=self._is_over, say=self._setup.request.say,
+                again=again, spared=spared, command=self._command,
+            )  # fmt: skip
+
+    def release(self) -> None:
+        """Takes our marks away."""
+        if self._real:
+            node_marks.release(self._setup.fleet, self._nodes, self._mine)
+
+    def _is_over(self, run: str) -> bool:
+        """Whether a run has ended by this machine's own journals, or is named to be taken over. A run that
+        these journals do not know may be alive elsewhere."""
+        if run in self._take_over:
+            return True
+        folder = RunFolder(self._setup.home / run)
+        try:
+            return folder.journal.is_file() and not folder.state().unfinished
+        except JournalError:
+            return False

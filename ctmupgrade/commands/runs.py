@@ -1,0 +1,249 @@
+"""The runs of a cluster on this machine: their folders, journals and the lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctmupgrade.adapters.disk.journal_file import JournalFile, Line, read_journal
+from ctmupgrade.adapters.disk.lock import ClusterLock
+from ctmupgrade.adapters.disk.requests import Request as Asked
+from ctmupgrade.adapters.disk.requests import clear_requests, read_requests, write_request
+from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.wiring import Setup, state_dir
+from ctmupgrade.core.looks.facts import Unbooted
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.steps import StageArchive, changes_node
+from ctmupgrade.core.run import past_runs
+from ctmupgrade.core.run.journal import Event, Evidence, RunState, Status, replay
+from ctmupgrade.errors import JournalError, LockedError, UsageError
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder."""
+
+    path: Path
+
+    @property
+    def run(self) -> str:
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL
+
+    def state(self) -> RunState:
+        """The run's state from its journal alone; another process may be writing it.
+
+        :raises JournalError: it does not hold together.
+        """
+        lines, _torn = read_journal(self.journal)
+        return state_of(lines)
+
+
+def state_of(lines: list[Line]) -> RunState:
+    """The fold over journal lines. :raises JournalError: not a run's journal."""
+    try:
+        return replay((event_from_json(line.event), line.at) for line in lines)
+    except (ValueError, KeyError) as error:
+        raise JournalError(f"the journal does not hold together: {error}") from error
+
+
+class FileRecord:
+    """The executor's journal on disk."""
+
+    def __init__(self, journal: JournalFile) -> None:
+        self._journal = journal
+
+    def append(self, event: Event, at: datetime) -> None:
+        """Durably. :raises JournalError: it is not on disk."""
+        self._journal.append(event_to_json(event), at)
+
+
+def new_run_id() -> str:
+    """Sorts by time, to the millisecond: ``stage`` and ``run`` may begin in the same second, and the later one
+    is meant by who names none. UTC, so that the clock's change in autumn does not reorder runs."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03}{secrets.token_hex(2)}"
+
+
+def folders(home: Path) -> list[RunFolder]:
+    """All runs of a cluster, oldest first."""
+    if not home.is_dir():
+        return []
+    return [RunFolder(p) for p in sorted(home.iterdir()) if _begun(p / JOURNAL)]
+
+
+def _begun(journal: Path) -> bool:
+    """Whether it has its first line. Marks and changes come after that: a process that was killed before has
+    left nothing that could be resumed, and must not stop the next run."""
+    try:
+        with journal.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:
+    """A run by its id, or the cluster's latest; but one that is not over and changes nodes comes before the dry
+    runs and the reports of others that came after it: who asks at night, or wants it to stop, means that one.
+
+    :raises UsageError: there is none.
+    """
+    base = state_dir(request)
+    homes = [base / cluster] if cluster else [p for p in sorted(base.glob("*")) if p.is_dir()]
+    found = [folder for home in homes for folder in folders(home)]
+    if run is not None:
+        named = [folder for folder in found if folder.run == run]
+        if not named and cluster:  # a run's id is enough, whichever cluster.yaml lies here
+            return find(request, None, run)
+        found = named
+    if not found:
+        what = f"no run {run}" if run else "no run yet"
+        raise UsageError(f"{what} in {base}", remedy="ctmupgrade run")
+    latest = max(found, key=lambda folder: folder.run)
+    with suppress(JournalError, OSError):  # the latest's own is read, and judged, by who asked for it
+        if run is None:
+            return next((folder for folder, _ in unfinished(latest.path.parent, Mode.LIVE)), latest)
+    return latest
+
+
+def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
+    """Runs of this mode that ended neither way, newest first, and that change nodes."""
+    for folder in reversed(folders(home)):
+        state = folder.state()
+        if state.mode is mode and state.unfinished and any(changes_node(s.action) for s in state.plan.steps):
+            yield folder, state
+
+
+def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
+    """What the live runs on this machine know of reboots that are still to come; a journal that does not hold
+    together tells nothing. A simulated cluster starts afresh each time, with the boots it always has."""
+
+    def states() -> Iterator[RunState]:
+        for folder in folders(setup.home):
+            with suppress(JournalError, OSError):
+                state = folder.state()
+                if state.mode is Mode.LIVE:
+                    yield state
+
+    return {} if setup.request.simulate else past_runs.unbooted(states())
+
+
+def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
+    """What the runs of this mode, ``stage`` among them, have proven of each node's archive; the latest counts.
+
+    ``hashed_in`` names the run that hashed it; a journal that does not hold together proves nothing."""
+    found: dict[str, Evidence] = {}
+    for folder in folders(home):
+        with suppress(JournalError, OSError):
+            state = folder.state()
+            for step in state.plan.steps if state.mode is mode else ():
+                held = state.steps[step.id]
+                if isinstance(step.action, StageArchive) and held.status is Status.DONE:
+                    hashed_in = held.evidence.get("unchanged_since") or state.run
+                    found[step.node] = {**held.evidence, "hashed_in": hashed_in}
+    return found
+
+
+def hold(home: Path, run: str) -> ClusterLock:
+    """Takes the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
+
+    :raises LockedError: another process holds it: who, which run, since when.
+    :raises UsageError: the state folder cannot be written to.
+    """
+    lock = ClusterLock(home / "lock")
+    with nothing_begun(home):
+        for _ in range(3):  # a `status` that looks whether it is held may hold it for an instant
+            try:
+                return lock.acquire({"run": run})
+            except LockedError:
+                time.sleep(0.1)
+        return lock.acquire({"run": run})
+
+
+@contextmanager
+def nothing_begun(home: Path) -> Iterator[None]:
+    """What fails here fails before anything is journaled or touched, so that there is nothing to resume.
+
+    :raises UsageError: instead of what the disk said.
+    """
+    try:
+        yield
+    except JournalError as error:
+        raise UsageError(
+            f"the state folder cannot be written to, and nothing was begun: {error.brief}",
+            remedy=f"mend that (ls -ld {home}; df {home}), or name another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
+        ) from error
+
+
+def is_running(home: Path) -> bool:
+    """Whether a process holds the cluster's lock now. Writes nothing."""
+    try:
+        with (home / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def ask_running(folder: RunFolder, kind: str, event: Event) -> None:
+    """Leaves a request for the process that runs this run."""
+    write_request(folder.path, kind, event_to_json(event))
+
+
+@dataclass(slots=True)
+class Requests:
+    """What other shells ask of the run in ``folder``. A request goes only once the journal has it."""
+
+    folder: RunFolder
+    taken: list[Asked] = field(default_factory=list)
+
+    def look(self) -> list[Event]:
+        """The requests that wait, as events; those of the last look are in the journal by now."""
+        clear_requests(self.taken)
+        self.taken = read_requests(self.folder.path)
+        return [event_from_json(request.payload) for request in self.taken]
+
+
+def save_world(folder: RunFolder, setup: Setup) -> None:
+    """A simulated world, so that a paused simulated run can be resumed in another process."""
+    from ctmupgrade.sim import World
+
+    if isinstance(setup.world, World):
+        (folder.path / "world.json").write_text(json.dumps(setup.world.to_dict()), encoding="utf-8")
+
+
+def restore_world(folder: RunFolder, setup: Setup) -> None:
+    """The world as the paused run left it, in place of the fixture's.
+
+    :raises UsageError: the process was killed, and its world with it.
+    """
+    from ctmupgrade.sim import World
+
+    if not isinstance(setup.world, World):
+        return
+    file = folder.path / "world.json"
+    if not file.is_file():
+        raise UsageError(
+            f"run {folder.run} was simulated and its process was killed: its world is gone",
+            remedy="ctmupgrade run --simulate",
+        )
+    setup.world.become(World.from_dict(json.loads(file.read_text(encoding="utf-8"))))
+    setup.clock = setup.world.clock
+
+
+__all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]

@@ -1,0 +1,56 @@
+"""``verify``: an archive's signature, without any node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctmupgrade.commands.request import fixture_folder
+from ctmupgrade.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctmupgrade.ports import Signed, Verifier
+
+
+def verify_archive(
+    archive: Path, signer: str, keyring: Path | None, *, cluster: Path, simulate: Path | None
+) -> tuple[Signed, str]:
+    """The signature, and the version that the archive's name tells ("" where it does not).
+
+    :param signer: full fingerprint; "" is that of ``cluster``, a cluster.yaml.
+    :param simulate: folder of a fixture whose archive and cluster.yaml count instead.
+    :raises SignatureError: not the pinned signer's good signature.
+    :raises UsageError: no signer is known, or a file cannot be read.
+    """
+    if not simulate and archive.is_dir():
+        raise UsageError(
+            f"{archive}: it is a folder", remedy="name the archive in it, a file like *.tar.gz.gpg"
+        )
+    if not simulate and not archive.exists():
+        raise UsageError(
+            f"{archive}: there is no such file", remedy="name the vendor's archive, a *.tar.gz.gpg"
+        )
+    if simulate:
+        fixture_folder(simulate)
+    if not signer:
+        from ctmupgrade.config.load import load_cluster
+
+        place = simulate / "cluster.yaml" if simulate else cluster
+        target = load_cluster(place, simulated=True).target
+        signer, keyring = target.signer, keyring or target.keyring
+    signed = _verifier(simulate).verify(archive, signer, keyring)
+    from ctmupgrade.core.model import NAMED_VERSION  # gpg is not kept waiting for it
+
+    named = NAMED_VERSION.search(archive.name)
+    return signed, named.group(1) if named else ""
+
+
+def _verifier(simulate: Path | None) -> Verifier:
+    if simulate is None:
+        from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+
+        return GpgVerifier()
+    from ctmupgrade.config.load import load_world
+    from ctmupgrade.sim import SimVerifier, World
+
+    return SimVerifier(World.from_dict(load_world(simulate / "world.yaml")))

@@ -1,0 +1,49 @@
+"""``watch``: a run in another process, followed through its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ctmupgrade.adapters.disk.journal_file import read_journal
+from ctmupgrade.codec import event_from_json
+from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.runs import find, is_running
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, RunStarted, RunState
+from ctmupgrade.core.ticks import Tick
+from ctmupgrade.errors import JournalError
+
+LOOK_EVERY = 1.0  # seconds
+
+
+def follow(
+    request: Request,
+    cluster: str | None,
+    run: str | None,
+    seen: Callable[[RunState, Event | None, str, Tick | None], None],
+    sleep: Callable[[float], None],
+) -> RunState:
+    """Tells every event, those that were before and those that come, until the run ends or pauses or no
+    process runs it any more.
+
+    :raises UsageError: no such run. :raises JournalError: its journal is broken.
+    """
+    folder = find(request, cluster, run)
+    state: RunState | None = None
+    told = 0
+    while True:
+        lines, _torn = read_journal(folder.journal)
+        for line in lines[told:]:
+            event = event_from_json(line.event)
+            if isinstance(event, RunStarted):
+                state = journal.start(event, line.at)
+            elif state is not None:
+                state = journal.apply(state, event, line.at)
+            if state is not None:
+                seen(state, event, "", None)
+        told = len(lines)
+        if state is None:
+            raise JournalError(f"{folder.journal}: the journal is empty")
+        if not state.unfinished or state.paused or not is_running(folder.path.parent):
+            return state
+        sleep(LOOK_EVERY)

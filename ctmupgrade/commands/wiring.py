@@ -1,0 +1,222 @@
+"""Chooses the adapters: real SSH and ksctl, or a simulated world."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.commands.options import with_options
+from ctmupgrade.commands.request import Request, fixture_folder
+from ctmupgrade.config.load import load_cluster
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.errors import UsageError
+from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
+
+if TYPE_CHECKING:
+    from ctmupgrade.sim import World
+
+
+@dataclass(slots=True)
+class Setup:
+    """Everything a command needs, chosen once."""
+
+    request: Request
+    cluster: Cluster
+    fleet: Fleet
+    verifier: Verifier
+    clock: Clock
+    gather: Gather
+    tasks: Callable[[], Tasks]
+    store: Store
+    prefix_hash: Callable[[int], str]
+    rest_hash: Callable[[int], tuple[str, str]]
+    unusable_store: Callable[[], str]
+    world: object = None
+    recorded: bool = False  # a recorded cluster: there is nothing that could be changed
+
+    @property
+    def mode(self) -> Mode:
+        return self.request.mode
+
+    def refuse_recorded(self) -> None:
+        """Before a command that changes nodes.
+
+        :raises UsageError: there are none, only their recorded answers.
+        """
+        if self.recorded and self.mode is not Mode.DRY_RUN:
+            raise UsageError(
+                f"{self.request.simulate}: a recorded cluster can only be looked at",
+                remedy="check, plan, runbook, or run --dry-run",
+            )
+
+    @property
+    def home(self) -> Path:
+        """This cluster's state folder."""
+        return state_dir(self.request) / self.cluster.name
+
+
+def state_dir(request: Request) -> Path:
+    """Where journals live: as asked, or the platform's folder for state."""
+    if request.state_dir is not None:
+        return request.state_dir
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ctmupgrade"
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "ctmupgrade"
+
+
+def whoami() -> str:
+    """user@host of this process, for the journal and the lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def read_cluster(request: Request) -> Cluster:
+    """cluster.yaml of the request, with what the command line overrides.
+
+    :raises UsageError: wrong file, or names on the command line that it lacks.
+    """
+    if request.simulate:
+        fixture_folder(request.simulate)
+    path = request.simulate / "cluster.yaml" if request.simulate else request.cluster
+    cluster = load_cluster(path, simulated=request.simulate is not None)
+    if request.strategy is not None:
+        cluster = replace(cluster, strategy=request.strategy)
+    return with_options(cluster, request.options, request.purpose, path.name)
+
+
+@contextmanager
+def setup(request: Request) -> Iterator[Setup]:
+    """The adapters for a request; connections and temporary files are gone afterwards."""
+    cluster = read_cluster(request)
+    if request.simulate is not None:
+        from ctmupgrade.adapters.disk.private_folder import private_folder
+
+        with private_folder() as scratch:
+            yield _simulated(request, cluster, request.simulate, scratch)
+        return
+    _passwords_are_there(cluster)
+    made = _live(request, cluster)
+    try:
+        yield made
+    finally:
+        made.fleet.close()
+
+
+def _passwords_are_there(cluster: Cluster) -> None:
+    """:raises UsageError: a variable that shall hold ksctl's password is not set. Found before anything else,
+    because otherwise every look at a control plane would fail for it."""
+    for node in cluster.nodes:
+        name = node.ksctl.password_env
+        if name and not os.environ.get(name):
+            raise UsageError(
+                f"{node.name}: the variable {name} (ksctl.password_env) is not set",
+                remedy=f"export {name}=...   # the password of {node.ksctl.username}",
+            )
+
+
+def _live(request: Request, cluster: Cluster) -> Setup:
+    from ctmupgrade.adapters.disk.backups import BackupStore
+    from ctmupgrade.adapters.fleet import LiveFleet
+    from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
+    from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+    from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
+
+    hashes = PrefixHashes()
+    store = BackupStore(cluster.backup.directory, cluster.name)
+    return Setup(
+        request=request,
+        cluster=cluster,
+        fleet=LiveFleet(cluster, request.say, rate=request.rate, node_rate=request.node_rate),
+        verifier=GpgVerifier(hashes=hashes),
+        clock=RealClock(),
+        gather=SideBySide(),
+        tasks=ThreadTasks,
+        store=store,
+        prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
+        rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
+        unusable_store=store.unusable,
+    )
+
+
+def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+    from ctmupgrade.adapters.disk.backups import BackupStore
+    from ctmupgrade.adapters.tasks import VirtualTasks
+    from ctmupgrade.config.load import load_world
+    from ctmupgrade.sim import SimFleet, SimVerifier
+    from ctmupgrade.sim.files import source_hash
+
+    if not (folder / "world.yaml").is_file() and (folder / "transcript.jsonl").is_file():
+        return _replayed(request, cluster, folder, scratch)
+    world = _world(folder, load_world(folder / "world.yaml"))
+    _stand_in_password(cluster)
+    if (folder / "backups").is_dir():  # what was downloaded before the run
+        shutil.copytree(folder / "backups", scratch / "backups")
+    store = BackupStore(scratch / "backups", cluster.name)
+    return Setup(
+        request=request,
+        cluster=replace(cluster, backup=replace(cluster.backup, directory=scratch / "backups")),
+        fleet=SimFleet(world),
+        verifier=SimVerifier(world),
+        clock=world.clock,
+        gather=one_by_one,
+        tasks=lambda: VirtualTasks(world.clock.monotonic, world.clock.advance),
+        store=store,
+        prefix_hash=lambda length: source_hash(world, "archive", length),
+        rest_hash=lambda _offset: ("", ""),  # a simulated node's shell has no pipes
+        unusable_store=lambda: "",
+        world=world,
+    )
+
+
+def _stand_in_password(cluster: Cluster) -> None:
+    """A simulated key needs no real password; where cluster.yaml names a variable, it shall hold one."""
+    if cluster.backup.key_password_env:
+        os.environ.setdefault(cluster.backup.key_password_env, "simulated")
+
+
+def _world(folder: Path, value: dict[str, object]) -> World:
+    from ctmupgrade.sim import World
+
+    try:
+        return World.from_dict(value)
+    except ValueError as error:
+        raise UsageError(f"{folder / 'world.yaml'}: {error}") from None
+
+
+def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+    """A recorded cluster: its looks are played back, and nothing can be changed."""
+    from ctmupgrade.adapters.disk.backups import BackupStore
+    from ctmupgrade.adapters.tasks import ThreadTasks
+    from ctmupgrade.adapters.transcripts import ReplayFleet, ReplayVerifier, StoppedClock
+
+    _stand_in_password(cluster)
+    fleet = ReplayFleet(folder)
+    store = BackupStore(scratch / "backups", cluster.name)
+    return Setup(
+        request=request,
+        cluster=cluster,
+        fleet=fleet,
+        verifier=ReplayVerifier(fleet.header),
+        clock=StoppedClock(fleet.header.at),
+        gather=one_by_one,
+        tasks=ThreadTasks,
+        store=store,
+        prefix_hash=lambda _length: "",
+        rest_hash=lambda _offset: ("", ""),
+        unusable_store=lambda: "",
+        recorded=True,
+    )

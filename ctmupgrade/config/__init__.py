@@ -1,0 +1,1 @@
+"""cluster.yaml: read with its lines, checked strictly, made into a cluster of the core."""

@@ -1,0 +1,83 @@
+"""The checks. Each is named as the sentence that should be true and yields at least one finding.
+
+To add one: a function in ``checks_cluster`` or ``checks_node`` and its line in :data:`CHECKS`. What it needs
+to know is a field of ``NodeFacts`` filled by a probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ctmupgrade.core.checks.check import Check, Question
+from ctmupgrade.core.checks.cluster import (
+    archive_signature_good,
+    clocks_agree,
+    cluster_members_match,
+    every_node_ready,
+    no_upgrade_running,
+    node_count_supported,
+    port_5432_open,
+    replication_connected,
+    services_started,
+    versions_equal,
+)
+from ctmupgrade.core.checks.findings import Finding, waive
+from ctmupgrade.core.checks.node import (
+    backup_downloaded_with_key,
+    control_plane_reachable,
+    free_space_sufficient,
+    fresh_instances_ready,
+    no_reboot_pending,
+    node_reachable,
+    ntp_synchronised,
+    reboot_needs_no_person,
+    sudo_allows_upgrade,
+    upgrade_path_known,
+)
+from ctmupgrade.core.looks.facts import Facts
+from ctmupgrade.core.model import Cluster, Options
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "archive_signature_good",
+        "the archive carries the pinned signer's signature",
+        archive_signature_good,
+        False,
+    ),
+    Check("node_count_supported", "the cluster has 1 to 20 nodes", node_count_supported, False),
+    Check("node_reachable", "every node lets us in over SSH", node_reachable, False),
+    Check("control_plane_reachable", "every node answers ksctl after login", control_plane_reachable, False),
+    Check("cluster_members_match", "the members are the nodes of cluster.yaml", cluster_members_match, False),
+    Check("every_node_ready", "every node is ready in every node's eyes", every_node_ready),
+    Check("replication_connected", "all nodes are connected, by fresh reports", replication_connected),
+    Check("services_started", "keysecure is active and its services started", services_started),
+    Check("versions_equal", "all nodes have one version", versions_equal),
+    Check("upgrade_path_known", "the upgrade path is known and allowed", upgrade_path_known),
+    Check("free_space_sufficient", "there is room for the upgrade", free_space_sufficient),
+    Check(
+        "backup_downloaded_with_key", "a fresh backup and its key are downloaded", backup_downloaded_with_key
+    ),
+    Check("ntp_synchronised", "every node follows a time server", ntp_synchronised),
+    Check("clocks_agree", "clocks are within a second of each other", clocks_agree),
+    Check("port_5432_open", "nodes reach each other on port 5432", port_5432_open),
+    Check("sudo_allows_upgrade", "sudo allows ks_upgrade.sh and reboot", sudo_allows_upgrade),
+    Check("no_upgrade_running", "no upgrade runs already", no_upgrade_running, False),
+    Check("no_reboot_pending", "no upgrade waits for its reboot", no_reboot_pending),
+    Check("reboot_needs_no_person", "a reboot needs nobody at the console", reboot_needs_no_person),
+    Check(
+        "fresh_instances_ready",
+        "new instances are unclustered, on the target, and up",
+        fresh_instances_ready,
+        False,
+    ),
+)
+
+
+def examine(facts: Facts, cluster: Cluster, options: Options, *, only: Collection[str] = ()) -> list[Finding]:
+    """All findings, waived ones marked.
+
+    :param only: ids of the checks that are wanted; none: all.
+    """
+    question = Question(facts, cluster, options)
+    found = [f for check in CHECKS if not only or check.id in only for f in check.run(question)]
+    return waive(found, options.skips)

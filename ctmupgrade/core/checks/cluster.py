@@ -1,0 +1,199 @@
+"""Checks of the cluster as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
+from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.looks.facts import Maybe, NodeFacts, Services, Unknown
+from ctmupgrade.core.model import Version, reached
+from ctmupgrade.core.modes import StrategyName
+
+MAX_NODES = 20  # vendor page Clusters and Nodes
+CLOCK_TOLERANCE = 1.0  # seconds
+
+
+def node_count_supported(q: Question) -> Iterator[Finding]:
+    count = len(q.cluster.nodes)
+    if q.cluster.strategy is StrategyName.STANDALONE and count != 1:
+        summary = f"standalone takes one node, cluster.yaml names {count}"
+        yield Finding("node_count_supported", Verdict.BLOCK, "", summary, "strategy: in-place, or one node")
+    elif 1 <= count <= MAX_NODES:
+        yield Finding("node_count_supported", Verdict.PASS, "", f"{count} node(s)")
+    else:
+        yield Finding(
+            "node_count_supported", Verdict.BLOCK, "", f"{count} nodes; a cluster has 1 to 20", "", VENDOR
+        )
+
+
+def cluster_members_match(q: Question) -> Iterator[Finding]:
+    if not q.clustered:
+        yield from _unclustered(q)
+        return
+    remedy = (
+        "add or remove the node in cluster.yaml, or remove a dead member: ksctl cluster nodes delete --id ID"
+    )
+    yield from of_problems(
+        "cluster_members_match",
+        health.membership_problems(q.facts.nodes, q.cluster),
+        remedy,
+        "every node lists exactly the nodes of cluster.yaml",
+    )
+
+
+def _unclustered(q: Question) -> Iterator[Finding]:
+    for name, facts in q.facts.nodes.items():
+        if isinstance(facts.membership, Unknown):
+            yield unknown("cluster_members_match", name, facts.membership, "ksctl cluster info")
+        elif facts.membership.clustered:
+            summary = "is a member of a cluster; standalone is for unclustered appliances"
+            yield Finding(
+                "cluster_members_match", Verdict.BLOCK, name, summary, "strategy: in-place or rebuild"
+            )
+        else:
+            yield Finding("cluster_members_match", Verdict.PASS, name, "not clustered")
+
+
+def every_node_ready(q: Question) -> Iterator[Finding]:
+    if not q.clustered:
+        yield Finding("every_node_ready", Verdict.PASS, "", "not clustered")
+        return
+    yield from of_problems(
+        "every_node_ready",
+        health.readiness_problems(q.facts.nodes, q.cluster),
+        "ksctl cluster nodes list   # on each node; wait or mend until all say ready",
+        "every node is ready in every node's eyes",
+    )
+
+
+def replication_connected(q: Question) -> Iterator[Finding]:
+    if not q.clustered or len(q.cluster.nodes) == 1:
+        yield Finding("replication_connected", Verdict.PASS, "", "no other node")
+        return
+    yield from of_problems(
+        "replication_connected",
+        health.replication_problems(q.facts.nodes, q.cluster, q.facts.at),
+        "ksctl cluster summary; ksctl cluster errors   # must be GOOD, connected and of now",
+        "every node is connected to every other, by reports of now",
+    )
+
+
+CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the appliance's parts call it
+
+
+def services_started(q: Question) -> Iterator[Finding]:
+    remedy = "systemctl status keysecure; ksctl services status   # mend before upgrading"
+    services = [f.services for f in q.facts.nodes.values() if isinstance(f.services, Services)]
+    if any(s.by_name.get(name) == "error" for s in services for name in CSM):
+        # Without internet it stays in error for good (vendor page of the 2.20 secrets manager).
+        remedy += (
+            "; the secrets manager needs internet: ksctl products disable --name csm, where it is not used"
+        )
+    yield from of_problems(
+        "services_started",
+        health.service_problems(q.facts.nodes),
+        remedy,
+        "keysecure is active and its services are started on every node",
+    )
+
+
+def versions_equal(q: Question) -> Iterator[Finding]:
+    known: dict[str, Version] = {}
+    for name, facts in q.facts.nodes.items():
+        if isinstance(facts.version, Unknown):
+            yield unknown("versions_equal", name, facts.version, "ksctl system info get", "its version")
+        else:
+            known[name] = facts.version
+    target = q.cluster.target.version
+    done = sorted(n for n, v in known.items() if reached(v, target))
+    old = {v.release for v in known.values() if not reached(v, target)}
+    if len(old) > 1:
+        listing = ", ".join(f"{n} {v}" for n, v in known.items())
+        yield Finding(
+            "versions_equal", Verdict.BLOCK, "", f"nodes below the target differ: {listing}",
+            "bring them to one version first", VENDOR,
+        )  # fmt: skip
+    elif done and old:
+        yield Finding(
+            "versions_equal", Verdict.WARN, "", f"mixed versions: {', '.join(done)} already at {target.short}",
+            "finish the others as soon as possible", VENDOR,
+        )  # fmt: skip
+    elif len(known) == len(q.facts.nodes):
+        yield Finding("versions_equal", Verdict.PASS, "", "all nodes have one version")
+
+
+def clocks_agree(q: Question) -> Iterator[Finding]:
+    check = "clocks_agree"
+    readings = {}
+    for name, facts in q.facts.nodes.items():
+        if isinstance(facts.clock, Unknown):
+            yield unknown(check, name, facts.clock, "date   # on each node", "its clock")
+        else:
+            readings[name] = facts.clock
+    apart = False
+    for (a, one), (b, two) in combinations(readings.items(), 2):
+        at_least = abs(one.offset - two.offset) - one.uncertainty - two.uncertainty
+        if at_least > CLOCK_TOLERANCE:
+            apart = True
+            summary = f"clocks of {a} and {b} are {abs(one.offset - two.offset):.1f} s apart"
+            yield Finding(check, Verdict.BLOCK, b, summary, "set the same NTP server on both", VENDOR)
+    if not apart and readings:
+        yield Finding(check, Verdict.PASS, "", "clocks agree to a second")
+
+
+def port_5432_open(q: Question) -> Iterator[Finding]:
+    check, proven = "port_5432_open", health.connected_pairs(q.facts.nodes, q.facts.at)
+    bad = False
+    for name, facts in q.facts.nodes.items():
+        for peer in q.facts.nodes:
+            if peer == name or not q.clustered:
+                continue
+            state: Maybe[object] = facts.ports.get(peer, Unknown("not asked", facts_unreachable(facts)))
+            if (name, peer) in proven or (not isinstance(state, Unknown) and facts.ports[peer].open):  # type: ignore[union-attr]
+                continue
+            bad = True
+            to = q.cluster.node(peer).cluster_host
+            remedy = f"nc -z {to} 5432   # on {name}; open it in the firewall both ways"
+            if isinstance(state, Unknown):
+                yield unknown(check, name, state, remedy, f"whether {to}:5432 ({peer}) can be reached")
+            else:
+                # A node that is off has no open port: that follows, and says nothing of the firewall.
+                off = facts_unreachable(q.facts.nodes[peer])
+                yield Finding(
+                    check,
+                    Verdict.BLOCK,
+                    name,
+                    f"cannot reach {to}:5432 ({peer})",
+                    remedy,
+                    VENDOR,
+                    unreachable=off,
+                )
+    if not bad:
+        yield Finding(check, Verdict.PASS, "", "port 5432 is open both ways between all nodes")
+
+
+def facts_unreachable(facts: NodeFacts) -> bool:
+    """Whether the node's shell did not answer at all."""
+    return isinstance(facts.shell, Unknown) and facts.shell.unreachable
+
+
+def no_upgrade_running(q: Question) -> Iterator[Finding]:
+    yield from of_problems(
+        "no_upgrade_running",
+        health.upgrade_problems(q.facts.nodes),
+        "wait until it ends; `ctmupgrade resume` follows one of its own",
+        "no ks_upgrade.sh runs",
+    )
+
+
+def archive_signature_good(q: Question) -> Iterator[Finding]:
+    check = "archive_signature_good"
+    if isinstance(q.facts.archive, Unknown):
+        yield Finding(
+            check, Verdict.BLOCK, "", q.facts.archive.why, f"gpg --verify {q.cluster.target.archive}"
+        )
+    else:
+        yield Finding(check, Verdict.PASS, "", f"signed by {q.facts.archive.signer}")

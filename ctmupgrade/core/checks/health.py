@@ -1,0 +1,222 @@
+"""Whether the cluster is well, judged from what every node says of every other.
+
+A node's word about itself proves little: one that is down keeps a last view that says GOOD, and a
+removed one looks like a rebooting one (FACTS 4.3, 6). So each statement needs a *fresh* report, and a
+member counts as well only when others see it so too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ctmupgrade.core.looks.facts import Member, NodeFacts, SummaryReport, Unknown
+from ctmupgrade.core.model import Cluster, Node
+
+FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind the live ones
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not well, or (``unknown``) could not be known.
+
+    :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it)."""
+
+    node: str
+    text: str
+    unknown: bool = False
+    unreachable: bool = False
+    beside: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.text}" if self.node else self.text
+
+
+def _not_known(node: str, what: str, fact: Unknown) -> Problem:
+    return Problem(node, f"{what} is not known: {fact.why}", unknown=True, unreachable=fact.unreachable)
+
+
+def names_by_id(nodes: Mapping[str, NodeFacts]) -> dict[str, str]:
+    """Each node's own id, from its own mouth, to its name in cluster.yaml."""
+    return {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
+
+
+def _addresses(node: Node) -> set[str]:
+    return {node.cluster_host.lower(), node.host.lower()} - {"local", ""}
+
+
+def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
+    """The configured node that ``member`` is: by id where the node itself told it, else by address;
+    "" where it is none. Never by position."""
+    return ids.get(member.node_id) or name_at(member.host, cluster)
+
+
+def name_at(host: str, cluster: Cluster) -> str:
+    """The one configured node with this address; "" where there is none or more than one."""
+    fitting = [n.name for n in (*cluster.nodes, *cluster.fresh) if host.lower() in _addresses(n)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
+    """Every node lists exactly the nodes of cluster.yaml."""
+    ids = names_by_id(nodes)
+    for name, facts in nodes.items():
+        if isinstance(facts.members, Unknown):
+            yield _not_known(name, "its list of members", facts.members)
+            continue
+        known = {name_of(m, ids, cluster): m for m in facts.members}
+        for member in facts.members:
+            if not name_of(member, ids, cluster):
+                yield Problem(
+                    name,
+                    f"lists member {member.host or '?'} (id {member.node_id or '?'}) that cluster.yaml lacks",
+                    beside=member.host,
+                )
+        for missing in (n.name for n in cluster.nodes if n.name not in known):
+            yield Problem(name, f"does not list {missing}, which cluster.yaml names", beside=missing)
+
+
+def readiness_problems(
+    nodes: Mapping[str, NodeFacts], cluster: Cluster, *, about: Sequence[str] | None = None
+) -> Iterator[Problem]:
+    """Every node, through every node's eyes, is ready. ``about`` limits it to some nodes."""
+    ids = names_by_id(nodes)
+    for name, facts in nodes.items():
+        if isinstance(facts.members, Unknown):
+            yield _not_known(name, "its list of members", facts.members)
+            continue
+        for member in facts.members:
+            seen = name_of(member, ids, cluster)
+            if not member.ready and (about is None or seen in about):
+                state = member.description or member.code
+                words = f"is {state} ({member.code}) in the eyes of {name}"
+                yield Problem(seen or member.host, words, beside=name)
+
+
+def _clock_of(facts: NodeFacts, now: datetime) -> datetime:
+    """The node's own idea of now: its report's time is by its own clock."""
+    if isinstance(facts.clock, Unknown):
+        return now
+    return now + timedelta(seconds=facts.clock.offset)
+
+
+def fresh_reports(nodes: Mapping[str, NodeFacts]) -> dict[str, SummaryReport]:
+    """Per reporting node id the newest report that any node showed."""
+    best: dict[str, SummaryReport] = {}
+    for facts in nodes.values():
+        for report in () if isinstance(facts.summary, Unknown) else facts.summary:
+            held = best.get(report.reporter)
+            if held is None or (
+                report.updated is not None and (held.updated is None or report.updated > held.updated)
+            ):
+                best[report.reporter] = report
+    return best
+
+
+def replication_problems(
+    nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime
+) -> Iterator[Problem]:
+    """Every node has a fresh report in which every other is ready, connected and GOOD."""
+    ids = names_by_id(nodes)
+    reports = fresh_reports(nodes)
+    for name, facts in nodes.items():
+        if isinstance(facts.summary, Unknown):
+            yield _not_known(name, "its cluster summary", facts.summary)
+        elif not facts.node_id:
+            yield Problem(name, "its own cluster id is not known", unknown=True)
+        elif facts.node_id not in reports:
+            yield Problem(name, "has no report in any cluster summary", unknown=True)
+        else:
+            report = reports[facts.node_id]
+            # a node that does not answer cannot tell its id, but its address is in the report
+            names = {
+                peer: name_at(view.host, cluster) for peer, view in report.peers.items() if peer not in ids
+            }
+            yield from _report_problems(name, facts, report, {**names, **ids}, now)
+
+
+def _report_problems(
+    name: str, facts: NodeFacts, report: SummaryReport, ids: Mapping[str, str], now: datetime
+) -> Iterator[Problem]:
+    if report.updated is None:
+        yield Problem(name, "its cluster summary says no time, so it may be an old one", unknown=True)
+        return
+    age = _clock_of(facts, now) - report.updated
+    if age > FRESH:
+        minutes = int(age.total_seconds() // 60)
+        yield Problem(name, f"its cluster summary is {minutes} minutes old", unknown=True)
+        return
+    for peer_id, peer in report.peers.items():
+        seen = ids.get(peer_id) or peer.host or peer_id
+        if peer.code != "r" or not peer.summary.upper().startswith("GOOD"):
+            yield Problem(
+                seen, f"is {peer.summary or '?'} (state {peer.code}) in the report of {name}", beside=name
+            )
+        elif peer_id != report.reporter and peer.connected is False:
+            yield Problem(seen, f"is not connected in the report of {name}", beside=name)
+        elif peer_id != report.reporter and peer.connected is None:
+            yield Problem(seen, f"whether {name} is connected to it is not said", unknown=True, beside=name)
+    for absent in sorted(set(ids) - set(report.peers)):
+        yield Problem(ids[absent], f"is missing from the report of {name}", unknown=True, beside=name)
+
+
+def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[str, str]]:
+    """(reporter, peer) names for which a fresh report proves a living database connection."""
+    ids = names_by_id(nodes)
+    pairs = set()
+    for reporter, report in fresh_reports(nodes).items():
+        name = ids.get(reporter)
+        if name is None or report.updated is None or _clock_of(nodes[name], now) - report.updated > FRESH:
+            continue
+        for peer_id, peer in report.peers.items():
+            if peer_id in ids and peer.connected is True and peer.code == "r":
+                pairs.add((name, ids[peer_id]))
+    return pairs
+
+
+def service_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    """keysecure is active and its services report started, on every node."""
+    for name, facts in nodes.items():
+        if isinstance(facts.unit, Unknown):
+            yield _not_known(name, "the state of keysecure", facts.unit)
+        elif facts.unit.active != "active":
+            yield Problem(name, f"keysecure is {facts.unit.active}")
+        if isinstance(facts.services, Unknown):
+            yield _not_known(name, "the state of its services", facts.services)
+        elif not facts.services.started:
+            waiting = ", ".join(f"{n} {s}" for n, s in sorted(facts.services.waiting.items())[:4])
+            yield Problem(name, f"services are {facts.services.overall or 'not started'}: {waiting or '-'}")
+
+
+def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    """No ``ks_upgrade.sh`` runs anywhere."""
+    for name, facts in nodes.items():
+        if isinstance(facts.processes, Unknown):
+            yield _not_known(name, "whether ks_upgrade.sh runs", facts.processes)
+        elif facts.processes:
+            yield Problem(name, f"an upgrade runs already: {facts.processes[0]}")
+
+
+def version_problems(
+    nodes: Mapping[str, NodeFacts], expected: Mapping[str, Sequence[object]]
+) -> Iterator[Problem]:
+    """Every node's X.Y.Z is one of those expected of it (``Version.release`` tuples)."""
+    for name, facts in nodes.items():
+        version = facts.version
+        if isinstance(version, Unknown):
+            yield _not_known(name, "its version", version)
+        elif version.release not in expected.get(name, ()):
+            yield Problem(name, f"has version {version}, which is not expected now")
+
+
+def cluster_problems(
+    nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime, *, clustered: bool = True
+) -> list[Problem]:
+    """Everything that keeps the next node from being started, versions aside."""
+    problems = [*service_problems(nodes), *upgrade_problems(nodes)]
+    if clustered:
+        problems += membership_problems(nodes, cluster)
+        problems += readiness_problems(nodes, cluster)
+        problems += replication_problems(nodes, cluster, now)
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,250 @@
+"""Checks of each node by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ctmupgrade.core import manual_commands
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.check import VENDOR, Question, unknown
+from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
+from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.model import reached
+from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
+
+
+def node_reachable(q: Question) -> Iterator[Finding]:
+    for name, facts in q.facts.nodes.items():
+        node = q.cluster.node(name)
+        shell = facts.shell
+        if isinstance(shell, Unknown):
+            remedy = manual_commands.login(node, "must log in without a question")
+            verdict = Verdict.UNKNOWN if shell.unreachable else Verdict.BLOCK
+            yield Finding("node_reachable", verdict, name, shell.why, remedy, unreachable=shell.unreachable)
+        else:
+            yield Finding("node_reachable", Verdict.PASS, name, f"logged in as {node.ssh.user}@{node.host}")
+
+
+def control_plane_reachable(q: Question) -> Iterator[Finding]:
+    for name, facts in q.facts.nodes.items():
+        login = q.cluster.node(name).ksctl
+        if isinstance(facts.system, Unknown) and facts.system.login:
+            said = f"ksctl's login as {login.username} is refused: {facts.system.why}"
+            remedy = (
+                f"check ksctl.username and {login.password_place}; every further try may lock the account"
+            )
+            yield Finding("control_plane_reachable", Verdict.BLOCK, name, said, remedy)
+        elif isinstance(facts.system, Unknown):
+            remedy = manual_commands.ksctl(q.cluster.node(name), "system", "info", "get", note="must answer")
+            yield unknown("control_plane_reachable", name, facts.system, remedy, "the version by ksctl")
+        else:
+            seen = f"{facts.system.model or 'appliance'} {facts.system.version} answers"
+            yield Finding("control_plane_reachable", Verdict.PASS, name, seen)
+
+
+def upgrade_path_known(q: Question) -> Iterator[Finding]:
+    target = q.cluster.target.version
+    for facts in q.facts.nodes.values():
+        if isinstance(facts.system, Unknown):
+            yield unknown(
+                "upgrade_path_known", facts.name, facts.system, "ksctl system info get", "its version"
+            )
+            continue
+        if reached(facts.system.version, target):
+            yield Finding("upgrade_path_known", Verdict.PASS, facts.name, f"already at {target.short}")
+            continue
+        judged = judge_path(
+            facts.system.version, target, q.cluster.strategy, model=facts.system.model,
+            allow_downgrade=q.options.allow_downgrade, force_path=q.options.force_path,
+        )  # fmt: skip
+        verdict = {
+            PathVerdict.PASS: Verdict.PASS, PathVerdict.MANUAL: Verdict.MANUAL, PathVerdict.BLOCK: Verdict.BLOCK
+        }[judged.verdict]  # fmt: skip
+        remedy = (
+            ""
+            if verdict is Verdict.PASS
+            else "read the release notes of the target; go through a version between"
+        )
+        yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
+
+
+def free_space_sufficient(q: Question) -> Iterator[Finding]:
+    check = "free_space_sufficient"
+    if isinstance(q.facts.archive, Unknown):
+        yield unknown(check, "", q.facts.archive, "name the archive in cluster.yaml", "the archive's size")
+        return
+    for facts in q.pending:
+        mounts, version = facts.mounts, facts.version
+        if isinstance(mounts, Unknown):
+            yield unknown(check, facts.name, mounts, "df -h /   # on the node", "free space")
+        elif isinstance(version, Unknown):
+            yield unknown(check, facts.name, version, "ksctl system info get", "its version")
+        else:
+            there = facts.staged if isinstance(facts.staged, int) else 0
+            staged = there == q.facts.archive.size
+            need = space_need(version, q.cluster.target.version, q.facts.archive.size, staged=staged)
+            worst = min(mounts, key=lambda m: m.free)
+            enough = worst.free >= need.bytes
+            summary = f"{worst.mount} has {worst.free / GIB:.1f} GiB free, needs {need.bytes / GIB:.1f} GiB ({need.formula})"
+            remedy = "" if enough else "df -h /; remove old archives, backups and logs, or enlarge the disk"
+            yield Finding(
+                check, Verdict.PASS if enough else Verdict.BLOCK, facts.name, summary, remedy, VENDOR
+            )
+    if not q.pending:
+        yield Finding(check, Verdict.PASS, "", "no node needs the upgrade")
+
+
+def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
+    check = "backup_downloaded_with_key"
+    for facts in q.pending:
+        good = fresh_manifest(q.facts, facts.name)
+        broken = [m for m in q.facts.manifests if m.node == facts.name and m.problem]
+        if good:
+            summary = f"backup {good} and its key are downloaded"
+            yield Finding(check, Verdict.PASS, facts.name, summary)
+        elif q.facts.backups_possible:
+            yield Finding(
+                check, Verdict.BLOCK, facts.name, f"no fresh backup is downloaded, and none can be made: "
+                f"{q.facts.backups_possible}", "set backup.directory and backup.key_password_env", VENDOR,
+            )  # fmt: skip
+        else:
+            why = (
+                f"the one on disk is unusable: {broken[-1].problem}"
+                if broken
+                else "none is younger than max_age"
+            )
+            yield Finding(
+                check, Verdict.WARN, facts.name, f"no fresh backup is downloaded ({why}); `run` makes one first",
+                "ctmupgrade backup", VENDOR,
+            )  # fmt: skip
+    if not q.pending:
+        yield Finding(check, Verdict.PASS, "", "no node needs the upgrade")
+
+
+def ntp_synchronised(q: Question) -> Iterator[Finding]:
+    check = "ntp_synchronised"
+    for name, facts in q.facts.nodes.items():
+        if isinstance(facts.ntp, Unknown):
+            yield unknown(check, name, facts.ntp, "ksctl ntp status", "NTP")
+        elif facts.ntp.synchronised:
+            yield Finding(check, Verdict.PASS, name, "follows a time server")
+        else:
+            yield Finding(
+                check, Verdict.BLOCK, name, "follows no time server; nodes whose clocks differ cannot talk",
+                "ksctl ntp servers add --host TIME-SERVER   # the same on every node", VENDOR,
+            )  # fmt: skip
+
+
+def sudo_allows_upgrade(q: Question) -> Iterator[Finding]:
+    check, remedy = "sudo_allows_upgrade", "sudo -n -l   # as ksadmin; must allow ks_upgrade.sh and reboot"
+    for name, facts in q.facts.nodes.items():
+        rights = facts.rights
+        if isinstance(rights, Unknown):
+            yield unknown(check, name, rights, remedy, "what sudo allows")
+        elif rights.upgrade and rights.reboot:
+            yield Finding(check, Verdict.PASS, name, "sudo allows ks_upgrade.sh and reboot")
+        else:
+            lacking = " and ".join(
+                what
+                for what, has in (("ks_upgrade.sh", rights.upgrade), ("reboot", rights.reboot))
+                if not has
+            )
+            yield Finding(check, Verdict.BLOCK, name, f"sudo does not allow {lacking}", remedy)
+
+
+def _has_failed(facts: NodeFacts) -> bool:
+    """Whether the last upgrade ended without its success line; one that runs may write it yet."""
+    logs = facts.logs
+    return bool(
+        isinstance(logs, tuple)
+        and logs
+        and logs[-1].verdict is not LogVerdict.SUCCEEDED
+        and facts.processes == ()
+    )
+
+
+def no_reboot_pending(q: Question) -> Iterator[Finding]:
+    check = "no_reboot_pending"
+    for name, facts in q.facts.nodes.items():
+        logs, version = facts.logs, facts.version
+        if isinstance(logs, Unknown):
+            yield unknown(check, name, logs, "ls ks_upgrade_*.log   # on the node", "earlier upgrade logs")
+        elif isinstance(version, Unknown):
+            yield unknown(check, name, version, "ksctl system info get", "its version")
+        else:
+            last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
+            left = q.facts.unbooted_still(name)
+            if last is not None and last.waits(version):
+                summary = f"an upgrade to {last.version} has ended and waits for its reboot ({last.path})"
+                yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+            elif isinstance(left, Unknown):
+                remedy = "cat /proc/sys/kernel/random/boot_id   # on the node; or reboot it"
+                yield unknown(check, name, left, remedy, "whether it was rebooted after its upgrade")
+            elif left is not None:
+                summary = (
+                    f"run {left.run} upgraded it to {left.target.short}, and it was not rebooted since "
+                    f"(whatever version it says)"
+                )
+                yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+            elif _has_failed(facts) and not reached(version, q.cluster.target.version):
+                last_line = logs[-1].last_line or "no words"
+                summary = f"its last upgrade has no success line ({logs[-1].path}): {last_line}"
+                yield Finding(check, Verdict.MANUAL, name, summary, "make sure that its cause is mended")
+            else:
+                yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
+
+
+def reboot_needs_no_person(q: Question) -> Iterator[Finding]:
+    check = "reboot_needs_no_person"
+    for name, facts in q.facts.nodes.items():
+        fact = facts.attended_boot
+        if isinstance(fact, Unknown) and fact.unreachable:
+            yield unknown(check, name, fact, "ksctl diskenc status", "disk encryption")
+        elif isinstance(fact, Unknown):
+            summary = f"whether a boot waits for a passphrase is not known ({fact.why})"
+            yield Finding(check, Verdict.MANUAL, name, summary, "ksctl diskenc status")
+        elif not fact:
+            yield Finding(check, Verdict.PASS, name, "boots without a person")
+        elif q.options.accept_attended_boot:
+            yield Finding(check, Verdict.MANUAL, name, "a person must type the passphrase at each boot")
+        else:
+            yield Finding(
+                check, Verdict.BLOCK, name, "disk encryption waits for a passphrase at boot",
+                "have someone at its console and pass --accept-attended-boot",
+            )  # fmt: skip
+
+
+def fresh_instances_ready(q: Question) -> Iterator[Finding]:
+    """Only equal versions join, and only what is in no cluster; its services must be up first."""
+    check = "fresh_instances_ready"
+    target = q.cluster.target.version
+    for name, facts in q.facts.fresh.items():
+        node, problems = q.cluster.node(name), list(health.service_problems({name: facts}))
+        host = node.host
+        if isinstance(facts.system, Unknown):
+            yield unknown(
+                check, name, facts.system, manual_commands.ksctl(node, "system", "info", "get"), "its version"
+            )
+        elif isinstance(facts.membership, Unknown):
+            yield unknown(
+                check, name, facts.membership, manual_commands.ksctl(node, "cluster", "info"), "its cluster"
+            )
+        elif not reached(facts.system.version, target):
+            summary = f"the new instance at {host} has {facts.system.version}, not {target.short}"
+            yield Finding(check, Verdict.BLOCK, name, summary, f"install {target.short} on it", VENDOR)
+        elif facts.membership.clustered:
+            summary = f"the new instance at {host} is in a cluster already"
+            yield Finding(
+                check, Verdict.BLOCK, name, summary, "name another, or take it out of that cluster", VENDOR
+            )
+        elif problems:
+            verdict = Verdict.UNKNOWN if problems[0].unknown else Verdict.BLOCK
+            yield Finding(check, verdict, name, problems[0].text, "wait until its services are started", VENDOR,
+                          problems[0].unreachable)  # fmt: skip
+        else:
+            yield Finding(
+                check, Verdict.PASS, name, f"a new instance at {host} on {facts.system.version}, unclustered"
+            )
+    if not q.facts.fresh:
+        yield Finding(check, Verdict.PASS, "", "no new instance is to join")

@@ -1,0 +1,336 @@
+"""What was seen of the nodes, as values. What could not be seen is :class:`Unknown`, never None."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias, TypeVar
+
+from ctmupgrade.core.looks.upgrade_log import UpgradeLog
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.redact import foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
+    ``host_key``: because another machine may be answering, which never mends itself.
+    ``login``: because ksctl's user or password is refused."""
+
+    why: str
+    unreachable: bool = False
+    host_key: bool = False
+    login: bool = False
+    kind: Literal["unknown"] = "unknown"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "why", foreign(self.why))
+
+
+@dataclass(frozen=True, slots=True)
+class BootMark:
+    """What changes with a reboot. ``boot_id`` proves it; ``since`` (epoch seconds) is the fallback,
+    known to wobble by a second, so differences below ``WOBBLE`` prove nothing."""
+
+    boot_id: str = ""
+    since: float = 0.0
+
+    def differs_from(self, other: BootMark) -> bool | None:
+        """True: another boot. False: the same. None: the two cannot be compared."""
+        if self.boot_id and other.boot_id:
+            return self.boot_id != other.boot_id
+        if self.since and other.since:
+            return abs(self.since - other.since) > WOBBLE
+        return None
+
+    def text(self) -> str:
+        """As evidence in a journal."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_text(cls, text: str) -> BootMark:
+        """And back; an absent one ("") compares with nothing."""
+        return cls(**json.loads(text)) if text else cls()
+
+
+WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooted:
+    """An upgrade that this machine's journals know to have begun on a node, and whose reboot they do not know.
+
+    Whether a node says the new version before its reboot or only after it is not known (FACTS 1.2, 8.5), so
+    that neither its version nor its log tells whether that reboot is still to come: its boot does.
+
+    :ivar boot: the node's boot when that upgrade began.
+    :ivar proven: its success line was seen, or an operator said that it is done.
+    """
+
+    run: str
+    target: Version
+    boot: BootMark
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Free space of one file system. Bytes."""
+
+    mount: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """systemd's view of keysecure: active, activating, failed, inactive..."""
+
+    active: str
+    sub: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The appliance's own services; ``disabled`` is a choice, not a fault (FACTS 4.2)."""
+
+    overall: str
+    by_name: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        """All that are not disabled have started."""
+        states = [state for state in self.by_name.values() if state != "disabled"]
+        return self.overall in ("started", "") and bool(states or self.overall) and not self.waiting
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Those that are neither started nor disabled."""
+        return {n: s for n, s in self.by_name.items() if s not in ("started", "disabled")}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """``ksctl system info get``."""
+
+    version: Version
+    model: str = ""
+    name: str = ""
+    time: datetime | None = None
+    uptime_s: float = -1.0  # -1: not told
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """``ksctl cluster info``: what a node says of itself. Unclustered: node_id "" and code none."""
+
+    node_id: str
+    code: str
+    count: int | None = None
+
+    @property
+    def clustered(self) -> bool:
+        return bool(self.node_id) or self.code not in ("none", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One line of ``ksctl cluster nodes list``. Codes: r ready, d down, k killed, creating, b, i, c, o
+    joining, m and v removing and removed (FACTS 4.3). Older servers give no port."""
+
+    node_id: str
+    host: str
+    code: str
+    description: str = ""
+    is_this: bool = False
+    port: int | None = None
+    public_address: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.code == "r"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """How a reporting node sees another (or itself: then ``connected`` is None)."""
+
+    code: str
+    summary: str
+    connected: bool | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReport:
+    """One reporting node's view of all. A node that is down keeps its last, GOOD view: only a
+    fresh ``updated`` counts (FACTS 4.3)."""
+
+    reporter: str
+    updated: datetime | None
+    peers: Mapping[str, PeerView]
+
+
+@dataclass(frozen=True, slots=True)
+class Ntp:
+    """Whether the node's clock follows a time server, by ``ntpq``'s own mark."""
+
+    synchronised: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Node's clock minus ours, in seconds, give or take ``uncertainty``."""
+
+    offset: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEntry:
+    """A backup as the node lists it."""
+
+    id: str
+    scope: str
+    status: str
+    created: datetime | None
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKey:
+    """A backup key as the node lists it; ``active`` is expected."""
+
+    id: str
+    state: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What ``sudo -l`` allows of what we need. None: could not be told. ``quiet``: it knows ``-n``, never to
+    ask for a password."""
+
+    upgrade: bool | None
+    reboot: bool | None
+    quiet: bool = True
+
+    @property
+    def sudo(self) -> tuple[str, ...]:
+        """How sudo is called here."""
+        return ("sudo", "-n") if self.quiet else ("sudo",)
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """Whether a peer's port 5432 can be reached from a node, and what says so."""
+
+    open: bool
+    basis: str
+
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A backup that was downloaded with its key, and is still there, equal to what was written down."""
+
+    node: str
+    version: str
+    backup_id: str
+    key_id: str
+    created: datetime
+    file: str
+    key_file: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """The archive on this machine after verification."""
+
+    size: int
+    sha256: str
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """Everything one round of looks found out about a node."""
+
+    name: str
+    shell: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
+    boot: Maybe[BootMark] = field(default_factory=lambda: Unknown("not asked"))
+    mounts: Maybe[tuple[Mount, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    unit: Maybe[Unit] = field(default_factory=lambda: Unknown("not asked"))
+    rights: Maybe[Rights] = field(default_factory=lambda: Unknown("not asked"))
+    clock: Maybe[ClockReading] = field(default_factory=lambda: Unknown("not asked"))
+    processes: Maybe[tuple[str, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    logs: Maybe[tuple[UpgradeLog, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    staged: Maybe[int] = field(default_factory=lambda: Unknown("not asked"))  # bytes there, 0: none
+    system: Maybe[SystemInfo] = field(default_factory=lambda: Unknown("not asked"))
+    services: Maybe[Services] = field(default_factory=lambda: Unknown("not asked"))
+    membership: Maybe[Membership] = field(default_factory=lambda: Unknown("not asked"))
+    members: Maybe[tuple[Member, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    summary: Maybe[tuple[SummaryReport, ...]] = field(default_factory=lambda: Unknown("not asked"))
+    ntp: Maybe[Ntp] = field(default_factory=lambda: Unknown("not asked"))
+    hsm: Maybe[int] = -1  # HSM servers it uses; -1: not asked, for only a rebuild needs it
+    attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
+    ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> Maybe[Version]:
+        return self.system if isinstance(self.system, Unknown) else self.system.version
+
+    @property
+    def node_id(self) -> str:
+        """The node's own id, from its own answers; "" where unclustered or unknown."""
+        if not isinstance(self.membership, Unknown) and self.membership.node_id:
+            return self.membership.node_id
+        if not isinstance(self.members, Unknown):
+            return next((m.node_id for m in self.members if m.is_this), "")
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One round of looks at everything, and when."""
+
+    at: datetime
+    nodes: Mapping[str, NodeFacts]
+    archive: Maybe[ArchiveFacts]
+    manifests: tuple[Manifest, ...] = ()
+    backups_possible: str = ""  # why a backup could not be made; "" where it could
+    max_backup_age: timedelta = timedelta(hours=24)
+    fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join
+    unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
+
+    def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
+        """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
+        left, node = self.unbooted.get(name), self.nodes[name]
+        if left is None or not (left.proven or _is(node.version, left.target)):
+            return None  # one that failed, or was stopped, and changed nothing that its reboot would finish
+        if isinstance(node.boot, Unknown):
+            return node.boot
+        other = node.boot.differs_from(left.boot)
+        if other is None:
+            return Unknown(f"its boot cannot be compared with the one in which run {left.run} upgraded it")
+        return None if other else left
+
+
+def _is(version: Maybe[Version], target: Version) -> bool:
+    return isinstance(version, Unknown) or version.same_release(target)
+
+
+def fresh_manifest(facts: Facts, node: str) -> str:
+    """The id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
+    for manifest in facts.manifests:
+        age = facts.at - manifest.created
+        if manifest.node == node and not manifest.problem and age <= facts.max_backup_age:
+            return manifest.backup_id
+    return ""

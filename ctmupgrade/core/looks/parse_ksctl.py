@@ -1,0 +1,260 @@
+"""Parsers of what ``ksctl`` answers: pure, tolerant of form, strict of meaning (a node's shell: ``parse_shell``).
+
+Each raises :class:`NotUnderstood` rather than guess. Formats are those of FACTS.md and its captures;
+exit codes are not trusted anywhere, the text decides.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from ctmupgrade.core.looks.facts import (
+    BackupEntry,
+    BackupKey,
+    Member,
+    Membership,
+    Ntp,
+    PeerView,
+    Services,
+    SummaryReport,
+    SystemInfo,
+)
+from ctmupgrade.core.model import Version
+
+Json: TypeAlias = dict[str, object]
+
+
+class NotUnderstood(ValueError):
+    """An answer that this parser cannot read; its text says what it saw instead."""
+
+
+def excerpt(text: str, limit: int = 160) -> str:
+    """The first words of an answer, on one line, for a message."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+ERROR_BODY = "the answer is an error: "  # before what an error body says
+
+
+def json_object(text: str) -> Json:
+    """The first JSON object in ``text`` (a prompt or notice may stand before it).
+
+    :raises NotUnderstood: none, cut short, or an error body (``codeDesc``, FACTS 4.1).
+    """
+    start = text.find("{")
+    if start < 0:
+        raise NotUnderstood(f"no JSON in the answer: {excerpt(text) or 'empty'}")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[start:])
+    except ValueError:
+        raise NotUnderstood(f"the JSON is cut short or broken: {excerpt(text)}") from None
+    if not isinstance(value, dict):
+        raise NotUnderstood(f"not a JSON object: {excerpt(text)}")
+    if "codeDesc" in value or set(value) <= {"code", "message", "error"}:
+        raise NotUnderstood(f"{ERROR_BODY}{error_text(value)}")
+    return value
+
+
+def error_text(body: Mapping[str, object]) -> str:
+    """``codeDesc`` and ``message`` of an error body on one line."""
+    parts = [str(body[key]) for key in ("codeDesc", "message", "error") if body.get(key)]
+    return excerpt("; ".join(parts) or json.dumps(body))
+
+
+def _rows(value: Json) -> list[Json]:
+    rows = value.get("resources")
+    if rows is None and "resources" in value:
+        return []  # Go's nil slice: an empty list printed as null
+    if not isinstance(rows, list):
+        raise NotUnderstood(f"no list of resources in {excerpt(json.dumps(value))}")
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def instant(text: object) -> datetime | None:
+    """An ISO 8601 time with zone, nanoseconds cut; None where it is not one."""
+    if not isinstance(text, str):
+        return None
+    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text.strip())
+    try:
+        value = datetime.fromisoformat(trimmed)
+    except ValueError:
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def total_of(text: str) -> tuple[int, int]:
+    """(rows in this page, total) of a listing."""
+    value = json_object(text)
+    rows = _rows(value)
+    total = _whole(value.get("total"))
+    return len(rows), total if total is not None else len(rows)
+
+
+def system_info(text: str) -> SystemInfo:
+    """``ksctl system info get``."""
+    value = json_object(text)
+    raw = _text(value.get("version") or value.get("server_version"))
+    try:
+        version = Version.parse(raw)
+    except ValueError:
+        raise NotUnderstood(f"no version in the answer: {excerpt(text)}") from None
+    return SystemInfo(
+        version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time")),
+        _uptime(_text(value.get("uptime"))),
+    )  # fmt: skip
+
+
+def _uptime(text: str) -> float:
+    """Seconds of ``0 days, 3 hours, 22 minutes`` (captured on 2.19); -1 where it is something else."""
+    found = re.match(r"(\d+) days?, (\d+) hours?, (\d+) minutes?", text)
+    if not found:
+        return -1.0
+    days, hours, minutes = (int(part) for part in found.groups())
+    return float(days * 86400 + hours * 3600 + minutes * 60)
+
+
+def server_version(text: str) -> SystemInfo:
+    """``ksctl version``: the server's, never the client's, which differs (FACTS 2)."""
+    value = json_object(text)
+    try:
+        version = Version.parse(_text(value.get("server_version")))
+    except ValueError:
+        raise NotUnderstood(f"no server_version in the answer: {excerpt(text)}") from None
+    return SystemInfo(version, _text(value.get("server_model")))
+
+
+def membership(text: str) -> Membership:
+    """``ksctl cluster info``."""
+    value = json_object(text)
+    status = _object(value.get("status"))
+    if "nodeID" not in value or not status:
+        raise NotUnderstood(f"not a cluster info: {excerpt(text)}")
+    return Membership(
+        _text(value["nodeID"]), _text(status.get("code")) or "?", _whole(value.get("nodeCount"))
+    )
+
+
+def members(text: str) -> tuple[Member, ...]:
+    """``ksctl cluster nodes list``."""
+    return tuple(_member(row) for row in _rows(json_object(text)))
+
+
+def _member(row: Json) -> Member:
+    status = _object(row.get("status"))
+    return Member(
+        node_id=_text(row.get("nodeID") or row.get("id")),
+        host=_text(row.get("host")),
+        code=_text(status.get("code")) or "?",
+        description=_text(status.get("description")),
+        is_this=row.get("isThisNode") is True,
+        port=_whole(row.get("port")),
+        public_address=_text(row.get("publicAddress")),
+    )
+
+
+def summary(text: str) -> tuple[SummaryReport, ...]:
+    """``ksctl cluster summary``: keyed by reporting node."""
+    value = json_object(text)
+    resources = value.get("resources")
+    if resources is None and "resources" in value:
+        return ()
+    if not isinstance(resources, dict):
+        raise NotUnderstood(f"not a cluster summary: {excerpt(text)}")
+    return tuple(_report(reporter, _object(body)) for reporter, body in resources.items())
+
+
+def _report(reporter: str, body: Json) -> SummaryReport:
+    peers = {key: _peer(_object(peer)) for key, peer in _object(body.get("clusterSummary")).items()}
+    return SummaryReport(reporter, instant(body.get("lastUpdated")), peers)
+
+
+def _peer(body: Json) -> PeerView:
+    info = _object(body.get("nodeInfo"))
+    connected = info.get("connected")
+    return PeerView(
+        code=_text(_object(info.get("status")).get("code")) or "?",
+        summary=_text(body.get("summary")),
+        connected=connected if isinstance(connected, bool) else None,
+        host=_text(info.get("host")),
+    )
+
+
+def services(text: str) -> Services:
+    """``ksctl services status``."""
+    value = json_object(text)
+    rows = value.get("services", value.get("resources"))
+    overall = _text(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
+    by_name = (
+        {_text(row.get("name")): _text(row.get("status")) for row in rows or () if isinstance(row, dict)}
+        if isinstance(rows, list | None)
+        else {}
+    )
+    if not overall and not by_name:
+        raise NotUnderstood(f"not a services status: {excerpt(text)}")
+    return Services(overall, by_name)
+
+
+def ntp(text: str) -> Ntp:
+    """``ksctl ntp status``: a ``*`` (or ``o``, a pulse source) before a peer means it is followed."""
+    value = json_object(text)
+    table = next((v for k, v in value.items() if k.startswith("ntpq") and isinstance(v, str)), None)
+    if table is None or "timeout" in table.lower():
+        raise NotUnderstood(f"no answer of ntpq in: {excerpt(text)}")
+    lines = [line.strip() for line in table.splitlines()]
+    return Ntp(any(re.match(r"^[*o][\w.:\[\]-]", line) for line in lines), table)
+
+
+def backups(text: str) -> tuple[BackupEntry, ...]:
+    """``ksctl backup list``."""
+    return tuple(
+        BackupEntry(
+            id=_text(row.get("id")),
+            scope=_text(row.get("scope")),
+            status=_text(row.get("status")),
+            created=instant(row.get("createdAt")),
+            key_id=_text(row.get("backupKey") or row.get("backupKeyID")),
+        )
+        for row in _rows(json_object(text))
+    )
+
+
+def backup_keys(text: str) -> tuple[BackupKey, ...]:
+    """``ksctl backupkeys list``."""
+    return tuple(
+        BackupKey(_text(row.get("id")), _text(row.get("state")), row.get("default") is True)
+        for row in _rows(json_object(text))
+    )
+
+
+def row_count(text: str) -> int:
+    """How many rows a listing has, of which one page may be shown."""
+    value = json_object(text)
+    return max(total_of(text)[1], len(_rows(value)))
+
+
+def attended_boot(text: str) -> bool:
+    """``ksctl diskenc status``: whether a reboot waits for a person with a passphrase."""
+    value = json_object(text)
+    for key, state in value.items():
+        if key.lower().replace("_", "") == "attendedboot":
+            return state is True or _text(state).lower() == "true"
+    if any("enc" in key.lower() or key == "status" for key in value):
+        return False
+    raise NotUnderstood(f"not a disk encryption status: {excerpt(text)}")

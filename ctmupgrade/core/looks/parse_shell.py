@@ -1,0 +1,215 @@
+"""Parsers of what a node's shell answers; see :mod:`ctmupgrade.core.looks.parse_ksctl` for the rules."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from ctmupgrade.core.looks.facts import BootMark, Mount, Unit
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstood, excerpt
+from ctmupgrade.core.looks.upgrade_log import LogVerdict
+
+
+def boot_id(text: str) -> BootMark:
+    """``/proc/sys/kernel/random/boot_id``."""
+    found = re.search(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", text)
+    if not found:
+        raise NotUnderstood(f"not a boot id: {excerpt(text)}")
+    return BootMark(boot_id=found.group())
+
+
+def boot_time_of_stat(text: str) -> BootMark:
+    """The ``btime`` line of ``/proc/stat``, epoch seconds."""
+    found = re.search(r"^btime (\d+)$", text, re.MULTILINE)
+    if not found:
+        raise NotUnderstood("no btime in /proc/stat")
+    return BootMark(since=float(found.group(1)))
+
+
+def uptime_since(text: str) -> BootMark:
+    """``uptime -s`` or ``who -b``: local time, used only for differences on one node."""
+    found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text)
+    if not found:
+        raise NotUnderstood(f"not a time of boot: {excerpt(text)}")
+    moment = datetime.fromisoformat(f"{found.group(1)} {found.group(2)}")
+    return BootMark(since=moment.replace(tzinfo=UTC).timestamp())
+
+
+_UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+
+
+def mounts(text: str) -> tuple[Mount, ...]:
+    """``df`` in any of its forms: blocks of 1K (-k, -P) or 512 bytes, or rounded units (-h).
+
+    ``df -h`` rounds free space up; one unit of its last digit is taken off, so that it never flatters.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    header = next((i for i, line in enumerate(lines) if "Avail" in line or "Free" in line), None)
+    if header is None:
+        raise NotUnderstood(f"not an answer of df: {excerpt(text)}")
+    block = 512 if "512" in lines[header] else 1024
+    found = [_mount(row, block) for row in _joined(lines[header + 1 :])]
+    if not found:
+        raise NotUnderstood(f"df names no file system: {excerpt(text)}")
+    return tuple(found)
+
+
+def _joined(lines: list[str]) -> list[list[str]]:
+    """Rows; a long device name stands on a line of its own without -P."""
+    rows: list[list[str]] = []
+    for line in lines:
+        words = line.split()
+        if rows and len(rows[-1]) == 1:
+            rows[-1] += words
+        else:
+            rows.append(words)
+    return rows
+
+
+def _mount(words: list[str], block: int) -> Mount:
+    if len(words) < 6:
+        raise NotUnderstood(f"not a line of df: {' '.join(words)}")
+    return Mount(" ".join(words[5:]), _size(words[3], block), _size(words[1], block))
+
+
+def _size(word: str, block: int) -> int:
+    found = re.match(r"^(\d+(?:[.,]\d+)?)([BKMGTP]?)i?B?$", word)
+    if not found:
+        raise NotUnderstood(f"not a size: {word}")
+    digits, unit = found.group(1).replace(",", "."), found.group(2)
+    if not unit:
+        return int(float(digits)) * block
+    step = 0.1 if "." in digits else 1.0
+    return max(0, int((float(digits) - step) * _UNITS[unit]))
+
+
+def unit_show(text: str) -> Unit:
+    """``systemctl show -p LoadState -p ActiveState -p SubState``: exits 0 even for an unknown unit."""
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "ActiveState" not in values:
+        raise NotUnderstood(f"no ActiveState: {excerpt(text)}")
+    if values.get("LoadState", "loaded") not in ("loaded", ""):
+        return Unit(values["LoadState"], "")
+    return Unit(values["ActiveState"], values.get("SubState", ""))
+
+
+UNIT_STATES = ("active", "activating", "deactivating", "reloading", "failed", "inactive", "maintenance")
+
+
+def unit_word(text: str) -> Unit:
+    """``systemctl is-active``. A banner may stand before it."""
+    words = [line.strip() for line in text.splitlines() if line.strip() in UNIT_STATES]
+    if not words:
+        raise NotUnderstood(f"not a unit's state: {excerpt(text)}")
+    return Unit(words[-1])
+
+
+def unit_status(text: str) -> Unit:
+    """The ``Active:`` line of ``systemctl status``."""
+    found = re.search(r"^\s*Active:\s+([a-z]+)(?:\s+\(([^)]*)\))?", text, re.MULTILINE)
+    if not found:
+        raise NotUnderstood(f"no Active: line: {excerpt(text)}")
+    return Unit(found.group(1), found.group(2) or "")
+
+
+def epoch(text: str) -> tuple[float, float]:
+    """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
+    found = re.search(r"^\s*(\d{9,11})(?:[.,](\d{1,9}|%?N))?\s*$", text, re.MULTILINE)
+    if not found:
+        raise NotUnderstood(f"not a time: {excerpt(text)}")
+    fraction = found.group(2) or ""
+    if fraction.isdigit():
+        return float(f"{found.group(1)}.{fraction}"), 0.0
+    return float(found.group(1)), 1.0
+
+
+_SUCCESS = re.compile(r"Upgrade to (\d+\.\d+\.\d+)(\+\d+)?\S* succeeded")
+_FAILURE = re.compile(
+    r"\bupgrade\b.{0,80}\b(failed|aborted|refused|not supported|unsuccessful)\b"
+    r"|\b(fatal|abort(ed|ing)|bad signature|no space left|not permitted|cannot upgrade)\b",
+    re.IGNORECASE,
+)
+
+
+def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
+    """(verdict, version of the success line, last line) of an upgrade log.
+
+    ``status: error`` lines are what a good run prints while services come up; they mean nothing.
+    A failure's words are not known (FACTS 1.3), so FAILED is only ever a hint: what decides is that
+    the script ended without the success line.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    found = _SUCCESS.findall(text)
+    if found:
+        return LogVerdict.SUCCEEDED, "".join(found[-1]), last
+    if any(_FAILURE.search(line) for line in lines):
+        return LogVerdict.FAILED, "", last
+    return LogVerdict.NONE, "", last
+
+
+def failure_lines(text: str, limit: int = 5) -> str:
+    """The lines of an upgrade's output that look like the reason of a failure, else its last ones."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if _FAILURE.search(line)]
+    return "\n".join((telling or lines)[-limit:])
+
+
+def log_name(text: str) -> str:
+    """The log's name or path as the script prints it on a terminal; "" where it does not."""
+    found = re.search(r"log file \(?([^\s()]*ks_upgrade[^\s()]*)\)?", text)
+    return found.group(1) if found else ""
+
+
+def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
+    """Paths of the upgrade logs in the answer of ``ls -1`` over one or several folders, newest last."""
+    folder, found = default_folder, []
+    for line in (raw.strip() for raw in text.splitlines()):
+        if line.endswith(":") and "ks_upgrade" not in line:
+            folder = line[:-1]
+        elif re.fullmatch(r"(?:.*/)?ks_upgrade[\w.+:-]*\.log", line):
+            found.append(line if "/" in line else (line if folder == "." else f"{folder}/{line}"))
+    return tuple(sorted(found, key=lambda path: path.rsplit("/", 1)[-1]))
+
+
+_RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)|SCREEN\b.*ks_upgrade")
+# On an appliance from which others are upgraded: the client that holds another node's terminal, and its holder.
+_ELSEWHERE = re.compile(r"(?:^|[\s/])ssh -tt\s")
+_LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell|cat|less|more|head|tail|vim?|ls)\b")
+
+
+def upgrade_processes(text: str) -> tuple[str, ...]:
+    """Command lines of a running ``ks_upgrade.sh`` in a process list; our own looks, and what we run on other nodes,
+    are left out."""
+    return tuple(
+        excerpt(line)
+        for line in text.replace("\0", " ").splitlines()
+        if _RUNNING.search(line) and not _LOOKING.search(line) and not _ELSEWHERE.search(line)
+    )
+
+
+def file_size(text: str) -> int:
+    """The size in one line of ``ls -ln``."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 6 and words[0][:1] in "-l" and words[4].isdigit():
+            return int(words[4])
+    raise NotUnderstood(f"not a line of ls -l: {excerpt(text)}")
+
+
+def file_mark(text: str) -> str:
+    """The four numbers of ``stat -c '%s %i %Y %Z'``."""
+    if re.fullmatch(r"\d+( -?\d+){3}", text.strip()):
+        return text.strip()
+    raise NotUnderstood(f"not the answer of stat: {excerpt(text)}")
+
+
+def sha256_of(text: str) -> str:
+    """A SHA-256 in the answer of sha256sum, openssl, shasum, gpg --print-md or python."""
+    joined = re.search(r"\b[0-9a-fA-F]{64}\b", text)
+    if joined:
+        return joined.group().lower()
+    spaced = re.search(r"(?:[0-9A-F]{8}\s+){7}[0-9A-F]{8}", text)
+    if spaced:
+        return "".join(spaced.group().split()).lower()
+    raise NotUnderstood(f"no SHA-256 in: {excerpt(text)}")

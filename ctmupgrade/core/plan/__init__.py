@@ -1,0 +1,1 @@
+"""Steps, and the strategies that make a plan of them."""

@@ -1,0 +1,180 @@
+"""A plan: the steps, and a digest of the facts that they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ctmupgrade.core.looks.facts import Facts, Services, Unknown
+from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.strategies import needs_upgrade, node_order, steps_for
+from ctmupgrade.core.releases import backup_fits
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTarget:
+    """What the plan leads to."""
+
+    version: str
+    archive: str
+    sha256: str
+    signer: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """:param basis: the facts it depends on, by name; ``run --plan`` refuses when one has changed.
+    :param id: the digest of basis and steps.
+    :param notes: what the reader must know: what users will notice, what is left behind."""
+
+    id: str
+    cluster: str
+    strategy: StrategyName
+    target: PlanTarget
+    steps: tuple[Step, ...]
+    basis: Mapping[str, str]
+    options: Options = field(default_factory=Options)
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    without_data: tuple[str, ...] = ()  # nodes that cannot be relied on to hold the data: recover knows some
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes it touches, in order."""
+        return tuple(dict.fromkeys(step.node for step in self.steps if step.node))
+
+    def step(self, step_id: str) -> Step:
+        """:raises KeyError: no such step."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+    def critical_path_s(self) -> int:
+        """Seconds of the longest chain of steps."""
+        ends: dict[str, int] = {}
+        for step in self.steps:
+            ends[step.id] = step.estimate_s + max((ends[a] for a in step.after), default=0)
+        return max(ends.values(), default=0)
+
+
+def basis_of(facts: Facts, cluster: Cluster) -> dict[str, str]:
+    """The facts a plan stands on, by name, in words that do not change with time alone."""
+    basis = {"strategy": cluster.strategy.value, "target": str(cluster.target.version)}
+    basis["signer"] = cluster.target.signer
+    if not isinstance(facts.archive, Unknown):
+        basis["archive sha256"] = facts.archive.sha256
+    for name, node in facts.nodes.items():
+        version, members = node.version, node.members
+        basis[f"{name}: version"] = "?" if isinstance(version, Unknown) else str(version)
+        basis[f"{name}: cluster id"] = node.node_id
+        basis[f"{name}: boot"] = "?" if isinstance(node.boot, Unknown) else node.boot.boot_id
+        if not isinstance(node.services, Unknown) and (bad := _in_error(node.services)):
+            basis[f"{name}{IN_ERROR}"] = bad
+        if not isinstance(members, Unknown):
+            states = sorted(f"{m.host}={m.code}" for m in members)
+            basis[f"{name}: members"] = ", ".join(states)
+    return basis
+
+
+IN_ERROR = ": services in error"
+
+
+def _in_error(services: Services) -> str:
+    return ", ".join(sorted(n for n, state in services.by_name.items() if state == "error"))
+
+
+def services_in_error(basis: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The services of a node that were in error when the plan was made."""
+    return tuple(one for one in basis.get(f"{name}{IN_ERROR}", "").split(", ") if one)
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What differs between two bases, in words."""
+    return [
+        f"{key}: was {old.get(key, 'absent')}, is {new.get(key, 'absent')}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, ...]) -> Iterator[str]:
+    target = cluster.target.version.short
+    order = node_order(cluster, options)
+    for name in order:
+        if not needs_upgrade(facts, cluster, name):
+            yield f"{name} is already at {target} and is skipped"
+    left = [n.name for n in cluster.nodes if n.name not in order and needs_upgrade(facts, cluster, n.name)]
+    if left:
+        yield (
+            f"left behind on the old version: {', '.join(left)}; a cluster of mixed versions may misbehave, "
+            "finish it as soon as possible"
+        )
+    if steps and cluster.strategy is StrategyName.IN_PLACE:
+        yield "while the first node upgrades, the database is locked for under 30 s: all nodes may answer with errors"
+        yield "each node is away for 10 minutes or more; clients must use the others meanwhile"
+    if steps and cluster.strategy is StrategyName.REBUILD:
+        yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
+        yield from rebuild_notes(facts, cluster, options)
+    if steps:
+        yield from _backup_notes(facts, cluster)
+    if steps and cluster.strategy is StrategyName.STANDALONE:
+        yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"
+
+
+def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
+    """Whether what is backed up now can be restored on the target: forward only, and not for ever (FACTS 3)."""
+    target = cluster.target.version
+    known = {f.version.release: f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)}
+    for version in (known[release] for release in sorted(known) if release < target.release):
+        if not backup_fits(version, target):
+            yield (
+                f"a backup of {version.short} does not restore on {target.short} (three minor versions forward, LTS to "
+                f"the next two LTS): the way back needs an appliance of {version.short}"
+            )
+        elif cluster.strategy is StrategyName.REBUILD:
+            yield f"a backup of {version.short} restores on {version.short} and on {target.short}, never on an older one"
+
+
+def make_plan(facts: Facts, cluster: Cluster, options: Options) -> Plan:
+    """The plan for these facts. Same facts, same plan, same id."""
+    steps = steps_for(facts, cluster, options)
+    return plan_of(steps, facts, cluster, options, tuple(_notes(facts, cluster, options, steps)))
+
+
+def plan_of(
+    steps: tuple[Step, ...], facts: Facts, cluster: Cluster, options: Options, notes: tuple[str, ...]
+) -> Plan:
+    """A plan of given steps: strategies and recovery make theirs through this."""
+    archive = facts.archive
+    known = not isinstance(archive, Unknown)
+    target = PlanTarget(
+        str(cluster.target.version),
+        cluster.target.archive.name,
+        "" if isinstance(archive, Unknown) else archive.sha256,
+        cluster.target.signer,
+        0 if isinstance(archive, Unknown) else archive.size,
+    )
+    basis = basis_of(facts, cluster)
+    text = json.dumps([basis, [[s.id, s.node, list(s.after)] for s in steps], known], sort_keys=True)
+    fresh = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.fresh.items()}
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    versions = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.nodes.items()}
+    return Plan(
+        digest,
+        cluster.name,
+        cluster.strategy,
+        target,
+        steps,
+        basis,
+        options,
+        notes,
+        {**versions, **fresh},
+        tuple(fresh),
+    )

@@ -1,0 +1,60 @@
+"""The last word before a step: whatever the plan says, the last copy of the data is never given up.
+
+A node holds the cluster's data until its own reset or join begins, and again when its join is done. The
+survivor counts only while nothing hurts it: from the start of its upgrade to the proof that it is well it is
+not relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step
+from ctmupgrade.core.run.journal import RunState, Status
+
+
+def holders(plan: Plan, state: RunState) -> set[str]:
+    """The nodes that surely hold the cluster's data now."""
+    return {name for name in plan.versions if _holds(plan, state, name)}
+
+
+def _holds(plan: Plan, state: RunState, name: str) -> bool:
+    by_id = {step.id: state.steps[step.id].status for step in plan.steps}
+    over = (Status.DONE, Status.SKIPPED)
+    join = by_id.get(f"join:{name}")
+    if join is Status.DONE:
+        return True
+    if name in plan.without_data:
+        return False
+    erased = [by_id.get(f"{kind}:{name}", Status.PENDING) for kind in ("reset", "join")]
+    if any(status is not Status.PENDING and status is not Status.SKIPPED for status in erased):
+        return False
+    upgrade = by_id.get(f"upgrade:{name}", Status.PENDING)
+    return upgrade is Status.PENDING or by_id.get(f"await:{name}", Status.PENDING) in over
+
+
+def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
+    """A judge of steps: "" where one may start, else why not. Only what erases a node is judged."""
+    keep = max(1, plan.options.keep_copies)
+
+    def guard(step: Step, state: RunState) -> str:
+        match step.action:
+            case ResetNode(via=via) | JoinNode(via=via):
+                left = holders(plan, state) - {step.node}
+            case NewCluster() if step.node in plan.without_data:
+                return f"{step.id}: the data of {step.node} was erased before; it is no base for a cluster"
+            case _:
+                return ""
+        if via and via not in left:
+            return f"{step.id} would erase {step.node}, and {via} does not surely hold the data"
+        if len(left) >= keep:
+            return ""
+        names = ", ".join(sorted(left)) or "no node"
+        return (
+            f"{step.id} would erase {step.node} and leave the data on {names} only; at least {keep} "
+            f"{'copy' if keep == 1 else 'copies'} must stay"
+        )
+
+    return guard

@@ -1,0 +1,110 @@
+"""What this machine's journals tell of the nodes: whose data was erased, whose reboot was not begun, and where a
+rebuild stopped.
+
+``recover`` needs it because a node that was reset, or whose join failed, looks like any other unclustered one,
+although it holds nothing (vendor page "Clusters and Nodes": joining deletes all data of the joiner).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ctmupgrade.core.looks.facts import BootMark, Unbooted
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Reboot, RemoveNode, ResetNode, RunUpgrade, Step
+from ctmupgrade.core.run.journal import RunState, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """:ivar run: the latest run that ended neither way.
+    :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
+    :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
+    :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
+    :ivar emptied: nodes whose own data was erased, and which no join has filled again.
+    :ivar alone: nodes that took clients' writes after the others had been removed from their cluster, and that no
+        other has joined since: what was written then is on each of them alone."""
+
+    run: str = ""
+    survivor: str = ""
+    hurt: bool = False
+    held_back: str = ""
+    emptied: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
+
+
+def past_of(states: Iterable[RunState]) -> Past:
+    """The past as all runs tell it, oldest first."""
+    emptied: set[str] = set()
+    alone: set[str] = set()
+    last: RunState | None = None
+    held_back = ""
+    for state in states:
+        if state.plan.strategy is StrategyName.REBUILD and state.plan.options.hold_back:
+            held_back = state.plan.options.hold_back
+        for step in state.plan.steps:
+            held = state.steps[step.id]
+            if held.started is None:
+                continue
+            _alone(alone, state, step, held.status)
+            if not isinstance(step.action, JoinNode | ResetNode):
+                continue
+            if isinstance(step.action, JoinNode) and held.status is Status.DONE:
+                emptied.discard(step.node)
+                held_back = "" if step.node == held_back else held_back
+            else:
+                emptied.add(step.node)
+        if state.outcome == "done":
+            alone.discard(_survivor(state))
+        last = state if state.unfinished else last
+    kept = Past(held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone))
+    if last is None:
+        return kept
+    survivor = _survivor(last)
+    return replace(kept, run=last.run, survivor=survivor, hurt=_hurt(last, survivor))
+
+
+def _alone(alone: set[str], state: RunState, step: Step, status: Status) -> None:
+    """What a step that began makes of those that clients write to alone."""
+    match step.action:
+        case RemoveNode() if survivor := _survivor(state):
+            alone.add(survivor)
+        case ResetNode():
+            alone.discard(step.node)
+        case JoinNode(via=via):
+            alone.discard(step.node)
+            if status is Status.DONE:
+                alone.discard(via)
+        case _:
+            pass
+
+
+def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:
+    """The nodes on which an upgrade began and no reboot was seen to follow, by all runs, oldest first: of each the
+    latest. Whether somebody else has rebooted it since, its boot tells (:meth:`Facts.unbooted_still`)."""
+    found: dict[str, Unbooted] = {}
+    for state in states:
+        for step in state.plan.steps:
+            held = state.steps[step.id]
+            if isinstance(step.action, RunUpgrade) and held.started is not None:
+                boot = BootMark.of_text(held.before.get("boot", ""))
+                target = Version.parse(state.plan.target.version)
+                found[step.node] = Unbooted(state.run, target, boot, held.status is Status.DONE)
+            elif isinstance(step.action, Reboot) and held.status is Status.DONE:
+                found.pop(step.node, None)
+    return found
+
+
+def _survivor(state: RunState) -> str:
+    if state.plan.strategy is not StrategyName.REBUILD:
+        return ""
+    return next((s.node for s in state.plan.steps if isinstance(s.action, NewCluster)), "")
+
+
+def _hurt(state: RunState, survivor: str) -> bool:
+    upgrade, proof = state.steps.get(f"upgrade:{survivor}"), state.steps.get(f"await:{survivor}")
+    if upgrade is None or upgrade.status in (Status.PENDING, Status.SKIPPED):
+        return False
+    return proof is None or proof.status not in (Status.DONE, Status.SKIPPED)

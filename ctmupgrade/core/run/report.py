@@ -1,0 +1,160 @@
+"""What happened, as a document: a fold over the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
+from ctmupgrade.core.run.journal import RunState, Status
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step in a report. Times are ISO 8601, "" where it has none."""
+
+    id: str
+    status: str
+    started: str
+    finished: str
+    evidence: Mapping[str, str]
+    error: str = ""
+    remedy: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One node in a report. ``state``: done, pending, running, waiting (between two of its
+    steps, or for another node), failed, needs-operator, skipped, unchanged."""
+
+    name: str
+    version_before: str
+    version_after: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole document (contract: status and report)."""
+
+    run: str
+    cluster: str
+    mode: str
+    state: str
+    outcome: str
+    strategy: str
+    target: str
+    by: str
+    started: str
+    finished: str
+    exit_code: int
+    why: str
+    nodes: tuple[NodeLine, ...]
+    steps: tuple[StepLine, ...]
+    waived: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+    pending_reboots: tuple[str, ...] = ()  # a sentence each; among the notes too
+    left_behind: tuple[
+        str, ...
+    ] = ()  # the same, of nodes that a run which is done did not bring to its target
+
+
+def _time(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+def node_state(state: RunState, node: str) -> str:
+    """A node's state in one word, from its steps."""
+    statuses = [state.steps[s.id].status for s in state.plan.steps if s.node == node]
+    if not statuses:
+        return "unchanged"
+    for status, word in ((Status.INCONCLUSIVE, "needs-operator"), (Status.FAILED, "failed")):
+        if status in statuses:
+            return word
+    if all(s is Status.DONE for s in statuses):
+        return "done"
+    if Status.SKIPPED in statuses and all(s in (Status.DONE, Status.SKIPPED) for s in statuses):
+        return "skipped"
+    if all(s is Status.PENDING for s in statuses):
+        return "pending"
+    return "running" if Status.STARTED in statuses else "waiting"
+
+
+def version_after(state: RunState, node: str) -> str:
+    """The last version that a look proved."""
+    found = state.plan.versions.get(node, "")
+    for step in state.plan.steps:
+        if step.node == node:
+            found = state.steps[step.id].evidence.get("version", found)
+    return state.versions_after.get(node, found)
+
+
+def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
+    """Where a run is done and nodes are not at its target: skipped by a decision, or left out by ``--nodes``. "Done"
+    must not be read as "all is well"."""
+    target = Version.parse(state.plan.target.version)
+    if state.outcome != "done" or not any(isinstance(s.action, RunUpgrade) for s in state.plan.steps):
+        return ()
+    behind = [n for n in nodes if n.version_after and not Version.parse(n.version_after).same_release(target)]
+    return tuple(f"NOT at {target.short}: {n.name} is left on {n.version_after}" for n in behind)
+
+
+def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
+    """A sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
+    it is of the new version already (FACTS 1.2), so that nothing else tells.
+
+    :param aborted: nobody will go on with this run.
+    """
+    done = {(s.node, type(s.action)) for s in state.plan.steps if state.steps[s.id].status is Status.DONE}
+    todo = {
+        s.node
+        for s in state.plan.steps
+        if state.steps[s.id].status is Status.PENDING and isinstance(s.action, Reboot)
+    }
+    what = (
+        "sudo reboot, on it, before anything else; then: ctmupgrade check"
+        if aborted
+        else "ctmupgrade resume does it"
+    )
+    return tuple(
+        f"{node}: ks_upgrade.sh has ended, and its reboot is still to come ({what})"
+        for node in state.plan.nodes
+        if node in todo and (node, RunUpgrade) in done
+    )
+
+
+def make_report(state: RunState) -> Report:
+    """The report of a run at any moment of it."""
+    between = (
+        () if state.name in ("running", "pausing") else pending_reboots(state, aborted=not state.unfinished)
+    )
+    steps = tuple(
+        StepLine(
+            step.id,
+            state.steps[step.id].status.value,
+            _time(state.steps[step.id].started),
+            _time(state.steps[step.id].finished),
+            state.steps[step.id].evidence,
+            state.steps[step.id].error,
+            state.steps[step.id].remedy,
+            state.steps[step.id].notes,
+        )
+        for step in state.plan.steps
+    )
+    nodes = tuple(
+        NodeLine(name, before, version_after(state, name), node_state(state, name))
+        for name, before in state.plan.versions.items()
+    )
+    behind = left_behind(state, nodes)
+    return Report(
+        run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
+        outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
+        target=state.plan.target.version, by=state.by, started=_time(state.started), finished=_time(state.at),
+        exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
+        notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
+        decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Into a cluster and out of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ctmupgrade.core.model import Version
+from ctmupgrade.sim import active_faults, status
+from ctmupgrade.sim.active_faults import take_next
+from ctmupgrade.sim.setup import MAX_NODES, node_id_of
+from ctmupgrade.sim.state import NEVER, JoinRun, Node
+from ctmupgrade.sim.world import World
+
+
+def _bad(text: str, code: int = 15) -> str:
+    kind = "NCERRBadRequest" if code == 15 else "NCERRInternalServerError"
+    return json.dumps({"code": code, "codeDesc": f"{kind}: {text}"})
+
+
+def _member_answer(node: Node, code: str, count: int) -> str:
+    body = {"nodeID": node.node_id, "status": {"code": code, "description": status.DESCRIPTIONS[code]}}
+    return json.dumps({**body, "nodeCount": count})
+
+
+def _no_consensus(world: World, node: Node) -> str:
+    if world.consensus_broken or active_faults.lasting(world, "consensus_down", node.name):
+        return _bad("consensus is down", 14)
+    return ""
+
+
+def _become_member(world: World, node: Node, cluster: str) -> None:
+    count = sum(1 for event in world.events if event.kind == "member" and event.node == node.name) + 2
+    node.cluster, node.node_id = cluster, node_id_of(node.name, count)
+    node.removed_at, node.removed_id = NEVER, ""
+    world.record(node.name, "member", cluster)
+
+
+def new_cluster(world: World, node: Node, flags: Mapping[str, str]) -> str:
+    """A cluster of one, with this node's data."""
+    if node.cluster:
+        return _bad("already clustered")
+    node.cluster_host = flags.get("host", node.cluster_host)
+    node.public_address = flags.get("public-address", node.public_address)
+    _become_member(world, node, world.fresh_id("cluster"))
+    world.record(node.name, "cluster_new", node.cluster)
+    return _member_answer(node, "r", 1)
+
+
+def delete_cluster(world: World, node: Node) -> str:
+    """The node forgets its cluster and keeps its data."""
+    if not node.cluster and node.removed_at >= NEVER:
+        return _bad("not clustered")
+    if node.cluster:
+        alone = len(status.members_of(world, node.cluster)) == 1
+        world.record(node.name, "cluster_deleted", "the last member" if alone else "others remain")
+    else:
+        world.record(node.name, "cluster_deleted", "removed before")
+    node.cluster, node.node_id, node.removed_at, node.removed_id = "", "", NEVER, ""
+    return "{}"
+
+
+def remove(world: World, via: Node, flags: Mapping[str, str]) -> str:
+    """Takes a member out, through another; it keeps its data and calls itself down for a while."""
+    identity = flags.get("id", "")
+    gone = next((n for n in status.members_of(world, via.cluster) if n.node_id == identity), None)
+    refusal = _no_consensus(world, via)
+    if refusal:
+        return refusal
+    if gone is None:
+        return _bad("unexpected error", 14)
+    if gone is via:
+        return _bad("a node cannot remove itself")
+    if not status.serving(world, gone) and "force" not in flags:
+        return _bad("node is down; use --force")
+    if gone.join is not None or any(n.join for n in status.members_of(world, via.cluster)):
+        return _break_consensus(world, gone, "removed while a join runs")
+    gone.removed_at, gone.removed_id = world.now, gone.node_id
+    gone.cluster, gone.node_id = "", ""
+    world.record(gone.name, "node_removed", f"{identity} via {via.name}")
+    return "{}"
+
+
+def fulljoin(world: World, via: Node, flags: Mapping[str, str]) -> str:
+    """Starts a join: the joiner's data is erased, and the cluster's comes in the course of it."""
+    host = flags.get("newnodehost", "")
+    joiner = next((n for n in world.nodes.values() if host in (n.cluster_host, n.host, n.name)), None)
+    if joiner is None or status.booting(joiner, world.now):
+        return _bad(f"cannot reach the joining node {host}: connection refused", 14)
+    refusal = _refusal(world, via, joiner)
+    if refusal:
+        return refusal
+    busy = [n for n in status.members_of(world, via.cluster) if n.join is not None]
+    if busy:
+        return _break_consensus(world, joiner, f"{busy[0].name} is joining at the same time")
+    _begin(world, via, joiner, flags)
+    return json.dumps(
+        {"nodeID": "", "status": {"code": "creating", "description": "joining: creating (1/5)"}}
+    )
+
+
+def _refusal(world: World, via: Node, joiner: Node) -> str:
+    if not via.cluster:
+        return _bad("the member is not clustered")
+    if joiner.cluster:
+        return _bad("the joining node is clustered already")
+    if len(status.members_of(world, via.cluster)) >= MAX_NODES:
+        return _bad("a cluster has at most 20 nodes")
+    if Version.parse(via.version).release != Version.parse(joiner.version).release:
+        return _bad(f"versions differ: {via.version} and {joiner.version}")
+    if not status.serving(world, joiner):
+        return _bad("joining node is not ready", 14)
+    return _no_consensus(world, via)
+
+
+def _begin(world: World, via: Node, joiner: Node, flags: Mapping[str, str]) -> None:
+    now, span = world.now, joiner.times.join_s
+    if joiner.data:
+        world.record(joiner.name, "data_erased", f"{joiner.data}: join")
+    joiner.data = ""
+    joiner.public_address = flags.get("newnodepublic", joiner.public_address)
+    _become_member(world, joiner, via.cluster)
+    ends = now + span
+    fails = take_next(world, joiner, "join_fails")
+    hangs = take_next(world, joiner, "join_hangs")
+    if hangs:
+        ends = NEVER
+    elif fails:
+        ends = NEVER
+        joiner.plan_due(now + fails.number("at", 0.5) * span, "join_break", fails.text("code", "vanish"))
+    else:
+        joiner.plan_due(ends, "join_end")
+    joiner.join = JoinRun(now, ends, via.cluster, via.name)
+    world.record(joiner.name, "join_started", f"via {via.name}")
+
+
+def _break_consensus(world: World, joiner: Node, why: str) -> str:
+    world.consensus_broken = True
+    world.record(joiner.name, "consensus_broken", why)
+    return _bad("consensus is down", 14)
