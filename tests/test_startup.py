@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import ctmupgrade.cli.runs  # noqa: F401 - fills the shelf
+import ctmupgrade.cli.change  # these fill the shelf
+import ctmupgrade.cli.look
+import ctmupgrade.cli.runs
 from ctmupgrade import __version__
-from ctmupgrade.cli.shared import shelf
+from ctmupgrade.cli.opening import shelf
 
 ROOT = Path(__file__).parents[1]
 LAUNCHER = ROOT / "scripts" / "ctmupgrade"

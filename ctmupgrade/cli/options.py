@@ -20,6 +20,11 @@ from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
 
 
 class Format(StrEnum):
@@ -256,3 +261,21 @@ def default_paths(common: Common) -> Common:
     if state is None and os.environ.get("CTMUPGRADE_STATE_DIR"):
         state = Path(os.environ["CTMUPGRADE_STATE_DIR"])
     return replace(common, cluster=cluster, state_dir=state)
+
+
+OutFile = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
+]
+
+
+Rate = Annotated[
+    str, typer.Option("--limit-rate", metavar="RATE", help="all uploads together, in bytes a second: 20M")
+]
+
+
+NodeRate = Annotated[
+    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="and each node's upload")
+]
+
+
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]

@@ -28,10 +28,13 @@ class PanelCommand(TyperCommand):
 
 
 class Shelf:
-    """Commands by name, in the order in which they are listed."""
+    """Commands by name, in the order in which they are listed.
 
-    def __init__(self) -> None:
-        self._panels: dict[str, dict[str, str]] = {}
+    :param panels: titles in the order in which help shows them, whatever module is imported first.
+    """
+
+    def __init__(self, *panels: str) -> None:
+        self._panels: dict[str, dict[str, str]] = {panel: {} for panel in panels}
         self._makers: dict[str, Callable[[], Any]] = {}
         self._inner: dict[str, Shelf] = {}
 

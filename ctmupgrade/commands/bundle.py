@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctmupgrade import __version__
+from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.adapters.transcripts import without_secrets
 from ctmupgrade.codec import plan_to_json, to_json
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.commands import check
-from ctmupgrade.commands.runs import RunFolder, restore_world
+from ctmupgrade.commands.runs import restore_world
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Unknown

@@ -5,29 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from ctmupgrade.adapters.disk.journal_file import JournalFile, verify_chain
+from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running
 from ctmupgrade.commands.request import Request
-from ctmupgrade.commands.runs import FileRecord, RunFolder, ask_running, find, hold, is_running
+from ctmupgrade.commands.runs import hold
+from ctmupgrade.commands.status import chain_problems, state
 from ctmupgrade.commands.wiring import whoami
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import pending_reboots
 from ctmupgrade.errors import ExitCode, JournalError, UsageError
-
-
-def state(request: Request, cluster: str | None, run: str | None) -> tuple[RunFolder, RunState, bool]:
-    """A run's folder, its state, and whether a process runs it now.
-
-    :raises UsageError: no such run. :raises JournalError: its journal is broken.
-    """
-    folder = find(request, cluster, run)
-    found = folder.state()
-    return folder, found, found.unfinished and is_running(folder.path.parent)
-
-
-def chain_problems(folder: RunFolder) -> list[str]:
-    """What is wrong with the journal's hash chain, each with its line."""
-    return verify_chain(folder.journal)
 
 
 def ask_stop(request: Request, cluster: str | None, run: str | None, what: Literal["pause", "abort"]) -> str:

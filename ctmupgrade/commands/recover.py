@@ -7,18 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, Wishes, execute_plan
 from ctmupgrade.commands.run_marks import Marks
-from ctmupgrade.commands.runs import (
-    FileRecord,
-    RunFolder,
-    folders,
-    hold,
-    new_run_id,
-    restore_world,
-    unfinished,
-)
+from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan, plan_of

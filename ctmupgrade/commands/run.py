@@ -11,23 +11,19 @@ from pathlib import Path
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, folders, state_of
 from ctmupgrade.codec import plan_from_text
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.options import known_node, whole
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import (
-    FileRecord,
-    Requests,
-    RunFolder,
-    folders,
     hold,
     new_run_id,
     nothing_begun,
     restore_world,
     save_world,
     staged,
-    state_of,
     unfinished,
 )
 from ctmupgrade.commands.signals import Interrupted, attended

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import Owner
-from ctmupgrade.commands.runs import RunFolder
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import JournalError

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctmupgrade.adapters.disk.journal_file import read_journal
+from ctmupgrade.adapters.disk.run_store import is_running
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands.request import Request
-from ctmupgrade.commands.runs import find, is_running
+from ctmupgrade.commands.runs import find
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunStarted, RunState
 from ctmupgrade.core.ticks import Tick

@@ -154,10 +154,10 @@ def _live(request: Request, cluster: Cluster) -> Setup:
 
 def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
     from ctmupgrade.adapters.disk.backups import BackupStore
-    from ctmupgrade.adapters.tasks import VirtualTasks
     from ctmupgrade.config.load import load_world
     from ctmupgrade.sim import SimFleet, SimVerifier
     from ctmupgrade.sim.files import source_hash
+    from ctmupgrade.sim.tasks import VirtualTasks
 
     if not (folder / "world.yaml").is_file() and (folder / "transcript.jsonl").is_file():
         return _replayed(request, cluster, folder, scratch)

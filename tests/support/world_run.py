@@ -16,7 +16,7 @@ from typing import Any
 
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.adapters.disk.backups import BackupStore
-from ctmupgrade.adapters.tasks import VirtualTasks, one_by_one
+from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.commands import check
 from ctmupgrade.commands.request import Request
@@ -34,6 +34,7 @@ from ctmupgrade.execute import Controls, Executor
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
 from ctmupgrade.sim.state import HOME, NEVER, File
+from ctmupgrade.sim.tasks import VirtualTasks
 
 PASSWORD = "CTM_BACKUP_KEY_PASSWORD"
 RUN = "20260110T210000-test"

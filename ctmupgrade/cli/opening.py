@@ -1,16 +1,17 @@
-"""What the commands of every panel share."""
+"""Opens what a command works on: the panels, the request, the wired tools, the cluster's name."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from ctmupgrade.cli.options import Common, Format, rate_of
+from ctmupgrade.cli.output import put_json
 from ctmupgrade.cli.parser import Shelf
 
 if TYPE_CHECKING:
@@ -19,28 +20,10 @@ if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
 
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
-shelf = Shelf()
+shelf = Shelf(LOOK, CHANGE, AFTER)
 
 
-OutFile = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
-]
-
-
-Rate = Annotated[
-    str, typer.Option("--limit-rate", metavar="RATE", help="all uploads together, in bytes a second: 20M")
-]
-
-
-NodeRate = Annotated[
-    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="and each node's upload")
-]
-
-
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
-
-
-def _request(
+def request_of(
     common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
 ) -> Request:
     from ctmupgrade.commands.request import Purpose, Request
@@ -65,7 +48,7 @@ def _request(
 
 
 @contextmanager
-def _setup(
+def opened(
     common: Common,
     options: Options | None = None,
     *,
@@ -76,7 +59,27 @@ def _setup(
     from ctmupgrade.commands.wiring import setup
     from ctmupgrade.render import plain
 
-    with setup(_request(common, options, rates, purpose)) as made:
+    with setup(request_of(common, options, rates, purpose)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
         yield made
+
+
+def cluster_name(common: Common) -> str | None:
+    """The cluster's name where its file is there; a run can be looked at without it."""
+    from ctmupgrade.config.load import load_cluster
+
+    path = common.simulate / "cluster.yaml" if common.simulate else common.cluster
+    if path is None or not path.is_file():
+        return None
+    return load_cluster(path, simulated=True).name
+
+
+def only_said(common: Common, words: Mapping[str, str], said: str) -> int:
+    """What a dry run of a request says."""
+    said = f"DRY-RUN: {said}; nothing was changed"
+    if common.shown is Format.JSON:
+        put_json({"schema": 1, **words, "mode": "DRY-RUN", "said": said})
+    else:
+        typer.echo(said)
+    return 0

@@ -1,0 +1,147 @@
+"""Commands that change nodes: run, resume, stage, backup, recover."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctmupgrade.cli.opening import CHANGE, opened, shelf
+from ctmupgrade.cli.options import Common, Format, NodeRate, Rate, RunId, split
+from ctmupgrade.cli.output import put_json
+from ctmupgrade.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+
+
+@shelf.command(CHANGE)
+def run(
+    common: Common,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="a plan made before")
+    ] = None,
+    stop_after: Annotated[
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+    ] = "",
+    confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="another operator's dead run")
+    ] = "",
+    limit_rate: Rate = "",
+    limit_rate_per_node: NodeRate = "",
+    *,
+    options: Options,
+) -> int:
+    """Checks, plans, asks, executes."""
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import run as running
+
+    with opened(common, options, rates=(limit_rate, limit_rate_per_node)) as made:
+        with wishes(
+            common,
+            made,
+            plan_file=plan_file,
+            stop_after=stop_after,
+            confirm_each=confirm_each,
+            take_over=take_over,
+        ) as wish:
+            outcome = running.run(made, wish)
+        return finish(common, made, outcome)
+
+
+@shelf.command(CHANGE)
+def resume(
+    common: Common,
+    run_id: RunId = None,
+    stop_after: Annotated[
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+    ] = "",
+    confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+    limit_rate: Rate = "",
+    limit_rate_per_node: NodeRate = "",
+) -> int:
+    """Goes on from where a run stopped, after any crash."""
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import run as running
+
+    with opened(common, rates=(limit_rate, limit_rate_per_node)) as made:
+        with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
+            outcome = running.resume(made, wish, run_id)
+        return finish(common, made, outcome)
+
+
+@shelf.command(CHANGE)
+def stage(
+    common: Common, limit_rate: Rate = "", limit_rate_per_node: NodeRate = "", *, options: Options
+) -> int:
+    """Uploads and verifies the archive on every node, before the window."""
+    return _prepare(common, options, "stage", (limit_rate, limit_rate_per_node))
+
+
+@shelf.command(CHANGE)
+def backup(common: Common, options: Options) -> int:
+    """Creates and downloads a system backup and its key from each node that needs one."""
+    return _prepare(common, options, "backup")
+
+
+def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str] = ("", "")) -> int:
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import run as running
+    from ctmupgrade.core.plan.steps import MakeBackup, StageArchive
+
+    with opened(common, options, rates=rates, purpose="PREPARE") as made:
+        with wishes(common, made) as wish:
+            outcome = running.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
+        return finish(common, made, outcome)
+
+
+@shelf.command(CHANGE)
+def recover(
+    common: Common,
+    gone: Annotated[str, typer.Option("--gone", metavar="A,B", help="nodes that are gone for good")] = "",
+    rejoin: Annotated[
+        str, typer.Option("--rejoin", metavar="A,B", help="take out, reset and join again")
+    ] = "",
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="a dead run whose journal is lost, or another's")
+    ] = "",
+    *,
+    options: Options,
+) -> int:
+    """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import recover as recovering
+    from ctmupgrade.core.recovery.scene import Known
+    from ctmupgrade.render import documents, plain
+
+    known = Known(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)
+    both = sorted({*known.gone} & {*known.rejoin})
+    if both:
+        raise UsageError(
+            f"--gone and --rejoin both name {', '.join(both)}: a node that is gone for good cannot join again",
+            remedy="name it in one of them",
+        )
+    with opened(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
+        found = recovering.look(made, known)
+        if common.shown is Format.JSON:
+            put_json(
+                documents.recovery_document(made.cluster, made.mode, found.diagnosis, found.plan), lines=True
+            )
+        else:
+            typer.echo("\n".join(plain.diagnosis_lines(found.diagnosis, found.plan)))
+        if not found.plan.steps or not common.yes or common.dry_run:
+            return found.code
+        command = f"ctmupgrade recover{known.words} --yes"
+        with wishes(common, made, take_over=take_over, command=command) as wish:
+            outcome, after = recovering.perform(made, wish, found)
+        if after is not None and common.shown is Format.JSON:
+            document = documents.recovery_document(made.cluster, made.mode, after.diagnosis, after.plan)
+            put_json({**document, "after": True}, lines=True)
+        code = finish(common, made, outcome)
+        if after is not None and common.shown is not Format.JSON:
+            typer.echo("\n".join(["afterwards:", *plain.diagnosis_lines(after.diagnosis, after.plan)]))
+        return code

@@ -1,0 +1,170 @@
+"""Commands that look and change nothing: check, plan, verify, runbook, record, init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctmupgrade.cli.opening import LOOK, only_said, opened, shelf
+from ctmupgrade.cli.options import Common, Format, OutFile
+from ctmupgrade.cli.output import as_text, put_json, write_out
+from ctmupgrade.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+if TYPE_CHECKING:
+    from ctmupgrade.core.model import Options
+
+
+@shelf.command(LOOK)
+def check(
+    common: Common,
+    listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="this check alone; may be repeated")
+    ] = None,
+    *,
+    options: Options,
+) -> int:
+    """Every check, all nodes at once. Exit 0 when nothing blocks and nothing is unknown."""
+    from ctmupgrade.core.checks.catalogue import CHECKS
+
+    if listing:
+        if common.shown is Format.JSON:
+            put_json(
+                {
+                    "schema": 1,
+                    "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS],
+                }
+            )
+        else:
+            width = max(len(c.id) for c in CHECKS)
+            for c in CHECKS:
+                typer.echo(f"{c.id:{width}}  {c.title}{'' if c.waivable else '  (cannot be skipped)'}")
+        return 0
+    from ctmupgrade.commands import check as looking
+    from ctmupgrade.render import documents, show
+
+    with opened(common, options, looks_only=True) as made:
+        result = looking.check(made, only=only or (), hashed=False)
+        if common.shown is Format.JSON:
+            put_json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose)
+    return result.code
+
+
+@shelf.command(LOOK)
+def plan(
+    common: Common,
+    output: OutFile = None,
+    *,
+    options: Options,
+) -> int:
+    """Checks, then the steps with reasons, order, estimated times and what users will notice."""
+    from ctmupgrade.codec import plan_to_json
+    from ctmupgrade.commands import check as looking
+    from ctmupgrade.render import show
+
+    with opened(common, options, looks_only=True) as made:
+        result, planned = looking.plan(made)
+        document = plan_to_json(planned)
+        if output is not None:
+            write_out(as_text(document), output)
+        if common.shown is Format.JSON:
+            if output is None:
+                put_json(document)
+        else:
+            show.findings(result.findings, common.shown, verbose=common.verbose)
+            show.plan(planned, common.shown)
+    return result.code
+
+
+@shelf.command(LOOK)
+def verify(
+    common: Common,
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
+    signer: Annotated[str, typer.Option("--signer", metavar="FPR", help="instead of cluster.yaml's")] = "",
+    keyring: Annotated[
+        Path | None, typer.Option("--keyring", metavar="FILE", help="public key(s) to use")
+    ] = None,
+) -> int:
+    """Signature, signer, size, sha256 and version of an archive."""
+    from ctmupgrade.commands.verify import verify_archive
+    from ctmupgrade.render.signature import signed_document
+
+    signed, version = verify_archive(
+        archive, signer, keyring, cluster=common.cluster or Path("cluster.yaml"), simulate=common.simulate
+    )
+    document = signed_document(signed, version)
+    if common.shown is Format.JSON:
+        put_json(document)
+    else:
+        for key in ("archive", "version", "size", "sha256", "signer", "signing_key", "signed_at", "verdict"):
+            typer.echo(f"{key:12} {document[key]}")
+    return 0
+
+
+@shelf.command(LOOK)
+def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
+    """The plan as a Markdown runbook with the manual command for every step."""
+    from ctmupgrade.commands import check
+    from ctmupgrade.render import markdown
+
+    with opened(common, options, looks_only=True) as made:
+        result, planned = check.plan(made)
+        text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)
+        if common.shown is Format.JSON and output is None:
+            put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
+        else:
+            write_out(text, output)
+    return result.code
+
+
+@shelf.command(LOOK)
+def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
+    """Records every look at the live cluster as a fixture, secrets removed."""
+    from ctmupgrade.commands.record import record as record_looks
+
+    with opened(common, looks_only=True) as made:
+        count = record_looks(made, directory)
+    said = f"{count} looks are recorded in {directory}; ctmupgrade check --simulate {directory} replays them"
+    if common.shown is Format.JSON:
+        put_json({"schema": 1, "directory": str(directory), "looks": count})
+    else:
+        typer.echo(said)
+    return 0
+
+
+@shelf.command(LOOK)
+def init(
+    common: Common,
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="a member to ask for the nodes, by ksctl")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
+) -> int:
+    """Writes a commented cluster.yaml, from `ksctl cluster nodes list` where it can."""
+    from ctmupgrade.commands.init import commented_cluster
+
+    path = common.cluster or Path("cluster.yaml")
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path} is there already", remedy="--force replaces it; or name another with -c FILE"
+        )
+    if common.dry_run:
+        return only_said(common, {"file": str(path)}, f"{path} would be written")
+    text, said = commented_cluster(url)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}", remedy="name another file with -c FILE"
+        ) from None
+    if common.shown is Format.JSON:
+        put_json({"schema": 1, "file": str(path), "said": said})
+        return 0
+    typer.echo(f"{said}\nwritten: {path}; mend what is marked CHANGE, then: ctmupgrade check")
+    return 0
