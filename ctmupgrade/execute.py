@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ctmupgrade.actions import doer
+from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.actions.perform import perform
 from ctmupgrade.core.plan.steps import (
@@ -29,7 +29,7 @@ from ctmupgrade.core.run.expected_releases import expected_releases
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
-from ctmupgrade.ports import Happening, Record, Tasks
+from ctmupgrade.ports import Record, TaskEvent, Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Executor:
         """After a resume: looks that have aged are opened again."""
         for step in self.state.plan.steps:
             held = self.state.steps[step.id]
-            self.ctx.befores[step.id] = held.before
+            self.ctx.baselines[step.id] = held.before
             self.ctx.noted[step.id] = held.notes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
                 self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
@@ -167,7 +167,7 @@ class Executor:
             fresh = held.started is None or is_look(step.action)
             self.running.add(step.id)
             self.tasks.start(
-                step.id, perform(self.ctx, doer(step.action), step, None if fresh else held.before)
+                step.id, perform(self.ctx, handler(step.action), step, None if fresh else held.before)
             )
 
     def _no_room(self, step: Step) -> bool:
@@ -218,7 +218,7 @@ class Executor:
             f"{window.finish_by.isoformat()}"
         )
 
-    def _handle(self, happening: Happening) -> None:
+    def _handle(self, happening: TaskEvent) -> None:
         step = happening.key
         self._rests(step, happening.tick)
         if happening.error is not None:

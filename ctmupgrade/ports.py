@@ -221,7 +221,7 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TaskEvent:
     """What a running task did: yielded a tick, returned evidence, or raised."""
 
     key: str
@@ -237,7 +237,7 @@ class Tasks(Protocol):
         """Begins a task."""
         ...
 
-    def next(self) -> Happening | None:
+    def next(self) -> TaskEvent | None:
         """The next thing to happen; None now and then, so that requests are noticed."""
         ...
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from ctmupgrade.commands import check, recover, run
-from ctmupgrade.commands.request import Request
-from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.commands.request import CommandRequest
+from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.wiring import read_cluster, setup
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.node_settings import differences, fewer
-from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.data_guard import guard_for, holders
 from ctmupgrade.core.run.journal import RunStarted as Started
 from ctmupgrade.core.run.journal import RunState, StepDone, StepStarted, apply, start
@@ -51,8 +51,8 @@ def _folder(tmp_path: Path, nodes: list[dict[str, Any]], named: int = 3, **world
 
 
 def _run(folder: Path, state_dir: Path, **options: Any) -> tuple[Outcome, World]:
-    with setup(Request(state_dir=state_dir, simulate=folder, options=Options(**options))) as made:
-        outcome = run.run(made, Wishes())
+    with setup(CommandRequest(state_dir=state_dir, simulate=folder, options=Options(**options))) as made:
+        outcome = run.run(made, RunOptions())
         assert isinstance(made.world, World)
         return outcome, made.world
 
@@ -126,10 +126,10 @@ def test_a_node_that_is_held_back_keeps_the_old_data_until_told(tmp_path: Path) 
         e for e in world.events if e.node == "ctm-3" and e.kind in ("data_erased", "reset", "upgrade_started")
     ]
     (tmp_path / "fixture" / "world.yaml").write_text(json.dumps(world.to_dict()), encoding="utf-8")
-    with setup(Request(state_dir=tmp_path, simulate=folder)) as made:
-        assert not recover.look(made, Known()).plan.steps, "a later recover leaves it alone too"
-        seen = recover.look(made, Known(rejoin=("ctm-3",)))
-        outcome, after = recover.perform(made, Wishes(), seen)
+    with setup(CommandRequest(state_dir=tmp_path, simulate=folder)) as made:
+        assert not recover.look(made, OperatorInput()).plan.steps, "a later recover leaves it alone too"
+        seen = recover.look(made, OperatorInput(rejoin=("ctm-3",)))
+        outcome, after = recover.perform(made, RunOptions(), seen)
         assert outcome.code == 0 and after is not None, _errors(outcome.state)
         assert isinstance(made.world, World)
         _one_cluster(made.world, "ctm-1", "ctm-2", "ctm-3")
@@ -147,9 +147,9 @@ def test_so_many_copies_are_kept_at_every_moment(tmp_path: Path) -> None:
 def test_copies_that_cannot_be_kept_are_refused_before_anything_is_removed(tmp_path: Path) -> None:
     folder = _folder(tmp_path, [{"name": f"ctm-{i}"} for i in (1, 2, 3)])
     with pytest.raises(UsageError, match="--keep-copies 3 cannot be kept"):
-        read_cluster(Request(simulate=folder, options=Options(keep_copies=3)))
+        read_cluster(CommandRequest(simulate=folder, options=Options(keep_copies=3)))
     with pytest.raises(UsageError, match="both the survivor and held back"):
-        read_cluster(Request(simulate=folder, options=Options(survivor="ctm-1", hold_back="ctm-1")))
+        read_cluster(CommandRequest(simulate=folder, options=Options(survivor="ctm-1", hold_back="ctm-1")))
 
 
 def test_the_guard_refuses_whatever_the_plan_says(tmp_path: Path) -> None:
@@ -421,9 +421,9 @@ def test_a_run_with_a_new_instance_is_resumed(tmp_path: Path) -> None:
 def test_a_replacement_that_makes_no_sense_is_refused(pairs: Any, why: str, tmp_path: Path) -> None:
     folder = _folder(tmp_path, OLD)
     with pytest.raises(UsageError, match=why):
-        read_cluster(Request(simulate=folder, options=Options(survivor="ctm-1", fresh=pairs)))
+        read_cluster(CommandRequest(simulate=folder, options=Options(survivor="ctm-1", fresh=pairs)))
     with pytest.raises(UsageError, match="rebuild strategy"):
-        request = Request(
+        request = CommandRequest(
             simulate=folder, strategy=StrategyName.IN_PLACE, options=Options(fresh=(("ctm-2", "10.0.0.99"),))
         )
         read_cluster(request)

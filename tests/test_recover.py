@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import setup
 from ctmupgrade.core.checks.health import cluster_problems
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import JoinNode, RemoveNode, ResetNode
-from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.sim import Fault, World, status, timeline
 from tests.support import broken, golden
 from tests.support.broken import Case
@@ -111,10 +111,10 @@ def test_a_survivor_that_comes_back_after_its_loss_was_mended_is_not_erased(tmp_
         assert status.serving(world, back)
         # As where it died before its upgrade: nothing else keeps it apart.
         back.version = world.nodes["ctm-2"].version
-        after = broken.recover.look(made, Known())
+        after = broken.recover.look(made, OperatorInput())
         assert after.plan.steps == () and after.diagnosis.wrong
         assert any("ctm-1 stays apart with its data" in text for text in after.diagnosis.advice), after
-        named = broken.recover.look(made, Known(rejoin=("ctm-1",)))
+        named = broken.recover.look(made, OperatorInput(rejoin=("ctm-1",)))
         assert [s.node for s in named.plan.steps if isinstance(s.action, JoinNode)] == ["ctm-1"]
 
 
@@ -216,10 +216,10 @@ FAULTS = [
     "fault", FAULTS, ids=lambda f: f"{f.kind}-{f.node}-{'-'.join(map(str, f.params.values()))}"
 )
 def test_what_the_checks_find_unwell_is_never_called_well(fault: Fault, tmp_path: Path) -> None:
-    with setup(Request(state_dir=tmp_path, simulate=golden.SCENARIOS / "healthy-three")) as made:
+    with setup(CommandRequest(state_dir=tmp_path, simulate=golden.SCENARIOS / "healthy-three")) as made:
         assert isinstance(made.world, World)
         made.world.inject(replace(fault))
-        seen = broken.recover.look(made, Known())
+        seen = broken.recover.look(made, OperatorInput())
         problems = cluster_problems(seen.result.facts.nodes, made.cluster, seen.result.facts.at)
         assert problems or isinstance(seen.result.facts.nodes[fault.node].version, Unknown), (
             "a fault that is none"
@@ -234,7 +234,7 @@ def test_no_node_is_erased_while_the_members_do_not_agree(tmp_path: Path) -> Non
     with broken.recovery(found, tmp_path) as (made, world, seen):
         assert seen.plan.steps
         world.inject(Fault("member_code", "ctm-2", params={"code": "d", "where": "summary"}))
-        again = broken.recover.look(made, Known())
+        again = broken.recover.look(made, OperatorInput())
         assert again.plan.steps == () and again.code == 6
         assert any("no node is reset or joined" in text for text in again.diagnosis.advice)
 

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import ctmupgrade.cli.change  # these fill the shelf
-import ctmupgrade.cli.look
-import ctmupgrade.cli.runs
 from ctmupgrade import __version__
-from ctmupgrade.cli.opening import shelf
+from ctmupgrade.cli.opening import registry
 
 ROOT = Path(__file__).parents[1]
 LAUNCHER = ROOT / "scripts" / "ctmupgrade"
@@ -28,7 +25,7 @@ HEAVY = {
     "markdown_it",
     "pygments",
 }
-COMMANDS = [[name] for name in shelf.names] + [["node", name] for name in ("retry", "skip", "done")]
+COMMANDS = [[name] for name in registry.names] + [["node", name] for name in ("retry", "skip", "done")]
 SHOW = """
 import atexit, sys
 before = set(sys.modules)
@@ -78,9 +75,9 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 
 def test_help_builds_no_command_that_it_only_lists() -> None:
     said, _ = _run("--help")
-    for name in shelf.names:
+    for name in registry.names:
         assert f"│ {name} " in said
-    made = [name for name in shelf.names if shelf.make(name) is None]
+    made = [name for name in registry.names if registry.make(name) is None]
     assert not made
 
 

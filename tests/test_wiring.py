@@ -15,7 +15,7 @@ import pytest
 from ctmupgrade.adapters.gpg import prefix_hash
 from ctmupgrade.collect.collect import all_health, collect_nodes
 from ctmupgrade.commands import check
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, setup
 from ctmupgrade.core.looks.file_probes import MIB
 from ctmupgrade.sim import files
@@ -44,7 +44,7 @@ def wired(go_live: GoLive, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Liv
 
 @contextmanager
 def wiring(live: Live, **wishes: int) -> Iterator[Setup]:
-    with setup(Request(cluster=live.cluster, state_dir=live.state, **wishes)) as made:  # type: ignore[arg-type]
+    with setup(CommandRequest(cluster=live.cluster, state_dir=live.state, **wishes)) as made:  # type: ignore[arg-type]
         yield made
 
 

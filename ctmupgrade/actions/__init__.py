@@ -1,53 +1,53 @@
-"""What each action does. :func:`doer` is the only place that knows which class belongs to which."""
+"""What each action does. :func:`handler` is the only place that knows which class belongs to which."""
 
 from __future__ import annotations
 
-from ctmupgrade.actions.backup import BackupDoer
-from ctmupgrade.actions.base import Doer
-from ctmupgrade.actions.membership import DeleteClusterDoer, JoinDoer, NewClusterDoer, RemoveDoer
-from ctmupgrade.actions.services import ResetDoer, RestartDoer
-from ctmupgrade.actions.settings import CompareDoer, RecordDoer, RestoreDoer
-from ctmupgrade.actions.stage import StageDoer, VerifyDoer
+from ctmupgrade.actions.backup import BackupHandler
+from ctmupgrade.actions.base import StepHandler
+from ctmupgrade.actions.membership import DeleteClusterHandler, JoinHandler, NewClusterHandler, RemoveHandler
+from ctmupgrade.actions.services import ResetHandler, RestartHandler
+from ctmupgrade.actions.settings import CompareHandler, RecordHandler, RestoreHandler
+from ctmupgrade.actions.stage import StageHandler, VerifyHandler
 from ctmupgrade.actions.upgrade import Upgrade
-from ctmupgrade.actions.waits import AwaitDoer, GateDoer, RebootDoer, SettleDoer
+from ctmupgrade.actions.waits import AwaitHandler, GateHandler, RebootHandler, SettleHandler
 from ctmupgrade.core.plan import steps
 from ctmupgrade.core.plan.steps import Action
 
 
-def doer(action: Action) -> Doer:
+def handler(action: Action) -> StepHandler:
     """The behaviour of an action. mypy refuses a kind of action without one."""
     match action:
         case steps.VerifyArchive():
-            return VerifyDoer()
+            return VerifyHandler()
         case steps.MakeBackup():
-            return BackupDoer()
+            return BackupHandler()
         case steps.StageArchive():
-            return StageDoer()
+            return StageHandler()
         case steps.Gate():
-            return GateDoer()
+            return GateHandler()
         case steps.RunUpgrade():
             return Upgrade(action)
         case steps.Reboot():
-            return RebootDoer()
+            return RebootHandler()
         case steps.AwaitNode(clustered=clustered):
-            return AwaitDoer(clustered=clustered)
+            return AwaitHandler(clustered=clustered)
         case steps.Settle(clustered=clustered):
-            return SettleDoer(clustered=clustered)
+            return SettleHandler(clustered=clustered)
         case steps.RecordSettings():
-            return RecordDoer()
+            return RecordHandler()
         case steps.RemoveNode():
-            return RemoveDoer(action)
+            return RemoveHandler(action)
         case steps.DeleteClusterConfig():
-            return DeleteClusterDoer()
+            return DeleteClusterHandler()
         case steps.ResetNode():
-            return ResetDoer(action)
+            return ResetHandler(action)
         case steps.NewCluster():
-            return NewClusterDoer()
+            return NewClusterHandler()
         case steps.RestoreSettings():
-            return RestoreDoer(action)
+            return RestoreHandler(action)
         case steps.JoinNode():
-            return JoinDoer(action)
+            return JoinHandler(action)
         case steps.CompareSettings():
-            return CompareDoer(action)
+            return CompareHandler(action)
         case steps.RestartServices():
-            return RestartDoer(action)
+            return RestartHandler(action)

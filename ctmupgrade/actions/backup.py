@@ -12,7 +12,7 @@ import os
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, decision, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision, known
 from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.core.ksctl import backup_state, sounds_away
 from ctmupgrade.core.looks import parse_ksctl, probes
@@ -21,7 +21,7 @@ from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstood
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Control, Reply
 
@@ -57,7 +57,7 @@ def refused(reply: Reply) -> str:
     return ""
 
 
-class BackupDoer(Doer):
+class BackupHandler(StepHandler):
     """One node's backup."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -72,7 +72,7 @@ class BackupDoer(Doer):
         return {"known": "|".join(e.id for e in entries), "version": str(version)}
         yield  # pragma: no cover
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         control = ctx.fleet.control(step.node)
         reply = control.change(
             "backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}"
@@ -84,34 +84,38 @@ class BackupDoer(Doer):
             ctx.session(step).refused = f"backup create was refused: {said}"
         yield Noted(f"backup create sent{f': {said}' if said else ''}")
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, probes.backups), f"{step.node}: its backups")
         earlier = set(before.get("known", "").split("|"))
         fresh = [e for e in entries if e.id not in earlier and e.scope in ("system", "")]
         if not fresh:
-            return Seen(So.NOT_YET, "the new backup is not listed")
+            return LookResult(LookState.NOT_YET, "the new backup is not listed")
         entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
         complete = _completeness(control, entry)
         if complete is False:
             again = decision(ctx.run, step, "retry")
-            return Seen(
-                So.FAILED,
+            return LookResult(
+                LookState.FAILED,
                 f"backup {entry.id} of {step.node} ended as {entry.status}",
                 remedy=f"ksctl backup status   # on {step.node}: why; then resume after:\n{again}   # makes another one",
             )
         if complete is None:
             again = f"wait: ctmupgrade resume; where it will never end (the node was rebooted): {decision(ctx.run, step, 'retry')}"
-            return Seen(So.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}", remedy=again)
+            return LookResult(
+                LookState.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}", remedy=again
+            )
         return self._download(ctx, step, control, entry, before)
 
-    def _download(self, ctx: Ctx, step: Step, control: Control, entry: BackupEntry, before: Evidence) -> Seen:
+    def _download(
+        self, ctx: Ctx, step: Step, control: Control, entry: BackupEntry, before: Evidence
+    ) -> LookResult:
         keys = known(every_page(control, probes.backup_keys), f"{step.node}: its backup keys")
         key = key_for(entry, keys)
         if key is None:
             listing = ", ".join(f"{k.id} ({k.state})" for k in keys) or "none"
-            return Seen(
-                So.FAILED,
+            return LookResult(
+                LookState.FAILED,
                 f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; there: {listing})",
                 remedy="ksctl backupkeys list   # on that node",
             )
@@ -136,8 +140,8 @@ class BackupDoer(Doer):
         kept = ctx.store.keep(
             Manifest(step.node, before.get("version", ""), entry.id, key.id, made, str(file), str(key_file))
         )
-        return Seen(
-            So.DONE,
+        return LookResult(
+            LookState.DONE,
             evidence={"backup": entry.id, "key": key.id, "file": kept.file, "key_file": kept.key_file},
         )
 

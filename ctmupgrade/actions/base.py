@@ -21,7 +21,7 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Tick
+from ctmupgrade.core.ticks import TaskPart, Tick
 from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
 
@@ -52,7 +52,7 @@ def decision(run: str, step: Step, *words: str) -> str:
     return "   or   ".join(f"ctmupgrade node {word} {run} {step.node} --reason '...'" for word in words)
 
 
-class So(StrEnum):
+class LookState(StrEnum):
     """What a look shows. UNKNOWN is never taken for NOT_YET."""
 
     DONE = "done"
@@ -63,10 +63,10 @@ class So(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookResult:
     """One look. ``detail`` says in words what is waited for or what is wrong."""
 
-    so: So
+    state: LookState
     detail: str = ""
     evidence: Evidence = field(default_factory=dict)
     remedy: str = ""
@@ -132,7 +132,7 @@ class Ctx:
     # node -> what an earlier run proved of its archive
     staged: Mapping[str, Evidence] = field(default_factory=dict)
     noted: dict[str, tuple[str, ...]] = field(default_factory=dict)  # step -> what dead processes noted of it
-    befores: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
+    baselines: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def session(self, step: Step) -> Session:
@@ -144,7 +144,7 @@ class Ctx:
         return max(0.05, self.cluster.poll.total_seconds())
 
 
-class Doer:
+class StepHandler:
     """One action's behaviour. The defaults are those of a step that only looks."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -156,7 +156,7 @@ class Doer:
         return {}
         yield  # pragma: no cover - makes it a generator
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """The act itself. May raise ConnectionLostError: then only looking tells.
 
         :raises NodeError: a definite no.
@@ -164,6 +164,6 @@ class Doer:
         return
         yield  # pragma: no cover
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Whether it is so. Only looks. May raise the connection errors of the ports."""
         raise NotImplementedError

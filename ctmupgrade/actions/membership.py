@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.backup import refused
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.waits import refuse_host_keys
 from ctmupgrade.collect.collect import ask
@@ -22,7 +22,7 @@ from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Member, Unknown
 from ctmupgrade.core.plan.steps import JoinNode, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
 
@@ -55,7 +55,7 @@ def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | Non
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
 
 
-class RemoveDoer(Doer):
+class RemoveHandler(StepHandler):
     """``cluster nodes delete`` through another member; proven by that member's list."""
 
     def __init__(self, action: RemoveNode) -> None:
@@ -82,23 +82,25 @@ class RemoveDoer(Doer):
                 raise NodeError(words)
             yield Waiting(ctx.poll, words, since, since + patience)
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        if self.look(ctx, step, before).so is So.DONE:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        if self.look(ctx, step, before).state is LookState.DONE:
             yield Noted(f"{self.action.via} does not list it any more")
             return
         reply = ctx.fleet.control(self.action.via).change(*removal_argv(self.action), "-y")
         yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         there = [m for m in members_seen_by(ctx, self.action.via) if m.node_id == self.action.node_id]
         if not there:
-            return Seen(So.DONE, evidence={"removed": self.action.node_id, "proven_by": self.action.via})
+            return LookResult(
+                LookState.DONE, evidence={"removed": self.action.node_id, "proven_by": self.action.via}
+            )
         state = there[0].description or there[0].code
-        so = So.GOING_ON if there[0].code in ("m", "v", "k") else So.NOT_YET
-        return Seen(so, f"{self.action.via} still lists it as {state}")
+        so = LookState.GOING_ON if there[0].code in ("m", "v", "k") else LookState.NOT_YET
+        return LookResult(so, f"{self.action.via} still lists it as {state}")
 
 
-class DeleteClusterDoer(Doer):
+class DeleteClusterHandler(StepHandler):
     """``cluster delete`` on the node itself. It may answer with a time-out although it succeeded."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -111,18 +113,18 @@ class DeleteClusterDoer(Doer):
         return {"members": str(len(members_or_none(ctx, step.node)))}
         yield  # pragma: no cover
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        if self.look(ctx, step, before).so is So.DONE:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        if self.look(ctx, step, before).state is LookState.DONE:
             yield Noted("it is unclustered already")
             return
         reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
         yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.clustered:
-            return Seen(So.NOT_YET, f"it still says {own.code}")
-        return Seen(So.DONE, evidence={"cluster": "none"})
+            return LookResult(LookState.NOT_YET, f"it still says {own.code}")
+        return LookResult(LookState.DONE, evidence={"cluster": "none"})
 
 
 def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
@@ -131,7 +133,7 @@ def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
     return () if isinstance(listed, Unknown) else listed
 
 
-class NewClusterDoer(Doer):
+class NewClusterHandler(StepHandler):
     """``cluster new`` on the upgraded survivor."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -139,18 +141,18 @@ class NewClusterDoer(Doer):
             ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
         )
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         node = ctx.cluster.node(step.node)
-        public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
+        public = ctx.baselines.get(f"record-settings:{step.node}", {}).get("public_address", "")
         reply = ctx.fleet.control(step.node).change(*new_cluster_argv(node, public))
         yield Noted(note_refusal(ctx, step, reply, "cluster new"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.node_id and own.code == "r":
-            return Seen(So.DONE, evidence={"node_id": own.node_id})
-        so = So.GOING_ON if own.code in JOINING else So.NOT_YET
-        return Seen(so, f"it says {own.code}")
+            return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
+        so = LookState.GOING_ON if own.code in JOINING else LookState.NOT_YET
+        return LookResult(so, f"it says {own.code}")
 
 
 def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> CtmUpgradeError | None:
@@ -178,7 +180,7 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
     return None
 
 
-class JoinDoer(Doer):
+class JoinHandler(StepHandler):
     """``fulljoin`` through a member; done when that member shows the joiner ready, several looks in a row."""
 
     def __init__(self, action: JoinNode) -> None:
@@ -199,9 +201,9 @@ class JoinDoer(Doer):
             yield Waiting(ctx.poll, f"before the join: {hindrance.brief}", since, since + timeout)
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
-        public = ctx.befores.get(f"record-settings:{step.node}", {}).get("public_address", "")
+        public = ctx.baselines.get(f"record-settings:{step.node}", {}).get("public_address", "")
         argv = join_argv(joiner, member, self.action, public, "{joiner}")
         control = ctx.fleet.control(self.action.via)
         login = {"joiner": ctx.fleet.control(step.node).login()}
@@ -209,34 +211,38 @@ class JoinDoer(Doer):
         reply = control.change(*argv, "-y", timeout=timeout, files=login)
         yield Noted(note_refusal(ctx, step, reply, f"cluster fulljoin through {self.action.via}"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         members = members_seen_by(ctx, self.action.via)
         member = member_for(ctx, members, step.node)
         session = ctx.session(step)
         if member is None:
             gone = session.memo.get("seen") == "yes"
-            return Seen(
-                So.FAILED if gone else So.NOT_YET, f"{self.action.via} does not list it", remedy=_BROKEN
+            return LookResult(
+                LookState.FAILED if gone else LookState.NOT_YET,
+                f"{self.action.via} does not list it",
+                remedy=_BROKEN,
             )
         session.memo["seen"] = "yes"
         if member.ready:
             return self._ready(ctx, step, member)
         if member.code == "k":
-            return Seen(So.FAILED, "the join was killed", remedy=_BROKEN)
+            return LookResult(LookState.FAILED, "the join was killed", remedy=_BROKEN)
         if member.code in JOINING:
             session.memo.pop("down_since", None)
-            return Seen(So.GOING_ON, f"{member.description or member.code} (30 minutes are usual)")
+            return LookResult(
+                LookState.GOING_ON, f"{member.description or member.code} (30 minutes are usual)"
+            )
         return self._down(ctx, step, member)
 
-    def _ready(self, ctx: Ctx, step: Step, member: Member) -> Seen:
+    def _ready(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
         own = health_of(ctx, step.node)
         problems = list(health.service_problems({step.node: own}))
         if isinstance(own.version, Unknown):
-            return Seen(So.GOING_ON, f"ready, but login does not work yet: {own.version.why}")
+            return LookResult(LookState.GOING_ON, f"ready, but login does not work yet: {own.version.why}")
         if problems:
-            return Seen(So.GOING_ON, f"ready, but {problems[0]}")
-        return Seen(
-            So.DONE,
+            return LookResult(LookState.GOING_ON, f"ready, but {problems[0]}")
+        return LookResult(
+            LookState.DONE,
             evidence={
                 "node_id": member.node_id,
                 "seen_ready_by": self.action.via,
@@ -244,15 +250,17 @@ class JoinDoer(Doer):
             },
         )
 
-    def _down(self, ctx: Ctx, step: Step, member: Member) -> Seen:
+    def _down(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
         memo, now = ctx.session(step).memo, ctx.clock.monotonic()
         since = float(memo.setdefault("down_since", str(now)))
         state = member.description or member.code
         if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
-            return Seen(
-                So.FAILED, f"it has been {state} for {int(now - since) // 60} min in its join", remedy=_BROKEN
+            return LookResult(
+                LookState.FAILED,
+                f"it has been {state} for {int(now - since) // 60} min in its join",
+                remedy=_BROKEN,
             )
-        return Seen(So.GOING_ON, f"it is {state} for the moment, which happens in a join")
+        return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which happens in a join")
 
 
 _BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, decision
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Started, Task, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, Started, Task, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
     ConnectionLostError,
@@ -28,36 +28,36 @@ from ctmupgrade.errors import (
 NOT_TOLD = timedelta(minutes=5)
 
 
-def perform(ctx: Ctx, doer: Doer, step: Step, before: Evidence | None) -> Task:
+def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None) -> Task:
     """Does a step, or (``before`` given) goes on with one that was started by whoever died.
 
     :returns: the evidence of its being done.
     """
     if before is None:
-        before = yield from _started(ctx, doer, step)
+        before = yield from _started(ctx, handler, step)
     else:
-        ctx.befores[step.id] = before
-        seen = yield from _settled_look(ctx, doer, step, before)
-        if seen.so is So.NOT_YET:
+        ctx.baselines[step.id] = before
+        seen = yield from _settled_look(ctx, handler, step, before)
+        if seen.state is LookState.NOT_YET:
             yield Noted(f"it had not happened ({seen.detail or 'by the look'}); starting it")
-            before = yield from _started(ctx, doer, step)
-        elif seen.so is So.UNKNOWN:
+            before = yield from _started(ctx, handler, step)
+        elif seen.state is LookState.UNKNOWN:
             raise InconclusiveError(
                 f"{step.id}: whether it happened cannot be known: {seen.detail}",
                 remedy=seen.remedy
                 or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
             )
-    return (yield from _until_done(ctx, doer, step, before))
+    return (yield from _until_done(ctx, handler, step, before))
 
 
-def _prepared(ctx: Ctx, doer: Doer, step: Step) -> Task:
+def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     """The looks before the act. While nothing answers they are made again: looking twice is safe. So they are, for
     less long, while something answers and does not tell."""
     began, since = ctx.clock.monotonic(), ctx.clock.now()
-    ceiling = min(ctx.cluster.timeouts.service, doer.patience(ctx).timeout)
+    ceiling = min(ctx.cluster.timeouts.service, handler.patience(ctx).timeout)
     while True:
         try:
-            return (yield from doer.prepare(ctx, step))
+            return (yield from handler.prepare(ctx, step))
         except HostKeyError:
             raise
         except NotToldError as error:
@@ -71,21 +71,21 @@ def _prepared(ctx: Ctx, doer: Doer, step: Step) -> Task:
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + ceiling)
 
 
-def _started(ctx: Ctx, doer: Doer, step: Step) -> Task:
+def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     """Prepares, says so in the journal, and starts. A start that did not happen goes through it again: what
     was seen before it (that all are well, that nothing else runs) has aged since."""
-    before = yield from _prepared(ctx, doer, step)
+    before = yield from _prepared(ctx, handler, step)
     yield Started(before)
-    ctx.befores[step.id] = before
+    ctx.baselines[step.id] = before
     ctx.noted.pop(step.id, None)
-    yield from _begin(ctx, doer, step, before)
+    yield from _begin(ctx, handler, step, before)
     return before
 
 
-def _begin(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Doing:
+def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> TaskPart:
     ctx.sessions.pop(step.id, None)
     try:
-        yield from doer.start(ctx, step, before)
+        yield from handler.start(ctx, step, before)
     except ConnectionLostError as lost:
         ctx.session(step).unsure = True
         yield Noted(f"the connection was lost while starting it ({lost.brief}); looking whether it happened")
@@ -96,33 +96,35 @@ def _begin(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Doing:
         yield Noted(f"no connection while starting it ({gone.brief})")
 
 
-def careful_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Seen:
+def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> LookResult:
     """A look in which a lost connection is UNKNOWN, never FAILED; and so is, for less long, an answer that does not
     tell. A wrong host key is for a person."""
     session = ctx.session(step)
     try:
-        seen = doer.look(ctx, step, before)
+        seen = handler.look(ctx, step, before)
     except HostKeyError:
         raise
     except NotToldError as error:
         now = ctx.clock.monotonic()
         session.untold_at = now if session.untold_at < 0 else session.untold_at
-        if now - session.untold_at >= min(NOT_TOLD, doer.patience(ctx).timeout).total_seconds():
+        if now - session.untold_at >= min(NOT_TOLD, handler.patience(ctx).timeout).total_seconds():
             raise
-        return Seen(So.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
+        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
     except (UnreachableError, ConnectionLostError) as error:
-        return Seen(So.UNKNOWN, error.brief, remedy=error.remedy, unreachable=True)
+        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, unreachable=True)
     session.untold_at = -1.0
     return seen
 
 
-def _settled_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Generator[Tick, None, Seen]:
+def _settled_look(
+    ctx: Ctx, handler: StepHandler, step: Step, before: Evidence
+) -> Generator[Tick, None, LookResult]:
     """Looks until the answer can be believed: NOT_YET and UNKNOWN must last for the grace."""
-    patience = doer.patience(ctx)
+    patience = handler.patience(ctx)
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
-    seen = careful_look(ctx, doer, step, before)
-    while seen.so in (So.NOT_YET, So.UNKNOWN):
+    seen = careful_look(ctx, handler, step, before)
+    while seen.state in (LookState.NOT_YET, LookState.UNKNOWN):
         limit = patience.timeout.total_seconds() if seen.unreachable or seen.untold else grace
         if ctx.clock.monotonic() - began >= limit:
             if seen.unreachable:
@@ -130,45 +132,45 @@ def _settled_look(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Generat
             return seen
         until = since + timedelta(seconds=limit)
         yield Waiting(ctx.poll, f"finding out whether it happened: {seen.detail}", since, until)
-        seen = careful_look(ctx, doer, step, before)
+        seen = careful_look(ctx, handler, step, before)
     return seen
 
 
-def _until_done(ctx: Ctx, doer: Doer, step: Step, before: Evidence) -> Task:
-    patience = doer.patience(ctx)
+def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task:
+    patience = handler.patience(ctx)
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     good, good_since, not_yet_since = 0, 0.0, -1.0
     while True:
-        seen = careful_look(ctx, doer, step, before)
+        seen = careful_look(ctx, handler, step, before)
         if seen.note:
             yield Noted(seen.note)
         now = ctx.clock.monotonic()
-        if seen.so is So.DONE:
+        if seen.state is LookState.DONE:
             good_since = now if good == 0 else good_since
             good += 1
             if good >= patience.looks and now - good_since >= patience.steady.total_seconds():
                 return seen.evidence
         else:
             good = 0
-        if seen.so is So.FAILED:
+        if seen.state is LookState.FAILED:
             raise NodeError(f"{step.id}: {seen.detail}", remedy=seen.remedy)
-        if seen.so is So.UNKNOWN and seen.final:
+        if seen.state is LookState.UNKNOWN and seen.final:
             raise InconclusiveError(f"{step.id}: {seen.detail}", remedy=seen.remedy)
         not_yet_since = _since_when(seen, not_yet_since, now)
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
         if _never_arrived(ctx, step, patience, not_yet_since):
             yield Noted(f"it never reached the node ({seen.detail or 'by the look'}); starting it")
             not_yet_since = -1.0
-            before = yield from _started(ctx, doer, step)
+            before = yield from _started(ctx, handler, step)
         if now - began >= patience.timeout.total_seconds():
             raise _too_late(ctx, step, seen, patience)
         until = since + patience.timeout
         yield Waiting(ctx.poll, seen.detail or "one more good look", since, until)
 
 
-def _since_when(seen: Seen, since: float, now: float) -> float:
+def _since_when(seen: LookResult, since: float, now: float) -> float:
     """Since when the look has been NOT_YET without a break; -1 where it is not."""
-    if seen.so is not So.NOT_YET:
+    if seen.state is not LookState.NOT_YET:
         return -1.0
     return now if since < 0 else since
 
@@ -179,22 +181,22 @@ def _never_arrived(ctx: Ctx, step: Step, patience: Patience, since: float) -> bo
     return ctx.session(step).unsure and since >= 0 and ctx.clock.monotonic() - since >= grace
 
 
-def _give_up_refused(ctx: Ctx, step: Step, seen: Seen, patience: Patience, since: float) -> None:
+def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience, since: float) -> None:
     """A start that was refused and left no trace has failed; there is nothing to wait for."""
     refused = ctx.session(step).refused
     if refused and since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds():
         raise NodeError(f"{step.id}: {refused}", details=seen.detail, remedy=seen.remedy)
 
 
-def _too_late(ctx: Ctx, step: Step, seen: Seen, patience: Patience) -> Exception:
-    text = f"{step.id}: not done after {clock_time(round(patience.timeout.total_seconds()))}; last look: {seen.detail or seen.so.value}"
+def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:
+    text = f"{step.id}: not done after {clock_time(round(patience.timeout.total_seconds()))}; last look: {seen.detail or seen.state.value}"
     if said := ctx.session(step).memo.get("said"):
         text += f"; the answer had been: {said}"
     if seen.unreachable:
         return UnreachableError(
             text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"
         )
-    if seen.so is So.UNKNOWN:
+    if seen.state is LookState.UNKNOWN:
         return InconclusiveError(
             text,
             remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",

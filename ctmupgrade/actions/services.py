@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
 from ctmupgrade.collect.collect import ask
@@ -15,7 +15,7 @@ from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NodeError
 
 
@@ -25,7 +25,7 @@ def _joined_through(ctx: Ctx, node: str) -> list[str]:
     return [action.via for action in joins][:1]
 
 
-class ResetDoer(Doer):
+class ResetHandler(StepHandler):
     """``services reset``: wipes the node's data, keys and HSM configuration (vendor page "Reset System")."""
 
     def __init__(self, action: ResetNode) -> None:
@@ -61,19 +61,21 @@ class ResetDoer(Doer):
                 f"{step.id}: {step.node} is {state} in the eyes of {self.action.via}, not stuck in a join"
             )
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
         ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
         yield Noted(note_refusal(ctx, step, reply, "services reset"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         sent = float(ctx.session(step).memo.get("sent", "-1"))
         if sent < 0:
-            return Seen(So.NOT_YET, "whether the reset was sent is not known; a second one harms no more")
+            return LookResult(
+                LookState.NOT_YET, "whether the reset was sent is not known; a second one harms no more"
+            )
         return _well(ctx, step, sent)
 
 
-class RestartDoer(Doer):
+class RestartHandler(StepHandler):
     """``services restart`` on a node whose services do not come up; ``sudo systemctl restart keysecure`` (seen to
     be allowed to ksadmin, FACTS 5) where its control plane does not answer."""
 
@@ -83,7 +85,7 @@ class RestartDoer(Doer):
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
         if self.action.by_shell:
             done = ctx.fleet.shell(step.node).change(
@@ -97,19 +99,19 @@ class RestartDoer(Doer):
         reply = ctx.fleet.control(step.node).change("services", "restart", "--yes", "--delay", DELAY_S)
         yield Noted(note_refusal(ctx, step, reply, "services restart"))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         seen = _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
-        return seen if seen.so is So.DONE else replace(seen, remedy=_NO_HELP)
+        return seen if seen.state is LookState.DONE else replace(seen, remedy=_NO_HELP)
 
 
 _NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
 
 
-def _well(ctx: Ctx, step: Step, sent: float) -> Seen:
+def _well(ctx: Ctx, step: Step, sent: float) -> LookResult:
     if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
-        return Seen(So.GOING_ON, "services go down and come up")
+        return LookResult(LookState.GOING_ON, "services go down and come up")
     problems = list(health.service_problems({step.node: health_of(ctx, step.node)}))
     if problems:
-        so = So.GOING_ON if sent >= 0 else So.NOT_YET
-        return Seen(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))
-    return Seen(So.DONE, evidence={"services": "started"})
+        so = LookState.GOING_ON if sent >= 0 else LookState.NOT_YET
+        return LookResult(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))
+    return LookResult(LookState.DONE, evidence={"services": "started"})

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.actions.membership import note_refusal
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.looks import parse_ksctl, probes
@@ -28,7 +28,7 @@ from ctmupgrade.core.node_settings import (
 from ctmupgrade.core.plan.steps import CompareSettings, RestoreSettings, Step
 from ctmupgrade.core.redact import scrubbed
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reader
 
@@ -65,7 +65,7 @@ def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-class RecordDoer(Doer):
+class RecordHandler(StepHandler):
     """Writes a node's own settings into the backup folder, before anything is touched."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -82,20 +82,20 @@ class RecordDoer(Doer):
         return {"settings": json.dumps(settings), "public_address": public, "file": path}
         yield  # pragma: no cover
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         if not before.get("settings"):
-            return Seen(So.NOT_YET, "not recorded")
-        return Seen(So.DONE, evidence={"file": before["file"]})
+            return LookResult(LookState.NOT_YET, "not recorded")
+        return LookResult(LookState.DONE, evidence={"file": before["file"]})
 
 
 def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
     """What was recorded of a node in this run; empty where nothing was."""
-    text = ctx.befores.get(f"record-settings:{node}", {}).get("settings", "")
+    text = ctx.baselines.get(f"record-settings:{node}", {}).get("settings", "")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
 
 
-class RestoreDoer(Doer):
+class RestoreHandler(StepHandler):
     """Time servers, the instance's name, proxies and products as they were; the rest is told."""
 
     def __init__(self, action: RestoreSettings) -> None:
@@ -104,7 +104,7 @@ class RestoreDoer(Doer):
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(timedelta(minutes=10), grace=timedelta(seconds=60))
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         old, now = recorded(ctx, self.action.of or step.node), read_settings(ctx.fleet.control(step.node))
         for argv in restoring(old, now):
             reply = ctx.fleet.control(step.node).change(*argv)
@@ -114,20 +114,20 @@ class RestoreDoer(Doer):
             if name in BY_HAND:
                 yield Noted(f"TO DO by hand: {BY_HAND[name]} ({what})")
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         old = recorded(ctx, self.action.of or step.node)
         now = read_settings(ctx.fleet.control(step.node))
         missing = [row.get("host") for row in _rows(old.get("ntp")) if row.get("host") not in _hosts(now)]
         if missing:
-            return Seen(
-                So.NOT_YET,
+            return LookResult(
+                LookState.NOT_YET,
                 f"time server {missing[0]} is missing",
                 remedy=f"ksctl ntp servers add --host {missing[0]}",
             )
-        return Seen(So.DONE, evidence={"ntp": ", ".join(sorted(_hosts(now))) or "none"})
+        return LookResult(LookState.DONE, evidence={"ntp": ", ".join(sorted(_hosts(now))) or "none"})
 
 
-class CompareDoer(Doer):
+class CompareHandler(StepHandler):
     """What differs from before, told; it fails nothing, for a person must judge it."""
 
     def __init__(self, action: CompareSettings) -> None:
@@ -136,7 +136,7 @@ class CompareDoer(Doer):
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(timedelta(minutes=10))
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         now = read_settings(ctx.fleet.control(step.node))
         found = list(differences(recorded(ctx, self.action.of or step.node), now))
         ctx.session(step).memo["differences"] = ", ".join(name for name, _ in found) or "none"
@@ -148,9 +148,11 @@ class CompareDoer(Doer):
             todo = f"TO DO by hand: {BY_HAND[name]}; " if name in BY_HAND else ""
             yield Noted(f"{todo}{name} {what}")
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         found = ctx.session(step).memo.get("differences")
         if found is None:
-            return Seen(So.NOT_YET, "not compared")
+            return LookResult(LookState.NOT_YET, "not compared")
         lost = ctx.session(step).memo.get("fewer", "")
-        return Seen(So.DONE, evidence={"differences": found, **({"fewer": lost} if lost else {})})
+        return LookResult(
+            LookState.DONE, evidence={"differences": found, **({"fewer": lost} if lost else {})}
+        )

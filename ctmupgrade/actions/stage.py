@@ -11,14 +11,14 @@ import re
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.upload_proof import Proof, begin_proof, node_hash
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.looks import file_probes, probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Progress, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, Progress, TaskPart, Tick, Waiting
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
@@ -30,31 +30,31 @@ STATE = "size_inode_times"  # in the evidence: by it a later run tells that the 
 PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # what part_name makes
 
 
-class VerifyDoer(Doer):
+class VerifyHandler(StepHandler):
     """The pinned signer's signature over the whole archive; its hash must be the plan's."""
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(timedelta(hours=1))
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         target = ctx.cluster.target
         signed = ctx.verifier.verify(target.archive, target.signer, target.keyring)
         if ctx.plan.target.sha256 and signed.sha256 != ctx.plan.target.sha256:
-            return Seen(
-                So.FAILED,
+            return LookResult(
+                LookState.FAILED,
                 f"{target.archive.name} is signed, but not the file that was planned with",
                 remedy="ctmupgrade plan, again",
             )
-        return Seen(So.DONE, evidence={"sha256": signed.sha256, "signer": signed.signer})
+        return LookResult(LookState.DONE, evidence={"sha256": signed.sha256, "signer": signed.signer})
 
 
-class StageDoer(Doer):
+class StageHandler(StepHandler):
     """Uploads, hashes on the node, renames."""
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.upload)
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         deadline = ctx.clock.monotonic() + ctx.cluster.timeouts.upload.total_seconds()
         pause = ctx.poll
         while True:
@@ -75,9 +75,9 @@ class StageDoer(Doer):
                 )
                 pause = min(pause * 2, 60.0)
 
-    def _attempt(self, ctx: Ctx, step: Step) -> Doing:
+    def _attempt(self, ctx: Ctx, step: Step) -> TaskPart:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
-        there = self.look(ctx, step, {}).so is So.DONE
+        there = self.look(ctx, step, {}).state is LookState.DONE
         part = part_name(ctx)
         yield from _remove_dead_parts(shell, target.archive, "" if there else part)
         if there:
@@ -89,7 +89,7 @@ class StageDoer(Doer):
         finally:
             proof.leave()
 
-    def _complete(self, ctx: Ctx, step: Step, part: str, proof: Proof) -> Doing:
+    def _complete(self, ctx: Ctx, step: Step, part: str, proof: Proof) -> TaskPart:
         """What is missing of a part, the proof that it is the archive, and its name."""
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         if not (yield from _sent(ctx, shell, part, proof)):
@@ -117,13 +117,15 @@ class StageDoer(Doer):
         # Renaming changes the last of the numbers, and only that.
         memo[STATE] = renamed if mark.split()[:3] == renamed.split()[:3] else ""
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         size = known(
             ask(shell, file_probes.staged(target.archive)), f"{step.node}: whether the archive is there"
         )
         if size != target.size:
-            return Seen(So.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes")
+            return LookResult(
+                LookState.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes"
+            )
         memo = ctx.session(step).memo
         if memo.get("hashed") != target.sha256:
             mark, proven = _mark(shell, target.archive), ctx.staged.get(step.node, {})
@@ -133,13 +135,15 @@ class StageDoer(Doer):
                 hashed = node_hash(shell, target.archive)
                 memo["read_back"] = READ_BACK if hashed.read_back else ""
                 if hashed.sha256 != target.sha256:
-                    return Seen(So.NOT_YET, "a file of that name and size is there, but it differs")
+                    return LookResult(
+                        LookState.NOT_YET, "a file of that name and size is there, but it differs"
+                    )
                 if mark != _mark(shell, target.archive):
-                    return Seen(So.NOT_YET, "the file was written to while it was hashed")
+                    return LookResult(LookState.NOT_YET, "the file was written to while it was hashed")
             memo |= {"hashed": target.sha256, STATE: mark}
         proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
         more = {name: memo[name] for name in (STATE, "unchanged_since", "read_back") if memo.get(name)}
-        return Seen(So.DONE, evidence=proof | more)
+        return LookResult(LookState.DONE, evidence=proof | more)
 
 
 def _mark(shell: Shell, path: str) -> str:

@@ -13,7 +13,16 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, Session, So, decision, known
+from ctmupgrade.actions.base import (
+    Ctx,
+    LookResult,
+    LookState,
+    Patience,
+    Session,
+    StepHandler,
+    decision,
+    known,
+)
 from ctmupgrade.actions.waits import gate_look, sudo_of
 from ctmupgrade.collect.collect import ask, boot_against, logs_of
 from ctmupgrade.core.commands import upgrade_argv
@@ -24,7 +33,7 @@ from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
@@ -36,7 +45,7 @@ BROKE = "its terminal's connection broke; ks_upgrade.sh goes on where it has its
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
 
 
-class Upgrade(Doer):
+class Upgrade(StepHandler):
     """Starts and follows the script on one node."""
 
     def __init__(self, action: RunUpgrade) -> None:
@@ -72,7 +81,7 @@ class Upgrade(Doer):
             )
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         argv = upgrade_argv(
             ctx.cluster.target.archive.name, force_path=self.action.force_path, sudo=sudo_of(ctx, step.node)
         )
@@ -85,10 +94,10 @@ class Upgrade(Doer):
             return
         yield Noted(f"{STARTED}: {' '.join(argv)}")
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
 
-    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         session = ctx.session(step)
         _drain(session)
         said = _verdict_on_terminal(ctx, session)
@@ -101,7 +110,7 @@ class Upgrade(Doer):
             if judged:
                 return judged
         elif log.unreachable:
-            return Seen(So.UNKNOWN, log.why, unreachable=True)
+            return LookResult(LookState.UNKNOWN, log.why, unreachable=True)
         return _while_running(ctx, step, shell, log, before)
 
 
@@ -126,7 +135,7 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     timeout = ctx.cluster.timeouts.service
     waited = False
-    while (seen := gate_look(ctx, step)).so is not So.DONE:
+    while (seen := gate_look(ctx, step)).state is not LookState.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
@@ -168,7 +177,7 @@ def _is_target(ctx: Ctx, version: str) -> bool:
     return Version.parse(version).same_release(ctx.cluster.target.version)
 
 
-def _verdict_on_terminal(ctx: Ctx, session: Session) -> Seen | None:
+def _verdict_on_terminal(ctx: Ctx, session: Session) -> LookResult | None:
     verdict, version, _ = parse_shell.log_verdict(session.text)
     if verdict is not LogVerdict.SUCCEEDED:
         return None
@@ -177,15 +186,17 @@ def _verdict_on_terminal(ctx: Ctx, session: Session) -> Seen | None:
     return _success(ctx, version, f"terminal; {parse_shell.log_name(session.text)}")
 
 
-def _verdict_of_log(ctx: Ctx, log: UpgradeLog) -> Seen | None:
+def _verdict_of_log(ctx: Ctx, log: UpgradeLog) -> LookResult | None:
     return _success(ctx, log.version, log.path) if log.verdict is LogVerdict.SUCCEEDED else None
 
 
-def _success(ctx: Ctx, version: str, where: str) -> Seen:
+def _success(ctx: Ctx, version: str, where: str) -> LookResult:
     if _is_target(ctx, version):
-        return Seen(So.DONE, evidence={"success_line": f"Upgrade to {version} succeeded", "log": where})
-    return Seen(
-        So.FAILED,
+        return LookResult(
+            LookState.DONE, evidence={"success_line": f"Upgrade to {version} succeeded", "log": where}
+        )
+    return LookResult(
+        LookState.FAILED,
         f"the script upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
         remedy="the archive is not what cluster.yaml says; do not reboot before you know why",
     )
@@ -226,7 +237,9 @@ def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
     return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
 
 
-def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], before: Evidence) -> Seen:
+def _while_running(
+    ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], before: Evidence
+) -> LookResult:
     session = ctx.session(step)
     rebooted = _rebooted(ctx, step, shell, before)
     if rebooted:
@@ -239,28 +252,28 @@ def _while_running(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], b
         left = (
             f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
         )
-        return Seen(So.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
+        return LookResult(LookState.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
-        return Seen(So.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
+        return LookResult(LookState.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
     if isinstance(running, Unknown):
         if running.unreachable:
-            return Seen(So.UNKNOWN, running.why, unreachable=True)
+            return LookResult(LookState.UNKNOWN, running.why, unreachable=True)
         if session.ended and session.code is not None and ctx.clock.monotonic() - session.last_at >= SILENT_S:
             return _gone(ctx, step, log)
         if isinstance(log, UpgradeLog):
-            return Seen(So.UNKNOWN, f"the process list cannot be read; {growth}")
-        return Seen(So.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
+            return LookResult(LookState.UNKNOWN, f"the process list cannot be read; {growth}")
+        return LookResult(LookState.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
     return _gone(ctx, step, log)
 
 
-def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> Seen | None:
+def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResult | None:
     """A node that booted anew before the success line was seen was hurt by somebody."""
     earlier = BootMark.of_text(before.get("boot", ""))
     boot = boot_against(shell, earlier)
     if not isinstance(boot, BootMark) or not boot.differs_from(earlier):
         return None
-    return Seen(
-        So.UNKNOWN,
+    return LookResult(
+        LookState.UNKNOWN,
         f"{step.node} was rebooted before the success line was seen",
         remedy=f"check the version and services of {step.node}; where they are not well ask vendor support. At the "
         f"target: ctmupgrade node done, on the old version: node retry; then resume:\n"
@@ -298,28 +311,28 @@ def _ran(ctx: Ctx, step: Step) -> bool:
     return "running" in ctx.session(step).memo or RUNS in since or BROKE in since
 
 
-def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> Seen:
+def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     """The process is not there and no success line was seen."""
     session = ctx.session(step)
     looks = _counted(session, "gone")
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
-        return Seen(So.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
+        return LookResult(LookState.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
-        return Seen(So.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
+        return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
     where = log.path if isinstance(log, UpgradeLog) else "its log"
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
-        return Seen(
-            So.FAILED,
+        return LookResult(
+            LookState.FAILED,
             f"ks_upgrade.sh on {step.node} ended without its success line: {parse_ksctl.excerpt(reason, 400)}",
             remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
-    return Seen(
-        So.UNKNOWN,
+    return LookResult(
+        LookState.UNKNOWN,
         f"ks_upgrade.sh on {step.node} ended without a verdict: {parse_ksctl.excerpt(reason, 400) or 'no words'}",
         remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
         f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, Doer, Patience, Seen, So, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import all_health, health_of
 from ctmupgrade.collect.collect import ask, boot_against
 from ctmupgrade.core.checks import health
@@ -16,13 +16,13 @@ from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Doing, Noted, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NodeError, UnreachableError
 
 LOOKS = 3  # good looks in a row before a node counts as back
 
 
-def gate_look(ctx: Ctx, step: Step) -> Seen:
+def gate_look(ctx: Ctx, step: Step) -> LookResult:
     """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
     nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
@@ -31,7 +31,9 @@ def gate_look(ctx: Ctx, step: Step) -> Seen:
     refuse_host_keys(nodes)
     if not problems:
         versions = {n: str(f.version) for n, f in nodes.items()}
-        return Seen(So.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())})
+        return LookResult(
+            LookState.DONE, evidence={"all_well": ", ".join(f"{n} {v}" for n, v in versions.items())}
+        )
     return _seen_of(problems)
 
 
@@ -42,7 +44,7 @@ def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
             known(facts.unit, f"{name}: how it is")
 
 
-def _seen_of(problems: list[Problem]) -> Seen:
+def _seen_of(problems: list[Problem]) -> LookResult:
     """What is said first is what explains the rest: a node that does not answer is also down for the others."""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     away = {p.node: p for p in reversed(problems) if p.unreachable}
@@ -50,25 +52,25 @@ def _seen_of(problems: list[Problem]) -> Seen:
     if away and not rest:
         name, first = next(reversed(away.items()))
         remedy = f"bring {name} back, then: ctmupgrade resume"
-        return Seen(So.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy)
+        return LookResult(LookState.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy)
     known_ones = [p for p in rest if not p.unknown]
     first = (known_ones or rest)[0]
-    so = So.NOT_YET if known_ones else So.UNKNOWN
+    so = LookState.NOT_YET if known_ones else LookState.UNKNOWN
     remedy = f"look at {first.node or 'the cluster'} and mend it, then: ctmupgrade resume (it looks again)"
-    return Seen(so, f"{first}{more}", remedy=remedy)
+    return LookResult(so, f"{first}{more}", remedy=remedy)
 
 
-class GateDoer(Doer):
+class GateHandler(StepHandler):
     """Waits until all are well."""
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service)
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return gate_look(ctx, step)
 
 
-class RebootDoer(Doer):
+class RebootHandler(StepHandler):
     """``sudo reboot``; only another boot id proves it."""
 
     def patience(self, ctx: Ctx) -> Patience:
@@ -91,11 +93,11 @@ class RebootDoer(Doer):
                     remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
                 )
             yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
-        earlier = ctx.befores.get(f"upgrade:{step.node}", {}).get("boot", "")
+        earlier = ctx.baselines.get(f"upgrade:{step.node}", {}).get("boot", "")
         return {"boot": earlier or boot.text()}
 
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> Doing:
-        if self.look(ctx, step, before).so is So.DONE:
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        if self.look(ctx, step, before).state is LookState.DONE:
             yield Noted("it was rebooted already, after the success line")
             return
         shell = ctx.fleet.shell(step.node)
@@ -112,24 +114,26 @@ class RebootDoer(Doer):
             ctx.session(step).memo["said"] = f"sudo reboot: {said}"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         seen = self._look(ctx, step, before)
-        if seen.so is not So.DONE:
+        if seen.state is not LookState.DONE:
             ctx.fleet.shell(step.node).disconnect()  # the next look must not ask a dying session
         return seen
 
-    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def _look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         boot = ask_boot(ctx, step.node, BootMark.of_text(before.get("boot", "")))
         if isinstance(boot, Unknown):
             if boot.unreachable:
-                return Seen(So.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True)
-            return Seen(So.UNKNOWN, f"its boot id cannot be read: {boot.why}")
+                return LookResult(
+                    LookState.UNKNOWN, f"{step.node} does not answer yet: {boot.why}", unreachable=True
+                )
+            return LookResult(LookState.UNKNOWN, f"its boot id cannot be read: {boot.why}")
         changed = boot.differs_from(BootMark.of_text(before.get("boot", "")))
         if changed is None:
-            return Seen(So.UNKNOWN, "its boot cannot be compared with the one before")
+            return LookResult(LookState.UNKNOWN, "its boot cannot be compared with the one before")
         if not changed:
-            return Seen(So.NOT_YET, "it is still on the old boot")
-        return Seen(So.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
+            return LookResult(LookState.NOT_YET, "it is still on the old boot")
+        return LookResult(LookState.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
 
 
 def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
@@ -156,7 +160,7 @@ def _knock(ctx: Ctx, node: str) -> None:
         raise UnreachableError(error.brief, details=error.details, remedy=error.remedy) from error
 
 
-def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Seen:
+def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> LookResult:
     """keysecure active, services started, login works, the target's version, others see it well.
 
     :param expected_up: it was well a moment ago, so that the others are asked at once with it.
@@ -181,15 +185,18 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Se
     elif not reached(own.version, ctx.cluster.target.version):
         wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"
         if not problems and _lasts(ctx, step):
-            return Seen(
-                So.FAILED, wrong, remedy="the upgrade did not take effect: keep its log, ask vendor support"
+            return LookResult(
+                LookState.FAILED,
+                wrong,
+                remedy="the upgrade did not take effect: keep its log, ask vendor support",
             )
         problems.append(Problem(step.node, wrong))
     if problems:
         return _seen_of(problems)
     proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
-    return Seen(
-        So.DONE, evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof
+    return LookResult(
+        LookState.DONE,
+        evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof,
     )
 
 
@@ -215,7 +222,7 @@ def _seen_by_others(ctx: Ctx, name: str, nodes: Mapping[str, NodeFacts]) -> list
     return found
 
 
-class AwaitDoer(Doer):
+class AwaitHandler(StepHandler):
     """A node after its reboot."""
 
     def __init__(self, *, clustered: bool) -> None:
@@ -224,32 +231,34 @@ class AwaitDoer(Doer):
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service)
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return node_look(ctx, step, clustered=self.clustered, expected_up=False)
 
 
 ALL_EVERY = 5  # polls: so often a settling node's cluster is asked, and the node itself every time
 
 
-class SettleDoer(AwaitDoer):
+class SettleHandler(AwaitHandler):
     """The same, without a break for ``stable_for``. All nodes are asked first, last and every few polls: twenty of
     them, each asked by several logins, are more than a control plane should bear every five seconds."""
 
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
 
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> Seen:
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         memo = ctx.session(step).memo
         well_since = float(memo.get("well_since") or ctx.clock.monotonic())
         asked_all = float(memo.get("all_at", "-inf"))
         memo.pop("well_since", None)  # until this look, too, is good
         memo.pop("all_at", None)
         seen, due = None, ctx.clock.monotonic() - asked_all >= ALL_EVERY * ctx.poll
-        while seen is None or (seen.so is So.DONE and not due and self._may_be_last(ctx, well_since)):
+        while seen is None or (
+            seen.state is LookState.DONE and not due and self._may_be_last(ctx, well_since)
+        ):
             due = due or self._may_be_last(ctx, well_since)
             asked_all = ctx.clock.monotonic() if due else asked_all
             seen = node_look(ctx, step, clustered=self.clustered and due, expected_up=True)
-        if seen.so is So.DONE:
+        if seen.state is LookState.DONE:
             memo |= {"well_since": str(well_since), "all_at": str(asked_all)}
         return seen
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from ctmupgrade.core.ticks import Task, Waiting
-from ctmupgrade.ports import Happening
+from ctmupgrade.ports import TaskEvent
 
 R = TypeVar("R")
 
@@ -33,7 +33,7 @@ class ThreadTasks:
     IDLE = 0.5  # seconds between looks for requests while nothing happens
 
     def __init__(self) -> None:
-        self._happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+        self._happenings: queue.SimpleQueue[TaskEvent] = queue.SimpleQueue()
         self._gates: dict[str, threading.Semaphore] = {}
 
     def start(self, key: str, task: Task) -> None:
@@ -41,7 +41,7 @@ class ThreadTasks:
         self._gates[key] = threading.Semaphore(0)
         threading.Thread(target=self._drive, args=(key, task), name=key, daemon=True).start()
 
-    def next(self) -> Happening | None:
+    def next(self) -> TaskEvent | None:
         """The next thing to happen, or None after half a second."""
         try:
             return self._happenings.get(timeout=self.IDLE)
@@ -56,14 +56,14 @@ class ThreadTasks:
         try:
             while True:
                 tick = next(task)
-                self._happenings.put(Happening(key, tick=tick))
+                self._happenings.put(TaskEvent(key, tick=tick))
                 self._gates[key].acquire()
                 if isinstance(tick, Waiting):
                     time.sleep(tick.seconds)
         except StopIteration as stop:
-            self._happenings.put(Happening(key, evidence=stop.value))
+            self._happenings.put(TaskEvent(key, evidence=stop.value))
         except Exception as error:  # whatever it is, the loop decides, not this thread
-            self._happenings.put(Happening(key, error=error))
+            self._happenings.put(TaskEvent(key, error=error))
 
 
 class SideBySide:

@@ -13,7 +13,7 @@ import typer
 
 from ctmupgrade import __version__
 from ctmupgrade.cli.funnel import funnel
-from ctmupgrade.cli.opening import shelf
+from ctmupgrade.cli.opening import registry
 from ctmupgrade.cli.options import Common, no_empty_values, with_common
 from ctmupgrade.cli.parser import group_of
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     name="ctmupgrade",
     help="Upgrades clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and goes on "
     "after any crash. First: init, check, plan, stage. In the window: run. After anything: resume.",
-    cls=group_of(shelf),
+    cls=group_of(registry),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -64,7 +64,7 @@ def _program() -> object:
     no_empty_values(words)
     # Where no options stand before a command's name, those of the program and of the group need no look:
     # typer would load the validation library for them, also where only the command's help is wanted.
-    command, rest = shelf.find(words)
+    command, rest = registry.find(words)
     if command is None:
         return app(standalone_mode=False)
     name = " ".join(("ctmupgrade", *words[: len(words) - len(rest)]))

@@ -12,7 +12,7 @@ import typer
 
 from ctmupgrade.cli.options import Common, Format
 from ctmupgrade.cli.output import put_json
-from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.errors import ExitCode, UsageError
 from ctmupgrade.render import plain, show
@@ -34,7 +34,7 @@ def wishes(
     confirm_each: bool = False,
     take_over: str = "",
     command: str = "ctmupgrade run",
-) -> Iterator[Wishes]:
+) -> Iterator[RunOptions]:
     """What the loop needs of the terminal, for the time of a run."""
     with show.watching(common.shown, made.cluster) as watch:
 
@@ -48,7 +48,7 @@ def wishes(
             return not confirm_each or _asked(f"Upgrade {step.node} now?")
 
         taken = (take_over,) if take_over else ()
-        yield Wishes(confirm_plan, confirm_step, stop_after, watch, plan_file, taken, command)
+        yield RunOptions(confirm_plan, confirm_step, stop_after, watch, plan_file, taken, command)
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctmupgrade.cli.opening import CHANGE, opened, shelf
+from ctmupgrade.cli.opening import CHANGE, opened, registry
 from ctmupgrade.cli.options import Common, Format, NodeRate, Rate, RunId, split
 from ctmupgrade.cli.output import put_json
 from ctmupgrade.errors import UsageError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
 
 
-@shelf.command(CHANGE)
+@registry.command(CHANGE)
 def run(
     common: Common,
     plan_file: Annotated[
@@ -53,7 +53,7 @@ def run(
         return finish(common, made, outcome)
 
 
-@shelf.command(CHANGE)
+@registry.command(CHANGE)
 def resume(
     common: Common,
     run_id: RunId = None,
@@ -74,7 +74,7 @@ def resume(
         return finish(common, made, outcome)
 
 
-@shelf.command(CHANGE)
+@registry.command(CHANGE)
 def stage(
     common: Common, limit_rate: Rate = "", limit_rate_per_node: NodeRate = "", *, options: Options
 ) -> int:
@@ -82,7 +82,7 @@ def stage(
     return _prepare(common, options, "stage", (limit_rate, limit_rate_per_node))
 
 
-@shelf.command(CHANGE)
+@registry.command(CHANGE)
 def backup(common: Common, options: Options) -> int:
     """Creates and downloads a system backup and its key from each node that needs one."""
     return _prepare(common, options, "backup")
@@ -99,7 +99,7 @@ def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str]
         return finish(common, made, outcome)
 
 
-@shelf.command(CHANGE)
+@registry.command(CHANGE)
 def recover(
     common: Common,
     gone: Annotated[str, typer.Option("--gone", metavar="A,B", help="nodes that are gone for good")] = "",
@@ -115,10 +115,10 @@ def recover(
     """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import recover as recovering
-    from ctmupgrade.core.recovery.scene import Known
+    from ctmupgrade.core.recovery.scene import OperatorInput
     from ctmupgrade.render import documents, plain
 
-    known = Known(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)
+    known = OperatorInput(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)
     both = sorted({*known.gone} & {*known.rejoin})
     if both:
         raise UsageError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctmupgrade.cli.opening import LOOK, only_said, opened, shelf
+from ctmupgrade.cli.opening import LOOK, only_said, opened, registry
 from ctmupgrade.cli.options import Common, Format, OutFile
 from ctmupgrade.cli.output import as_text, put_json, write_out
 from ctmupgrade.errors import UsageError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def check(
     common: Common,
     listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
@@ -56,7 +56,7 @@ def check(
     return result.code
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def plan(
     common: Common,
     output: OutFile = None,
@@ -82,7 +82,7 @@ def plan(
     return result.code
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def verify(
     common: Common,
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
@@ -107,7 +107,7 @@ def verify(
     return 0
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     """The plan as a Markdown runbook with the manual command for every step."""
     from ctmupgrade.commands import check
@@ -123,7 +123,7 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     return result.code
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
     """Records every look at the live cluster as a fixture, secrets removed."""
     from ctmupgrade.commands.record import record as record_looks
@@ -138,7 +138,7 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
     return 0
 
 
-@shelf.command(LOOK)
+@registry.command(LOOK)
 def init(
     common: Common,
     url: Annotated[

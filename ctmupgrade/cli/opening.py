@@ -12,28 +12,28 @@ import typer
 
 from ctmupgrade.cli.options import Common, Format, rate_of
 from ctmupgrade.cli.output import put_json
-from ctmupgrade.cli.parser import Shelf
+from ctmupgrade.cli.parser import CommandRegistry
 
 if TYPE_CHECKING:
-    from ctmupgrade.commands.request import Request
+    from ctmupgrade.commands.request import CommandRequest
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.model import Options
 
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
-shelf = Shelf(LOOK, CHANGE, AFTER)
+registry = CommandRegistry(LOOK, CHANGE, AFTER)
 
 
 def request_of(
     common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
-) -> Request:
-    from ctmupgrade.commands.request import Purpose, Request
+) -> CommandRequest:
+    from ctmupgrade.commands.request import CommandRequest, Purpose
     from ctmupgrade.core.model import Options
 
     def say(line: str) -> None:
         if common.verbose:
             sys.stderr.write(f"{line}\n")
 
-    return Request(
+    return CommandRequest(
         cluster=common.cluster or Path("cluster.yaml"),
         state_dir=common.state_dir,
         strategy=common.strategy,

@@ -27,7 +27,7 @@ class PanelCommand(TyperCommand):
         print_help(self, ctx)
 
 
-class Shelf:
+class CommandRegistry:
     """Commands by name, in the order in which they are listed.
 
     :param panels: titles in the order in which help shows them, whatever module is imported first.
@@ -36,7 +36,7 @@ class Shelf:
     def __init__(self, *panels: str) -> None:
         self._panels: dict[str, dict[str, str]] = {panel: {} for panel in panels}
         self._makers: dict[str, Callable[[], Any]] = {}
-        self._inner: dict[str, Shelf] = {}
+        self._inner: dict[str, CommandRegistry] = {}
 
     def command(self, panel: str) -> Callable[[F], F]:
         """Decorator: the function becomes the command of its name, its docstring the help."""
@@ -48,9 +48,9 @@ class Shelf:
 
         return register
 
-    def group(self, name: str, panel: str, text: str) -> Shelf:
+    def group(self, name: str, panel: str, text: str) -> CommandRegistry:
         """A command with commands of its own."""
-        inner = self._inner[name] = Shelf()
+        inner = self._inner[name] = CommandRegistry()
         made = group_of(inner)
         self._put(name, panel, text, lambda: made(name=name, help=text, no_args_is_help=True))
         return inner
@@ -91,7 +91,7 @@ def _command(name: str, function: Callable[..., object]) -> Any:
     return typer.main.get_command(app)
 
 
-def group_of(shelf: Shelf) -> type[TyperGroup]:
+def group_of(shelf: CommandRegistry) -> type[TyperGroup]:
     """The parser's class of a command whose commands are those of ``shelf``."""
 
     class Group(TyperGroup):

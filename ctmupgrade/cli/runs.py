@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, request_of, shelf
+from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import Common, Format, OutFile, RunId
 from ctmupgrade.cli.output import as_text, put_json, write_out
 from ctmupgrade.errors import ExitCode, UsageError
@@ -16,14 +16,14 @@ from ctmupgrade.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     pass
 
-decisions = shelf.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
+decisions = registry.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; it is kept in the journal")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN")]
 NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
 
 
-@shelf.command(AFTER)
+@registry.command(AFTER)
 def status(common: Common, run_id: RunId = None) -> int:
     """Where a run stands, from the journal alone."""
     from ctmupgrade.commands.status import state as state_of_run
@@ -43,7 +43,7 @@ def status(common: Common, run_id: RunId = None) -> int:
     return 0
 
 
-@shelf.command(AFTER)
+@registry.command(AFTER)
 def watch(common: Common, run_id: RunId = None) -> int:
     """Follows a run that another shell runs, until it ends or pauses."""
     from ctmupgrade.commands.watch import follow
@@ -76,13 +76,13 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
     return 0
 
 
-@shelf.command(AFTER)
+@registry.command(AFTER)
 def pause(common: Common, run_id: RunId = None) -> int:
     """Stops a run after the step in hand; from another shell."""
     return _stop(common, run_id, "pause")
 
 
-@shelf.command(AFTER)
+@registry.command(AFTER)
 def abort(common: Common, run_id: RunId = None) -> int:
     """Ends a run for good after the step in hand; what was done stays."""
     return _stop(common, run_id, "abort")
@@ -126,7 +126,7 @@ def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
     return _decide(common, run, node, "done", reason)
 
 
-@shelf.command(AFTER)
+@registry.command(AFTER)
 def report(
     common: Common,
     run_id: RunId = None,

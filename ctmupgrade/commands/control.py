@@ -7,7 +7,7 @@ from typing import Literal
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import chain_problems, state
 from ctmupgrade.commands.wiring import whoami
@@ -17,7 +17,9 @@ from ctmupgrade.core.run.report import pending_reboots
 from ctmupgrade.errors import ExitCode, JournalError, UsageError
 
 
-def ask_stop(request: Request, cluster: str | None, run: str | None, what: Literal["pause", "abort"]) -> str:
+def ask_stop(
+    request: CommandRequest, cluster: str | None, run: str | None, what: Literal["pause", "abort"]
+) -> str:
     """Asks the running process to stop after the step in hand; ends an abandoned run at once.
 
     :returns: what was done, in words. :raises UsageError: the run has ended already.
@@ -42,7 +44,7 @@ def ask_stop(request: Request, cluster: str | None, run: str | None, what: Liter
 
 
 def decide(
-    request: Request, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
+    request: CommandRequest, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
 ) -> str:
     """An operator's decision on a stuck node, kept in the journal.
 

@@ -9,16 +9,16 @@ from datetime import timedelta
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands import check
-from ctmupgrade.commands.run import Outcome, Wishes, execute_plan
+from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.recovery.diagnose import diagnose, renumbered, without_data
-from ctmupgrade.core.recovery.scene import Diagnosis, Known
+from ctmupgrade.core.recovery.scene import Diagnosis, OperatorInput
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.past_runs import Past, past_of
+from ctmupgrade.core.run.past_runs import RunHistory, past_of
 from ctmupgrade.errors import ExitCode, UsageError
 
 SETTLING = timedelta(minutes=3)  # so long what the members' summaries say may lag behind what was done
@@ -36,7 +36,7 @@ class Recovery:
     plan: Plan
     unfinished: RunFolder | None
     result: check.CheckResult
-    known: Known
+    known: OperatorInput
 
     @property
     def code(self) -> ExitCode:
@@ -52,12 +52,12 @@ def _mode(setup: Setup) -> Mode:
     return Mode.SIMULATED if setup.request.simulate else Mode.LIVE
 
 
-def _past(setup: Setup) -> Past:
+def _past(setup: Setup) -> RunHistory:
     states = (folder.state() for folder in folders(setup.home))
     return past_of(state for state in states if state.mode is _mode(setup))
 
 
-def look(setup: Setup, known: Known) -> Recovery:
+def look(setup: Setup, known: OperatorInput) -> Recovery:
     """The diagnosis and its plan. Only looks.
 
     :raises UsageError: it is asked for nodes that cluster.yaml lacks.
@@ -74,7 +74,7 @@ def look(setup: Setup, known: Known) -> Recovery:
     return _look(setup, known, left)
 
 
-def _look(setup: Setup, known: Known, left: RunFolder | None) -> Recovery:
+def _look(setup: Setup, known: OperatorInput, left: RunFolder | None) -> Recovery:
     result, past = check.check(setup), _past(setup)
     found = diagnose(result.facts, setup.cluster, known, past, setup.request.options)
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
@@ -98,7 +98,7 @@ def _look(setup: Setup, known: Known, left: RunFolder | None) -> Recovery:
     return Recovery(found, made, left, result, known)
 
 
-def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, Recovery | None]:
+def perform(setup: Setup, wishes: RunOptions, recovery: Recovery) -> tuple[Outcome, Recovery | None]:
     """Takes the way back, by the same loop and journal as any run, then looks again.
 
     :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
@@ -125,7 +125,7 @@ def perform(setup: Setup, wishes: Wishes, recovery: Recovery) -> tuple[Outcome, 
     return replace(outcome, code=code), after
 
 
-def _look_when_settled(setup: Setup, known: Known) -> Recovery:
+def _look_when_settled(setup: Setup, known: OperatorInput) -> Recovery:
     """How the cluster is afterwards. What its members say of each other may lag behind a join for a while."""
     until = setup.clock.monotonic() + min(SETTLING, setup.cluster.timeouts.service).total_seconds()
     while True:

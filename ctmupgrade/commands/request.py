@@ -34,7 +34,7 @@ class Purpose(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """The common part of a command line."""
 
     cluster: Path = Path("cluster.yaml")

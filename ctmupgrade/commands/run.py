@@ -46,7 +46,7 @@ Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RunOptions:
     """How a run is to be attended."""
 
     confirm_plan: Callable[[Plan, CheckResult], bool] = lambda _plan, _result: True
@@ -75,7 +75,7 @@ class Outcome:
     examined: tuple[Finding, ...] | None = None
 
 
-def run(setup: Setup, wishes: Wishes) -> Outcome:
+def run(setup: Setup, wishes: RunOptions) -> Outcome:
     """Checks, plans, asks, executes.
 
     :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
@@ -98,7 +98,7 @@ def _nodes_of(setup: Setup) -> tuple[str, ...]:
     return (*node_order(setup.cluster, setup.request.options), *(node.name for node in setup.cluster.fresh))
 
 
-def _run_locked(setup: Setup, wishes: Wishes, run_id: str) -> Outcome:
+def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     marks = Marks(setup, run_id, wishes.take_over)
     marks.respect()
     result, plan = check.plan(setup)
@@ -132,7 +132,7 @@ def _text_of(plan_file: Path) -> str:
 
 def execute_plan(
     setup: Setup,
-    wishes: Wishes,
+    wishes: RunOptions,
     plan: Plan,
     run_id: str,
     *,
@@ -158,7 +158,7 @@ def execute_plan(
     return _execute(setup, wishes, folder, state)
 
 
-def _begin(setup: Setup, wishes: Wishes, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
+def _begin(setup: Setup, wishes: RunOptions, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
     """The run's folder and the first line of its journal, which tells the mode."""
     folder = RunFolder(setup.home / run_id)
     event = journal.RunStarted(
@@ -190,7 +190,7 @@ def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> date
     return at
 
 
-def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -> Outcome:
+def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState) -> Outcome:
     file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
     left = Requests(folder)
     with attended() as news:
@@ -224,7 +224,7 @@ def _execute(setup: Setup, wishes: Wishes, folder: RunFolder, state: RunState) -
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
 
 
-def resume(setup: Setup, wishes: Wishes, run_id: str | None) -> Outcome:
+def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     """Goes on from where a run stopped.
 
     :raises UsageError: there is nothing to resume. :raises LockedError: it is running.
@@ -298,7 +298,7 @@ def _same_cluster(setup: Setup, state: RunState) -> None:
         )
 
 
-def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
+def prepare_only(setup: Setup, wishes: RunOptions, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
     """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal.
 
     A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
@@ -312,7 +312,7 @@ def prepare_only(setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[M
 
 
 def _prepare(
-    setup: Setup, wishes: Wishes, kind: type[StageArchive] | type[MakeBackup], run_id: str
+    setup: Setup, wishes: RunOptions, kind: type[StageArchive] | type[MakeBackup], run_id: str
 ) -> Outcome:
     result = check.check(setup)
     wanted = node_order(setup.cluster, setup.request.options)
@@ -344,4 +344,4 @@ def _plan_to_prepare(
     return plan_of(tuple(steps), facts, setup.cluster, setup.request.options, ())
 
 
-__all__ = ["CtmUpgradeError", "Interrupted", "Outcome", "Wishes", "prepare_only", "resume", "run"]
+__all__ = ["CtmUpgradeError", "Interrupted", "Outcome", "RunOptions", "prepare_only", "resume", "run"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, state_dir
 from ctmupgrade.core.looks.facts import Unbooted
 from ctmupgrade.core.modes import Mode
@@ -30,7 +30,7 @@ def new_run_id() -> str:
     return f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03}{secrets.token_hex(2)}"
 
 
-def find(request: Request, cluster: str | None, run: str | None) -> RunFolder:
+def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFolder:
     """A run by its id, or the cluster's latest; but one that is not over and changes nodes comes before the dry
     runs and the reports of others that came after it: who asks at night, or wants it to stop, means that one.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ctmupgrade.adapters.disk.journal_file import verify_chain
 from ctmupgrade.adapters.disk.run_store import RunFolder, is_running
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import find
 from ctmupgrade.core.run.journal import RunState
 
 
-def state(request: Request, cluster: str | None, run: str | None) -> tuple[RunFolder, RunState, bool]:
+def state(request: CommandRequest, cluster: str | None, run: str | None) -> tuple[RunFolder, RunState, bool]:
     """A run's folder, its state, and whether a process runs it now.
 
     :raises UsageError: no such run. :raises JournalError: its journal is broken.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ctmupgrade.adapters.disk.journal_file import read_journal
 from ctmupgrade.adapters.disk.run_store import is_running
 from ctmupgrade.codec import event_from_json
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import find
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunStarted, RunState
@@ -18,7 +18,7 @@ LOOK_EVERY = 1.0  # seconds
 
 
 def follow(
-    request: Request,
+    request: CommandRequest,
     cluster: str | None,
     run: str | None,
     seen: Callable[[RunState, Event | None, str, Tick | None], None],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.commands.options import with_options
-from ctmupgrade.commands.request import Request, fixture_folder
+from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Setup:
     """Everything a command needs, chosen once."""
 
-    request: Request
+    request: CommandRequest
     cluster: Cluster
     fleet: Fleet
     verifier: Verifier
@@ -65,7 +65,7 @@ class Setup:
         return state_dir(self.request) / self.cluster.name
 
 
-def state_dir(request: Request) -> Path:
+def state_dir(request: CommandRequest) -> Path:
     """Where journals live: as asked, or the platform's folder for state."""
     if request.state_dir is not None:
         return request.state_dir
@@ -84,7 +84,7 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def read_cluster(request: Request) -> Cluster:
+def read_cluster(request: CommandRequest) -> Cluster:
     """cluster.yaml of the request, with what the command line overrides.
 
     :raises UsageError: wrong file, or names on the command line that it lacks.
@@ -99,7 +99,7 @@ def read_cluster(request: Request) -> Cluster:
 
 
 @contextmanager
-def setup(request: Request) -> Iterator[Setup]:
+def setup(request: CommandRequest) -> Iterator[Setup]:
     """The adapters for a request; connections and temporary files are gone afterwards."""
     cluster = read_cluster(request)
     if request.simulate is not None:
@@ -128,7 +128,7 @@ def _passwords_are_there(cluster: Cluster) -> None:
             )
 
 
-def _live(request: Request, cluster: Cluster) -> Setup:
+def _live(request: CommandRequest, cluster: Cluster) -> Setup:
     from ctmupgrade.adapters.disk.backups import BackupStore
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
@@ -152,7 +152,7 @@ def _live(request: Request, cluster: Cluster) -> Setup:
     )
 
 
-def _simulated(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
     from ctmupgrade.adapters.disk.backups import BackupStore
     from ctmupgrade.config.load import load_world
     from ctmupgrade.sim import SimFleet, SimVerifier
@@ -197,7 +197,7 @@ def _world(folder: Path, value: dict[str, object]) -> World:
         raise UsageError(f"{folder / 'world.yaml'}: {error}") from None
 
 
-def _replayed(request: Request, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
+def _replayed(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
     """A recorded cluster: its looks are played back, and nothing can be changed."""
     from ctmupgrade.adapters.disk.backups import BackupStore
     from ctmupgrade.adapters.tasks import ThreadTasks

@@ -57,4 +57,4 @@ Tick: TypeAlias = Started | Noted | Waiting | Progress
 Task: TypeAlias = Generator[Tick, None, Evidence]
 
 
-Doing: TypeAlias = Generator[Tick, None, None]
+TaskPart: TypeAlias = Generator[Tick, None, None]

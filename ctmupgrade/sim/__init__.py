@@ -9,8 +9,18 @@ from __future__ import annotations
 from ctmupgrade.sim.clock import SimClock
 from ctmupgrade.sim.faults import KINDS, Fault
 from ctmupgrade.sim.fleet import SimFleet
-from ctmupgrade.sim.state import Archive, Event, Node
+from ctmupgrade.sim.state import SimArchive, SimEvent, SimNode
 from ctmupgrade.sim.verifier import SimVerifier
 from ctmupgrade.sim.world import World
 
-__all__ = ["KINDS", "Archive", "Event", "Fault", "Node", "SimClock", "SimFleet", "SimVerifier", "World"]
+__all__ = [
+    "KINDS",
+    "Fault",
+    "SimArchive",
+    "SimClock",
+    "SimEvent",
+    "SimFleet",
+    "SimNode",
+    "SimVerifier",
+    "World",
+]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ctmupgrade.sim.faults import LASTING, UPGRADE, Fault
-from ctmupgrade.sim.state import Node
+from ctmupgrade.sim.state import SimNode
 from ctmupgrade.sim.world import World
 
 UPGRADE_KINDS = tuple(UPGRADE)
 
 
-def take_next(world: World, node: Node, kind: str) -> Fault | None:
+def take_next(world: World, node: SimNode, kind: str) -> Fault | None:
     """The fault of this kind that concerns what begins on the node now; it counts as struck."""
     for fault in world.faults:
         if fault.kind == kind and fault.concerns(node.name) and not fault.spent and fault.lasts(world.now):

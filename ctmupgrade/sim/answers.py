@@ -9,8 +9,8 @@ import json
 from datetime import datetime, timedelta
 
 from ctmupgrade.sim import active_faults, status
-from ctmupgrade.sim.state import Node
-from ctmupgrade.sim.status import DESCRIPTIONS, Seen, View
+from ctmupgrade.sim.state import SimNode
+from ctmupgrade.sim.status import DESCRIPTIONS, MemberView, View
 from ctmupgrade.sim.world import World
 
 REPORT_EVERY = 10.0  # seconds between a member's reports
@@ -21,13 +21,13 @@ NTPQ = (
 ALARMS = ("License Expiration", "Cluster Node Down", "Disk Full", "HSM Offline", "NAE TLS Disabled")
 
 
-def stamp(world: World, seconds: float, node: Node) -> str:
+def stamp(world: World, seconds: float, node: SimNode) -> str:
     """A time on the world's scale as the node writes it."""
     moment = world.clock.wall(seconds) + timedelta(seconds=node.clock_offset)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def cluster_info(world: World, node: Node) -> str:
+def cluster_info(world: World, node: SimNode) -> str:
     code = status.own_code(world, node)
     count = len(status.members_of(world, node.cluster)) or 1
     key = ("info", node.name, node.node_id or node.removed_id, code, count, node.ksctl.format)
@@ -36,7 +36,7 @@ def cluster_info(world: World, node: Node) -> str:
     return world.texts[key]
 
 
-def _cluster_info(node: Node, code: str, count: int) -> str:
+def _cluster_info(node: SimNode, code: str, count: int) -> str:
     if code == "none":
         body: dict[str, object] = {"nodeID": "", "status": _status("none")}
         if node.ksctl.format == "new":
@@ -52,7 +52,7 @@ def _status(code: str) -> dict[str, str]:
     return {"code": code, "description": DESCRIPTIONS.get(code, "unknown")}
 
 
-def nodes_list(world: World, node: Node) -> str:
+def nodes_list(world: World, node: SimNode) -> str:
     """``cluster nodes list``: all members, through this one's eyes."""
     view = status.view(world, node)
     key = ("nodes", node.name, node.ksctl.format, view.key)
@@ -61,7 +61,7 @@ def nodes_list(world: World, node: Node) -> str:
     return world.texts[key]
 
 
-def member_row(seen: Seen, viewer: Node) -> dict[str, object]:
+def member_row(seen: MemberView, viewer: SimNode) -> dict[str, object]:
     """One member as ``cluster nodes get`` shows it."""
     row: dict[str, object] = {
         "nodeID": seen.node.node_id,
@@ -77,7 +77,7 @@ def member_row(seen: Seen, viewer: Node) -> dict[str, object]:
 
 
 def _listing(
-    world: World, rows: list[dict[str, object]], node: Node, *, skip: int = 0, limit: int = 10
+    world: World, rows: list[dict[str, object]], node: SimNode, *, skip: int = 0, limit: int = 10
 ) -> str:
     shown: object = rows[skip : skip + limit]
     if not shown and node.ksctl.null_lists:
@@ -85,7 +85,7 @@ def _listing(
     return json.dumps({"skip": skip, "limit": limit, "total": len(rows), "resources": shown})
 
 
-def summary(world: World, node: Node) -> str:
+def summary(world: World, node: SimNode) -> str:
     """``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is away
     keeps its last report, which says that all is GOOD."""
     memo = world.moment()
@@ -94,7 +94,7 @@ def summary(world: World, node: Node) -> str:
     return str(memo["summary", node.cluster])
 
 
-def _summary(world: World, node: Node) -> str:
+def _summary(world: World, node: SimNode) -> str:
     members = status.members_of(world, node.cluster)
     reports = [_report(world, member, members) for member in members if member.join is None]
     key = ("summary", tuple(reports))
@@ -108,7 +108,7 @@ def _summary(world: World, node: Node) -> str:
     return world.texts[key]
 
 
-def _report(world: World, member: Node, members: list[Node]) -> tuple[str, str, str]:
+def _report(world: World, member: SimNode, members: list[SimNode]) -> tuple[str, str, str]:
     memo = world.moment()
     key = ("report", member.name)
     if key not in memo:
@@ -118,14 +118,14 @@ def _report(world: World, member: Node, members: list[Node]) -> tuple[str, str, 
             body = _peers(world, member, status.view(world, member))
         else:
             at = silent // REPORT_EVERY * REPORT_EVERY
-            good = tuple(Seen(n, "r", True) for n in members)
+            good = tuple(MemberView(n, "r", True) for n in members)
             body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True, "") for s in good)))
         memo[key] = (member.node_id, body, stamp(world, at, member))
     found: tuple[str, str, str] = memo[key]
     return found
 
 
-def _peers(world: World, member: Node, view: View) -> str:
+def _peers(world: World, member: SimNode, view: View) -> str:
     key = ("peers", member.name, view.key)
     if key not in world.texts:
         world.texts[key] = json.dumps(
@@ -134,7 +134,7 @@ def _peers(world: World, member: Node, view: View) -> str:
     return world.texts[key]
 
 
-def _peer(seen: Seen, member: Node) -> dict[str, object]:
+def _peer(seen: MemberView, member: SimNode) -> dict[str, object]:
     info: dict[str, object] = {
         "host": seen.node.cluster_host,
         "isThisNode": seen.node is member,
@@ -160,13 +160,13 @@ def _peer(seen: Seen, member: Node) -> dict[str, object]:
 # -- the node itself -------------------------------------------------------------------------------
 
 
-def version(node: Node) -> str:
+def version(node: SimNode) -> str:
     short = node.shown_version.partition("+")[0]
     body = {"version": f"{short}+99999", "build_date": "Mon Jan  6 16:21:26 UTC 2025"}
     return json.dumps({**body, "server_model": node.model, "server_version": node.shown_version})
 
 
-def system_info(world: World, node: Node) -> str:
+def system_info(world: World, node: SimNode) -> str:
     now = world.clock.now() + timedelta(seconds=node.clock_offset)
     minutes = int(max(0.0, world.now - node.up_at) // 60)
     return json.dumps(
@@ -187,7 +187,7 @@ def _seconds(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def services(world: World, node: Node) -> str:
+def services(world: World, node: SimNode) -> str:
     overall, states = status.services_of(world, node)
     world.told_well[node.name] = world.now if overall == "started" else -1.0
     key = ("services", overall, tuple(states.items()))
@@ -197,7 +197,7 @@ def services(world: World, node: Node) -> str:
     return world.texts[key]
 
 
-def ntp_status(world: World, node: Node) -> str:
+def ntp_status(world: World, node: SimNode) -> str:
     good = (
         node.ntp.synchronised
         and bool(node.ntp.servers)
@@ -210,7 +210,7 @@ def ntp_status(world: World, node: Node) -> str:
     return json.dumps({"ntpq -p": NTPQ + "".join(lines)})
 
 
-def backup_row(world: World, node: Node, index: int) -> dict[str, object]:
+def backup_row(world: World, node: SimNode, index: int) -> dict[str, object]:
     backup = node.backups[index]
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
     return {
@@ -225,7 +225,7 @@ def backup_row(world: World, node: Node, index: int) -> dict[str, object]:
     }
 
 
-def backup_status(node: Node) -> str:
+def backup_status(node: SimNode) -> str:
     if not node.backups:
         return json.dumps({"operation": "", "status": "", "finished": None})
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
@@ -235,7 +235,7 @@ def backup_status(node: Node) -> str:
     )
 
 
-def rows_of(world: World, node: Node, what: tuple[str, ...]) -> list[dict[str, object]] | None:
+def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str, object]] | None:
     """The rows of a listing; None where it is none."""
     match what:
         case ("backup",):
@@ -269,7 +269,7 @@ def rows_of(world: World, node: Node, what: tuple[str, ...]) -> list[dict[str, o
             return None
 
 
-def listing(world: World, node: Node, what: tuple[str, ...], skip: int, limit: int) -> str | None:
+def listing(world: World, node: SimNode, what: tuple[str, ...], skip: int, limit: int) -> str | None:
     """One page of a listing."""
     rows = rows_of(world, node, what)
     return None if rows is None else _listing(world, rows, node, skip=skip, limit=limit)

@@ -8,7 +8,7 @@ from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.ports import Reply
 from ctmupgrade.sim import active_faults, files, timeline, upgrade, upgrade_words
 from ctmupgrade.sim.programs import find, refused, said
-from ctmupgrade.sim.state import SCRIPT, File, Node
+from ctmupgrade.sim.state import SCRIPT, File, SimNode
 from ctmupgrade.sim.world import World
 
 FILE_CHANGES = ("rm", "mv", "cp", "mkdir", "chmod", "truncate", "tee", "touch", "rmdir")
@@ -31,7 +31,7 @@ def is_change(argv: tuple[str, ...]) -> bool:
             return False
 
 
-def run(world: World, node: Node, argv: tuple[str, ...], stdin: bytes | None) -> Reply | None:
+def run(world: World, node: SimNode, argv: tuple[str, ...], stdin: bytes | None) -> Reply | None:
     """Carries out a changing command; None where it is not known."""
     match argv:
         case ("sudo", "-n", *command) | ("sudo", *command):
@@ -45,7 +45,7 @@ def run(world: World, node: Node, argv: tuple[str, ...], stdin: bytes | None) ->
                 return refused(1, f"{argv[0]}: write error: No space left on device")
 
 
-def listing(world: World, node: Node) -> Reply:
+def listing(world: World, node: SimNode) -> Reply:
     """``sudo -n -l``."""
     rights = node.sudo
     if active_faults.lasting(world, "sudo_refused", node.name) or not rights.listing:
@@ -60,7 +60,7 @@ def listing(world: World, node: Node) -> Reply:
     return said("\n".join([*lines, ""]))
 
 
-def sudo_allows(world: World, node: Node, program: str) -> bool:
+def sudo_allows(world: World, node: SimNode, program: str) -> bool:
     """Whether sudo runs this without a password."""
     rights = node.sudo
     if active_faults.lasting(world, "sudo_refused", node.name):
@@ -70,7 +70,7 @@ def sudo_allows(world: World, node: Node, program: str) -> bool:
     return rights.reboot or rights.everything
 
 
-def _sudo(world: World, node: Node, command: tuple[str, ...]) -> Reply | None:
+def _sudo(world: World, node: SimNode, command: tuple[str, ...]) -> Reply | None:
     if not command or not sudo_allows(world, node, command[0]):
         return refused(1, "sudo: a password is required")
     match command:
@@ -85,7 +85,7 @@ def _sudo(world: World, node: Node, command: tuple[str, ...]) -> Reply | None:
             return None
 
 
-def _reboot(world: World, node: Node) -> Reply:
+def _reboot(world: World, node: SimNode) -> Reply:
     if active_faults.take_next(world, node, "reboot_ignored"):
         return said("")
     timeline.reboot(world, node, world.now, "sudo reboot", linger=node.times.linger_s)
@@ -94,7 +94,7 @@ def _reboot(world: World, node: Node) -> Reply:
     raise ConnectionLostError(f"Connection to {node.host} closed by remote host")
 
 
-def restart_services(world: World, node: Node, why: str) -> None:
+def restart_services(world: World, node: SimNode, why: str) -> None:
     """The appliance's services go down and come up again."""
     now = world.now
     if node.join is not None:
@@ -110,7 +110,7 @@ def archive_of(command: tuple[str, ...]) -> str:
     return command[command.index("-f") + 1] if "-f" in command[:-1] else ""
 
 
-def _script_without_terminal(world: World, node: Node, command: tuple[str, ...]) -> Reply:
+def _script_without_terminal(world: World, node: SimNode, command: tuple[str, ...]) -> Reply:
     """Without a terminal there is no screen: it runs in the foreground, or goes to the background."""
     began = upgrade.start(world, node, archive_of(command), world.now)
     if began.tty_mode == "background":
@@ -127,7 +127,7 @@ def _script_without_terminal(world: World, node: Node, command: tuple[str, ...])
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> Reply | None:
+def _on_files(world: World, node: SimNode, argv: tuple[str, ...], stdin: bytes) -> Reply | None:
     if active_faults.lasting(world, "read_only", node.name):
         return refused(1, f"{argv[0]}: {argv[-1]}: Read-only file system")
     now = world.now
@@ -162,7 +162,7 @@ def _on_files(world: World, node: Node, argv: tuple[str, ...], stdin: bytes) -> 
             return None
 
 
-def _write(world: World, node: Node, path: str, data: bytes) -> Reply:
+def _write(world: World, node: SimNode, path: str, data: bytes) -> Reply:
     if not _writable(path):
         return refused(1, f"tee: {path}: Permission denied")
     if active_faults.lasting(world, "disk_full", node.name):
@@ -171,7 +171,7 @@ def _write(world: World, node: Node, path: str, data: bytes) -> Reply:
     return said(data.decode("utf-8", "replace"))
 
 
-def _dd(world: World, node: Node, words: dict[str, str], stdin: bytes) -> Reply:
+def _dd(world: World, node: SimNode, words: dict[str, str], stdin: bytes) -> Reply:
     """``dd of=FILE bs=N seek=N``: keeps what lies before, cuts the rest, as without conv=notrunc."""
     before = int(words.get("bs", "512")) * int(words.get("seek", "0"))
     old = find(node, words["of"])
@@ -184,7 +184,7 @@ def _writable(path: str) -> bool:
     return not files.absolute(path).startswith(files.READ_ONLY)
 
 
-def _rm(node: Node, rest: list[str], now: float) -> Reply:
+def _rm(node: SimNode, rest: list[str], now: float) -> Reply:
     paths = [word for word in rest if not word.startswith("-")]
     for path in paths:
         if find(node, path) is not None:
@@ -194,7 +194,7 @@ def _rm(node: Node, rest: list[str], now: float) -> Reply:
     return said("")
 
 
-def _mv(node: Node, source: str, target: str, now: float) -> Reply:
+def _mv(node: SimNode, source: str, target: str, now: float) -> Reply:
     file = find(node, source)
     if file is None:
         return refused(1, f"mv: cannot stat '{source}': No such file or directory")
@@ -212,7 +212,7 @@ def _mv(node: Node, source: str, target: str, now: float) -> Reply:
     return said("")
 
 
-def _cp(world: World, node: Node, source: str, target: str, now: float) -> Reply:
+def _cp(world: World, node: SimNode, source: str, target: str, now: float) -> Reply:
     file = find(node, source)
     if file is None:
         return refused(1, f"cp: cannot stat '{source}': No such file or directory")
@@ -221,7 +221,7 @@ def _cp(world: World, node: Node, source: str, target: str, now: float) -> Reply
     return said("")
 
 
-def _mkdir(node: Node, path: str) -> Reply:
+def _mkdir(node: SimNode, path: str) -> Reply:
     """Of two that make the same folder one fails, which is what marks on nodes rely on."""
     where = files.absolute(path)
     problem = ""
@@ -237,7 +237,7 @@ def _mkdir(node: Node, path: str) -> Reply:
     return said("")
 
 
-def _rmdir(node: Node, path: str) -> Reply:
+def _rmdir(node: SimNode, path: str) -> Reply:
     where = files.absolute(path)
     if where not in node.folders or files.names_in(node, where):
         why = "Directory not empty" if where in node.folders else "No such file or directory"
@@ -246,7 +246,7 @@ def _rmdir(node: Node, path: str) -> Reply:
     return said("")
 
 
-def _chmod(node: Node, mode: str, path: str) -> Reply:
+def _chmod(node: SimNode, mode: str, path: str) -> Reply:
     file = find(node, path)
     if file is None:
         return refused(1, f"chmod: cannot access '{path}': No such file or directory")

@@ -12,7 +12,7 @@ from ctmupgrade.ports import Reply
 from ctmupgrade.sim import active_faults, answers, orders, status, timeline
 from ctmupgrade.sim.effects import Lost, struck
 from ctmupgrade.sim.order import Order, parse
-from ctmupgrade.sim.state import Node
+from ctmupgrade.sim.state import SimNode
 from ctmupgrade.sim.world import World
 
 DEFAULT_TIMEOUT = 300.0
@@ -97,7 +97,7 @@ class SimControl:
             return Reply(1, "", f'Error: unknown command "{" ".join(order.words)}" for "ksctl"\n')
         return self._printed(body, node)
 
-    def _away(self, node: Node) -> Reply | None:
+    def _away(self, node: SimNode) -> Reply | None:
         if status.booting(node, self.world.now):
             return self._failed(f"dial tcp {node.host}:443: connect: connection refused")
         if not self.world.faults:
@@ -108,7 +108,7 @@ class SimControl:
                 return self._failed(f"dial tcp {node.host}:443: {text}")
         return None
 
-    def _printed(self, body: str, node: Node) -> Reply:
+    def _printed(self, body: str, node: SimNode) -> Reply:
         """An error body exits, and goes where, as the node's traits say."""
         if '"codeDesc"' not in body[:80]:  # it stands in front, and a summary is long
             return Reply(0, body, "")
@@ -122,7 +122,7 @@ def error(code: int, text: str, message: str = "") -> str:
     return json.dumps({**body, "message": message} if message else body)
 
 
-def _unwell(world: World, node: Node) -> str:
+def _unwell(world: World, node: SimNode) -> str:
     """Why the node's API answers with an error; "" where it is well."""
     if status.lock_until(world, node):
         return error(14, "NCERRInternalServerError: unexpected error", "database is locked")
@@ -131,7 +131,7 @@ def _unwell(world: World, node: Node) -> str:
     return ""
 
 
-def _looked(world: World, node: Node, order: Order) -> str | None:
+def _looked(world: World, node: SimNode, order: Order) -> str | None:
     """The answer of a command that looks; None where it is none of them."""
     match order.words:
         case ("version",):
@@ -171,14 +171,14 @@ def _not_clustered() -> str:
     return json.dumps({"skip": 0, "limit": 256, "total": 0, "resources": []})
 
 
-def _member(world: World, node: Node, identity: str) -> str:
+def _member(world: World, node: SimNode, identity: str) -> str:
     for seen in status.view(world, node).seen:
         if seen.node.node_id == identity:
             return json.dumps(answers.member_row(seen, node))
     return error(14, "NCERRInternalServerError: unexpected error")
 
 
-def _backup(world: World, node: Node, identity: str) -> str:
+def _backup(world: World, node: SimNode, identity: str) -> str:
     for index, backup in enumerate(node.backups):
         if backup.id == identity:
             return json.dumps(answers.backup_row(world, node, index))

@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 
 from ctmupgrade.sim import upgrade_words
-from ctmupgrade.sim.state import HOME, File, Node
+from ctmupgrade.sim.state import HOME, File, SimNode
 from ctmupgrade.sim.world import World
 
 FOLDERS = (
@@ -39,7 +39,7 @@ def absolute(path: str) -> str:
     return "/" + "/".join(parts)
 
 
-def content(world: World, node: Node, file: File) -> bytes | None:
+def content(world: World, node: SimNode, file: File) -> bytes | None:
     """A small file's bytes; None for one that exists only by its size."""
     if file.data is not None:
         return file.data
@@ -52,13 +52,13 @@ def content(world: World, node: Node, file: File) -> bytes | None:
     return None
 
 
-def size(world: World, node: Node, file: File) -> int:
+def size(world: World, node: SimNode, file: File) -> int:
     """Its size by now."""
     data = content(world, node, file)
     return file.size if data is None else len(data)
 
 
-def sha256(world: World, node: Node, file: File) -> str:
+def sha256(world: World, node: SimNode, file: File) -> str:
     """Its hash; that of the archive when it is the whole archive."""
     data = content(world, node, file)
     if data is not None:
@@ -89,7 +89,7 @@ def prefix(data: File, length: int) -> File:
     return File(length, data.source, hole=data.hole)
 
 
-def store(node: Node, path: str, file: File | None, now: float) -> None:
+def store(node: SimNode, path: str, file: File | None, now: float) -> None:
     """Puts a file in place (None: removes it) and keeps the count of used bytes."""
     where = absolute(path)
     old = node.files.get(where)
@@ -108,7 +108,7 @@ def _bytes(file: File) -> int:
     return file.size if file.data is None else len(file.data)
 
 
-def names_in(node: Node, folder: str) -> list[str]:
+def names_in(node: SimNode, folder: str) -> list[str]:
     """Names of the files right in a folder, sorted."""
     prefix_ = folder.rstrip("/") + "/"
     inside = {p[len(prefix_) :].partition("/")[0] for p in node.files if p.startswith(prefix_)}
@@ -118,6 +118,6 @@ def names_in(node: Node, folder: str) -> list[str]:
     return sorted(name for name in inside if name)
 
 
-def is_folder(node: Node, path: str) -> bool:
+def is_folder(node: SimNode, path: str) -> bool:
     inside = path.rstrip("/") + "/"
     return path in FOLDERS or path in node.folders or any(p.startswith(inside) for p in node.files)

@@ -9,7 +9,7 @@ from ctmupgrade.core.model import Version
 from ctmupgrade.sim import active_faults, status
 from ctmupgrade.sim.active_faults import take_next
 from ctmupgrade.sim.setup import MAX_NODES, node_id_of
-from ctmupgrade.sim.state import NEVER, JoinRun, Node
+from ctmupgrade.sim.state import NEVER, JoinRun, SimNode
 from ctmupgrade.sim.world import World
 
 
@@ -18,25 +18,25 @@ def _bad(text: str, code: int = 15) -> str:
     return json.dumps({"code": code, "codeDesc": f"{kind}: {text}"})
 
 
-def _member_answer(node: Node, code: str, count: int) -> str:
+def _member_answer(node: SimNode, code: str, count: int) -> str:
     body = {"nodeID": node.node_id, "status": {"code": code, "description": status.DESCRIPTIONS[code]}}
     return json.dumps({**body, "nodeCount": count})
 
 
-def _no_consensus(world: World, node: Node) -> str:
+def _no_consensus(world: World, node: SimNode) -> str:
     if world.consensus_broken or active_faults.lasting(world, "consensus_down", node.name):
         return _bad("consensus is down", 14)
     return ""
 
 
-def _become_member(world: World, node: Node, cluster: str) -> None:
+def _become_member(world: World, node: SimNode, cluster: str) -> None:
     count = sum(1 for event in world.events if event.kind == "member" and event.node == node.name) + 2
     node.cluster, node.node_id = cluster, node_id_of(node.name, count)
     node.removed_at, node.removed_id = NEVER, ""
     world.record(node.name, "member", cluster)
 
 
-def new_cluster(world: World, node: Node, flags: Mapping[str, str]) -> str:
+def new_cluster(world: World, node: SimNode, flags: Mapping[str, str]) -> str:
     """A cluster of one, with this node's data."""
     if node.cluster:
         return _bad("already clustered")
@@ -47,7 +47,7 @@ def new_cluster(world: World, node: Node, flags: Mapping[str, str]) -> str:
     return _member_answer(node, "r", 1)
 
 
-def delete_cluster(world: World, node: Node) -> str:
+def delete_cluster(world: World, node: SimNode) -> str:
     """The node forgets its cluster and keeps its data."""
     if not node.cluster and node.removed_at >= NEVER:
         return _bad("not clustered")
@@ -60,7 +60,7 @@ def delete_cluster(world: World, node: Node) -> str:
     return "{}"
 
 
-def remove(world: World, via: Node, flags: Mapping[str, str]) -> str:
+def remove(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
     """Takes a member out, through another; it keeps its data and calls itself down for a while."""
     identity = flags.get("id", "")
     gone = next((n for n in status.members_of(world, via.cluster) if n.node_id == identity), None)
@@ -81,7 +81,7 @@ def remove(world: World, via: Node, flags: Mapping[str, str]) -> str:
     return "{}"
 
 
-def fulljoin(world: World, via: Node, flags: Mapping[str, str]) -> str:
+def fulljoin(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
     """Starts a join: the joiner's data is erased, and the cluster's comes in the course of it."""
     host = flags.get("newnodehost", "")
     joiner = next((n for n in world.nodes.values() if host in (n.cluster_host, n.host, n.name)), None)
@@ -99,7 +99,7 @@ def fulljoin(world: World, via: Node, flags: Mapping[str, str]) -> str:
     )
 
 
-def _refusal(world: World, via: Node, joiner: Node) -> str:
+def _refusal(world: World, via: SimNode, joiner: SimNode) -> str:
     if not via.cluster:
         return _bad("the member is not clustered")
     if joiner.cluster:
@@ -113,7 +113,7 @@ def _refusal(world: World, via: Node, joiner: Node) -> str:
     return _no_consensus(world, via)
 
 
-def _begin(world: World, via: Node, joiner: Node, flags: Mapping[str, str]) -> None:
+def _begin(world: World, via: SimNode, joiner: SimNode, flags: Mapping[str, str]) -> None:
     now, span = world.now, joiner.times.join_s
     if joiner.data:
         world.record(joiner.name, "data_erased", f"{joiner.data}: join")
@@ -134,7 +134,7 @@ def _begin(world: World, via: Node, joiner: Node, flags: Mapping[str, str]) -> N
     world.record(joiner.name, "join_started", f"via {via.name}")
 
 
-def _break_consensus(world: World, joiner: Node, why: str) -> str:
+def _break_consensus(world: World, joiner: SimNode, why: str) -> str:
     world.consensus_broken = True
     world.record(joiner.name, "consensus_broken", why)
     return _bad("consensus is down", 14)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ctmupgrade.sim import changes, joining
 from ctmupgrade.sim.active_faults import take_next
 from ctmupgrade.sim.order import Order
-from ctmupgrade.sim.state import Backup, BackupKeyState, Node
+from ctmupgrade.sim.state import Backup, BackupKeyState, SimNode
 from ctmupgrade.sim.world import World
 
 NOT_FOUND = json.dumps({"code": 16, "codeDesc": "NCERRResourceNotFound: Resource not found"})
@@ -36,7 +36,7 @@ def is_change(words: tuple[str, ...]) -> bool:
             return False
 
 
-def carry_out(world: World, node: Node, order: Order, timeout: float) -> str | None:
+def carry_out(world: World, node: SimNode, order: Order, timeout: float) -> str | None:
     """Does it and gives the answer; None where the command is not known."""
     flags = order.flags
     match order.words:
@@ -65,7 +65,7 @@ def _asks(world: World, timeout: float) -> str:
     return "Are you sure? [y/N] "
 
 
-def _setting(node: Node, order: Order) -> str | None:
+def _setting(node: SimNode, order: Order) -> str | None:
     flags = order.flags
     match order.words:
         case ("system", "info", "set"):
@@ -89,7 +89,7 @@ def _setting(node: Node, order: Order) -> str | None:
             return None
 
 
-def _product(node: Node, name: str, state: str) -> str:
+def _product(node: SimNode, name: str, state: str) -> str:
     if not name:
         body = {
             "code": 15,
@@ -103,7 +103,7 @@ def _product(node: Node, name: str, state: str) -> str:
     return json.dumps({"state": state})
 
 
-def _reset(world: World, node: Node) -> str:
+def _reset(world: World, node: SimNode) -> str:
     """Wipes its data, backups and their keys, and its HSM configuration; system, network and version stay."""
     if node.data:
         world.record(node.name, "data_erased", f"{node.data}: services reset")
@@ -119,7 +119,7 @@ def _reset(world: World, node: Node) -> str:
 # -- backups ---------------------------------------------------------------------------------------
 
 
-def _backup_order(world: World, node: Node, order: Order, timeout: float) -> str | None:
+def _backup_order(world: World, node: SimNode, order: Order, timeout: float) -> str | None:
     flags = order.flags
     identity = flags.get("id", "")
     match order.words:
@@ -147,7 +147,7 @@ def _backup_order(world: World, node: Node, order: Order, timeout: float) -> str
             return None
 
 
-def _create(world: World, node: Node, given: Mapping[str, str]) -> str:
+def _create(world: World, node: SimNode, given: Mapping[str, str]) -> str:
     default = next((k.id for k in node.backup_keys if k.default), "")
     key = given.get("keyid", default)
     backup = Backup(
@@ -161,7 +161,7 @@ def _create(world: World, node: Node, given: Mapping[str, str]) -> str:
     return json.dumps({"id": backup.id, "status": "in progress"})
 
 
-def _download(world: World, node: Node, what: str, identity: str, given: Mapping[str, str]) -> str:
+def _download(world: World, node: SimNode, what: str, identity: str, given: Mapping[str, str]) -> str:
     backup = next((b for b in node.backups if b.id == identity), None)
     if backup is None:
         return NOT_FOUND
@@ -173,7 +173,7 @@ def _download(world: World, node: Node, what: str, identity: str, given: Mapping
     return json.dumps({"id": identity})
 
 
-def _download_key(world: World, node: Node, identity: str, order: Order, timeout: float) -> str:
+def _download_key(world: World, node: SimNode, identity: str, order: Order, timeout: float) -> str:
     if "bkpassword" in order.flags:
         world.record(node.name, "secret_on_command_line", "--bkpassword")
     key = next((k for k in node.backup_keys if k.id == identity), None)
@@ -188,7 +188,7 @@ def _download_key(world: World, node: Node, identity: str, order: Order, timeout
     return json.dumps({"id": identity})
 
 
-def _restore(world: World, node: Node, identity: str) -> str:
+def _restore(world: World, node: SimNode, identity: str) -> str:
     backup = next((b for b in node.backups if b.id == identity), None)
     if backup is None:
         return NOT_FOUND

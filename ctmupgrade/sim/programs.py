@@ -8,14 +8,14 @@ from fnmatch import fnmatch
 
 from ctmupgrade.ports import Reply
 from ctmupgrade.sim import active_faults, files, status
-from ctmupgrade.sim.state import SCRIPT, File, Node, boot_id
+from ctmupgrade.sim.state import SCRIPT, File, SimNode, boot_id
 from ctmupgrade.sim.world import World
 
 INTERPRETERS = ("bash", "sh", "python3", "perl", "awk")
 UNIT_WORDS = {"active": "running", "activating": "start", "failed": "failed", "inactive": "dead"}
 
 
-def run(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
+def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:
     """The answer of a program that looks; None where it is not known."""
     match argv:
         case ("cat", "/proc/sys/kernel/random/boot_id"):
@@ -62,16 +62,16 @@ def refused(code: int, err: str) -> Reply:
     return Reply(code, "", f"{err}\n")
 
 
-def clock_of(world: World, node: Node) -> datetime:
+def clock_of(world: World, node: SimNode) -> datetime:
     """The node's own time."""
     return world.clock.now() + timedelta(seconds=node.clock_offset)
 
 
-def _boot_id(world: World, node: Node) -> str:
+def _boot_id(world: World, node: SimNode) -> str:
     return boot_id(node.name, status.boot_of(node, world.now)) + "\n"
 
 
-def _booted(world: World, node: Node) -> datetime:
+def _booted(world: World, node: SimNode) -> datetime:
     return world.clock.wall(node.up_at - 20)
 
 
@@ -92,7 +92,7 @@ def _systemctl(active: str, rest: list[str]) -> Reply:
             return refused(1, f"systemctl {' '.join(rest)}: not allowed")
 
 
-def _df(node: Node, rest: list[str]) -> Reply:
+def _df(node: SimNode, rest: list[str]) -> Reply:
     total, free = int(node.total_gib * 2**20), node.free // 1024
     human = "-h" in rest
     header = "Size  Used Avail Use% Mounted on" if human else "1024-blocks Used Available Capacity Mounted on"
@@ -107,7 +107,7 @@ def _df(node: Node, rest: list[str]) -> Reply:
     return said("\n".join([f"Filesystem {header}", *lines, ""]))
 
 
-def process_lines(world: World, node: Node) -> list[str]:
+def process_lines(world: World, node: SimNode) -> list[str]:
     """Command lines of what runs and matters."""
     run, found = node.running, ["/sbin/init", "/usr/sbin/sshd -D"]
     if run is not None:
@@ -121,7 +121,7 @@ def process_lines(world: World, node: Node) -> list[str]:
     return found
 
 
-def _processes(world: World, node: Node, argv: tuple[str, ...]) -> Reply:
+def _processes(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply:
     lines = process_lines(world, node)
     match argv:
         case ("ps", "-eo", "args"):
@@ -134,7 +134,7 @@ def _processes(world: World, node: Node, argv: tuple[str, ...]) -> Reply:
             return Reply(0 if rows else 1, "".join(f"{row}\n" for row in rows), "")
 
 
-def _port(world: World, node: Node, host: str, how: str) -> Reply:
+def _port(world: World, node: SimNode, host: str, how: str) -> Reply:
     peer = next((n for n in world.nodes.values() if host in (n.cluster_host, n.host)), None)
     away = peer is None or status.booting(peer, world.now)
     blocked = False
@@ -151,7 +151,7 @@ def _port(world: World, node: Node, host: str, how: str) -> Reply:
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _on_files(world: World, node: Node, argv: tuple[str, ...]) -> Reply | None:
+def _on_files(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:
     match argv:
         case ("ls", *rest):
             return _ls(world, node, rest)
@@ -197,7 +197,7 @@ def _from(data: bytes, count: str) -> bytes:
     return data[int(count) - 1 :] if count.startswith("+") else data[-int(count) :]
 
 
-def find(node: Node, path: str) -> File | None:
+def find(node: SimNode, path: str) -> File | None:
     """A file that ksadmin may read."""
     where = files.absolute(path)
     return None if where.startswith(files.CLOSED) else node.files.get(where)
@@ -208,7 +208,7 @@ def _absent(program: str, path: str) -> Reply:
     return refused(1, f"{program}: {path}: {'Permission denied' if closed else 'No such file or directory'}")
 
 
-def _hash(world: World, node: Node, path: str, form: str) -> Reply:
+def _hash(world: World, node: SimNode, path: str, form: str) -> Reply:
     file = find(node, path)
     if file is None:
         return _absent("hash", path)
@@ -217,7 +217,7 @@ def _hash(world: World, node: Node, path: str, form: str) -> Reply:
     return said(form.format(path=path, hash=digest, spaced=spaced))
 
 
-def _text(world: World, node: Node, path: str, cut: Callable[[bytes], bytes]) -> Reply:
+def _text(world: World, node: SimNode, path: str, cut: Callable[[bytes], bytes]) -> Reply:
     file = find(node, path)
     if file is None:
         return _absent("cat", path)
@@ -227,7 +227,7 @@ def _text(world: World, node: Node, path: str, cut: Callable[[bytes], bytes]) ->
     return said(cut(data).decode("utf-8", "replace"))
 
 
-def _stat(world: World, node: Node, form: str, path: str) -> Reply:
+def _stat(world: World, node: SimNode, form: str, path: str) -> Reply:
     file = find(node, path)
     if file is None:
         return _absent("stat", path)
@@ -245,7 +245,7 @@ def _stat(world: World, node: Node, form: str, path: str) -> Reply:
     return said(f"{form}\n")
 
 
-def _ls(world: World, node: Node, rest: list[str]) -> Reply:
+def _ls(world: World, node: SimNode, rest: list[str]) -> Reply:
     flags = "".join(word[1:] for word in rest if word.startswith("-") and word != "--")
     paths = [word for word in rest if not word.startswith("-")] or ["."]
     out, err, shown = [], [], len(paths) > 1
@@ -263,7 +263,7 @@ def _ls(world: World, node: Node, rest: list[str]) -> Reply:
     return Reply(2 if err else 0, "".join(f"{line}\n" for line in out), "".join(f"{line}\n" for line in err))
 
 
-def _ls_folder(world: World, node: Node, where: str, flags: str) -> list[str]:
+def _ls_folder(world: World, node: SimNode, where: str, flags: str) -> list[str]:
     names = files.names_in(node, where)
     if "a" in flags or "A" in flags:
         names = [*([".", ".."] if "a" in flags else []), *names]
@@ -274,7 +274,7 @@ def _ls_folder(world: World, node: Node, where: str, flags: str) -> list[str]:
     return total + [_ls_line(world, node, f"{base}/{name}", name, flags) for name in names]
 
 
-def _ls_line(world: World, node: Node, where: str, name: str, flags: str) -> str:
+def _ls_line(world: World, node: SimNode, where: str, name: str, flags: str) -> str:
     if "l" not in flags:
         return name
     owner = "1000 50" if "n" in flags else "ksadmin staff"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctmupgrade.core.model import Version
-from ctmupgrade.sim.state import HOME, SERVICES, Archive, File, Node
+from ctmupgrade.sim.state import HOME, SERVICES, File, SimArchive, SimNode
 
 MAX_NODES = 20
 SERVICE_STATES = ("started", "starting", "disabled", "error")
@@ -19,7 +19,9 @@ def node_id_of(name: str, count: int = 1) -> str:
     return hashlib.md5(f"{name} membership {count}".encode(), usedforsecurity=False).hexdigest()
 
 
-def finish_node(node: Node, index: int, *, clustered: bool, archive: Archive, has_data: bool = False) -> None:
+def finish_node(
+    node: SimNode, index: int, *, clustered: bool, archive: SimArchive, has_data: bool = False
+) -> None:
     """Fills in what was left out. ``has_data``: its dict says which data it holds, be it none."""
     node.host = node.host or f"10.0.0.{11 + index}"
     node.cluster_host = node.cluster_host or node.host

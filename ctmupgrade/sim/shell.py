@@ -15,7 +15,7 @@ from ctmupgrade.errors import (
 from ctmupgrade.ports import Reply, Screenful, Sent, Terminal
 from ctmupgrade.sim import active_faults, changes, files, programs, status, timeline, upgrade, upgrade_words
 from ctmupgrade.sim.effects import Lost, SilenceError, struck
-from ctmupgrade.sim.state import NEVER, SCRIPT, File, Node, UpgradeRun
+from ctmupgrade.sim.state import NEVER, SCRIPT, File, SimNode, UpgradeRun
 from ctmupgrade.sim.world import World
 
 CHUNKS = 20
@@ -32,12 +32,12 @@ class SimShell:
         self.terminals: list[SimTerminal] = []
 
     @property
-    def node(self) -> Node:
+    def node(self) -> SimNode:
         return self.world.nodes[self.name]
 
     # -- connection ------------------------------------------------------------------------------
 
-    def connect(self) -> Node:
+    def connect(self) -> SimNode:
         """:raises UnreachableError: no connection, for whatever reason."""
         now, node = timeline.catch_up(self.world), self.world.nodes[self.name]
         where = f"{node.name} ({node.host}:22)"
@@ -224,7 +224,7 @@ class SimShell:
             raise NodeError(f"{self.name}: writing {name}: Failure (No space left on device)") from None
 
 
-def _not_offered(node: Node, called: str, program: str) -> Reply | None:
+def _not_offered(node: SimNode, called: str, program: str) -> Reply | None:
     traits = node.shell
     if program in traits.missing:
         return Reply(127, "", f"bash: {program}: command not found\n")
@@ -254,7 +254,7 @@ def _grown(kept: File | None, data: bytes | None, offset: int, upto: int, *, hol
 class SimTerminal:
     """The upgrade script on a pseudo-terminal."""
 
-    def __init__(self, world: World, node: Node, run: UpgradeRun) -> None:
+    def __init__(self, world: World, node: SimNode, run: UpgradeRun) -> None:
         self.world, self.node, self.run = world, node, run
         self.link, self.shown, self.lost = node.link, 0, False
 

@@ -20,7 +20,7 @@ SERVICES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SimEvent:
     """Something that happened in the world; the list of them is only ever appended to."""
 
     at: float
@@ -30,7 +30,7 @@ class Event:
 
 
 @dataclass
-class Archive:
+class SimArchive:
     """The upgrade archive on the operator's machine. ``version`` is what it upgrades to.
 
     ``problem``: none, wrong_signer, unsigned, tampered, truncated, expired, revoked or encrypted.
@@ -188,7 +188,7 @@ class JoinRun:
 
 
 @dataclass
-class Node:
+class SimNode:
     """One appliance. Every assignment to a field is noticed, so cached answers never go stale."""
 
     name: str

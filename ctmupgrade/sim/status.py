@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctmupgrade.sim.active_faults import lasting
-from ctmupgrade.sim.state import NEVER, Node, UpgradeRun
+from ctmupgrade.sim.state import NEVER, SimNode, UpgradeRun
 from ctmupgrade.sim.upgrade_words import ERROR_PART, phase_start
 from ctmupgrade.sim.world import World
 
@@ -28,12 +28,12 @@ DESCRIPTIONS = {
 }
 
 
-def booting(node: Node, now: float) -> bool:
+def booting(node: SimNode, now: float) -> bool:
     """Whether it does not answer because of a reboot."""
     return node.down_from <= now < node.up_at
 
 
-def boot_of(node: Node, now: float) -> int:
+def boot_of(node: SimNode, now: float) -> int:
     """The number of the boot that answers now: the old one lingers for a moment."""
     return node.boot - 1 if now < node.down_from else node.boot
 
@@ -47,7 +47,7 @@ def script_word(run: UpgradeRun, now: float) -> str:
     return "error" if now < begun + ERROR_PART * span else "starting"
 
 
-def silent_since(world: World, node: Node) -> float | None:
+def silent_since(world: World, node: SimNode) -> float | None:
     """Since when the node does not serve; None where it serves."""
     memo = world.moment()
     key = ("silent", node.name)
@@ -57,7 +57,7 @@ def silent_since(world: World, node: Node) -> float | None:
     return found
 
 
-def _silences(world: World, node: Node) -> list[float]:
+def _silences(world: World, node: SimNode) -> list[float]:
     now, found = world.now, []
     if node.silent_from <= now < node.ready_at:
         found.append(node.silent_from)
@@ -82,12 +82,12 @@ def _silences(world: World, node: Node) -> list[float]:
     return found
 
 
-def serving(world: World, node: Node) -> bool:
+def serving(world: World, node: SimNode) -> bool:
     """Whether clients and the other members are served by it."""
     return silent_since(world, node) is None
 
 
-def services_of(world: World, node: Node) -> tuple[str, dict[str, str]]:
+def services_of(world: World, node: SimNode) -> tuple[str, dict[str, str]]:
     """(overall, by name) as the node says itself."""
     now, states = world.now, dict(node.services)
     word = ""
@@ -109,7 +109,7 @@ def services_of(world: World, node: Node) -> tuple[str, dict[str, str]]:
     return overall, states
 
 
-def unit_of(world: World, node: Node) -> str:
+def unit_of(world: World, node: SimNode) -> str:
     """systemd's word for keysecure. It is active before the inner services are started."""
     fault = lasting(world, "unit", node.name)
     if fault:
@@ -121,12 +121,12 @@ def unit_of(world: World, node: Node) -> str:
     return node.unit
 
 
-def members_of(world: World, cluster: str) -> list[Node]:
+def members_of(world: World, cluster: str) -> list[SimNode]:
     """The members of a cluster, in the world's order."""
     return [n for n in world.nodes.values() if n.cluster == cluster] if cluster else []
 
 
-def own_code(world: World, node: Node) -> str:
+def own_code(world: World, node: SimNode) -> str:
     """What the node says of itself."""
     now = world.now
     if node.join is not None:
@@ -137,7 +137,7 @@ def own_code(world: World, node: Node) -> str:
     return "r" if node.cluster else "none"
 
 
-def code_seen(world: World, viewer: Node, node: Node) -> str:
+def code_seen(world: World, viewer: SimNode, node: SimNode) -> str:
     """How ``viewer`` sees ``node``."""
     fault = lasting(world, "member_code", node.name)
     if fault and fault.text("seen_by") in ("", viewer.name) and not fault.text("where"):
@@ -149,7 +149,7 @@ def code_seen(world: World, viewer: Node, node: Node) -> str:
     return "d"
 
 
-def _unlisted(world: World, viewer: Node, node: Node) -> str:
+def _unlisted(world: World, viewer: SimNode, node: SimNode) -> str:
     """The code that only the cluster summary tells, where the list of members goes on to say that all is well."""
     fault = lasting(world, "member_code", node.name)
     if (
@@ -162,13 +162,13 @@ def _unlisted(world: World, viewer: Node, node: Node) -> str:
     return fault.text("code", "d")
 
 
-def _see(world: World, viewer: Node, node: Node) -> Seen:
+def _see(world: World, viewer: SimNode, node: SimNode) -> MemberView:
     unlisted = _unlisted(world, viewer, node)
     linked = connected(world, viewer, node) and not unlisted
-    return Seen(node, code_seen(world, viewer, node), linked, unlisted)
+    return MemberView(node, code_seen(world, viewer, node), linked, unlisted)
 
 
-def connected(world: World, viewer: Node, node: Node) -> bool:
+def connected(world: World, viewer: SimNode, node: SimNode) -> bool:
     """Whether the database link between the two stands."""
     if viewer is node or not serving(world, node):
         return viewer is node
@@ -179,17 +179,17 @@ def connected(world: World, viewer: Node, node: Node) -> bool:
     return True
 
 
-def lock_until(world: World, node: Node) -> float:
+def lock_until(world: World, node: SimNode) -> float:
     """Until when the shared database is locked; 0 where it is not."""
     begin, end = world.locks.get(node.cluster or node.name, [NEVER, NEVER])
     return end if begin <= world.now < end else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MemberView:
     """One member as another sees it."""
 
-    node: Node
+    node: SimNode
     code: str
     connected: bool
     unlisted: str = ""  # the code by the cluster summary, where it differs from the list's
@@ -199,11 +199,11 @@ class Seen:
 class View:
     """All members as one of them sees them; ``key`` tells equal ones cheaply."""
 
-    seen: tuple[Seen, ...]
+    seen: tuple[MemberView, ...]
     key: tuple[tuple[str, str, bool, str], ...]
 
 
-def view(world: World, viewer: Node) -> View:
+def view(world: World, viewer: SimNode) -> View:
     """All members, through one member's eyes. Where nothing lies between two members only, all that
     serve see the same, which is worked out once."""
     memo = world.moment()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctmupgrade.core.ticks import Progress, Task, Waiting
-from ctmupgrade.ports import Happening
+from ctmupgrade.ports import TaskEvent
 
 
 class VirtualTasks:
@@ -23,7 +23,7 @@ class VirtualTasks:
         self._tasks[key] = task
         self._schedule(key, 0.0)
 
-    def next(self) -> Happening | None:
+    def next(self) -> TaskEvent | None:
         """Runs the task that is due first up to its next tick."""
         if not self._due:
             return None
@@ -33,9 +33,9 @@ class VirtualTasks:
         try:
             tick = next(self._tasks[key])
         except StopIteration as stop:
-            return Happening(key, evidence=stop.value)
+            return TaskEvent(key, evidence=stop.value)
         except Exception as error:  # as in real time: the loop decides
-            return Happening(key, error=error)
+            return TaskEvent(key, error=error)
         match tick:
             case Waiting(seconds=seconds):
                 self._pause = seconds
@@ -43,7 +43,7 @@ class VirtualTasks:
                 self._pause = seconds
             case _:
                 self._pause = 0.0
-        return Happening(key, tick=tick)
+        return TaskEvent(key, tick=tick)
 
     def go_on(self, key: str) -> None:
         """Puts a task back on the timeline, after its wait."""

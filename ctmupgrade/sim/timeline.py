@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctmupgrade.sim import upgrade
 from ctmupgrade.sim.active_faults import take_next
 from ctmupgrade.sim.faults import ACTIONS, STRIKING, Fault, matches
-from ctmupgrade.sim.state import HOME, NEVER, File, Node
+from ctmupgrade.sim.state import HOME, NEVER, File, SimNode
 from ctmupgrade.sim.world import World
 
 
@@ -33,7 +33,7 @@ def carry_out_next(world: World, now: float) -> bool:
     return True
 
 
-def _transition(world: World, node: Node, what: str, detail: str, at: float) -> None:
+def _transition(world: World, node: SimNode, what: str, detail: str, at: float) -> None:
     match what:
         case "upgrade_end":
             _end_upgrade(world, node, at)
@@ -53,7 +53,7 @@ def _transition(world: World, node: Node, what: str, detail: str, at: float) -> 
             raise AssertionError(f"no transition {what!r}")
 
 
-def _end_upgrade(world: World, node: Node, at: float) -> None:
+def _end_upgrade(world: World, node: SimNode, at: float) -> None:
     run = node.running
     if run is None:
         return
@@ -69,7 +69,7 @@ def _end_upgrade(world: World, node: Node, at: float) -> None:
         world.record(node.name, f"upgrade_{run.outcome}", run.text, at)
 
 
-def _end_backup(world: World, node: Node, detail: str, at: float) -> None:
+def _end_backup(world: World, node: SimNode, detail: str, at: float) -> None:
     identity, _, state = detail.partition(" ")
     for backup in node.backups:
         if backup.id == identity:
@@ -78,7 +78,7 @@ def _end_backup(world: World, node: Node, detail: str, at: float) -> None:
     world.record(node.name, "backup_done" if state == "completed" else "backup_failed", identity, at)
 
 
-def _end_join(world: World, node: Node, at: float) -> None:
+def _end_join(world: World, node: SimNode, at: float) -> None:
     join = node.join
     if join is None:
         return
@@ -88,7 +88,7 @@ def _end_join(world: World, node: Node, at: float) -> None:
     world.record(node.name, "join_done", join.cluster, at)
 
 
-def leave(world: World, node: Node, at: float, kind: str, detail: str) -> None:
+def leave(world: World, node: SimNode, at: float, kind: str, detail: str) -> None:
     """The node disappears from its cluster."""
     node.drop_due("join_end", "join_break")
     node.join = None
@@ -127,7 +127,7 @@ def faults_of_command(world: World, node: str, command: str) -> None:
                 begin(world, fault, now)
 
 
-def cut(world: World, node: Node, at: float) -> None:
+def cut(world: World, node: SimNode, at: float) -> None:
     """All connections to the node end; an upgrade in the foreground dies with its own."""
     node.link += 1
     run = node.running
@@ -135,7 +135,7 @@ def cut(world: World, node: Node, at: float) -> None:
         kill_upgrade(world, node, at)
 
 
-def kill_upgrade(world: World, node: Node, at: float) -> None:
+def kill_upgrade(world: World, node: SimNode, at: float) -> None:
     """The script dies with its channel, without a word."""
     run = node.running
     if run is None:
@@ -145,7 +145,7 @@ def kill_upgrade(world: World, node: Node, at: float) -> None:
     world.record(node.name, "upgrade_killed", "its terminal was lost", at)
 
 
-def reboot(world: World, node: Node, at: float, why: str, *, linger: float) -> None:
+def reboot(world: World, node: SimNode, at: float, why: str, *, linger: float) -> None:
     """The node goes down and comes back; whatever ran on it is gone."""
     cut(world, node, at)
     run = node.running
@@ -169,14 +169,14 @@ def reboot(world: World, node: Node, at: float, why: str, *, linger: float) -> N
     node.plan_due(node.ready_at, "ready")
 
 
-def _boot_seconds(world: World, node: Node) -> float:
+def _boot_seconds(world: World, node: SimNode) -> float:
     if take_next(world, node, "reboot_never_ends") or node.attended_boot:
         return NEVER
     slow = take_next(world, node, "reboot_slow")
     return slow.number("seconds", node.times.reboot_s) if slow else node.times.reboot_s
 
 
-def _faults_after_reboot(world: World, node: Node) -> None:
+def _faults_after_reboot(world: World, node: SimNode) -> None:
     if take_next(world, node, "new_host_key"):
         node.host_key += 1
     services = take_next(world, node, "services_after_reboot")
@@ -188,7 +188,7 @@ def _faults_after_reboot(world: World, node: Node) -> None:
         node.unit = unit.text("state", "failed")
 
 
-def _act(world: World, fault: Fault, node: Node, at: float) -> None:
+def _act(world: World, fault: Fault, node: SimNode, at: float) -> None:
     match fault.kind:
         case "power_loss":
             reboot(world, node, at, "power loss", linger=0.0)

@@ -12,7 +12,7 @@ from ctmupgrade.core.model import Version
 from ctmupgrade.sim import files
 from ctmupgrade.sim.active_faults import UPGRADE_KINDS, take_next
 from ctmupgrade.sim.faults import Fault
-from ctmupgrade.sim.state import GIB, SCRIPT, File, Node, UpgradeRun
+from ctmupgrade.sim.state import GIB, SCRIPT, File, SimNode, UpgradeRun
 from ctmupgrade.sim.status import members_of, serving
 from ctmupgrade.sim.upgrade_words import HUNG, phase_start
 from ctmupgrade.sim.world import World
@@ -20,7 +20,7 @@ from ctmupgrade.sim.world import World
 LOCK_AT = 0.4  # of its time: the first node migrates the shared database
 
 
-def start(world: World, node: Node, archive: str, at: float, *, by: str = "ctmupgrade") -> UpgradeRun:
+def start(world: World, node: SimNode, archive: str, at: float, *, by: str = "ctmupgrade") -> UpgradeRun:
     """Starts the script; one that refuses ends at once."""
     running, again = node.running, _again(node, world)
     run = _run(world, node, at, by)
@@ -46,12 +46,12 @@ def start(world: World, node: Node, archive: str, at: float, *, by: str = "ctmup
     return run
 
 
-def _known_away(world: World, node: Node) -> bool:
+def _known_away(world: World, node: SimNode) -> bool:
     """Whether it does not serve, and a caller could know: it did not say "started" at this very instant."""
     return not serving(world, node) and world.told_well.get(node.name) != world.now
 
 
-def _again(node: Node, world: World) -> str:
+def _again(node: SimNode, world: World) -> str:
     if node.running:
         return "it runs already"
     if node.pending:
@@ -61,7 +61,7 @@ def _again(node: Node, world: World) -> str:
     return ""
 
 
-def _refusal(world: World, node: Node, archive: str) -> str:
+def _refusal(world: World, node: SimNode, archive: str) -> str:
     file = node.files.get(files.absolute(archive))
     if file is None:
         return f"upgrade package {archive} not found, upgrade aborted"
@@ -72,7 +72,7 @@ def _refusal(world: World, node: Node, archive: str) -> str:
     return ""
 
 
-def _run(world: World, node: Node, at: float, by: str) -> UpgradeRun:
+def _run(world: World, node: SimNode, at: float, by: str) -> UpgradeRun:
     """The run as the node's traits and the faults make it."""
     run = UpgradeRun(
         at, node.times.upgrade_s, world.archive.version, tty_mode=node.upgrade.tty_mode,
@@ -119,7 +119,7 @@ def _bend(run: UpgradeRun, fault: Fault) -> None:
             pass  # log_folder: the caller's
 
 
-def _schedule(world: World, node: Node, run: UpgradeRun) -> None:
+def _schedule(world: World, node: SimNode, run: UpgradeRun) -> None:
     if run.outcome == "hang":
         return
     node.plan_due(run.started + run.duration, "upgrade_end")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ctmupgrade.sim.state import HOME, NEVER, Node, UpgradeRun
+from ctmupgrade.sim.state import HOME, NEVER, SimNode, UpgradeRun
 from ctmupgrade.sim.world import World
 
 WAIT_PHASE = 175.0  # seconds the script waited for the new services in the captured run
@@ -37,7 +37,7 @@ EARLY = (
 )
 
 
-def log_text(world: World, node: Node, run: UpgradeRun) -> str:
+def log_text(world: World, node: SimNode, run: UpgradeRun) -> str:
     """What its log holds by now."""
     now = world.now
     lines = []
@@ -77,7 +77,7 @@ def _lines(run: UpgradeRun) -> Iterator[tuple[float, str]]:
     yield end, "Reboot the instance to finish the upgrade"
 
 
-def screen_text(world: World, node: Node, run: UpgradeRun) -> tuple[str, bool]:
+def screen_text(world: World, node: SimNode, run: UpgradeRun) -> tuple[str, bool]:
     """(what its terminal has shown by now, whether it has ended there)."""
     name = run.log.removeprefix(f"{HOME}/").rsplit("/", 1)[-1] or "ks_upgrade.log"
     over = run.ended < NEVER

@@ -16,7 +16,7 @@ from ctmupgrade.sim import dicts
 from ctmupgrade.sim.clock import START, SimClock
 from ctmupgrade.sim.faults import Fault, fault_from
 from ctmupgrade.sim.setup import finish_node, refuse_impossible
-from ctmupgrade.sim.state import Archive, Event, Node
+from ctmupgrade.sim.state import SimArchive, SimEvent, SimNode
 
 KEYS = (
     "start", "elapsed", "archive", "clustered", "defaults", "nodes", "faults", "events", "counter",
@@ -34,13 +34,13 @@ class World:
     """
 
     def __init__(
-        self, nodes: list[Node], archive: Archive | None = None, clock: SimClock | None = None
+        self, nodes: list[SimNode], archive: SimArchive | None = None, clock: SimClock | None = None
     ) -> None:
         self.nodes = {node.name: node for node in nodes}
-        self.archive = archive or Archive()
+        self.archive = archive or SimArchive()
         self.clock = clock or SimClock()
         self.faults: list[Fault] = []
-        self.events: list[Event] = []
+        self.events: list[SimEvent] = []
         self.counter = 0  # for ids
         self.locks: dict[str, list[float]] = {}  # cluster id -> [from, until] of its database lock
         self.consensus_broken = False
@@ -80,7 +80,7 @@ class World:
     def record(self, node: str, kind: str, detail: str = "", at: float | None = None) -> None:
         """Writes an event down; faults that wait for it get their time."""
         when = self.now if at is None else at
-        self.events.append(Event(when, node, kind, detail))
+        self.events.append(SimEvent(when, node, kind, detail))
         self.due = 0.0
         for fault in self.faults:
             trigger = fault.trigger
@@ -108,11 +108,11 @@ class World:
         self.counter += 1
         return f"{what}-{self.counter:04d}"
 
-    def of_kind(self, kind: str, node: str = "") -> list[Event]:
+    def of_kind(self, kind: str, node: str = "") -> list[SimEvent]:
         """The events of a kind, of one node or of all."""
         return [e for e in self.events if e.kind == kind and node in ("", e.node)]
 
-    def changes(self) -> list[Event]:
+    def changes(self) -> list[SimEvent]:
         """Every changing command that reached a node or its control plane."""
         return self.of_kind("change")
 
@@ -125,7 +125,7 @@ class World:
             if key not in KEYS:
                 raise ValueError(f"world: unknown key {key!r}; known: {', '.join(KEYS)}")
         refuse_impossible(value)
-        archive = dicts.decode(Archive, value.get("archive", {}), "archive")
+        archive = dicts.decode(SimArchive, value.get("archive", {}), "archive")
         if archive.generated:
             archive.sha256 = hashlib.sha256(archive.content()).hexdigest()
         nodes = _nodes(value, archive)
@@ -133,7 +133,9 @@ class World:
         world = cls(nodes, archive, clock)
         faults = value.get("faults", [])
         world.faults = [fault_from(f, f"faults[{i}]") for i, f in enumerate(faults)]
-        world.events = [dicts.decode(Event, e, f"events[{i}]") for i, e in enumerate(value.get("events", []))]
+        world.events = [
+            dicts.decode(SimEvent, e, f"events[{i}]") for i, e in enumerate(value.get("events", []))
+        ]
         world.counter = int(value.get("counter", 0))
         world.locks = {k: [float(t) for t in v] for k, v in value.get("locks", {}).items()}
         world.consensus_broken = bool(value.get("consensus_broken", False))
@@ -179,13 +181,13 @@ def _start(value: object) -> datetime:
     return found
 
 
-def _nodes(value: Mapping[str, Any], archive: Archive) -> list[Node]:
+def _nodes(value: Mapping[str, Any], archive: SimArchive) -> list[SimNode]:
     defaults, given = value.get("defaults", {}), value.get("nodes", [])
     clustered = bool(value.get("clustered", len(given) > 1))
     nodes = []
     for index, one in enumerate(given):
         place = f"nodes[{index}] ({one.get('name', '?')})"
-        node: Node = dicts.decode(Node, _merged(defaults, one), place)
+        node: SimNode = dicts.decode(SimNode, _merged(defaults, one), place)
         joined = clustered and "cluster" not in one
         finish_node(node, index, clustered=joined, archive=archive, has_data="data" in one)
         nodes.append(node)

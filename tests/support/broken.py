@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ctmupgrade.commands import recover
-from ctmupgrade.commands.request import Request
-from ctmupgrade.commands.run import Outcome, Wishes
+from ctmupgrade.commands.request import CommandRequest
+from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.wiring import Setup, setup
 from ctmupgrade.config.load import load_world
-from ctmupgrade.core.recovery.scene import Known
+from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.sim import World
 from tests.support import golden
 
@@ -42,11 +42,11 @@ class Case:
     in_place: bool = False
 
     @property
-    def known(self) -> Known:
+    def known(self) -> OperatorInput:
         """The operator's words as a value."""
         words: dict[str, Any] = dict(zip(self.way[::2], self.way[1::2], strict=True))
         names = {key.lstrip("-"): tuple(value.split(",")) for key, value in words.items()}
-        return Known(names.get("gone", ()), names.get("rejoin", ()), words.get("--survivor", ""))
+        return OperatorInput(names.get("gone", ()), names.get("rejoin", ()), words.get("--survivor", ""))
 
 
 def cases() -> list[str]:
@@ -98,7 +98,7 @@ def produce(found: Case, state_dir: Path) -> dict[str, str]:
 @contextmanager
 def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recover.Recovery]]:
     """The diagnosis with the world that it was made of, in this process."""
-    with setup(Request(state_dir=state_dir, simulate=found.folder)) as made:
+    with setup(CommandRequest(state_dir=state_dir, simulate=found.folder)) as made:
         seen = recover.look(made, found.known)
         assert isinstance(made.world, World)
         yield made, made.world, seen
@@ -106,4 +106,4 @@ def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recov
 
 def take(made: Setup, seen: recover.Recovery) -> tuple[Outcome, recover.Recovery | None]:
     """The way back."""
-    return recover.perform(made, Wishes(), seen)
+    return recover.perform(made, RunOptions(), seen)

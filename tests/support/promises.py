@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.sim import Event, World, timeline
+from ctmupgrade.sim import SimEvent, World, timeline
 
 NEVER = 1e12
 STARTS = ("upgrade_started", "reboot", "services_restarted", "join_started", "reset", "node_removed")
@@ -80,7 +80,7 @@ def _backed_up(world: World) -> Iterator[str]:
                 continue
 
 
-def _ours(event: Event) -> bool:
+def _ours(event: SimEvent) -> bool:
     return "another operator" not in event.detail and "power loss" not in event.detail
 
 

@@ -29,7 +29,7 @@ from ctmupgrade.sim import SimClock, World, timeline
 from ctmupgrade.sim.active_faults import lasting
 from ctmupgrade.sim.effects import SilenceError
 from ctmupgrade.sim.shell import SimShell
-from ctmupgrade.sim.state import Node
+from ctmupgrade.sim.state import SimNode
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
 from tests.support.sshd_transport import ServerTransport
@@ -211,7 +211,7 @@ def _line(channel: paramiko.Channel) -> bytes:
 class NodeServer:
     """One node's port."""
 
-    def __init__(self, fleet: SshFleet, node: Node, keys: list[paramiko.PKey]) -> None:
+    def __init__(self, fleet: SshFleet, node: SimNode, keys: list[paramiko.PKey]) -> None:
         self.fleet, self.node, self.keys = fleet, node, keys
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.socket.getsockname()[1])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from ctmupgrade.actions.base import Session
-from ctmupgrade.actions.stage import StageDoer
+from ctmupgrade.actions.stage import StageHandler
 from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
 from ctmupgrade.adapters.tasks import RealClock
 from ctmupgrade.core.ticks import Tick
@@ -60,7 +60,7 @@ def stage(
         staged={"ctm-1": proven or {}},
     )
     step = SimpleNamespace(node="ctm-1", id="stage")
-    ticks = list(StageDoer().start(cast(Any, ctx), cast(Any, step), {}))
+    ticks = list(StageHandler().start(cast(Any, ctx), cast(Any, step), {}))
     if session.memo.get("hashed") != digest:
         raise AssertionError("the file was not proven to be equal on the node")
-    return ticks, StageDoer().look(cast(Any, ctx), cast(Any, step), {}).evidence
+    return ticks, StageHandler().look(cast(Any, ctx), cast(Any, step), {}).evidence

@@ -19,7 +19,7 @@ from ctmupgrade.adapters.disk.backups import BackupStore
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.commands import check
-from ctmupgrade.commands.request import Request
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core import model
 from ctmupgrade.core.model import Cluster, Options, Target, Version
@@ -117,7 +117,7 @@ class Drive:
         """Fresh adapters, as in a new process."""
         world, store = self.world, BackupStore(self.folder / "backups", self.cluster.name)
         return Setup(
-            Request(state_dir=self.folder, simulate=self.folder, options=self.options),
+            CommandRequest(state_dir=self.folder, simulate=self.folder, options=self.options),
             self.cluster, self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
             lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
             prefix_hash=lambda length: source_hash(world, "archive", length),

@@ -16,7 +16,7 @@ from ctmupgrade.adapters.disk.durable import failed, make_dirs, sync_dir, write_
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class StopRequest:
     """What another shell asks of a run."""
 
     kind: str  # pause, abort, retry, ...
@@ -50,20 +50,20 @@ def write_request(run_dir: Path, kind: str, payload: Mapping[str, object], *,
     return final
 
 
-def read_requests(run_dir: Path) -> list[Request]:
+def read_requests(run_dir: Path) -> list[StopRequest]:
     """The requests that wait, oldest first. Files that are none of ours are left alone."""
     found = []
     for path in sorted((run_dir / "requests").glob("[0-9]*.json")):
         with suppress(OSError, ValueError):
             match json.loads(path.read_text()):
                 case {"kind": str(kind), "at": str(at), "payload": dict(payload)}:
-                    found.append(Request(kind, datetime.fromisoformat(at), payload, path))
+                    found.append(StopRequest(kind, datetime.fromisoformat(at), payload, path))
                 case _:
                     continue
     return found
 
 
-def clear_requests(requests: Iterable[Request]) -> None:
+def clear_requests(requests: Iterable[StopRequest]) -> None:
     """Removes exactly these, once the journal has them; one that came meanwhile stays."""
     for request in requests:
         request.path.unlink(missing_ok=True)

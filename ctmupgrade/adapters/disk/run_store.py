@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile, Line, read_journal
-from ctmupgrade.adapters.disk.requests import Request as Asked
+from ctmupgrade.adapters.disk.requests import StopRequest as Asked
 from ctmupgrade.adapters.disk.requests import clear_requests, read_requests, write_request
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core.run.journal import Event, RunState, replay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctmupgrade.core.looks import parse_ksctl, parse_shell
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
-from ctmupgrade.core.looks.probes import Probe, Way, plain_probe
+from ctmupgrade.core.looks.probes import Probe, Query, plain_probe
 
 MIB = 2**20
 
@@ -20,7 +20,7 @@ def staged(name: str) -> Probe[int]:
         raise NotUnderstood(parse_ksctl.excerpt(err) or f"exit {code}")
 
     return Probe(
-        "archive on the node", (Way(("ls", "-ln", name), of_reply), Way(("ls", "-l", name), of_reply))
+        "archive on the node", (Query(("ls", "-ln", name), of_reply), Query(("ls", "-l", name), of_reply))
     )
 
 

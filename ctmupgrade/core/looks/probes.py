@@ -44,7 +44,7 @@ CLUSTER_PORT = 5432
 
 
 @dataclass(frozen=True, slots=True)
-class Way(Generic[T_co]):
+class Query(Generic[T_co]):
     """One way of asking. ``parse`` gets (exit code, standard output, standard error)."""
 
     argv: tuple[str, ...]
@@ -56,7 +56,7 @@ class Probe(Generic[T_co]):
     """A question with its ways, best first."""
 
     name: str
-    ways: tuple[Way[T_co], ...]
+    ways: tuple[Query[T_co], ...]
 
 
 def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
@@ -88,11 +88,11 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
 def plain_probe(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
     """Ways whose standard output alone tells."""
-    return Probe(name, tuple(Way(argv, text(parser)) for argv in ways))
+    return Probe(name, tuple(Query(argv, text(parser)) for argv in ways))
 
 
 def _ksctl(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
-    return Probe(name, tuple(Way(argv, either(parser)) for argv in ways))
+    return Probe(name, tuple(Query(argv, either(parser)) for argv in ways))
 
 
 # -- asked on the node's shell -------------------------------------------------------------------
@@ -100,10 +100,10 @@ def _ksctl(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Pro
 BOOT: Probe[BootMark] = Probe(
     "boot",
     (
-        Way(("cat", "/proc/sys/kernel/random/boot_id"), text(parse_shell.boot_id)),
-        Way(("cat", "/proc/stat"), text(parse_shell.boot_time_of_stat)),
-        Way(("uptime", "-s"), text(parse_shell.uptime_since)),
-        Way(("who", "-b"), text(parse_shell.uptime_since)),
+        Query(("cat", "/proc/sys/kernel/random/boot_id"), text(parse_shell.boot_id)),
+        Query(("cat", "/proc/stat"), text(parse_shell.boot_time_of_stat)),
+        Query(("uptime", "-s"), text(parse_shell.uptime_since)),
+        Query(("who", "-b"), text(parse_shell.uptime_since)),
     ),
 )
 
@@ -126,9 +126,9 @@ UNIT = Probe(
     UNIT.name,
     (
         *UNIT.ways,
-        Way(("systemctl", "is-active", "keysecure"), text(parse_shell.unit_word)),
-        Way(("systemctl", "status", "--no-pager", "keysecure"), text(parse_shell.unit_status)),
-        Way(("systemctl", "status", "keysecure"), text(parse_shell.unit_status)),
+        Query(("systemctl", "is-active", "keysecure"), text(parse_shell.unit_word)),
+        Query(("systemctl", "status", "--no-pager", "keysecure"), text(parse_shell.unit_status)),
+        Query(("systemctl", "status", "keysecure"), text(parse_shell.unit_status)),
     ),
 )
 
@@ -168,7 +168,7 @@ def _rights_asking(code: int, out: str, err: str) -> Rights:
 
 
 RIGHTS: Probe[Rights] = Probe(
-    "sudo rights", (Way(("sudo", "-n", "-l"), _rights_of_list), Way(("sudo", "-l"), _rights_asking))
+    "sudo rights", (Query(("sudo", "-n", "-l"), _rights_of_list), Query(("sudo", "-l"), _rights_asking))
 )
 
 CLOCK: Probe[tuple[float, float]] = plain_probe(
@@ -191,11 +191,11 @@ def _process_list(code: int, out: str, err: str) -> tuple[str, ...]:
 PROCESSES: Probe[tuple[str, ...]] = Probe(
     "running upgrades",
     (
-        Way(("ps", "-eo", "args"), _process_list),
-        Way(("ps", "-ef"), _process_list),
-        Way(("ps", "aux"), _process_list),
-        Way(("pgrep", "-af", "ks_upgrade"), _processes),
-        Way(("sh", "-c", "for p in /proc/[0-9]*; do cat $p/cmdline; echo; done"), _process_list),
+        Query(("ps", "-eo", "args"), _process_list),
+        Query(("ps", "-ef"), _process_list),
+        Query(("ps", "aux"), _process_list),
+        Query(("pgrep", "-af", "ks_upgrade"), _processes),
+        Query(("sh", "-c", "for p in /proc/[0-9]*; do cat $p/cmdline; echo; done"), _process_list),
     ),
 )
 
@@ -206,7 +206,7 @@ def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
     return parse_shell.log_names(out)
 
 
-LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Way(("ls", "-1", *LOG_FOLDERS), _listed),))
+LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Query(("ls", "-1", *LOG_FOLDERS), _listed),))
 
 
 # Every question to a shell that needs no argument.
@@ -218,7 +218,7 @@ def log_search() -> Probe[tuple[str, ...]]:
     return Probe(
         "upgrade logs anywhere",
         (
-            Way(
+            Query(
                 ("find", "/", "-xdev", "-name", "ks_upgrade_*.log"),
                 lambda _c, out, _e: parse_shell.log_names(out),
             ),
@@ -239,7 +239,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
     return Probe(
-        f"log {path}", tuple(Way(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path)))
+        f"log {path}", tuple(Query(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path)))
     )
 
 
@@ -270,8 +270,8 @@ def port(host: str) -> Probe[PortState]:
     return Probe(
         f"port {CLUSTER_PORT} of {host}",
         (
-            Way(("nc", "-z", "-w", "3", host, str(CLUSTER_PORT)), nc),
-            Way(("timeout", "3", "bash", "-c", tcp), shell),
+            Query(("nc", "-z", "-w", "3", host, str(CLUSTER_PORT)), nc),
+            Query(("timeout", "3", "bash", "-c", tcp), shell),
         ),
     )
 
@@ -281,8 +281,8 @@ def port(host: str) -> Probe[PortState]:
 SYSTEM: Probe[SystemInfo] = Probe(
     "version",
     (
-        Way(("system", "info", "get"), either(parse_ksctl.system_info)),
-        Way(("version",), either(parse_ksctl.server_version)),
+        Query(("system", "info", "get"), either(parse_ksctl.system_info)),
+        Query(("version",), either(parse_ksctl.server_version)),
     ),
 )
 SERVICES: Probe[Services] = _ksctl("services", parse_ksctl.services, ("services", "status"))
@@ -327,4 +327,4 @@ def _listing(
     name: str, parser: Callable[[str], tuple[T, ...]], argv: tuple[str, ...], skip: int
 ) -> Probe[tuple[T, ...]]:
     paged = (*argv, "--limit", str(PAGE), "--skip", str(skip))
-    return Probe(name, (Way(paged, either(parser)), Way(argv, either(_whole(parser)))))
+    return Probe(name, (Query(paged, either(parser)), Query(argv, either(_whole(parser)))))

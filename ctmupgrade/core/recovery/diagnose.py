@@ -28,16 +28,20 @@ from ctmupgrade.core.plan.strategies import in_place
 from ctmupgrade.core.recovery import cluster as recovery_cluster
 from ctmupgrade.core.recovery import health as recovery_unwell
 from ctmupgrade.core.recovery import nodes as recovery_nodes
-from ctmupgrade.core.recovery.scene import JOINING, Diagnosis, Known, Scene, scene_of
+from ctmupgrade.core.recovery.scene import JOINING, Diagnosis, OperatorInput, Scene, scene_of
 from ctmupgrade.core.releases import backup_fits
-from ctmupgrade.core.run.past_runs import Past
+from ctmupgrade.core.run.past_runs import RunHistory
 from ctmupgrade.core.timing import BACKUP_S
 
-__all__ = ["JOINING", "Diagnosis", "Known", "diagnose", "renumbered", "without_data"]
+__all__ = ["JOINING", "Diagnosis", "OperatorInput", "diagnose", "renumbered", "without_data"]
 
 
 def diagnose(
-    facts: Facts, cluster: Cluster, known: Known, past: Past | None = None, options: Options | None = None
+    facts: Facts,
+    cluster: Cluster,
+    known: OperatorInput,
+    past: RunHistory | None = None,
+    options: Options | None = None,
 ) -> Diagnosis:
     """The diagnosis of what was seen.
 
@@ -45,7 +49,7 @@ def diagnose(
     :param options: of the command line; they shape the steps that finish an upgrade.
     """
     found = Diagnosis()
-    scene = scene_of(facts, cluster, known, past or Past(), options or Options())
+    scene = scene_of(facts, cluster, known, past or RunHistory(), options or Options())
     busy = [n for n, f in facts.nodes.items() if isinstance(f.processes, tuple) and f.processes]
     if busy:
         found.wrong.append(f"ks_upgrade.sh runs on {', '.join(busy)}")
@@ -79,7 +83,7 @@ def diagnose(
     return found
 
 
-def without_data(facts: Facts, cluster: Cluster, known: Known, past: Past) -> tuple[str, ...]:
+def without_data(facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory) -> tuple[str, ...]:
     """The nodes that cannot be relied on to hold the cluster's data: for the guard."""
     scene = scene_of(facts, cluster, known, past, Options())
     joining = {n for n, m in scene.members.items() if m.code in JOINING}

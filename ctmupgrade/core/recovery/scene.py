@@ -9,13 +9,13 @@ from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.plan.steps import Action, Step
-from ctmupgrade.core.run.past_runs import Past
+from ctmupgrade.core.run.past_runs import RunHistory
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class OperatorInput:
     """What only the operator knows: nodes that are gone for good, nodes to take out and join anew, and the
     node whose data counts when no cluster is left."""
 
@@ -75,8 +75,8 @@ class Scene:
 
     facts: Facts
     cluster: Cluster
-    known: Known
-    past: Past
+    known: OperatorInput
+    past: RunHistory
     options: Options
     silent: tuple[str, ...]
     via: str
@@ -98,7 +98,9 @@ class Scene:
         return name in (self.past.held_back, self.options.hold_back) and name not in self.known.rejoin
 
 
-def scene_of(facts: Facts, cluster: Cluster, known: Known, past: Past, options: Options) -> Scene:
+def scene_of(
+    facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory, options: Options
+) -> Scene:
     """The scene as it was seen."""
     nodes = facts.nodes
     silent = tuple(

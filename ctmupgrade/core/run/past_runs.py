@@ -18,7 +18,7 @@ from ctmupgrade.core.run.journal import RunState, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RunHistory:
     """:ivar run: the latest run that ended neither way.
     :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
     :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
@@ -35,7 +35,7 @@ class Past:
     alone: frozenset[str] = frozenset()
 
 
-def past_of(states: Iterable[RunState]) -> Past:
+def past_of(states: Iterable[RunState]) -> RunHistory:
     """The past as all runs tell it, oldest first."""
     emptied: set[str] = set()
     alone: set[str] = set()
@@ -59,7 +59,7 @@ def past_of(states: Iterable[RunState]) -> Past:
         if state.outcome == "done":
             alone.discard(_survivor(state))
         last = state if state.unfinished else last
-    kept = Past(held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone))
+    kept = RunHistory(held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone))
     if last is None:
         return kept
     survivor = _survivor(last)
