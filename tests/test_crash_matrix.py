@@ -40,7 +40,7 @@ def test_a_kill_changes_nothing_but_the_time_at_any_moment(scenario: str, part: 
     assert not wrong, "\n".join(wrong[:10])
 
 
-def _moment_after_start(step: str) -> crashes.Moment:
+def _moment_after_start(step: str) -> driver.Moment:
     """Right after a step's start was journaled: it has not reached the node."""
     with crashes.drive("healthy-three") as run:
         run.through()

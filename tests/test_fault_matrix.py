@@ -190,7 +190,8 @@ def test_two_members_away(step: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", IN_PLACE_STEPS)
 def test_suspended(step: str, tmp_path: Path) -> None:
     """The tool's host sleeps for ten minutes: its connections are gone, its clock has jumped."""
-    world, slept = world_for(), []
+    world = world_for()
+    slept: list[str] = []
 
     def hook(at: str, event: journal.Event | None, _tick: object) -> None:
         if not slept and at.startswith(step) and isinstance(event, journal.StepStarted):

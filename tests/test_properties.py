@@ -33,7 +33,7 @@ EXAMPLES = 2000 if SLOW else 200
 PROCESSES = 12  # at most so many, then it counts as lost
 
 
-def shares(part: float) -> Any:
+def shares(part: float) -> settings:
     """Settings for a test that has this part of all examples."""
     return settings(
         max_examples=max(1, int(EXAMPLES * part)), deadline=None, database=None, print_blob=True,
@@ -51,7 +51,7 @@ def _say_seed() -> None:
 
 # -- what may happen -------------------------------------------------------------------------------------
 
-ONE_OFF = (
+ONE_OFF: tuple[tuple[str, dict[str, Any]], ...] = (
     ("upgrade_fails", {"at": "once"}), ("upgrade_fails", {"at": "middle"}), ("upgrade_hangs", {}),
     ("upgrade_no_verdict", {}), ("upgrade_slow", {"seconds": 1500}), ("log_missing", {}),
     ("log_truncated", {"lines": 2}), ("log_folder", {"folder": "/var/log"}), ("exit_code", {"code": 3}),

@@ -351,7 +351,11 @@ def test_a_lost_licence_stands_in_the_report(tmp_path: Path) -> None:
 
 # -- new instances -----------------------------------------------------------------------------------------
 
-OLD = [{"name": "ctm-1"}, {"name": "ctm-2", "ntp": {"servers": ["time7.example.com"]}}, {"name": "ctm-3"}]
+OLD: list[dict[str, Any]] = [
+    {"name": "ctm-1"},
+    {"name": "ctm-2", "ntp": {"servers": ["time7.example.com"]}},
+    {"name": "ctm-3"},
+]
 FRESH = {"name": "ctm-2-new", "host": "10.0.0.99", "cluster": "", "version": NEW}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.commands import recover
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import setup
 from ctmupgrade.core.checks.health import cluster_problems
@@ -41,7 +42,7 @@ def test_looking_changes_nothing(name: str, tmp_path: Path) -> None:
     with broken.recovery(found, tmp_path) as (_, world, seen):
         assert seen.diagnosis.wrong and seen.diagnosis.works
         before = len(world.of_kind("change"))
-        broken.recover.look(_, found.known)
+        recover.look(_, found.known)
         assert len(world.of_kind("change")) == before
         if found.run is None:
             assert not world.changes()
@@ -111,10 +112,10 @@ def test_a_survivor_that_comes_back_after_its_loss_was_mended_is_not_erased(tmp_
         assert status.serving(world, back)
         # As where it died before its upgrade: nothing else keeps it apart.
         back.version = world.nodes["ctm-2"].version
-        after = broken.recover.look(made, OperatorInput())
+        after = recover.look(made, OperatorInput())
         assert after.plan.steps == () and after.diagnosis.wrong
         assert any("ctm-1 stays apart with its data" in text for text in after.diagnosis.advice), after
-        named = broken.recover.look(made, OperatorInput(rejoin=("ctm-1",)))
+        named = recover.look(made, OperatorInput(rejoin=("ctm-1",)))
         assert [s.node for s in named.plan.steps if isinstance(s.action, JoinNode)] == ["ctm-1"]
 
 
@@ -219,7 +220,7 @@ def test_what_the_checks_find_unwell_is_never_called_well(fault: Fault, tmp_path
     with setup(CommandRequest(state_dir=tmp_path, simulate=golden.SCENARIOS / "healthy-three")) as made:
         assert isinstance(made.world, World)
         made.world.inject(replace(fault))
-        seen = broken.recover.look(made, OperatorInput())
+        seen = recover.look(made, OperatorInput())
         problems = cluster_problems(seen.result.facts.nodes, made.cluster, seen.result.facts.at)
         assert problems or isinstance(seen.result.facts.nodes[fault.node].version, Unknown), (
             "a fault that is none"
@@ -234,7 +235,7 @@ def test_no_node_is_erased_while_the_members_do_not_agree(tmp_path: Path) -> Non
     with broken.recovery(found, tmp_path) as (made, world, seen):
         assert seen.plan.steps
         world.inject(Fault("member_code", "ctm-2", params={"code": "d", "where": "summary"}))
-        again = broken.recover.look(made, OperatorInput())
+        again = recover.look(made, OperatorInput())
         assert again.plan.steps == () and again.code == 6
         assert any("no node is reset or joined" in text for text in again.diagnosis.advice)
 

@@ -60,7 +60,7 @@ class Folder:
             raise NodeError(f"{argv[0]} ended with 127")
         with subprocess.Popen(argv, cwd=self.home, stdout=subprocess.PIPE) as running:
             assert running.stdout
-            while piece := running.stdout.read1(1 << 16):
+            while piece := os.read(running.stdout.fileno(), 1 << 16):
                 yield piece
         self.followed.set()
         if running.returncode:

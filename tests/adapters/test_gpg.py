@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -472,7 +473,12 @@ def test_remembered_per_file_key_and_object(
     path = ring.sign(tmp_path / "a")
     runs: list[int] = []
     real = adapter._side_by_side
-    monkeypatch.setattr(adapter, "_side_by_side", lambda *a: (runs.append(1), real(*a))[1])
+
+    def counted(*words: Any) -> Any:
+        runs.append(1)
+        return real(*words)
+
+    monkeypatch.setattr(adapter, "_side_by_side", counted)
     verifier = GpgVerifier()
     first = verifier.verify(path, ring.fpr["ours"], ring.public)
     assert verifier.verify(path, ring.fpr["ours"], ring.public) is first and len(runs) == 1

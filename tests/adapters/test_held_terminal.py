@@ -21,7 +21,6 @@ from ctmupgrade.adapters.disk import private_folder
 from ctmupgrade.adapters.local import held_terminal
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.shell import LocalShell
-from ctmupgrade.adapters.ssh import terminal as ssh_terminal
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.core.looks.parse_shell import upgrade_processes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
@@ -254,7 +253,7 @@ def test_through_a_jump_host(start_sshd: StartSshd, tmp_path: Path) -> None:
 
 
 def test_without_an_ssh_program_it_is_our_own_and_said(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_terminal.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     lines: list[str] = []
     terminal = SshShell(sshd.node(), log=lines.append).terminal("sh", "-c", "stty size; exit 3")
     assert screen(terminal) == ("50 200\r\n", 3)
@@ -270,7 +269,7 @@ def test_a_client_that_does_not_get_in_has_started_nothing(
         program.parent.mkdir()
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
-        monkeypatch.setattr(ssh_terminal.shutil, "which", lambda name, at=str(program): at)
+        monkeypatch.setattr(shutil, "which", lambda name, at=str(program): at)
         counted = tmp_path / f"count{number}"
         terminal = SshShell(sshd.node()).terminal("sh", "-c", f"echo once >> {counted}")
         assert not isinstance(terminal, HeldTerminal)

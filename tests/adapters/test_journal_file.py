@@ -240,6 +240,7 @@ def test_a_full_disk_and_then_space_again(tiny: Path) -> None:
     ballast.write_bytes(b"x" * 32768)
     path = tiny / "run" / "journal.jsonl"
     book = JournalFile.create(path)
+    before = b""
     with pytest.raises(JournalError) as caught:
         for number in range(1000):
             before = path.read_bytes()
@@ -347,7 +348,8 @@ def test_the_file_is_deleted_between_open_and_flock(tmp_path: Path, monkeypatch:
     import fcntl
 
     path = tmp_path / "lock"
-    real, calls = fcntl.flock, []
+    real = fcntl.flock
+    calls: list[int] = []
 
     def flock(fd: int, how: int) -> None:
         if not calls:

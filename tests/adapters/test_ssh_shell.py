@@ -225,7 +225,7 @@ def test_terminal_is_looked_at_while_it_goes_on(shell: SshShell) -> None:
 def test_terminal_keeps_only_the_end(shell: SshShell) -> None:
     terminal = shell.terminal("sh", "-c", "head -c 2000000 /dev/zero | tr '\\0' x; echo; echo the end")
     deadline = time.monotonic() + 20
-    while not terminal.screen.done and time.monotonic() < deadline:
+    while not terminal.look().ended and time.monotonic() < deadline:
         time.sleep(0.05)
     look = terminal.look()
     assert look.ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -110,7 +111,7 @@ def test_key_with_a_passphrase_goes_by_channel(
 
 
 def test_no_ssh_program(sshd: Sshd, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openssh.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     lines: list[str] = []
     progress(SshShell(sshd.node(), log=lines.append), source, tmp_path / "target")
     assert "ctm-1: uploads go by an SSH channel" in lines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import table
+from tests.bench import looks, table
 
 
 @pytest.mark.skipif(
@@ -17,8 +17,8 @@ from tests.bench import table
 )
 def test_the_versions_name_those_who_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ansible-playbook"
-    monkeypatch.setattr(table.looks, "PROGRAM", program)
-    monkeypatch.setattr(table.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(looks, "PROGRAM", program)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert "ansible" not in table.machine() and "rsync" not in table.machine()
     program.write_text("#!/bin/sh\necho 'ansible-playbook [core 2.19.14]'\necho '  config file = None'\n")
     program.chmod(0o755)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import MARK, Owner
 from ctmupgrade.core.looks import file_probes, probes
-from ctmupgrade.core.looks.facts import BootMark, Unknown
+from ctmupgrade.core.looks.facts import BootMark, PortState, Unknown
 from ctmupgrade.core.looks.probes import Probe
+from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.model import Secret
 from ctmupgrade.errors import CtmUpgradeError, LockedError
 from tests.contract.conftest import Kind
@@ -32,16 +34,17 @@ def until(kind: Kind, seen: Callable[[], bool]) -> None:
 
 def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     shell = kind.fleet.shell("ctm-1")
-    told = {p.name: ask(shell, p) for p in probes.OF_A_SHELL}
+    told: dict[str, Any] = {p.name: ask(shell, p) for p in probes.OF_A_SHELL}
     assert [name for name, value in told.items() if isinstance(value, Unknown)] == []
-    assert told["keysecure unit"].active == "active"  # type: ignore[union-attr]
+    assert told["keysecure unit"].active == "active"
     assert told["running upgrades"] == ()
     assert told["upgrade logs"] == ()
     rights = told["sudo rights"]
-    assert rights.upgrade and rights.reboot  # type: ignore[union-attr]
-    assert all(mount.free > 12 * 2**30 for mount in told["free space"])  # type: ignore[union-attr]
+    assert rights.upgrade and rights.reboot
+    assert all(mount.free > 12 * 2**30 for mount in told["free space"])
     assert ask(shell, file_probes.staged(kind.archive.name)) == 0
-    assert ask(shell, probes.port(kind.hosts["ctm-2"])).open is True  # type: ignore[union-attr]
+    opened = ask(shell, probes.port(kind.hosts["ctm-2"]))
+    assert isinstance(opened, PortState) and opened.open is True
 
 
 @pytest.mark.parametrize("probe", [probes.BOOT, probes.MOUNTS, probes.UNIT, probes.CLOCK, probes.PROCESSES])
@@ -61,10 +64,10 @@ def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Prob
 def test_every_probe_of_a_control_plane_tells(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
     asked = (probes.SYSTEM, probes.SERVICES, probes.MEMBERSHIP, probes.MEMBERS, probes.SUMMARY, probes.NTP)
-    told = {p.name: ask(control, p) for p in (*asked, probes.ATTENDED_BOOT)}
+    told: dict[str, Any] = {p.name: ask(control, p) for p in (*asked, probes.ATTENDED_BOOT)}
     assert [(name, value) for name, value in told.items() if isinstance(value, Unknown)] == []
-    assert str(told["version"].version) == "2.20.0+15016"  # type: ignore[union-attr]
-    assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())  # type: ignore[union-attr]
+    assert str(told["version"].version) == "2.20.0+15016"
+    assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())
     assert every_page(control, probes.backups) == ()
 
 
@@ -104,9 +107,10 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     terminal.close()
     assert "Upgrade to 2.21.0+15451 succeeded" in "".join(said)
     [log] = ask(shell, probes.LOG_LIST)  # type: ignore[misc]
-    assert ask(shell, probes.log_tail(log)).version == "2.21.0+15451"  # type: ignore[union-attr]
-    assert isinstance(before, BootMark)
-    assert not ask(shell, probes.BOOT).differs_from(before)  # type: ignore[union-attr]
+    tail, boot = ask(shell, probes.log_tail(log)), ask(shell, probes.BOOT)
+    assert isinstance(tail, UpgradeLog) and tail.version == "2.21.0+15451"
+    assert isinstance(before, BootMark) and isinstance(boot, BootMark)
+    assert not boot.differs_from(before)
     with suppress(CtmUpgradeError):
         shell.change("sudo", "-n", "reboot")
     shell.disconnect()  # an open session may hold the shutdown up
@@ -114,7 +118,7 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     def back() -> bool:
         now = ask(shell, probes.BOOT)
         shell.disconnect()
-        return isinstance(now, BootMark) and now.differs_from(before)
+        return isinstance(now, BootMark) and now.differs_from(before) is True
 
     until(kind, back)
     control = kind.fleet.control("ctm-1")

@@ -57,7 +57,8 @@ def cases() -> list[str]:
 def case(name: str) -> Case:
     """A folder's case; YAML's plain scalars are text here."""
     raw: dict[str, Any] = dict(load_world(BROKEN / name / "case.yaml"))
-    return Case(BROKEN / name, **{k: str(v) if k == "version" else v for k, v in raw.items()})
+    words: dict[str, Any] = {k: str(v) if k == "version" else v for k, v in raw.items()}
+    return Case(BROKEN / name, **words)
 
 
 def prepare(found: Case, state_dir: Path) -> None:

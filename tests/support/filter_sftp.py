@@ -11,13 +11,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 WRITE = 6  # SSH_FXP_WRITE
 GIVE_UP = 15.0  # seconds; only a client that sends fewer ever waits so long
 
 
-def packets(source: BinaryIO) -> Iterator[bytes]:
+def packets(source: IO[bytes]) -> Iterator[bytes]:
     """Whole SFTP packets with their length in front, to the end."""
     while len(head := source.read(4)) == 4:
         yield head + source.read(int.from_bytes(head, "big"))
@@ -33,7 +33,7 @@ class Filter:
         self.due: set[bytes] = set()  # those that may be answered
         self.change = threading.Condition()
 
-    def requests(self, source: BinaryIO, server: BinaryIO) -> None:
+    def requests(self, source: BinaryIO, server: IO[bytes]) -> None:
         """From the client to the server, counted."""
         for packet in packets(source):
             if packet[4] == WRITE:
@@ -49,7 +49,7 @@ class Filter:
             server.flush()
         server.close()
 
-    def answers(self, server: BinaryIO, target: BinaryIO) -> None:
+    def answers(self, server: IO[bytes], target: BinaryIO) -> None:
         """From the server to the client, those of writes when they are due."""
         for packet in packets(server):
             number = packet[5:9]

@@ -19,7 +19,7 @@ class ServerTransport(paramiko.Transport):
         self.news = threading.Condition()
 
     def _send_user_message(self, data: paramiko.Message) -> None:
-        super()._send_user_message(data)
+        super()._send_user_message(data)  # type: ignore[misc]  # the stubs lack it
         text = data.asbytes()
         if text[0] == ANSWERED:
             with self.news:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 
 import pytest
 
-from tests.support import delay_proxy
 from tests.support.delay_proxy import Line, serve
+
+
+def _send(client: socket.socket, data: bytes) -> None:
+    client.sendall(data)
+    client.shutdown(socket.SHUT_WR)
 
 
 def test_bytes_arrive_as_they_were_sent() -> None:
@@ -27,9 +32,7 @@ def test_bytes_arrive_as_they_were_sent() -> None:
         lines = Line(0.005, 1e9), Line(0.005, 1e9)
         threading.Thread(target=serve, args=(front, port, *lines), daemon=True).start()
         with socket.create_connection(front.getsockname()) as client:
-            threading.Thread(
-                target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)), daemon=True
-            ).start()
+            threading.Thread(target=_send, args=(client, data), daemon=True).start()
             while piece := client.recv(65_536):
                 got += piece
     assert bytes(got) == data
@@ -37,8 +40,8 @@ def test_bytes_arrive_as_they_were_sent() -> None:
 
 def test_what_enters_a_full_line_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(delay_proxy.time, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(delay_proxy.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(time, "sleep", slept.append)
     line = Line(0.025, 1_000_000)
     assert line.enter(10_000) == pytest.approx(100.035) and not slept
     assert line.enter(90_000) == pytest.approx(100.125)

@@ -27,7 +27,7 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
-from ctmupgrade.core.run.journal import Event, RunState, replay
+from ctmupgrade.core.run.journal import Event, RunState, StepState, replay
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
@@ -154,7 +154,7 @@ class Drive:
         return self.journal.state()
 
     @property
-    def stuck(self) -> list[tuple[str, journal.StepState]]:
+    def stuck(self) -> list[tuple[str, StepState]]:
         """Steps that failed or need an operator, with what is said of them."""
         bad = (journal.Status.FAILED, journal.Status.INCONCLUSIVE)
         return [(step, held) for step, held in self.state.steps.items() if held.status in bad]
