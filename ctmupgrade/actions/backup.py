@@ -17,7 +17,7 @@ from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.core.ksctl import backup_state, sounds_away
 from ctmupgrade.core.looks import parse_ksctl, probes
 from ctmupgrade.core.looks.facts import BackupEntry, BackupKey, Manifest
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -50,7 +50,7 @@ def refused(reply: Reply) -> str:
     """The error in a ksctl answer, "" where it is none. Its exit code alone proves nothing."""
     try:
         parse_ksctl.json_object(reply.out)
-    except NotUnderstood as error:
+    except NotUnderstoodError as error:
         text = str(error)
         if ERROR_BODY in text or reply.code != 0 or sounds_away(text):
             return parse_ksctl.excerpt(f"{text} {reply.err}", 300)
@@ -175,7 +175,7 @@ def _completeness(control: Control, entry: BackupEntry) -> bool | None:
     try:
         reply = control.read("backup", "status")
         body = parse_ksctl.json_object(reply.out)
-    except NotUnderstood:
+    except NotUnderstoodError:
         return None
     if entry.status and str(body.get("status", "")).lower() != entry.status.lower():
         word = str(body.get("status", ""))

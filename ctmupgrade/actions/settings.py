@@ -13,7 +13,7 @@ from ctmupgrade.actions.membership import note_refusal
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.looks import parse_ksctl, probes
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.node_settings import (
     BY_HAND,
     COUNTS,
@@ -42,7 +42,7 @@ def read_settings(control: Reader) -> dict[str, Any]:
 def _count(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
     try:
         answer = parse_ksctl.json_object(control.read(*argv, "--limit", "1").out)
-    except NotUnderstood as error:
+    except NotUnderstoodError as error:
         return {"unknown": str(error)}
     except CtmUpgradeError as error:
         return {"unknown": error.brief}
@@ -56,7 +56,7 @@ def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
     for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv, argv):
         try:
             answer: dict[str, Any] = scrubbed(parse_ksctl.json_object(control.read(*words).out))
-        except NotUnderstood as error:
+        except NotUnderstoodError as error:
             found = {"unknown": str(error)}
         except CtmUpgradeError as error:
             found = {"unknown": error.brief}

@@ -104,7 +104,7 @@ class Upgrade(StepHandler):
         if said:
             return said
         shell = ctx.fleet.shell(step.node)
-        log = _new_log(ctx, shell, session, before)
+        log = _new_log(shell, session, before)
         if isinstance(log, UpgradeLog):
             judged = _verdict_of_log(ctx, log)
             if judged:
@@ -135,7 +135,7 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
     began, since = ctx.clock.monotonic(), ctx.clock.now()
     timeout = ctx.cluster.timeouts.service
     waited = False
-    while (seen := gate_look(ctx, step)).state is not LookState.DONE:
+    while (seen := gate_look(ctx)).state is not LookState.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
@@ -202,7 +202,7 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
     )
 
 
-def _new_log(ctx: Ctx, shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
+def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
     """The newest log that was not there before the start, wherever it lies."""
     known = set(before.get("logs", "").split("|"))
     path = session.memo.get("log", "")

@@ -22,7 +22,7 @@ from ctmupgrade.errors import NodeError, UnreachableError
 LOOKS = 3  # good looks in a row before a node counts as back
 
 
-def gate_look(ctx: Ctx, step: Step) -> LookResult:
+def gate_look(ctx: Ctx) -> LookResult:
     """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
     nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
@@ -67,7 +67,7 @@ class GateHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        return gate_look(ctx, step)
+        return gate_look(ctx)
 
 
 class RebootHandler(StepHandler):

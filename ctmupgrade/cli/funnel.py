@@ -58,7 +58,7 @@ def bug(error: BaseException) -> int:
     return ExitCode.BUG
 
 
-class Left(Exception):
+class LeftError(Exception):
     """Ctrl-C, SIGTERM or SIGHUP ended a command; the text says how to go on."""
 
 
@@ -96,7 +96,7 @@ def funnel(program: Callable[[], object]) -> int:
         return int(error.exit_code)
     except typer.Exit as leave:
         return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt, Left) as leave:
+    except (typer.Abort, KeyboardInterrupt, LeftError) as leave:
         sys.stderr.write(f"ctmupgrade: {str(leave) or 'interrupted; nothing was being changed'}\n")
         _leave_now()
         return ExitCode.INTERRUPTED

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ctmupgrade.cli.funnel import Left
+from ctmupgrade.cli.funnel import LeftError
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.errors import UsageError
 
@@ -247,7 +247,7 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
         try:
             return function(default_paths(given.over(outer)), **kwargs)
         except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
-            raise Left(str(leave)) from None
+            raise LeftError(str(leave)) from None
 
     wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}

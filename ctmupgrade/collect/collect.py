@@ -21,7 +21,7 @@ from ctmupgrade.core.looks.facts import (
     PortState,
     Unknown,
 )
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster
@@ -54,7 +54,7 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
         try:
             reply = _read(reader, way.argv, timeout)
             return way.parse(reply.code, reply.out, reply.err)
-        except NotUnderstood as error:
+        except NotUnderstoodError as error:
             tried.append(f"{way.argv[0]}: {error}")
         except (HostKeyError, AuthenticationError) as error:
             return Unknown(_said(error), unreachable=True, host_key=isinstance(error, HostKeyError))

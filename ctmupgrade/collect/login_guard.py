@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 
 from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstood, excerpt, json_object
+from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError, excerpt, json_object
 from ctmupgrade.core.model import Cluster, KsctlSettings, Node
 from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, UnreachableError
 from ctmupgrade.ports import Clock, Reader, Reply
@@ -147,7 +147,7 @@ def _login_of(reply: Reply) -> tuple[bool, str]:
     text = f"{reply.out} {reply.err}"
     try:
         json_object(text)
-    except NotUnderstood as error:
+    except NotUnderstoodError as error:
         said = str(error)
         no = not reply.ok or "codeDesc" in text
         return False, said.removeprefix(ERROR_BODY) if no and sounds_like_login(said) else ""

@@ -36,7 +36,7 @@ def ask_stop(
     if what == "pause":
         return f"{folder.run} is not running; nothing to pause (ctmupgrade resume goes on)"
     _write(
-        folder, lambda held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
+        folder, lambda _held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
     )
     return "\n".join(
         (f"{folder.run} is aborted; what was done stays as it is", *pending_reboots(found, aborted=True))

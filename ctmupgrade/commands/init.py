@@ -8,7 +8,7 @@ from importlib import resources
 
 from ctmupgrade.core.looks import parse_ksctl
 from ctmupgrade.core.looks.facts import Member
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 
 _EXAMPLE = "10.0.0.11", "10.0.0.12", "10.0.0.13"
 
@@ -46,10 +46,12 @@ def _ask(url: str) -> tuple[tuple[Member, ...], str]:
             text=True, timeout=60, check=False,
         )  # fmt: skip
         if not answer.stdout.strip():
-            raise NotUnderstood(parse_ksctl.excerpt(answer.stderr) or f"it ended with {answer.returncode}")
+            raise NotUnderstoodError(
+                parse_ksctl.excerpt(answer.stderr) or f"it ended with {answer.returncode}"
+            )
         members = parse_ksctl.members(answer.stdout)
     except FileNotFoundError:
         return (), "the nodes are examples: there is no ksctl on this machine"
-    except (OSError, subprocess.SubprocessError, NotUnderstood) as error:
+    except (OSError, subprocess.SubprocessError, NotUnderstoodError) as error:
         return (), f"the nodes are examples: ksctl did not list any ({error})"
     return members, f"{len(members)} node(s) by ksctl cluster nodes list"

@@ -338,7 +338,7 @@ def _plan_to_prepare(
 ) -> Plan:
     steps = [
         replace(step, after=tuple(a for a in step.after if kind is StageArchive))
-        for step in preparation(facts, setup.cluster, replace(setup.request.options, skips=()), names)
+        for step in preparation(facts, replace(setup.request.options, skips=()), names)
         if isinstance(step.action, kind) or (kind is StageArchive and isinstance(step.action, VerifyArchive))
     ]
     return plan_of(tuple(steps), facts, setup.cluster, setup.request.options, ())

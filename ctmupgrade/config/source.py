@@ -93,13 +93,13 @@ def parse(source: Source, text: str) -> object:
         return None
     try:
         return _plain(source, root, ())
-    except _TooMuch as error:
+    except _TooMuchError as error:
         source.problems.clear()  # thousands of them would say no more
         source.complain(error.place, f"with what the aliases stand for it has more than {MOST} values")
         return None
 
 
-class _TooMuch(Exception):
+class _TooMuchError(Exception):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
@@ -118,7 +118,7 @@ def _plain(source: Source, node: YamlNode, place: Place) -> object:
     source.lines.setdefault(place, node.start_mark.line + 1)
     source.values += 1
     if source.values > MOST:
-        raise _TooMuch(place[:1])
+        raise _TooMuchError(place[:1])
     if len(place) > DEEPEST:  # an alias may stand inside what it stands for
         source.complain(place[:2], "refers to itself, or is nested too deep")
         return None

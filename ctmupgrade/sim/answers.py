@@ -57,7 +57,7 @@ def nodes_list(world: World, node: SimNode) -> str:
     view = status.view(world, node)
     key = ("nodes", node.name, node.ksctl.format, view.key)
     if key not in world.texts:
-        world.texts[key] = _listing(world, [member_row(s, node) for s in view.seen], node, limit=256)
+        world.texts[key] = _listing([member_row(s, node) for s in view.seen], node, limit=256)
     return world.texts[key]
 
 
@@ -76,9 +76,7 @@ def member_row(seen: MemberView, viewer: SimNode) -> dict[str, object]:
     return row
 
 
-def _listing(
-    world: World, rows: list[dict[str, object]], node: SimNode, *, skip: int = 0, limit: int = 10
-) -> str:
+def _listing(rows: list[dict[str, object]], node: SimNode, *, skip: int = 0, limit: int = 10) -> str:
     shown: object = rows[skip : skip + limit]
     if not shown and node.ksctl.null_lists:
         shown = None
@@ -235,7 +233,7 @@ def backup_status(node: SimNode) -> str:
     )
 
 
-def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str, object]] | None:
+def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str, object]] | None:  # noqa: C901 - one case a kind
     """The rows of a listing; None where it is none."""
     match what:
         case ("backup",):
@@ -272,4 +270,4 @@ def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str
 def listing(world: World, node: SimNode, what: tuple[str, ...], skip: int, limit: int) -> str | None:
     """One page of a listing."""
     rows = rows_of(world, node, what)
-    return None if rows is None else _listing(world, rows, node, skip=skip, limit=limit)
+    return None if rows is None else _listing(rows, node, skip=skip, limit=limit)

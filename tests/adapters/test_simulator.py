@@ -14,7 +14,7 @@ from ctmupgrade.collect.collect import all_health, ask, collect_nodes
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks import parse_ksctl, probes
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import (
     BackupSettings,
@@ -310,7 +310,7 @@ def test_ksctl_answers_badly_once(fault: dict[str, object], said: str) -> None:
     control = SimFleet(world).control("ctm-2")
     reply = control.read("cluster", "info")
     assert said in reply.out + reply.err
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(NotUnderstoodError):
         parse_ksctl.membership(reply.out)
     assert json.loads(control.read("cluster", "info").out)["status"]["code"] == "r"
 

@@ -10,7 +10,7 @@ import pytest
 
 from ctmupgrade.adapters.ssh import parallel_upload
 from ctmupgrade.adapters.ssh.connect import Link, connect
-from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, Unusable
+from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, UnusableError
 from ctmupgrade.adapters.ssh.parallel_upload import send_by_ranges
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
@@ -115,7 +115,7 @@ def test_where_the_node_lets_no_further_connections_in(
         assert list(sending)[-1].done == SIZE
         assert target.read_bytes() == source.read_bytes()
     else:
-        with pytest.raises(Unusable, match="no connection beside the first"):
+        with pytest.raises(UnusableError, match="no connection beside the first"):
             list(sending)
     shell.disconnect()
 

@@ -24,7 +24,7 @@ _HARMLESS = re.compile(
 class Status:
     """A result for python-gnupg that keeps every status line and judges none."""
 
-    def __init__(self, gpg: object) -> None:
+    def __init__(self, gpg: object) -> None:  # noqa: ARG002 - the port's and the library's signatures
         self.lines: list[tuple[str, list[str]]] = []
         self.returncode: int | None = None
         self.stderr, self.data = "", b""
@@ -45,7 +45,7 @@ class PinnedKey:
     others: dict[str, tuple[str, str]]
 
 
-def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:
+def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:  # noqa: C901 - one case a kind
     """:raises SignatureError: by what gpg's status lines say; the worst is said first."""
 
     def no(what: str, remedy: str) -> SignatureError:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from ctmupgrade.adapters.local.process import Running, Stopped, on_terminal, started
+from ctmupgrade.adapters.local.process import Running, StoppedError, on_terminal, started
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
@@ -166,7 +166,7 @@ class KsctlControl:
         try:
             with started(words, environ=environ, stdin=stdin, spare=spare) as running:
                 yield running, seconds + _GRACE
-        except Stopped:
+        except StoppedError:
             raise self._lost(argv, f"it did not end within {seconds + _GRACE:g} s") from None
         except OSError as error:
             raise self._missing(command[0], error.strerror or str(error)) from error

@@ -42,7 +42,7 @@ def login_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in _NEEDED} | {"LC_ALL": "C"}
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The program was stopped: it ran, or was silent, for longer than agreed."""
 
 
@@ -124,7 +124,7 @@ class Running:
 
     def _stop(self) -> NoReturn:
         kill(self.process)
-        raise Stopped
+        raise StoppedError
 
     def _pump(self, name: str, descriptor: int) -> None:
         piece = b"-"

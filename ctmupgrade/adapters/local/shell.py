@@ -13,7 +13,7 @@ import psutil
 
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.ksctl import KsctlControl
-from ctmupgrade.adapters.local.process import Stopped, login_environ, started
+from ctmupgrade.adapters.local.process import StoppedError, login_environ, started
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Reply, Sent
@@ -53,7 +53,7 @@ class LocalShell:
     def __init__(self, node: Node, *, log: Callable[[str], None] | None = None) -> None:
         """:param log: gets a line for what is worth knowing."""
         self._place = f"{node.name} (this machine)"
-        self._log: Callable[[str], None] = log or (lambda line: None)
+        self._log: Callable[[str], None] = log or (lambda _line: None)
         self._home = Path.home()
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
@@ -83,7 +83,7 @@ class LocalShell:
                 code = running.process.returncode
         except OSError as error:
             raise NodeError(f"{self._place}: {argv[0]} cannot be started: {error.strerror}") from error
-        except Stopped:
+        except StoppedError:
             raise self._lost(argv, f"silence for {timeout:g} s") from None
         if code < 0:
             raise self._lost(argv, f"killed by signal {-code}")
@@ -145,7 +145,7 @@ class LocalShell:
             return Reply(127, "", f"{argv[0]}: command not found")
         except OSError as error:
             return Reply(126, "", f"{argv[0]}: {error.strerror}")
-        except Stopped:
+        except StoppedError:
             raise self._lost(argv, f"silence for {timeout:g} s") from None
         if code < 0:
             raise self._lost(argv, f"killed by signal {-code}")

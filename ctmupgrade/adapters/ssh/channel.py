@@ -20,7 +20,7 @@ _CHUNK = 65_536
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
 
 
-class Silence(Exception):
+class SilenceError(Exception):
     """Nothing was heard for the agreed time."""
 
 
@@ -118,7 +118,7 @@ class Exchange:
         # Once silent, always silent: the two readers must come to the same verdict.
         self._silent = self._silent or time.monotonic() - self._heard >= self._timeout
         if self._silent:
-            raise Silence
+            raise SilenceError
 
     def close_stdin(self) -> None:
         """End of input for the command."""
@@ -172,7 +172,7 @@ class Exchange:
             return piece
 
     def _read_err(self) -> None:
-        with suppress(Silence):  # the main thread notices it too, and raises
+        with suppress(SilenceError):  # the main thread notices it too, and raises
             while piece := self._receive(self._channel.recv_stderr):
                 self.err += piece
                 if self._keep is not None:

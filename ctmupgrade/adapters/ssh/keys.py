@@ -50,11 +50,11 @@ class Wanted:
     config_files: tuple[Path, ...] = ()
 
 
-class _NeedsPassphrase(Exception):
+class _PassphraseNeededError(Exception):
     pass
 
 
-class _NotAKey(Exception):
+class _NotAKeyError(Exception):
     pass
 
 
@@ -101,7 +101,7 @@ def credentials(
 
 def _named(wanted: Wanted, path: Path, held: list[Credential]) -> Credential:
     """The one key of ``identity_file``, from the file or, where that is locked, from the agent."""
-    with suppress(_NeedsPassphrase):
+    with suppress(_PassphraseNeededError):
         return Credential(_checked(wanted, path, None), str(path), file=path)
     variable = wanted.passphrase_env
     passphrase = os.environ.get(variable, "") if variable else ""
@@ -130,7 +130,7 @@ def _checked(wanted: Wanted, path: Path, passphrase: str | None) -> paramiko.PKe
         return _load(path, passphrase)
     except OSError as error:
         reason = error.strerror or str(error)
-    except _NotAKey:
+    except _NotAKeyError:
         reason = "not a private key that can be read (ed25519, ecdsa or RSA in OpenSSH or PEM form)"
     raise AuthenticationError(
         f"{wanted.label}: the SSH key {path} cannot be used: {reason}",
@@ -145,10 +145,10 @@ def _load(path: Path, passphrase: str | None) -> paramiko.PKey:
         try:
             return kind.from_private_key_file(str(path), passphrase)
         except paramiko.PasswordRequiredException as error:
-            raise _NeedsPassphrase from error
+            raise _PassphraseNeededError from error
         except (paramiko.SSHException, ValueError, TypeError, IndexError, AssertionError, UnicodeError):
             continue
-    raise _NotAKey
+    raise _NotAKeyError
 
 
 def _config_first(held: list[Credential], files: Iterable[Path]) -> list[Credential]:
@@ -165,15 +165,15 @@ def _from_files(wanted: Wanted, log: Callable[[str], None] | None) -> list[Crede
     for path in (*wanted.config_files, *(folder / name for name in _DEFAULT_NAMES)):
         try:
             found.append(Credential(_load(path, None), str(path), file=path))
-        except _NeedsPassphrase:
+        except _PassphraseNeededError:
             variable = wanted.passphrase_env
             passphrase = os.environ.get(variable) if variable else None
-            with suppress(_NotAKey, _NeedsPassphrase):
+            with suppress(_NotAKeyError, _PassphraseNeededError):
                 if passphrase:
                     found.append(Credential(_load(path, passphrase), str(path)))
                 elif log:
                     log(f"{wanted.label}: {path} is left out, it needs a passphrase")
-        except (OSError, _NotAKey):
+        except (OSError, _NotAKeyError):
             continue
     return found
 

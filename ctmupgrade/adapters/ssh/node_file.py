@@ -31,7 +31,7 @@ _SIZES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
 )
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """The node, or this machine, does not offer this way; nothing was lost by trying."""
 
 
@@ -83,12 +83,12 @@ class NodeFile:
                 size = self.size()
                 if size not in (None, ready.start):
                     # Some restricted shells refuse with exit status 0.
-                    raise Unusable(f"{ready.argv[0]} left {size} bytes, not {ready.start}")
-            except Unusable as why:
+                    raise UnusableError(f"{ready.argv[0]} left {size} bytes, not {ready.start}")
+            except UnusableError as why:
                 answers.append(str(why))
             else:
                 return ready
-        raise Unusable("; ".join(answers))
+        raise UnusableError("; ".join(answers))
 
     def refusal(self, said: str, done: int | None = None) -> NodeError:
         """The error for a node that does not take the file, with what ``df`` says about why."""
@@ -154,4 +154,4 @@ class NodeFile:
             return reply
         if not reply.missing and not _MISSING.search(said) and (_HARD.search(said) or _GONE.search(said)):
             raise self.refusal(said)
-        raise Unusable(f"{argv[0]}: {said[:200] or f'exit status {reply.code}'}")
+        raise UnusableError(f"{argv[0]}: {said[:200] or f'exit status {reply.code}'}")

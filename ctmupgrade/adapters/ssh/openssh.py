@@ -23,7 +23,7 @@ from pathlib import Path
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.adapters.ssh.connect import Login
-from ctmupgrade.adapters.ssh.node_file import NodeFile, Unusable, Writer
+from ctmupgrade.adapters.ssh.node_file import NodeFile, UnusableError, Writer
 from ctmupgrade.adapters.ssh.rate_limit import Limiter, take
 from ctmupgrade.errors import ConnectionLostError, UnreachableError
 from ctmupgrade.ports import Sent
@@ -71,7 +71,7 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
     elif credential.file:
         identity, agent = credential.file, "none"
     else:
-        raise Unusable("the key's passphrase is known to us only; ssh-add the key to use ssh's speed")
+        raise UnusableError("the key's passphrase is known to us only; ssh-add the key to use ssh's speed")
     kinds = _RSA_SIGNATURES if key.get_name() == "ssh-rsa" else key.get_name()
     wishes = {
         "BatchMode": "yes",
@@ -130,7 +130,7 @@ def send_by_child(
     """
     program = shutil.which("ssh")
     if not program:
-        raise Unusable("no ssh program here")
+        raise UnusableError("no ssh program here")
     with private_folder() as folder:
         argv = child_command(program, logins, folder, shlex.join(writer.argv))
         with source.open("rb", buffering=0) as data, (folder / "said").open("w+b") as said:
@@ -234,7 +234,7 @@ def _judge(code: int, said: str, file: NodeFile, writer: Writer) -> None:
     written = max(0, (have or 0) - writer.start)
     # 255 is ssh's own: nothing written means it did not get in, where we did.
     if code in (126, 127, 255) and have is not None and not written:
-        raise Unusable(said or f"ssh ended with {code}")
+        raise UnusableError(said or f"ssh ended with {code}")
     if code in (255,) or code < 0:
         raise _broken(file, said or f"ssh ended with {code}")
     raise file.refusal(said or f"{writer.argv[0]} ended with {code}", have)

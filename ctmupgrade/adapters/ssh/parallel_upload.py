@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 import paramiko
 
-from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, Silence, lost, start
+from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, SilenceError, lost, start
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link
 from ctmupgrade.adapters.ssh.errors import reason
-from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, Unusable
+from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter, take
 from ctmupgrade.errors import CtmUpgradeError, HostKeyError, UnreachableError
 from ctmupgrade.ports import Sent
@@ -68,7 +68,7 @@ class _Work:
             self._streams -= 1
             if self._streams:
                 return
-        self.fail(Unusable(f"no connection beside the first: {error.brief}"))
+        self.fail(UnusableError(f"no connection beside the first: {error.brief}"))
 
     def fail(self, error: BaseException) -> None:
         with self._change:
@@ -100,7 +100,7 @@ def send_by_ranges(
     """
     writer = file.prepare(offset)
     if writer.argv[0] != "dd":
-        raise Unusable("only dd can write at a place")
+        raise UnusableError("only dd can write at a place")
     streams = min(STREAMS, -(-(size - writer.start) // CHUNK))
     work = _Work(writer.start, size, streams)
     threads = [
@@ -158,7 +158,7 @@ def _write(
         channel.close()
     except CtmUpgradeError:
         raise
-    except (Silence, *_FOREIGN) as error:
+    except (SilenceError, *_FOREIGN) as error:
         raise lost(file.place, command, reason(error)) from error
     if code is None:
         raise lost(file.place, command, exchange.why_lost())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import paramiko
 
-from ctmupgrade.adapters.ssh.channel import Exchange, Silence, bounded, lost, outlives, start
+from ctmupgrade.adapters.ssh.channel import Exchange, SilenceError, bounded, lost, outlives, start
 from ctmupgrade.adapters.ssh.connect import (
     AGAIN_TIMEOUT,
     CHANNEL_TIMEOUT,
@@ -26,7 +26,7 @@ from ctmupgrade.adapters.ssh.connect import (
     connect,
 )
 from ctmupgrade.adapters.ssh.errors import reason
-from ctmupgrade.adapters.ssh.node_file import Unusable
+from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
 from ctmupgrade.adapters.ssh.terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh.upload import Uploads
@@ -71,7 +71,7 @@ class SshShell:
         :param rate_limit: bytes per second of this node's uploads; None is unlimited.
         :param limiter: a limit shared with other nodes, besides ``rate_limit``."""
         self._node = node
-        self._log: Callable[[str], None] = log or (lambda line: None)
+        self._log: Callable[[str], None] = log or (lambda _line: None)
         self._lock = threading.Lock()
         self._shared: _Shared | None = None
         self._accepted: dict[str, str] = {}
@@ -137,7 +137,7 @@ class SshShell:
         link.close()
         try:
             held = held_by_ssh(link.logins, command)
-        except Unusable as why:
+        except UnusableError as why:
             self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
         else:
             self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
@@ -185,7 +185,7 @@ class SshShell:
     def _verdict(self, command: str, timeout: float) -> Iterator[None]:
         try:
             yield
-        except Silence:
+        except SilenceError:
             raise self._lost(command, f"silence for {timeout:g} s") from None
 
     def _lost(self, command: str, why: str) -> ConnectionLostError:
@@ -283,7 +283,7 @@ class SshShell:
                 fresh = False
             try:
                 channel = self._open(self._shared)
-            except (UnreachableError, _Full):
+            except (UnreachableError, _FullError):
                 # Nothing was sent. An old connection may be dead without our knowing, or full.
                 old = self._shared
                 self._shared = None
@@ -302,7 +302,9 @@ class SshShell:
         except NodeError as error:
             cause = error.__cause__
             if isinstance(cause, paramiko.ChannelException) and cause.code == _NO_SESSION:
-                raise _Full(error.brief, remedy="Raise MaxSessions in the node's sshd_config.") from cause
+                raise _FullError(
+                    error.brief, remedy="Raise MaxSessions in the node's sshd_config."
+                ) from cause
             raise
 
     def _give_up(self, shared: _Shared) -> None:
@@ -311,5 +313,5 @@ class SshShell:
                 self._shared = None
 
 
-class _Full(NodeError):
+class _FullError(NodeError):
     """The connection has as many sessions as the server allows."""

@@ -23,7 +23,7 @@ import paramiko
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal, Screen
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Login
-from ctmupgrade.adapters.ssh.node_file import Unusable
+from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.openssh import child_command, child_environ
 from ctmupgrade.ports import Screenful
 
@@ -100,7 +100,7 @@ def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
     """
     program = shutil.which("ssh")
     if not program or sys.platform == "win32":
-        raise Unusable("no ssh program here")
+        raise UnusableError("no ssh program here")
     with private_folder() as folder:
         log, there, gate = folder / "log", folder / "there", folder / "gate"
         os.mkfifo(gate, 0o600)
@@ -125,7 +125,7 @@ def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
         try:
             terminal = HeldSsh(argv, environ=child_environ(), gate=gate)
         except OSError as error:
-            raise Unusable(f"{argv[0]}: {error.strerror}") from error
+            raise UnusableError(f"{argv[0]}: {error.strerror}") from error
         _wait_for(there, terminal, log)
         terminal.log = log.open("rb")  # readable after the folder has gone
         terminal.release()
@@ -140,5 +140,5 @@ def _wait_for(there: Path, terminal: HeldSsh, log: Path) -> None:
             terminal.close()
             said = log.read_text("utf-8", "replace") if log.exists() else terminal.look().text
             lines = [line for line in said.splitlines() if not line.startswith(("debug1: ", "OpenSSH_"))]
-            raise Unusable(" ".join(lines)[-300:].strip() or "ssh did not get in")
+            raise UnusableError(" ".join(lines)[-300:].strip() or "ssh did not get in")
         time.sleep(_TICK)

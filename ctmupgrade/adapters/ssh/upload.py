@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 import paramiko
 
-from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, Silence, bounded, start
+from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, SilenceError, bounded, start
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
 from ctmupgrade.adapters.ssh.errors import reason
-from ctmupgrade.adapters.ssh.node_file import ABSENT, NodeFile, Unusable
+from ctmupgrade.adapters.ssh.node_file import ABSENT, NodeFile, UnusableError
 from ctmupgrade.adapters.ssh.openssh import send_by_child
 from ctmupgrade.adapters.ssh.parallel_upload import CHUNK, FAR, send_by_ranges
 from ctmupgrade.adapters.ssh.rate_limit import Limiter, take
@@ -102,7 +102,7 @@ class Uploads:
                 for sent in way(job):
                     highest = max(highest, sent.done)
                     yield Sent(highest)
-            except Unusable as why:
+            except UnusableError as why:
                 refused.append(f"{name}: {why}")
                 self._log(f"{self._place}: no upload by {name}: {why}")
                 continue
@@ -137,13 +137,13 @@ class Uploads:
 
     def _by_ranges(self, job: _Job) -> Iterator[Sent]:
         if job.size - job.offset < 2 * CHUNK:
-            raise Unusable("too small for it")
+            raise UnusableError("too small for it")
         try:
             away = self._away()
         except NodeError as error:
-            raise Unusable(str(error)) from error
+            raise UnusableError(str(error)) from error
         if away < FAR:
-            raise Unusable(f"{away * 1000:.0f} ms away: one connection fills the line")
+            raise UnusableError(f"{away * 1000:.0f} ms away: one connection fills the line")
         yield from send_by_ranges(
             job.file,
             dial=self._dial,
@@ -175,8 +175,8 @@ class Uploads:
         with self._on_channel(job, shlex.join(("scp", "-t", "--", job.file.target))) as run:
             try:
                 run.acknowledged()
-            except (Unusable, NodeError) as error:
-                raise Unusable(str(error)) from error
+            except (UnusableError, NodeError) as error:
+                raise UnusableError(str(error)) from error
             run.say(f"C0644 {job.size} {name}\n".encode())
             run.acknowledged()
             with job.source.open("rb") as data:
@@ -193,7 +193,7 @@ class Uploads:
             start(channel, self._place, command)
         except NodeError as error:
             link.close()
-            raise Unusable(str(error)) from error
+            raise UnusableError(str(error)) from error
         except _FOREIGN as error:
             link.close()
             raise UnreachableError(f"{self._place}: no session for the upload: {reason(error)}") from error
@@ -232,10 +232,10 @@ class Uploads:
             with bounded(link.transport):
                 sftp = paramiko.SFTPClient.from_transport(link.transport)
         except _FOREIGN as error:
-            raise Unusable(f"no SFTP: {reason(error)}") from error
+            raise UnusableError(f"no SFTP: {reason(error)}") from error
         channel = sftp.get_channel() if sftp else None
         if sftp is None or channel is None:
-            raise Unusable("no SFTP")
+            raise UnusableError("no SFTP")
         channel.settimeout(_SILENCE)
         return sftp
 
@@ -277,12 +277,12 @@ class _Run:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._link.close()
-        if isinstance(error, Silence):
+        if isinstance(error, SilenceError):
             raise self._lost(f"the node took nothing for {_SILENCE:g} s") from error
 
     def discard(self) -> None:
         """Reads and forgets standard output."""
-        with suppress(Silence):
+        with suppress(SilenceError):
             for _ in self._exchange.pieces():
                 pass
 
@@ -338,7 +338,7 @@ class _Run:
         )
         if answer[:1] in (b"\1", b"\2"):
             raise self._job.file.refusal(said)
-        raise Unusable(said or "no answer")
+        raise UnusableError(said or "no answer")
 
     def finish(self, name: str) -> None:
         """End of input, and the writer's verdict."""

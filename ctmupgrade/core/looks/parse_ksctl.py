@@ -1,6 +1,6 @@
 """Parsers of what ``ksctl`` answers: pure, tolerant of form, strict of meaning (a node's shell: ``parse_shell``).
 
-Each raises :class:`NotUnderstood` rather than guess. Formats are those of FACTS.md and its captures;
+Each raises :class:`NotUnderstoodError` rather than guess. Formats are those of FACTS.md and its captures;
 exit codes are not trusted anywhere, the text decides.
 """
 
@@ -28,7 +28,7 @@ from ctmupgrade.core.model import Version
 Json: TypeAlias = dict[str, object]
 
 
-class NotUnderstood(ValueError):
+class NotUnderstoodError(ValueError):
     """An answer that this parser cannot read; its text says what it saw instead."""
 
 
@@ -48,15 +48,15 @@ def json_object(text: str) -> Json:
     """
     start = text.find("{")
     if start < 0:
-        raise NotUnderstood(f"no JSON in the answer: {excerpt(text) or 'empty'}")
+        raise NotUnderstoodError(f"no JSON in the answer: {excerpt(text) or 'empty'}")
     try:
         value, _ = json.JSONDecoder().raw_decode(text[start:])
     except ValueError:
-        raise NotUnderstood(f"the JSON is cut short or broken: {excerpt(text)}") from None
+        raise NotUnderstoodError(f"the JSON is cut short or broken: {excerpt(text)}") from None
     if not isinstance(value, dict):
-        raise NotUnderstood(f"not a JSON object: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a JSON object: {excerpt(text)}")
     if "codeDesc" in value or set(value) <= {"code", "message", "error"}:
-        raise NotUnderstood(f"{ERROR_BODY}{error_text(value)}")
+        raise NotUnderstoodError(f"{ERROR_BODY}{error_text(value)}")
     return value
 
 
@@ -71,7 +71,7 @@ def _rows(value: Json) -> list[Json]:
     if rows is None and "resources" in value:
         return []  # Go's nil slice: an empty list printed as null
     if not isinstance(rows, list):
-        raise NotUnderstood(f"no list of resources in {excerpt(json.dumps(value))}")
+        raise NotUnderstoodError(f"no list of resources in {excerpt(json.dumps(value))}")
     return [row for row in rows if isinstance(row, dict)]
 
 
@@ -114,7 +114,7 @@ def system_info(text: str) -> SystemInfo:
     try:
         version = Version.parse(raw)
     except ValueError:
-        raise NotUnderstood(f"no version in the answer: {excerpt(text)}") from None
+        raise NotUnderstoodError(f"no version in the answer: {excerpt(text)}") from None
     return SystemInfo(
         version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time")),
         _uptime(_text(value.get("uptime"))),
@@ -136,7 +136,7 @@ def server_version(text: str) -> SystemInfo:
     try:
         version = Version.parse(_text(value.get("server_version")))
     except ValueError:
-        raise NotUnderstood(f"no server_version in the answer: {excerpt(text)}") from None
+        raise NotUnderstoodError(f"no server_version in the answer: {excerpt(text)}") from None
     return SystemInfo(version, _text(value.get("server_model")))
 
 
@@ -145,7 +145,7 @@ def membership(text: str) -> Membership:
     value = json_object(text)
     status = _object(value.get("status"))
     if "nodeID" not in value or not status:
-        raise NotUnderstood(f"not a cluster info: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a cluster info: {excerpt(text)}")
     return Membership(
         _text(value["nodeID"]), _text(status.get("code")) or "?", _whole(value.get("nodeCount"))
     )
@@ -176,7 +176,7 @@ def summary(text: str) -> tuple[SummaryReport, ...]:
     if resources is None and "resources" in value:
         return ()
     if not isinstance(resources, dict):
-        raise NotUnderstood(f"not a cluster summary: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a cluster summary: {excerpt(text)}")
     return tuple(_report(reporter, _object(body)) for reporter, body in resources.items())
 
 
@@ -207,7 +207,7 @@ def services(text: str) -> Services:
         else {}
     )
     if not overall and not by_name:
-        raise NotUnderstood(f"not a services status: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a services status: {excerpt(text)}")
     return Services(overall, by_name)
 
 
@@ -216,7 +216,7 @@ def ntp(text: str) -> Ntp:
     value = json_object(text)
     table = next((v for k, v in value.items() if k.startswith("ntpq") and isinstance(v, str)), None)
     if table is None or "timeout" in table.lower():
-        raise NotUnderstood(f"no answer of ntpq in: {excerpt(text)}")
+        raise NotUnderstoodError(f"no answer of ntpq in: {excerpt(text)}")
     lines = [line.strip() for line in table.splitlines()]
     return Ntp(any(re.match(r"^[*o][\w.:\[\]-]", line) for line in lines), table)
 
@@ -257,4 +257,4 @@ def attended_boot(text: str) -> bool:
             return state is True or _text(state).lower() == "true"
     if any("enc" in key.lower() or key == "status" for key in value):
         return False
-    raise NotUnderstood(f"not a disk encryption status: {excerpt(text)}")
+    raise NotUnderstoodError(f"not a disk encryption status: {excerpt(text)}")

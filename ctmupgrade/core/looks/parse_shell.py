@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from ctmupgrade.core.looks.facts import BootMark, Mount, Unit
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood, excerpt
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 
 
@@ -14,7 +14,7 @@ def boot_id(text: str) -> BootMark:
     """``/proc/sys/kernel/random/boot_id``."""
     found = re.search(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", text)
     if not found:
-        raise NotUnderstood(f"not a boot id: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a boot id: {excerpt(text)}")
     return BootMark(boot_id=found.group())
 
 
@@ -22,7 +22,7 @@ def boot_time_of_stat(text: str) -> BootMark:
     """The ``btime`` line of ``/proc/stat``, epoch seconds."""
     found = re.search(r"^btime (\d+)$", text, re.MULTILINE)
     if not found:
-        raise NotUnderstood("no btime in /proc/stat")
+        raise NotUnderstoodError("no btime in /proc/stat")
     return BootMark(since=float(found.group(1)))
 
 
@@ -30,7 +30,7 @@ def uptime_since(text: str) -> BootMark:
     """``uptime -s`` or ``who -b``: local time, used only for differences on one node."""
     found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text)
     if not found:
-        raise NotUnderstood(f"not a time of boot: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a time of boot: {excerpt(text)}")
     moment = datetime.fromisoformat(f"{found.group(1)} {found.group(2)}")
     return BootMark(since=moment.replace(tzinfo=UTC).timestamp())
 
@@ -46,11 +46,11 @@ def mounts(text: str) -> tuple[Mount, ...]:
     lines = [line for line in text.splitlines() if line.strip()]
     header = next((i for i, line in enumerate(lines) if "Avail" in line or "Free" in line), None)
     if header is None:
-        raise NotUnderstood(f"not an answer of df: {excerpt(text)}")
+        raise NotUnderstoodError(f"not an answer of df: {excerpt(text)}")
     block = 512 if "512" in lines[header] else 1024
     found = [_mount(row, block) for row in _joined(lines[header + 1 :])]
     if not found:
-        raise NotUnderstood(f"df names no file system: {excerpt(text)}")
+        raise NotUnderstoodError(f"df names no file system: {excerpt(text)}")
     return tuple(found)
 
 
@@ -68,14 +68,14 @@ def _joined(lines: list[str]) -> list[list[str]]:
 
 def _mount(words: list[str], block: int) -> Mount:
     if len(words) < 6:
-        raise NotUnderstood(f"not a line of df: {' '.join(words)}")
+        raise NotUnderstoodError(f"not a line of df: {' '.join(words)}")
     return Mount(" ".join(words[5:]), _size(words[3], block), _size(words[1], block))
 
 
 def _size(word: str, block: int) -> int:
     found = re.match(r"^(\d+(?:[.,]\d+)?)([BKMGTP]?)i?B?$", word)
     if not found:
-        raise NotUnderstood(f"not a size: {word}")
+        raise NotUnderstoodError(f"not a size: {word}")
     digits, unit = found.group(1).replace(",", "."), found.group(2)
     if not unit:
         return int(float(digits)) * block
@@ -87,7 +87,7 @@ def unit_show(text: str) -> Unit:
     """``systemctl show -p LoadState -p ActiveState -p SubState``: exits 0 even for an unknown unit."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "ActiveState" not in values:
-        raise NotUnderstood(f"no ActiveState: {excerpt(text)}")
+        raise NotUnderstoodError(f"no ActiveState: {excerpt(text)}")
     if values.get("LoadState", "loaded") not in ("loaded", ""):
         return Unit(values["LoadState"], "")
     return Unit(values["ActiveState"], values.get("SubState", ""))
@@ -100,7 +100,7 @@ def unit_word(text: str) -> Unit:
     """``systemctl is-active``. A banner may stand before it."""
     words = [line.strip() for line in text.splitlines() if line.strip() in UNIT_STATES]
     if not words:
-        raise NotUnderstood(f"not a unit's state: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a unit's state: {excerpt(text)}")
     return Unit(words[-1])
 
 
@@ -108,7 +108,7 @@ def unit_status(text: str) -> Unit:
     """The ``Active:`` line of ``systemctl status``."""
     found = re.search(r"^\s*Active:\s+([a-z]+)(?:\s+\(([^)]*)\))?", text, re.MULTILINE)
     if not found:
-        raise NotUnderstood(f"no Active: line: {excerpt(text)}")
+        raise NotUnderstoodError(f"no Active: line: {excerpt(text)}")
     return Unit(found.group(1), found.group(2) or "")
 
 
@@ -116,7 +116,7 @@ def epoch(text: str) -> tuple[float, float]:
     """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
     found = re.search(r"^\s*(\d{9,11})(?:[.,](\d{1,9}|%?N))?\s*$", text, re.MULTILINE)
     if not found:
-        raise NotUnderstood(f"not a time: {excerpt(text)}")
+        raise NotUnderstoodError(f"not a time: {excerpt(text)}")
     fraction = found.group(2) or ""
     if fraction.isdigit():
         return float(f"{found.group(1)}.{fraction}"), 0.0
@@ -194,14 +194,14 @@ def file_size(text: str) -> int:
         words = line.split()
         if len(words) >= 6 and words[0][:1] in "-l" and words[4].isdigit():
             return int(words[4])
-    raise NotUnderstood(f"not a line of ls -l: {excerpt(text)}")
+    raise NotUnderstoodError(f"not a line of ls -l: {excerpt(text)}")
 
 
 def file_mark(text: str) -> str:
     """The four numbers of ``stat -c '%s %i %Y %Z'``."""
     if re.fullmatch(r"\d+( -?\d+){3}", text.strip()):
         return text.strip()
-    raise NotUnderstood(f"not the answer of stat: {excerpt(text)}")
+    raise NotUnderstoodError(f"not the answer of stat: {excerpt(text)}")
 
 
 def sha256_of(text: str) -> str:
@@ -212,4 +212,4 @@ def sha256_of(text: str) -> str:
     spaced = re.search(r"(?:[0-9A-F]{8}\s+){7}[0-9A-F]{8}", text)
     if spaced:
         return "".join(spaced.group().split()).lower()
-    raise NotUnderstood(f"no SHA-256 in: {excerpt(text)}")
+    raise NotUnderstoodError(f"no SHA-256 in: {excerpt(text)}")

@@ -29,7 +29,7 @@ from ctmupgrade.core.looks.facts import (
     SystemInfo,
     Unit,
 )
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstood
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
     def of_reply(code: int, out: str, err: str) -> T:
         if not out.strip():
-            raise NotUnderstood(parse_ksctl.excerpt(err) or f"no answer (exit {code})")
+            raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"no answer (exit {code})")
         return read(out)
 
     return of_reply
@@ -81,7 +81,7 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
         if "{" in out:
             return read(out)
         said = parse_ksctl.excerpt(f"{out} {err}")
-        raise NotUnderstood(said or f"no answer (exit {code})")
+        raise NotUnderstoodError(said or f"no answer (exit {code})")
 
     return of_reply
 
@@ -138,7 +138,7 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
     if "a password is required" in said or "not allowed" in said or "may not run" in said:
         return Rights(False, False)
     if not out.strip():
-        raise NotUnderstood(parse_ksctl.excerpt(err) or f"no answer (exit {code})")
+        raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"no answer (exit {code})")
     entries = _entries(out)
     commands = [one.strip() for entry in entries for one in re.sub(r"\([^)]*\)", "", entry).split(",")]
     denied = [one for one in commands if re.search(r"(?:^|[\s:])!", one)]
@@ -178,13 +178,13 @@ CLOCK: Probe[tuple[float, float]] = plain_probe(
 
 def _processes(code: int, out: str, err: str) -> tuple[str, ...]:
     if code not in (0, 1) or (err.strip() and not out.strip()):
-        raise NotUnderstood(parse_ksctl.excerpt(err) or f"exit {code}")
+        raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"exit {code}")
     return parse_shell.upgrade_processes(out)
 
 
 def _process_list(code: int, out: str, err: str) -> tuple[str, ...]:
     if len(out.splitlines()) < 2:
-        raise NotUnderstood(parse_ksctl.excerpt(err) or f"no process list (exit {code})")
+        raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"no process list (exit {code})")
     return parse_shell.upgrade_processes(out)
 
 
@@ -202,7 +202,7 @@ PROCESSES: Probe[tuple[str, ...]] = Probe(
 
 def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
     if not out.strip() and code != 0:  # an empty home answers 0 with nothing
-        raise NotUnderstood(parse_ksctl.excerpt(err) or f"exit {code}")
+        raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"exit {code}")
     return parse_shell.log_names(out)
 
 
@@ -235,7 +235,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
 
     def empty_too(_code: int, out: str, err: str) -> UpgradeLog:
         if not out and err.strip():
-            raise NotUnderstood(parse_ksctl.excerpt(err))
+            raise NotUnderstoodError(parse_ksctl.excerpt(err))
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
     return Probe(
@@ -249,7 +249,7 @@ def port(host: str) -> Probe[PortState]:
     def nc(code: int, out: str, err: str) -> PortState:
         said = f"{out} {err}".lower()
         if code in (126, 127) or "invalid option" in said or "usage" in said or "unrecognized" in said:
-            raise NotUnderstood(parse_ksctl.excerpt(said) or "no nc")
+            raise NotUnderstoodError(parse_ksctl.excerpt(said) or "no nc")
         return PortState(code == 0, "nc from the node")
 
     def shell(code: int, _out: str, err: str) -> PortState:
@@ -264,7 +264,7 @@ def port(host: str) -> Probe[PortState]:
             or code == 124
         ):
             return PortState(False, "connection from the node")
-        raise NotUnderstood(parse_ksctl.excerpt(err) or f"exit {code}")
+        raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"exit {code}")
 
     tcp = f"exec 3<>/dev/tcp/{host}/{CLUSTER_PORT}"
     return Probe(
@@ -307,7 +307,7 @@ def _whole(parser: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, .
     def checked(out: str) -> tuple[T, ...]:
         shown, total = parse_ksctl.total_of(out)
         if shown < total:
-            raise NotUnderstood(f"only {shown} of {total} rows were shown")
+            raise NotUnderstoodError(f"only {shown} of {total} rows were shown")
         return parser(out)
 
     return checked

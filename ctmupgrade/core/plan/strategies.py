@@ -52,7 +52,7 @@ def _backup_waived(options: Options) -> bool:
     return any(check == "backup_downloaded_with_key" for check, _ in options.skips)
 
 
-def preparation(facts: Facts, cluster: Cluster, options: Options, names: tuple[str, ...]) -> Iterator[Step]:
+def preparation(facts: Facts, options: Options, names: tuple[str, ...]) -> Iterator[Step]:
     """Signature, backups, the archive and what a node looks like before, on all nodes side by side."""
     size = 0 if isinstance(facts.archive, Unknown) else facts.archive.size
     yield Step(
@@ -108,7 +108,7 @@ def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]
     names = tuple(n for n in node_order(cluster, options) if needs_upgrade(facts, cluster, n))
     if not names:
         return
-    prepared = list(preparation(facts, cluster, options, names))
+    prepared = list(preparation(facts, options, names))
     yield from prepared
     before = tuple(step.id for step in prepared)
     migrated = any(not needs_upgrade(facts, cluster, node.name) for node in cluster.nodes)
@@ -130,7 +130,7 @@ def standalone(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Ste
     names = tuple(n for n in node_order(cluster, options) if needs_upgrade(facts, cluster, n))
     if not names:
         return
-    prepared = list(preparation(facts, cluster, options, names))
+    prepared = list(preparation(facts, options, names))
     yield from prepared
     before = tuple(step.id for step in prepared)
     for name in names:

@@ -77,7 +77,7 @@ PLAIN = frozenset(
 )
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An error body of the API."""
 
 
@@ -94,7 +94,7 @@ class Client:
         self.password = found.get("KSCTL_PASSWORD", "")
 
     def call(self, method: str, path: str, body: Any = None, *, accept: str = "*/*") -> bytes:
-        """A call's answer. :raises Refused: an error body. :raises UsageError: no answer."""
+        """A call's answer. :raises RefusedError: an error body. :raises UsageError: no answer."""
         login = (self.user, self.password or prompt("password: "))
         target = f"/api/v1/{path}"
         words = {"GET": "Get", "POST": "Post", "DELETE": "Delete", "PATCH": "Patch"}[method]
@@ -119,7 +119,7 @@ class Client:
                 f'{words} "{self.url}{target}": {(error.strerror or str(error)).lower()}'
             ) from None
         if status >= 400:
-            raise Refused(text.decode())
+            raise RefusedError(text.decode())
         return text
 
     def json(self, method: str, path: str, body: Any = None) -> Any:
@@ -177,7 +177,7 @@ def _version(client: Client) -> None:
 
 
 def run(argv: list[str]) -> int:
-    """One command. :raises UsageError: wrong words, or no answer. :raises Refused: an error body."""
+    """One command. :raises UsageError: wrong words, or no answer. :raises RefusedError: an error body."""
     words, flags = split(argv)
     command = " ".join(words)
     client = Client(settings(flags))
@@ -216,7 +216,7 @@ def main(audit: str) -> int:
     _record(audit, argv)
     try:
         return run(argv)
-    except Refused as error:
+    except RefusedError as error:
         import json
 
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import binascii
 import time
 from _socket import AF_INET, SOCK_STREAM
-from _socket import socket as Socket
+from _socket import socket as Socket  # noqa: N812 - the class is meant, as socket.socket
 
 TYPE_CHECKING = False  # importing typing would be a good part of a short-lived program's run time
 if TYPE_CHECKING:
