@@ -40,16 +40,16 @@ root ALL=(ALL:ALL) ALL
 ksadmin ALL=(root) NOPASSWD: /opt/keysecure/ks_upgrade.sh, /usr/sbin/reboot, /sbin/reboot, /bin/systemctl restart keysecure, /usr/bin/systemctl restart keysecure
 """
 _PAM_SSHD = """\
-auth required pam_unix.state
-account required pam_nologin.state
-account required pam_unix.state
-session required pam_permit.state
-session optional pam_motd.state motd=/etc/motd
+auth required pam_unix.so
+account required pam_nologin.so
+account required pam_unix.so
+session required pam_permit.so
+session optional pam_motd.so motd=/etc/motd
 """
 _PAM_SUDO = """\
-auth required pam_unix.state
-account required pam_unix.state
-session required pam_permit.state
+auth required pam_unix.so
+account required pam_unix.so
+session required pam_permit.so
 """
 _PROFILE = "export PATH=/var/lib/lab/bin\nPS1='\\u@\\h:\\w\\$ '\n"
 
