@@ -93,7 +93,7 @@ def test_ctrl_c_does_not_reach_a_change(tmp_path: Path) -> None:
         # Whoever runs the tests in the background of a script has them ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tests.adapters.test_local import NODE\n"
-        "from ctmupgrade.adapters.local import LocalShell\n"
+        "from ctmupgrade.adapters.local.shell import LocalShell\n"
         f"LocalShell(NODE).change('sh', '-c', {work!r})\n"
     )
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.ssh.channel import start
 from ctmupgrade.adapters.ssh.connect import connect
 from ctmupgrade.adapters.ssh.shell import SshShell
@@ -225,7 +226,8 @@ def test_terminal_is_looked_at_while_it_goes_on(shell: SshShell) -> None:
 def test_terminal_keeps_only_the_end(shell: SshShell) -> None:
     terminal = shell.terminal("sh", "-c", "head -c 2000000 /dev/zero | tr '\\0' x; echo; echo the end")
     deadline = time.monotonic() + 20
-    while not terminal.look().ended and time.monotonic() < deadline:
+    assert isinstance(terminal, HeldTerminal)
+    while not terminal.screen.done and time.monotonic() < deadline:
         time.sleep(0.05)
     look = terminal.look()
     assert look.ended
