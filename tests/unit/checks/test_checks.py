@@ -1,0 +1,239 @@
+"""Each check with facts in which it passes and facts in which it does not: values in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ctmupgrade.core.checks.catalogue import CHECKS, examine
+from ctmupgrade.core.checks.findings import Verdict, overall
+from ctmupgrade.core.looks.facts import (
+    BootMark,
+    ClockReading,
+    Facts,
+    Member,
+    Membership,
+    Mount,
+    Ntp,
+    PeerView,
+    PortState,
+    Rights,
+    Services,
+    SummaryReport,
+    SystemInfo,
+    Unbooted,
+    Unit,
+    Unknown,
+)
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.model import Options, Version
+from ctmupgrade.core.modes import StrategyName
+from tests.unit.values import (
+    AT,
+    GIB,
+    OLD,
+    cluster,
+    facts,
+    manifest,
+    member_list,
+    node_facts,
+    node_id,
+    reports,
+)
+
+NOT_ASKED = Unknown("not asked")
+SILENT = Unknown("no answer", unreachable=True)
+
+
+def changed(**what: object) -> Facts:
+    """A healthy cluster in which ``ctm-2`` differs."""
+    return facts(ctm_2=replace(node_facts(2), **what))  # type: ignore[arg-type]
+
+
+def everywhere(summary: tuple[SummaryReport, ...]) -> Facts:
+    """Every node gives this summary."""
+    return facts(3, **{f"ctm_{n}": replace(node_facts(n), summary=summary) for n in (1, 2, 3)})
+
+
+def verdict(check: str, seen: Facts, options: Options | None = None) -> Verdict:
+    """The worst finding of one check."""
+    return overall(examine(seen, cluster(), options or Options(), only=[check]))
+
+
+def _stale() -> tuple[SummaryReport, ...]:
+    return tuple(replace(report, updated=AT - timedelta(minutes=37)) for report in reports(3))
+
+
+def _disconnected() -> tuple[SummaryReport, ...]:
+    first, *rest = reports(3)
+    peers = {**first.peers, node_id(3): PeerView("d", "BAD", False, "10.0.0.3")}
+    return (replace(first, peers=peers), *rest)
+
+
+LOG = UpgradeLog("/home/ksadmin/ks_upgrade_2026-01-01-120000.log", 100, LogVerdict.SUCCEEDED, "2.21.0+15451")
+NO_PORT = facts(
+    3,
+    **{
+        f"ctm_{n}": replace(
+            node_facts(n), summary=(), ports={**node_facts(n).ports, "ctm-2": PortState(False, "nc")}
+        )
+        for n in (1, 2, 3)
+    },
+)
+BLOCKED = {
+    "node_reachable": changed(shell=Unknown("Permission denied")),
+    "control_plane_reachable": changed(system=Unknown("401", login=True)),
+    "cluster_members_match": changed(members=member_list(2, 2)),
+    "every_node_ready": changed(members=(*member_list(2, 3)[:2], Member(node_id(3), "10.0.0.3", "d"))),
+    "replication_connected": everywhere(_disconnected()),
+    "services_started": changed(services=Services("error", {"nae": "error"})),
+    "versions_equal": changed(system=SystemInfo(Version.parse("2.19.0"))),
+    "upgrade_path_known": changed(system=SystemInfo(Version.parse("2.18.1"))),
+    "free_space_sufficient": changed(mounts=(Mount("/", 20 * GIB, 100 * GIB),)),
+    "backup_downloaded_with_key": replace(facts(), backups_possible="no folder"),
+    "ntp_synchronised": changed(ntp=Ntp(False)),
+    "clocks_agree": changed(clock=ClockReading(4.0, 0.1)),
+    "port_5432_open": NO_PORT,
+    "sudo_allows_upgrade": changed(rights=Rights(True, False)),
+    "no_upgrade_running": changed(processes=("ks_upgrade.sh -f x",)),
+    "no_reboot_pending": changed(logs=(LOG,)),
+    "reboot_needs_no_person": changed(attended_boot=True),
+    "archive_signature_good": replace(facts(), archive=Unknown("bad signature")),
+    "fresh_instances_ready": replace(
+        facts(), fresh={"ctm-3": replace(node_facts(3), membership=Membership(node_id(3), "r", 3))}
+    ),
+}
+UNKNOWN = {
+    "node_reachable": changed(shell=SILENT),
+    "control_plane_reachable": changed(system=SILENT),
+    "cluster_members_match": changed(members=NOT_ASKED),
+    "every_node_ready": changed(members=NOT_ASKED),
+    "services_started": changed(unit=NOT_ASKED),
+    "versions_equal": changed(system=NOT_ASKED),
+    "upgrade_path_known": changed(system=NOT_ASKED),
+    "free_space_sufficient": changed(mounts=NOT_ASKED),
+    "ntp_synchronised": changed(ntp=NOT_ASKED),
+    "clocks_agree": changed(clock=NOT_ASKED),
+    "sudo_allows_upgrade": changed(rights=NOT_ASKED),
+    "no_upgrade_running": changed(processes=NOT_ASKED),
+    "no_reboot_pending": changed(logs=NOT_ASKED),
+    "reboot_needs_no_person": changed(attended_boot=SILENT),
+}
+
+
+def test_a_healthy_cluster_only_needs_a_backup_and_the_release_notes() -> None:
+    found = examine(facts(), cluster(), Options())
+    odd = {f.check: f.verdict for f in found if f.verdict is not Verdict.PASS}
+    assert odd.pop("backup_downloaded_with_key") is Verdict.WARN
+    assert odd.pop("upgrade_path_known") is Verdict.MANUAL
+    assert not odd
+
+
+@pytest.mark.parametrize("check", sorted(BLOCKED))
+def test_what_is_wrong_blocks(check: str) -> None:
+    assert verdict(check, BLOCKED[check]) is Verdict.BLOCK
+
+
+@pytest.mark.parametrize("check", sorted(UNKNOWN))
+def test_what_is_not_known_blocks_as_unknown(check: str) -> None:
+    assert verdict(check, UNKNOWN[check]) is Verdict.UNKNOWN
+
+
+def test_a_report_of_37_minutes_ago_proves_no_connection() -> None:
+    assert verdict("replication_connected", everywhere(_stale())) in (Verdict.BLOCK, Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, Verdict.PASS), (20, Verdict.PASS), (21, Verdict.BLOCK)])
+def test_a_cluster_has_up_to_twenty_nodes(count: int, expected: Verdict) -> None:
+    found = examine(facts(count), cluster(count), Options(), only=["node_count_supported"])
+    assert overall(found) is expected
+
+
+def test_only_equal_versions_below_the_target_are_equal() -> None:
+    done = changed(system=SystemInfo(Version.parse("2.21.0+15451")))
+    assert verdict("versions_equal", done) is Verdict.WARN, "one is at the target: finish the others"
+
+
+def test_a_whole_fresh_backup_of_each_node_passes() -> None:
+    whole = replace(facts(), manifests=tuple(manifest(n) for n in (1, 2, 3)))
+    assert verdict("backup_downloaded_with_key", whole) is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        manifest(2, created=AT - timedelta(hours=25)), manifest(2, problem="its hash is another"), manifest(3),
+    ],
+    ids=["old", "damaged", "another node's"],
+)  # fmt: skip
+def test_one_bad_backup_is_no_backup(bad: object) -> None:
+    seen = replace(facts(), manifests=(manifest(1), bad, manifest(3)))  # type: ignore[arg-type]
+    assert verdict("backup_downloaded_with_key", seen) is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("boot", "expected"),
+    [(BootMark("same"), Verdict.BLOCK), (BootMark("other"), Verdict.PASS), (BootMark(), Verdict.UNKNOWN)],
+    ids=["same boot", "another boot", "not comparable"],
+)
+def test_a_reboot_that_an_earlier_run_left_out_is_told_by_the_boot(boot: BootMark, expected: Verdict) -> None:
+    left = Unbooted("RUN", Version.parse("2.21.0"), BootMark("same"), proven=True)
+    seen = replace(changed(boot=boot), unbooted={"ctm-2": left})
+    assert verdict("no_reboot_pending", seen) is expected
+
+
+def test_a_person_at_the_console_is_accepted_only_by_name() -> None:
+    attended = changed(attended_boot=True)
+    accepted = Options(accept_attended_boot=True)
+    assert verdict("reboot_needs_no_person", attended, accepted) is Verdict.MANUAL
+
+
+def test_a_clock_that_may_be_right_is_not_called_wrong() -> None:
+    assert verdict("clocks_agree", changed(clock=ClockReading(1.5, 1.0))) is Verdict.PASS
+
+
+def test_a_disabled_service_is_a_choice() -> None:
+    services = Services("started", {"nae": "started", "csm": "disabled"})
+    assert verdict("services_started", changed(services=services)) is Verdict.PASS
+
+
+@pytest.mark.parametrize("active", ["failed", "inactive", "activating"])
+def test_keysecure_must_be_active(active: str) -> None:
+    assert verdict("services_started", changed(unit=Unit(active))) is Verdict.BLOCK
+
+
+def test_a_waiver_marks_findings_and_never_a_pass() -> None:
+    options = Options(skips=(("ntp_synchronised", "CHG-1"),))
+    found = examine(changed(ntp=Ntp(False)), cluster(), options, only=["ntp_synchronised"])
+    assert {f.node: f.verdict for f in found} == {
+        "ctm-1": Verdict.PASS, "ctm-2": Verdict.SKIPPED, "ctm-3": Verdict.PASS,
+    }  # fmt: skip
+    assert "CHG-1" in next(f.summary for f in found if f.node == "ctm-2")
+
+
+def test_standalone_is_for_unclustered_appliances() -> None:
+    alone = cluster(1, StrategyName.STANDALONE)
+    member = replace(facts(1), nodes={"ctm-1": node_facts(1, 1)})
+    apart = replace(facts(1), nodes={"ctm-1": replace(node_facts(1, 1), membership=Membership("", "none"))})
+    only = ["cluster_members_match"]
+    assert overall(examine(member, alone, Options(), only=only)) is Verdict.BLOCK
+    assert overall(examine(apart, alone, Options(), only=only)) is Verdict.PASS
+
+
+def test_every_check_is_seen_to_stop_something() -> None:
+    assert {c.id for c in CHECKS} <= {*BLOCKED, *UNKNOWN, "node_count_supported"}
+
+
+@pytest.mark.parametrize("order", [Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN])
+def test_the_worst_verdict_counts(order: Verdict) -> None:
+    make: Callable[[Verdict], object] = lambda v: replace(
+        examine(facts(), cluster(), Options())[0], verdict=v
+    )
+    assert overall([make(Verdict.PASS), make(order), make(Verdict.SKIPPED)]) is order  # type: ignore[list-item]
+
+
+def test_the_version_before_is_in_no_list_of_an_unlisted_target() -> None:
+    assert OLD.startswith("2.20.0") and verdict("upgrade_path_known", facts()) is Verdict.MANUAL

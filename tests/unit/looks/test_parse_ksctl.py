@@ -1,0 +1,82 @@
+"""Answers of ksctl as values; what is not understood is refused, never guessed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ctmupgrade.core.looks import parse_ksctl
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+
+PARSERS = (
+    parse_ksctl.system_info, parse_ksctl.server_version, parse_ksctl.membership, parse_ksctl.members,
+    parse_ksctl.summary, parse_ksctl.services, parse_ksctl.ntp, parse_ksctl.backups, parse_ksctl.backup_keys,
+    parse_ksctl.attended_boot,
+)  # fmt: skip
+ODD = (
+    "", "null", "[]", "{", '{"a":', "Segmentation fault", '{"code":5,"codeDesc":"NCERRUnauthorizedAccess: no"}',
+    '{"message":"internal error"}', "<html>login</html>", '"text"', "\x00\x01",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("parse", PARSERS, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_what_is_no_answer_is_not_understood(parse: object, text: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        parse(text)  # type: ignore[operator]
+
+
+def test_a_notice_before_the_answer_is_passed_over() -> None:
+    text = 'Warning: the certificate expires soon\n{"version":"2.20.0+15016","model":"k170v"}'
+    assert str(parse_ksctl.system_info(text).version) == "2.20.0+15016"
+
+
+def test_an_unclustered_node_has_neither_id_nor_code() -> None:
+    said = parse_ksctl.membership(
+        '{"nodeID":"","status":{"code":"none","description":"not clustered"},"nodeCount":0}'
+    )
+    assert not said.clustered
+    assert parse_ksctl.membership('{"nodeID":"a","status":{"code":"r"}}').clustered
+
+
+def test_an_empty_list_may_be_null() -> None:
+    assert parse_ksctl.members('{"skip":0,"limit":10,"total":0,"resources":null}') == ()
+
+
+def test_a_member_without_a_port_is_an_older_server_s() -> None:
+    [row] = parse_ksctl.members(
+        json.dumps({"resources": [{"nodeID": "a", "host": "h", "status": {"code": "r"}}]})
+    )
+    assert row.ready and row.port is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "started"),
+    [({"nae": "started"}, True), ({"nae": "starting"}, False), ({"nae": "started", "csm": "disabled"}, True)],
+)
+def test_services(rows: dict[str, str], started: bool) -> None:
+    listed = [{"name": name, "status": state} for name, state in rows.items()]
+    said = parse_ksctl.services(json.dumps({"status": "started", "services": listed}))
+    assert said.started is started
+
+
+def test_a_followed_time_server_is_marked() -> None:
+    head = "     remote           refid      st t when poll reach\n=======\n"
+    assert parse_ksctl.ntp(json.dumps({"ntpq": f"{head}*10.0.0.1     .GPS.   1 u  1 64 377\n"})).synchronised
+    assert not parse_ksctl.ntp(
+        json.dumps({"ntpq": f"{head} 10.0.0.1     .INIT.  16 u  - 64 0\n"})
+    ).synchronised
+
+
+@pytest.mark.parametrize(
+    ("text", "attended"), [('{"attendedBoot":true}', True), ('{"status":"not encrypted"}', False)]
+)
+def test_attended_boot(text: str, attended: bool) -> None:
+    assert parse_ksctl.attended_boot(text) is attended
+
+
+def test_nanoseconds_are_cut() -> None:
+    moment = parse_ksctl.instant("2026-01-10T21:00:00.123456789Z")
+    assert moment is not None and moment.microsecond == 123456
+    assert parse_ksctl.instant("yesterday") is None

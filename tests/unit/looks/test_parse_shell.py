@@ -1,0 +1,79 @@
+"""Answers of a node's shell as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctmupgrade.core.looks import parse_shell
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.upgrade_log import LogVerdict
+
+GIB = 2**30
+
+
+def test_df_in_blocks_of_1k() -> None:
+    text = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 104857600 1 83886080 20% /\n"
+    [root] = parse_shell.mounts(text)
+    assert (root.mount, root.free) == ("/", 80 * GIB)
+
+
+def test_df_h_never_flatters() -> None:
+    text = "Filesystem Size Used Avail Use% Mounted on\n/dev/sda1 100G 20G 80G 20% /\n"
+    assert parse_shell.mounts(text)[0].free < 80 * GIB
+
+
+def test_a_long_device_name_has_a_line_of_its_own() -> None:
+    text = "Filesystem 1K-blocks Used Available Use% Mounted on\n/dev/mapper/vg-root\n  100 10 90 10% /\n"
+    assert parse_shell.mounts(text)[0].mount == "/"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "df: not found", "Filesystem 1K-blocks Used Available Use% Mounted on\n"]
+)
+def test_no_df(text: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        parse_shell.mounts(text)
+
+
+def test_another_boot_id_is_another_boot() -> None:
+    one = parse_shell.boot_id("3f1f0000-0000-4000-8000-000000000001\n")
+    two = parse_shell.boot_id("3f1f0000-0000-4000-8000-000000000002\n")
+    assert one.differs_from(two) is True and one.differs_from(one) is False
+
+
+def test_times_of_boot_a_second_apart_are_one_boot() -> None:
+    one, two = (
+        parse_shell.uptime_since("2026-01-10 20:00:00"),
+        parse_shell.uptime_since("2026-01-10 20:00:01"),
+    )
+    assert one.differs_from(two) is False
+    assert one.differs_from(parse_shell.boot_id("3f1f0000-0000-4000-8000-000000000001")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "active"),
+    [("LoadState=loaded\nActiveState=active\nSubState=running\n", "active"),
+     ("LoadState=not-found\nActiveState=inactive\nSubState=dead\n", "not-found")],
+)  # fmt: skip
+def test_a_unit_that_is_not_there_is_not_inactive(text: str, active: str) -> None:
+    assert parse_shell.unit_show(text).active == active
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "version"),
+    [
+        ("...\nUpgrade to 2.21.0+15451 succeeded\nPlease reboot\n", LogVerdict.SUCCEEDED, "2.21.0+15451"),
+        ("status: error\nstatus: error\n", LogVerdict.NONE, ""),
+        ("No space left on device\n", LogVerdict.FAILED, ""),
+        ("", LogVerdict.NONE, ""),
+    ],
+)
+def test_only_the_vendor_s_line_is_success(text: str, verdict: LogVerdict, version: str) -> None:
+    assert parse_shell.log_verdict(text)[:2] == (verdict, version)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1768078800.5\n", 1768078800.5), ("Welcome!\n1768078800\n", 1768078800.0)]
+)
+def test_a_clock_behind_a_banner(text: str, seconds: float) -> None:
+    assert parse_shell.epoch(text)[0] == seconds
