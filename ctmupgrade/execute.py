@@ -93,7 +93,7 @@ class Executor:
         for step in self.state.plan.steps:
             held = self.state.steps[step.id]
             self.ctx.baselines[step.id] = held.before
-            self.ctx.noted[step.id] = held.notes
+            self.ctx.noted[step.id] = held.codes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
                 self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
 
@@ -232,8 +232,8 @@ class Executor:
             match happening.tick:
                 case Started(before):
                     self.emit(journal.StepStarted(step, before))
-                case Noted(text):
-                    self.emit(journal.StepNoted(step, text))
+                case Noted(text, code):
+                    self.emit(journal.StepNoted(step, text, code))
                 case _:
                     self.controls.watch(self.state, None, step, happening.tick)
             self.tasks.go_on(step)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.actions.upgrade import RUNS
 from ctmupgrade.commands import check
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.core.model import Options, Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.errors import ExitCode, LockedError
 from ctmupgrade.sim import timeline
 from tests.support import fault_expected, fault_table
@@ -141,7 +141,11 @@ def test_a_script_that_was_seen_and_left_no_log_is_never_started_again(tmp_path:
     drive.world.inject(What("writes no log", "log_missing").fault("ctm-2"))
 
     def die(step: str, event: object, _tick: object) -> None:
-        if step == "upgrade:ctm-2" and isinstance(event, journal.StepNoted) and event.text == RUNS:
+        if (
+            step == "upgrade:ctm-2"
+            and isinstance(event, journal.StepNoted)
+            and event.code is NoteCode.SCRIPT_RUNS
+        ):
             raise Killed
 
     drive.hook = die

@@ -21,7 +21,8 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import TaskPart, Tick
+from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
 
@@ -73,7 +74,7 @@ class LookResult:
     unreachable: bool = False
     untold: bool = False  # it answered, and did not tell: that passes by itself, or is a failure soon
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
-    note: str = ""  # worth keeping in the journal, once
+    note: Noted | None = None  # worth keeping in the journal, once
 
     def __post_init__(self) -> None:
         """What a node said stands in all of these."""
@@ -131,7 +132,9 @@ class Ctx:
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
     # node -> what an earlier run proved of its archive
     staged: Mapping[str, Evidence] = field(default_factory=dict)
-    noted: dict[str, tuple[str, ...]] = field(default_factory=dict)  # step -> what dead processes noted of it
+    noted: dict[str, tuple[NoteCode, ...]] = field(
+        default_factory=dict
+    )  # step -> what dead processes noted of it
     baselines: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
 

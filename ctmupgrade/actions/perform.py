@@ -143,7 +143,7 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
     while True:
         seen = careful_look(ctx, handler, step, before)
         if seen.note:
-            yield Noted(seen.note)
+            yield seen.note
         now = ctx.clock.monotonic()
         if seen.state is LookState.DONE:
             good_since = now if good == 0 else good_since

@@ -33,15 +33,18 @@ from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
 KEEP = 65536  # characters of a terminal's output that are kept
-STARTED = "started on a terminal"
-RUNS = "ks_upgrade.sh runs: it is in the node's process list"
-BROKE = "its terminal's connection broke; ks_upgrade.sh goes on where it has its screen session: its log is followed"
+RUNS = Noted("ks_upgrade.sh runs: it is in the node's process list", NoteCode.SCRIPT_RUNS)
+BROKE = Noted(
+    "its terminal's connection broke; ks_upgrade.sh goes on where it has its screen session: its log is followed",
+    NoteCode.TERMINAL_BROKE,
+)
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
 
 
@@ -92,7 +95,7 @@ class Upgrade(StepHandler):
         except NodeError as error:
             session.refused = error.brief
             return
-        yield Noted(f"{STARTED}: {' '.join(argv)}")
+        yield Noted(f"started on a terminal: {' '.join(argv)}", NoteCode.SCRIPT_STARTED)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
@@ -114,8 +117,8 @@ class Upgrade(StepHandler):
         return _while_running(ctx, step, shell, log, before)
 
 
-def _news(ctx: Ctx, session: Session) -> str:
-    """What happened to the script's terminal or log since it was last told; "" where nothing did."""
+def _news(ctx: Ctx, session: Session) -> Noted | None:
+    """Return what happened to the script's terminal or log since it was last told."""
     still = ctx.clock.monotonic() - session.last_at
     if session.ended and session.code is None and "lost" not in session.memo:
         session.memo["lost"] = "told"
@@ -125,8 +128,10 @@ def _news(ctx: Ctx, session: Session) -> str:
         return RUNS
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
-        return f"STUCK: its log has not grown for {clock_time(round(still))}; it is left alone and waited for"
-    return ""
+        return Noted(
+            f"STUCK: its log has not grown for {clock_time(round(still))}; it is left alone and waited for"
+        )
+    return None
 
 
 def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
@@ -306,9 +311,10 @@ def _ran(ctx: Ctx, step: Step) -> bool:
     """Whether this start's script was seen running, or its terminal was seen to break, by this process or by one that
     has died since: it is then no start that never happened, though it left no log."""
     notes = ctx.noted.get(step.id, ())
-    starts = [number for number, note in enumerate(notes) if note.startswith(STARTED)]
+    starts = [number for number, code in enumerate(notes) if code is NoteCode.SCRIPT_STARTED]
     since = notes[starts[-1] if starts else 0 :]
-    return "running" in ctx.session(step).memo or RUNS in since or BROKE in since
+    seen = {NoteCode.SCRIPT_RUNS, NoteCode.TERMINAL_BROKE} & set(since)
+    return "running" in ctx.session(step).memo or bool(seen)
 
 
 def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Noted:
     """Worth keeping in the journal."""
 
     text: str
+    code: NoteCode = NoteCode.NONE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", foreign(self.text))

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
 
 Evidence: TypeAlias = Mapping[str, str]
 
@@ -54,6 +55,7 @@ class StepNoted:
 
     step: str
     text: str
+    code: NoteCode | None = None  # None: written by version 0.1.0, which had none
     kind: Literal["step-noted"] = "step-noted"
 
 
@@ -164,6 +166,7 @@ class StepState:
     error: str = ""
     remedy: str = ""
     notes: tuple[str, ...] = ()
+    codes: tuple[NoteCode, ...] = ()  # what each note means to the program
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +227,10 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
                 replace(held, status=Status.STARTED, before=before, started=held.started or at, finished=None,
                         error="", remedy=""),
             )  # fmt: skip
-        case StepNoted(step, text):
+        case StepNoted(step, text, code):
             held = state.steps[step]
-            return _step(state, step, replace(held, notes=(*held.notes, text)))
+            meant = code_of_old_note(text) if code is None else code
+            return _step(state, step, replace(held, notes=(*held.notes, text), codes=(*held.codes, meant)))
         case StepDone(step, evidence):
             held = state.steps[step]
             return _step(state, step, replace(held, status=Status.DONE, evidence=evidence, finished=at))
@@ -236,7 +240,9 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _step(state, step, replace(held, status=status, error=error, remedy=remedy, finished=at))
         case StepReopened(step, _):
             reopened = replace(state, reopened=state.reopened | {step})
-            return _step(reopened, step, StepState(notes=state.steps[step].notes))
+            return _step(
+                reopened, step, StepState(notes=state.steps[step].notes, codes=state.steps[step].codes)
+            )
         case NodeDecided():
             return _decide(state, event, at)
         case StopAsked(what, _):
@@ -265,7 +271,7 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
         if event.decision == "skip":
             steps[step.id] = replace(held, status=Status.SKIPPED, finished=at, error=event.reason)
         elif held.status in STUCK and event.decision == "retry":
-            steps[step.id] = StepState(notes=held.notes)
+            steps[step.id] = StepState(notes=held.notes, codes=held.codes)
         elif held.status in STUCK:
             proof = {"operator": f"{event.by}: {event.reason}"}
             steps[step.id] = replace(held, status=Status.DONE, evidence=proof, finished=at)
