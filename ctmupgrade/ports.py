@@ -151,19 +151,29 @@ class Control(Reader, Protocol):
 class Looks(Protocol):
     """Readers for every node: its shell, and the control plane pointed at it."""
 
-    def shell(self, node: str) -> Reader: ...
+    def shell(self, node: str) -> Reader:
+        """Return the node's shell. :raises KeyError: no such node."""
+        ...
 
-    def control(self, node: str) -> Reader: ...
+    def control(self, node: str) -> Reader:
+        """Return the node's control plane. :raises KeyError: no such node."""
+        ...
 
 
 class Fleet(Protocol):
     """The same with the right to change. Satisfies :class:`Looks`."""
 
-    def shell(self, node: str) -> Shell: ...
+    def shell(self, node: str) -> Shell:
+        """Return the node's shell. :raises KeyError: no such node."""
+        ...
 
-    def control(self, node: str) -> Control: ...
+    def control(self, node: str) -> Control:
+        """Return the node's control plane. :raises KeyError: no such node."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of all connections. Never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +213,9 @@ class Clock(Protocol):
 class Store(Protocol):
     """Where backups are kept on this machine."""
 
-    def manifests(self) -> tuple[Manifest, ...]: ...
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Return what is known of every downloaded backup, damaged ones with their problem."""
+        ...
 
     def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
         """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""

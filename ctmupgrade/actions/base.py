@@ -144,6 +144,7 @@ class Ctx:
 
     @property
     def poll(self) -> float:
+        """Return how often waits look, in seconds; never less than 0.05."""
         return max(0.05, self.cluster.poll.total_seconds())
 
 

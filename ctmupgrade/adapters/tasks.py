@@ -20,9 +20,11 @@ class RealClock:
     """This machine's clocks. Durations and deadlines never use the one that can be set."""
 
     def now(self) -> datetime:
+        """Return this machine's time, with its zone."""
         return datetime.now().astimezone()
 
     def monotonic(self) -> float:
+        """Return seconds of a clock that nobody can set."""
         return time.monotonic()
 
 

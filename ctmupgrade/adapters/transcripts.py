@@ -86,9 +86,11 @@ class RecordingLooks:
     recorder: Recorder
 
     def shell(self, node: str) -> Reader:
+        """Return the node's shell; what it is asked and answers is recorded, or played back."""
         return RecordingReader(self.inner.shell(node), node, "shell", self.recorder)
 
     def control(self, node: str) -> Reader:
+        """Return the node's control plane; what it is asked and answers is recorded, or played back."""
         return RecordingReader(self.inner.control(node), node, "control", self.recorder)
 
 
@@ -151,12 +153,15 @@ class ReplayShell(ReplayReader):
     """The shell of a recorded node: every change is refused."""
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """Refuse: a recording changes nothing. :raises UsageError: always."""
         raise _refuse()
 
     def terminal(self, *argv: str) -> Terminal:
+        """Refuse: a recording changes nothing. :raises UsageError: always."""
         raise _refuse()
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """Refuse: a recording changes nothing. :raises UsageError: always."""
         raise _refuse()
 
     def disconnect(self) -> None:
@@ -167,11 +172,13 @@ class ReplayControl(ReplayReader):
     """The control plane of a recorded node: every change is refused."""
 
     def login(self) -> Secret:
+        """Return the login of the control plane behind this one."""
         raise _refuse()
 
     def change(
         self, *argv: str, timeout: float | None = None, answer: Secret | None = None, files: object = None
     ) -> Reply:
+        """Refuse: a recording changes nothing. :raises UsageError: always."""
         raise _refuse()
 
 
@@ -182,9 +189,11 @@ class ReplayFleet:
         self.header, self._looks = read_transcript(folder)
 
     def shell(self, node: str) -> Shell:
+        """Return the node's shell; what it is asked and answers is recorded, or played back."""
         return ReplayShell(node, "shell", self._looks)
 
     def control(self, node: str) -> Control:
+        """Return the node's control plane; what it is asked and answers is recorded, or played back."""
         return ReplayControl(node, "control", self._looks)
 
     def close(self) -> None:
@@ -216,7 +225,9 @@ class StoppedClock:
         self._at = at
 
     def now(self) -> datetime:
+        """Return the moment of the recording."""
         return self._at
 
     def monotonic(self) -> float:
+        """Return 0: time stands still in a recording."""
         return 0.0

@@ -26,6 +26,7 @@ registry = CommandRegistry(LOOK, CHANGE, AFTER)
 def request_of(
     common: Common, options: Options | None = None, rates: tuple[str, str] = ("", ""), purpose: str = "PLAN"
 ) -> CommandRequest:
+    """Return what the command line asks for, as the commands take it."""
     from ctmupgrade.commands.request import CommandRequest, Purpose
     from ctmupgrade.core.model import Options
 
@@ -56,6 +57,7 @@ def opened(
     rates: tuple[str, str] = ("", ""),
     purpose: str = "PLAN",
 ) -> Iterator[Setup]:
+    """Open the cluster with its tools for the time of a command, and print the mode first."""
     from ctmupgrade.commands.wiring import setup
     from ctmupgrade.render import plain
 

@@ -11,18 +11,21 @@ from ctmupgrade.errors import UsageError
 
 
 def put_json(document: object, *, lines: bool = False) -> None:
+    """Print one JSON document; ``lines``: on a single line, one of several."""
     import json
 
     typer.echo(json.dumps(document) if lines else as_text(document))
 
 
 def as_text(document: object) -> str:
+    """Return a JSON document as text, indented."""
     import json
 
     return json.dumps(document, indent=2)
 
 
 def write_out(text: str, output: Path | None) -> None:
+    """Write a document to a file, or to standard output where none is named."""
     if output is None:
         typer.echo(text)
         return

@@ -68,6 +68,7 @@ class Accounts:
         self._made = {key: Account() for key in self._of.values()}
 
     def account(self, name: str) -> Account:
+        """Return what is known of this user's logins, shared by all nodes that have it."""
         return self._made[self._of[name]]
 
 

@@ -27,6 +27,7 @@ class CheckResult:
 
     @property
     def verdict(self) -> Verdict:
+        """Return the worst verdict of all findings."""
         return overall(self.findings)
 
     @property

@@ -46,6 +46,7 @@ class Setup:
 
     @property
     def mode(self) -> Mode:
+        """Return LIVE, DRY-RUN or SIMULATED; a dry run wins."""
         return self.request.mode
 
     def refuse_recorded(self) -> None:

@@ -28,6 +28,7 @@ def stamp(world: World, seconds: float, node: SimNode) -> str:
 
 
 def cluster_info(world: World, node: SimNode) -> str:
+    """Return what ``ksctl cluster info`` prints on this node."""
     code = status.own_code(world, node)
     count = len(status.members_of(world, node.cluster)) or 1
     key = ("info", node.name, node.node_id or node.removed_id, code, count, node.ksctl.format)
@@ -159,12 +160,14 @@ def _peer(seen: MemberView, member: SimNode) -> dict[str, object]:
 
 
 def version(node: SimNode) -> str:
+    """Return what ``ksctl version`` prints."""
     short = node.shown_version.partition("+")[0]
     body = {"version": f"{short}+99999", "build_date": "Mon Jan  6 16:21:26 UTC 2025"}
     return json.dumps({**body, "server_model": node.model, "server_version": node.shown_version})
 
 
 def system_info(world: World, node: SimNode) -> str:
+    """Return what ``ksctl system info get`` prints."""
     now = world.clock.now() + timedelta(seconds=node.clock_offset)
     minutes = int(max(0.0, world.now - node.up_at) // 60)
     return json.dumps(
@@ -186,6 +189,7 @@ def _seconds(moment: datetime) -> str:
 
 
 def services(world: World, node: SimNode) -> str:
+    """Return what ``ksctl services status`` prints."""
     overall, states = status.services_of(world, node)
     world.told_well[node.name] = world.now if overall == "started" else -1.0
     key = ("services", overall, tuple(states.items()))
@@ -196,6 +200,7 @@ def services(world: World, node: SimNode) -> str:
 
 
 def ntp_status(world: World, node: SimNode) -> str:
+    """Return what ``ksctl ntp status`` prints."""
     good = (
         node.ntp.synchronised
         and bool(node.ntp.servers)
@@ -209,6 +214,7 @@ def ntp_status(world: World, node: SimNode) -> str:
 
 
 def backup_row(world: World, node: SimNode, index: int) -> dict[str, object]:
+    """Return one row of ``ksctl backup list``."""
     backup = node.backups[index]
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
     return {
@@ -224,6 +230,7 @@ def backup_row(world: World, node: SimNode, index: int) -> dict[str, object]:
 
 
 def backup_status(node: SimNode) -> str:
+    """Return what ``ksctl backup status`` prints."""
     if not node.backups:
         return json.dumps({"operation": "", "status": "", "finished": None})
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))

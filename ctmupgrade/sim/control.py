@@ -26,11 +26,13 @@ class SimControl:
         self.name = name
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`."""
         if orders.is_change(parse(argv).words):
             self.world.complain(f"a look must not change anything: ksctl {argv}")
         return self._run(argv, timeout, None, {})
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`."""
         reply = self.read(*argv, timeout=timeout)
         yield reply.out.encode()
         if reply.code:
@@ -47,6 +49,7 @@ class SimControl:
         answer: Secret | None = None,
         files: Mapping[str, Secret] | None = None,
     ) -> Reply:
+        """See :meth:`ctmupgrade.ports.Control.change`."""
         return self._run(argv, DEFAULT_TIMEOUT if timeout is None else timeout, answer, files or {})
 
     def _run(

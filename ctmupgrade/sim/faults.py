@@ -156,9 +156,11 @@ class Fault:
 
     @property
     def trigger(self) -> Trigger:
+        """Return what makes the fault strike."""
         return parse_when(self.when)
 
     def concerns(self, node: str) -> bool:
+        """Return whether the fault is this node's."""
         return self.node in ("*", node)
 
     def lasts(self, now: float) -> bool:
@@ -171,15 +173,19 @@ class Fault:
         return 0 < self.times <= self.struck
 
     def text(self, key: str, default: str = "") -> str:
+        """Return a parameter as text."""
         return str(self.params.get(key, default))
 
     def number(self, key: str, default: float = 0.0) -> float:
+        """Return a parameter as a number."""
         return float(str(self.params.get(key, default)))
 
     def flag(self, key: str, *, default: bool = False) -> bool:
+        """Return whether a parameter is set."""
         return bool(self.params.get(key, default))
 
     def names(self, key: str) -> list[str]:
+        """Return a parameter as a list of names."""
         value = self.params.get(key)
         return [str(name) for name in value] if isinstance(value, list) else []
 

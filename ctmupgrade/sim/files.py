@@ -119,5 +119,6 @@ def names_in(node: SimNode, folder: str) -> list[str]:
 
 
 def is_folder(node: SimNode, path: str) -> bool:
+    """Return whether a folder of that path is on the node."""
     inside = path.rstrip("/") + "/"
     return path in FOLDERS or path in node.folders or any(p.startswith(inside) for p in node.files)

@@ -24,6 +24,7 @@ class Order:
     files: Mapping[str, Secret] = field(default_factory=dict)
 
     def number(self, flag: str, default: int) -> int:
+        """Return a flag's value as a number."""
         return int(self.flags.get(flag, default))
 
     @property

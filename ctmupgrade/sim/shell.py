@@ -33,6 +33,7 @@ class SimShell:
 
     @property
     def node(self) -> SimNode:
+        """Return the node whose shell this is."""
         return self.world.nodes[self.name]
 
     # -- connection ------------------------------------------------------------------------------
@@ -85,14 +86,17 @@ class SimShell:
     # -- commands --------------------------------------------------------------------------------
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        """See :meth:`ctmupgrade.ports.Reader.read`."""
         if changes.is_change(argv):
             self.world.complain(f"a look must not change anything: {argv}")
         return self._run(argv, timeout, None)
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+        """See :meth:`ctmupgrade.ports.Shell.change`."""
         return self._run(argv, timeout, stdin)
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
+        """See :meth:`ctmupgrade.ports.Reader.stream`."""
         reply = self._run(argv, timeout, None) if argv[0] != "cat" else None
         data = reply.out.encode() if reply else self._bytes(argv, timeout)
         for start in range(0, len(data), files.PIECE):
@@ -161,6 +165,7 @@ class SimShell:
     # -- terminals -------------------------------------------------------------------------------
 
     def terminal(self, *argv: str) -> Terminal:
+        """See :meth:`ctmupgrade.ports.Shell.terminal`."""
         self._begin(argv)
         node = self.node
         if not node.shell.pty:
@@ -177,6 +182,7 @@ class SimShell:
     # -- uploads ---------------------------------------------------------------------------------
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
+        """See :meth:`ctmupgrade.ports.Shell.upload`."""
         self._begin(("sftp", "put", target))
         world, node = self.world, self.node
         world.record(self.name, "change", f"upload {target} from {offset}")
@@ -259,6 +265,7 @@ class SimTerminal:
         self.link, self.shown, self.lost = node.link, 0, False
 
     def look(self) -> Screenful:
+        """See :meth:`ctmupgrade.ports.Terminal.look`."""
         timeline.catch_up(self.world)
         if self.lost or self.node.link != self.link:
             return Screenful("", True, None)
@@ -276,6 +283,7 @@ class SimTerminal:
         self.lost = True
 
     def close(self) -> None:
+        """See :meth:`ctmupgrade.ports.Terminal.close`."""
         self.lose()
 
 
@@ -286,6 +294,7 @@ class SaidTerminal:
         self.text, self.code = text, code
 
     def look(self) -> Screenful:
+        """See :meth:`ctmupgrade.ports.Terminal.look`."""
         text, self.text = self.text, ""
         return Screenful(text, True, self.code)
 

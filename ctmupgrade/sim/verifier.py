@@ -27,6 +27,7 @@ class SimVerifier:
         self.world = world
 
     def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:  # noqa: ARG002 - the port's and the library's signatures
+        """See :meth:`ctmupgrade.ports.Verifier.verify`."""
         held = self.world.archive
         wanted = signer.replace(" ", "").upper()
         problem = held.problem

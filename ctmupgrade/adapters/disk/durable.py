@@ -15,6 +15,7 @@ _SICK = "look at the file system of {0} (dmesg, mount), then: ctmupgrade resume"
 
 
 def sync_dir(path: Path) -> None:
+    """Flush a folder's entries to disk, where the file system can; see :func:`failed` for what is raised."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -47,10 +48,12 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 def write_all(fd: int, data: bytes) -> None:
+    """Write all of ``data`` to the descriptor, however few bytes the system takes at a time."""
     while data:
         data = data[os.write(fd, data) :]
 
 
 def failed(path: Path, doing: str, error: OSError) -> JournalError:
+    """Return the error of this program for the disk's: a full disk, or a sick one, each with its remedy."""
     remedy = (_FULL if error.errno in _SPACE else _SICK).format(path.parent)
     return JournalError(f"{path}: {doing}: {error.strerror}", details=repr(error), remedy=remedy)

@@ -25,10 +25,12 @@ class RunFolder:
 
     @property
     def run(self) -> str:
+        """Return the run's id, which is its folder's name."""
         return self.path.name
 
     @property
     def journal(self) -> Path:
+        """Return the path of the run's journal."""
         return self.path / JOURNAL
 
     def state(self) -> RunState:

@@ -66,6 +66,7 @@ class ArchiveFile:
         self.fd, self.size, self.at, self.stop = fd, size, 0, threading.Event()
 
     def take(self, most: int) -> bytes:
+        """Return the next ``size`` bytes; :raises: where fewer are left."""
         if self.stop.is_set():
             raise StoppedError
         got = os.pread(self.fd, most, self.at)
@@ -73,6 +74,7 @@ class ArchiveFile:
         return got
 
     def skip(self, count: int) -> None:
+        """Pass over ``size`` bytes."""
         self.at += count
         if self.at > self.size:
             raise _cut()

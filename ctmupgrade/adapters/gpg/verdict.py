@@ -30,9 +30,11 @@ class Status:
         self.stderr, self.data = "", b""
 
     def handle_status(self, key: str, value: str) -> None:
+        """Keep one status line of gpg: its keyword and its words."""
         self.lines.append((key, value.split()))
 
     def all(self, key: str) -> list[list[str]]:
+        """Return the words of every status line with this keyword."""
         return [fields for name, fields in self.lines if name == key]
 
 
@@ -108,6 +110,7 @@ def _errsig(fields: list[str], key: PinnedKey, signer: str) -> tuple[str, str]:
 
 
 def no_judgement(path: Path, said: Status) -> SignatureError:
+    """Return the error for a gpg that ended without judging."""
     names = " ".join(dict.fromkeys(name for name, _ in said.lines)) or "nothing"
     details = f"gpg ended with {said.returncode} and said: {names}\n{said.stderr}"
     return SignatureError(

@@ -24,6 +24,7 @@ class Question:
 
     @property
     def clustered(self) -> bool:
+        """Return whether the strategy is for nodes of a cluster."""
         return self.cluster.strategy is not StrategyName.STANDALONE
 
     @property

@@ -17,6 +17,7 @@ CLOCK_TOLERANCE = 1.0  # seconds
 
 
 def node_count_supported(q: Question) -> Iterator[Finding]:
+    """Judge the number of nodes: 1 to 20; one for standalone (docs/appliance.md 2)."""
     count = len(q.cluster.nodes)
     if q.cluster.strategy is StrategyName.STANDALONE and count != 1:
         summary = f"standalone takes one node, cluster.yaml names {count}"
@@ -30,6 +31,7 @@ def node_count_supported(q: Question) -> Iterator[Finding]:
 
 
 def cluster_members_match(q: Question) -> Iterator[Finding]:
+    """Judge whether every node lists exactly the nodes of cluster.yaml."""
     if not q.clustered:
         yield from _unclustered(q)
         return
@@ -58,6 +60,7 @@ def _unclustered(q: Question) -> Iterator[Finding]:
 
 
 def every_node_ready(q: Question) -> Iterator[Finding]:
+    """Judge whether every node reports every other as ready (docs/appliance.md 4.3)."""
     if not q.clustered:
         yield Finding("every_node_ready", Verdict.PASS, "", "not clustered")
         return
@@ -70,6 +73,7 @@ def every_node_ready(q: Question) -> Iterator[Finding]:
 
 
 def replication_connected(q: Question) -> Iterator[Finding]:
+    """Judge the connections among the nodes, by reports of now only (docs/appliance.md 4.3)."""
     if not q.clustered or len(q.cluster.nodes) == 1:
         yield Finding("replication_connected", Verdict.PASS, "", "no other node")
         return
@@ -85,6 +89,7 @@ CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the a
 
 
 def services_started(q: Question) -> Iterator[Finding]:
+    """Judge keysecure and its services; a disabled one is a choice (docs/appliance.md 4.2)."""
     remedy = "systemctl status keysecure; ksctl services status   # mend before upgrading"
     services = [f.services for f in q.facts.nodes.values() if isinstance(f.services, Services)]
     if any(s.by_name.get(name) == "error" for s in services for name in CSM):
@@ -101,6 +106,7 @@ def services_started(q: Question) -> Iterator[Finding]:
 
 
 def versions_equal(q: Question) -> Iterator[Finding]:
+    """Judge whether all nodes below the target have one version."""
     known: dict[str, Version] = {}
     for name, facts in q.facts.nodes.items():
         if isinstance(facts.version, Unknown):
@@ -126,6 +132,7 @@ def versions_equal(q: Question) -> Iterator[Finding]:
 
 
 def clocks_agree(q: Question) -> Iterator[Finding]:
+    """Judge whether the nodes' clocks are within a second of each other, as far as that can be measured."""
     check = "clocks_agree"
     readings = {}
     for name, facts in q.facts.nodes.items():
@@ -145,6 +152,7 @@ def clocks_agree(q: Question) -> Iterator[Finding]:
 
 
 def port_5432_open(q: Question) -> Iterator[Finding]:
+    """Judge whether each node reaches each other's database port."""
     check, proven = "port_5432_open", health.connected_pairs(q.facts.nodes, q.facts.at)
     bad = False
     for name, facts in q.facts.nodes.items():
@@ -181,6 +189,7 @@ def facts_unreachable(facts: NodeFacts) -> bool:
 
 
 def no_upgrade_running(q: Question) -> Iterator[Finding]:
+    """Judge whether ks_upgrade.sh runs on any node."""
     yield from of_problems(
         "no_upgrade_running",
         health.upgrade_problems(q.facts.nodes),
@@ -190,6 +199,7 @@ def no_upgrade_running(q: Question) -> Iterator[Finding]:
 
 
 def archive_signature_good(q: Question) -> Iterator[Finding]:
+    """Judge the archive's signature against the pinned signer."""
     check = "archive_signature_good"
     if isinstance(q.facts.archive, Unknown):
         yield Finding(

@@ -37,6 +37,7 @@ class Finding:
 
     @property
     def stops(self) -> bool:
+        """Return whether a run may not start because of it."""
         return self.verdict in (Verdict.BLOCK, Verdict.UNKNOWN)
 
 

@@ -15,6 +15,7 @@ from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
 
 
 def node_reachable(q: Question) -> Iterator[Finding]:
+    """Judge whether each node lets us in over SSH."""
     for name, facts in q.facts.nodes.items():
         node = q.cluster.node(name)
         shell = facts.shell
@@ -27,6 +28,7 @@ def node_reachable(q: Question) -> Iterator[Finding]:
 
 
 def control_plane_reachable(q: Question) -> Iterator[Finding]:
+    """Judge whether each node answers ksctl after login."""
     for name, facts in q.facts.nodes.items():
         login = q.cluster.node(name).ksctl
         if isinstance(facts.system, Unknown) and facts.system.login:
@@ -44,6 +46,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
 
 
 def upgrade_path_known(q: Question) -> Iterator[Finding]:
+    """Judge each node's path to the target by what is published (docs/appliance.md 2)."""
     target = q.cluster.target.version
     for facts in q.facts.nodes.values():
         if isinstance(facts.system, Unknown):
@@ -70,6 +73,7 @@ def upgrade_path_known(q: Question) -> Iterator[Finding]:
 
 
 def free_space_sufficient(q: Question) -> Iterator[Finding]:
+    """Judge each node's free space by the strictest published rule (docs/appliance.md 2)."""
     check = "free_space_sufficient"
     if isinstance(q.facts.archive, Unknown):
         yield unknown(check, "", q.facts.archive, "name the archive in cluster.yaml", "the archive's size")
@@ -96,6 +100,7 @@ def free_space_sufficient(q: Question) -> Iterator[Finding]:
 
 
 def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
+    """Judge whether a fresh backup of each node and its key are on this machine (docs/appliance.md 3)."""
     check = "backup_downloaded_with_key"
     for facts in q.pending:
         good = fresh_manifest(q.facts, facts.name)
@@ -123,6 +128,7 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
 
 
 def ntp_synchronised(q: Question) -> Iterator[Finding]:
+    """Judge whether each node follows a time server, by ntpq's own mark."""
     check = "ntp_synchronised"
     for name, facts in q.facts.nodes.items():
         if isinstance(facts.ntp, Unknown):
@@ -137,6 +143,7 @@ def ntp_synchronised(q: Question) -> Iterator[Finding]:
 
 
 def sudo_allows_upgrade(q: Question) -> Iterator[Finding]:
+    """Judge whether sudo allows what an upgrade needs."""
     check, remedy = "sudo_allows_upgrade", "sudo -n -l   # as ksadmin; must allow ks_upgrade.sh and reboot"
     for name, facts in q.facts.nodes.items():
         rights = facts.rights
@@ -165,6 +172,7 @@ def _has_failed(facts: NodeFacts) -> bool:
 
 
 def no_reboot_pending(q: Question) -> Iterator[Finding]:
+    """Judge whether an earlier upgrade still waits for its reboot (docs/appliance.md 1.2)."""
     check = "no_reboot_pending"
     for name, facts in q.facts.nodes.items():
         logs, version = facts.logs, facts.version
@@ -196,6 +204,7 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
 
 
 def reboot_needs_no_person(q: Question) -> Iterator[Finding]:
+    """Judge whether a boot waits for a passphrase (docs/appliance.md 5)."""
     check = "reboot_needs_no_person"
     for name, facts in q.facts.nodes.items():
         fact = facts.attended_boot

@@ -132,6 +132,7 @@ class Membership:
 
     @property
     def clustered(self) -> bool:
+        """Return whether the node says that it is in a cluster."""
         return bool(self.node_id) or self.code not in ("none", "")
 
 
@@ -150,6 +151,7 @@ class Member:
 
     @property
     def ready(self) -> bool:
+        """Return whether this member is listed as ready."""
         return self.code == "r"
 
 
@@ -285,6 +287,7 @@ class NodeFacts:
 
     @property
     def version(self) -> Maybe[Version]:
+        """Return the node's version, or why it is not known."""
         return self.system if isinstance(self.system, Unknown) else self.system.version
 
     @property

@@ -191,6 +191,7 @@ class RunState:
 
     @property
     def unfinished(self) -> bool:
+        """Return whether the run has not ended, in one way or another."""
         return not self.outcome
 
     @property
