@@ -51,8 +51,8 @@ WRONG = {
     "nought for a name": ("name: ctm-2", "name: 0", 9, ["nodes[1].name", QUOTES]),
     "a float for a host": ("host: 10.0.0.2", "host: 10.2", 10, ["nodes[1].host", QUOTES]),
     "a port in quotes": ("nodes:", 'ssh:\n  port: "22"\nnodes:', 7, ["ssh.port", "without quotes: 22"]),
-    "a timeout without a value": ("nodes:", "timeouts: {upload: }\nnodes:", 6, ["timeouts.upload: no value"]),
-    "a null": ("nodes:", "ksctl: {password_env: null}\nnodes:", 6, ["ksctl.password_env: no value"]),
+    "a timeout without a value": ("nodes:", "timeouts: {upload: }\nnodes:", 6, ["timeouts.upload: has no value"]),
+    "a null": ("nodes:", "ksctl: {password_env: null}\nnodes:", 6, ["ksctl.password_env: has no value"]),
     "digits of another script": ("nodes:", "poll: \uff15s\nnodes:", 6, ["poll", "90s, 5m or 2h"]),
     "seconds of another script": ("nodes:", "ksctl: {timeout: \uff15}\nnodes:", 6, ["timeout", "90s, 5m or 2h"]),
     "a port of another script": ("nodes:", "ssh: {port: \uff12\uff12}\nnodes:", 6, ["ssh.port"]),
@@ -69,21 +69,21 @@ WRONG = {
     "a node's user with an option": ("    host: 10.0.0.2", "    host: h\n    user: -x", 11, ["nodes[1].user", "dash"]),
     "a jump with an option": ("nodes:", 'ssh: {proxy_jump: "-oX@b"}\nnodes:', 6, ["user@host:port is expected"]),
     "a jump that is an option": ("nodes:", 'ssh: {proxy_jump: "-oX"}\nnodes:', 6, ["user@host:port is expected"]),
-    "names but for capitals": ("name: ctm-2", "name: CTM-1", 9, ["'CTM-1' stands twice", "line 7", "'ctm-1'"]),
+    "names but for capitals": ("name: ctm-2", "name: CTM-1", 9, ["'CTM-1' appears twice", "line 7", "'ctm-1'"]),
     "two ports of one node": (
-        "    host: 10.0.0.2", "    host: h\n    port: 22\n    ssh: {port: 23}", 11, ["22 stands beside 23 under ssh"],
+        "    host: 10.0.0.2", "    host: h\n    port: 22\n    ssh: {port: 23}", 11, ["22 is given here and 23 under ssh"],
     ),
     "two users of one node": (
-        "    host: 10.0.0.2", "    host: h\n    user: a\n    ssh: {user: b}", 11, ["'a' stands beside 'b' under ssh"],
+        "    host: 10.0.0.2", "    host: h\n    user: a\n    ssh: {user: b}", 11, ["'a' is given here and 'b' under ssh"],
     ),
     "a v before the version": ("version: 2.21.0", "version: v2.21.0", 4, ["without a v: 2.21.0"]),
     "no keys under target": (HEAD.partition("target:")[2].partition("nodes")[0], " x\n", 2, ["keys and values"]),
-    "a text for keys": ("nodes:", "ssh: ksadmin\nnodes:", 6, ["keys and values are expected; 'ksadmin' stands"]),
-    "a list for keys": ("nodes:", "ssh: [a]\nnodes:", 6, ["keys and values are expected; a list stands there"]),
-    "no nodes": (NODES, "nodes: []\n", 6, ["at least 1 entry is expected; an empty list stands there"]),
+    "a text for keys": ("nodes:", "ssh: ksadmin\nnodes:", 6, ["keys and values are expected; found 'ksadmin'"]),
+    "a list for keys": ("nodes:", "ssh: [a]\nnodes:", 6, ["keys and values are expected; found a list"]),
+    "no nodes": (NODES, "nodes: []\n", 6, ["at least 1 entry is expected; found an empty list"]),
     "keys for nodes": (NODES, "nodes: {name: a}\n", 6, ["a list is expected", "(name)"]),
     "a text for a node": (NODES, "nodes: [a]\n", 6, ["nodes[0]: keys and values are expected"]),
-    "a list for a user": ("nodes:", "ssh: {user: [a]}\nnodes:", 6, ["a text (string) is expected; a list"]),
+    "a list for a user": ("nodes:", "ssh: {user: [a]}\nnodes:", 6, ["a text (string) is expected; found a list"]),
     "an empty text": ("nodes:", 'backup: {directory: ""}\nnodes:', 6, ["a text is expected, not an empty one"]),
     "an empty user": ("nodes:", 'ssh: {user: ""}\nnodes:', 6, ["a user's name is expected"]),
     "a port beyond all": ("nodes:", "ssh: {port: 65536}\nnodes:", 6, ["a port from 1 to 65535"]),
@@ -141,7 +141,7 @@ def test_ipv6_with_and_without_brackets(tmp_path: Path, text: str, host: str, ur
 
 def test_ipv6_in_both_forms_is_one_address(tmp_path: Path) -> None:
     text = (HEAD + NODES).replace("10.0.0.2", '"[::1]"').replace("10.0.0.1", '"::1"')
-    assert "stands twice (first in line 8" in complaint(tmp_path, text)
+    assert "appears twice (first in line 8" in complaint(tmp_path, text)
     jump = "ssh: {proxy_jump: 'ops@[::1]:22'}\nnodes:"
     path = tmp_path / "cluster.yaml"
     path.write_text((HEAD + NODES).replace("nodes:", jump))

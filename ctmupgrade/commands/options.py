@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ctmupgrade.commands.request import Purpose
-from ctmupgrade.config.schema import host
+from ctmupgrade.config.addresses import host
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.new_instances import fresh_problems, with_fresh

@@ -6,6 +6,7 @@ makes sense together.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ctmupgrade import __version__
+from ctmupgrade.config.addresses import same_url
 from ctmupgrade.config.messages import words
-from ctmupgrade.config.schema import FileKeys, KsctlKeys, NodeKeys, SshKeys, TargetKeys
-from ctmupgrade.config.source import Source, not_yaml, parse, read_text
+from ctmupgrade.config.schema import FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
+from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
+from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.model import (
     NAMED_VERSION,
     BackupSettings,
     Cluster,
     KsctlSettings,
     Node,
+    Skip,
     SshSettings,
     Target,
     Timeouts,
@@ -47,24 +52,24 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     source = Source(path)
     raw = parse(source, read_text(path))
     parsed: FileKeys | None = None
-    if not source.problems:
+    if raw is not None:
         try:
             parsed = FileKeys.model_validate(raw)
         except ValidationError as error:
             for problem in error.errors():
                 source.complain(_place(problem["loc"]), words(problem, raw))
-    if parsed is not None:
+    if parsed is not None and not source.problems:
         cluster = _Builder(source, path.resolve().parent, simulated).cluster(parsed)
         if not source.problems:
             return cluster
     raise UsageError(
         source.problems[0],
         details="\n".join(source.problems[1:]),
-        remedy="mend the file; nothing was touched (see docs/cluster-yaml.md)",
+        remedy="fix the file; nothing was changed (its keys: docs/cluster-yaml.md)",
     )
 
 
-def _place(loc: tuple[int | str, ...]) -> tuple[str | int, ...]:
+def _place(loc: tuple[int | str, ...]) -> Place:
     return tuple(part for part in loc if isinstance(part, int) or not part.startswith("function-"))
 
 
@@ -77,11 +82,12 @@ class _Builder:
     simulated: bool
 
     def cluster(self, file: FileKeys) -> Cluster:
+        self._supported(file)
         self._unique(file)
         nodes = tuple(self._node(file, raw, i) for i, raw in enumerate(file.nodes))
-        directory = self._path(file.backup.directory)
+        directory = self._path(("backup", "directory"), file.backup.directory)
         if file.window.start and file.window.finish_by and file.window.finish_by <= file.window.start:
-            self.source.complain(("window", "finish_by"), "lies before window.start")
+            self.source.complain(("window", "finish_by"), "is before window.start")
         return Cluster(
             name=file.cluster,
             strategy=file.strategy,
@@ -92,27 +98,76 @@ class _Builder:
             timeouts=Timeouts(**{k: v for k, v in file.timeouts.model_dump().items() if v is not None}),
             poll=file.poll,
             stable_for=file.stable_for,
+            skips=tuple(self._skip(i, skip) for i, skip in enumerate(file.checks.skip)),
         )
 
+    def _supported(self, file: FileKeys) -> None:
+        """Refuse what this version does not do: a hook or a check that is passed over is worse than none."""
+        given = {
+            ("checks", "own"): file.checks.own,
+            ("hooks",): file.hooks,
+            ("notify",): file.notify,
+            ("contacts",): file.contacts,
+        }
+        for place, value in given.items():
+            if value:
+                self.source.complain(place, f"not supported by this version ({__version__}): leave it out")
+        places = [((), file.ksctl), *((("nodes", i), node.ksctl) for i, node in enumerate(file.nodes))]
+        for at, ksctl in places:
+            text = f"is not supported by this version ({__version__})"
+            if ksctl.command == "fetch":
+                self.source.complain((*at, "ksctl", "command"), f"fetch {text}: name the program, as ksctl")
+            if ksctl.through_ssh:
+                self.source.complain((*at, "ksctl", "through_ssh"), f"true {text}: leave it out")
+
+    def _skip(self, index: int, raw: SkipKeys) -> Skip:
+        check = next((c for c in CHECKS if c.id == raw.check), None)
+        at = ("checks", "skip", index)
+        if check is None:
+            near = difflib.get_close_matches(raw.check, [c.id for c in CHECKS], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.source.complain((*at, "check"), f"no such check (ctmupgrade check --list){hint}")
+        elif not check.waivable:
+            self.source.complain((*at, "check"), f"{raw.check} cannot be skipped: fix what it finds")
+        if not raw.reason.strip():
+            self.source.complain((*at, "reason"), "a text is expected, not an empty one")
+        return Skip(raw.check, raw.reason.strip(), raw.until)
+
     def _unique(self, file: FileKeys) -> None:
-        for key in ("name", "host", "url", "cluster_host"):
+        for key in ("name", "host", "cluster_host"):
             seen: dict[str, int] = {}
             for i, node in enumerate(file.nodes):
-                port = node.port or node.ssh.port or file.ssh.port
+                port = node.port or node.ssh.port or file.ssh.port or SshSettings().port
                 address = (node.host, port) if key == "host" else getattr(node, key)
-                if address is None:
-                    continue
-                # Folders, reports and people do not tell Ctm-1 from ctm-1, and a host name is the same in both.
-                known = str(address).casefold()
-                if known in seen:
-                    first = self.source.lines.get(("nodes", seen[known], key), 0)
-                    other = getattr(file.nodes[seen[known]], key)
-                    case = "" if other == getattr(node, key) else f" but for capitals, {other!r}"
-                    self.source.complain(
-                        ("nodes", i, key),
-                        f"{getattr(node, key)!r} stands twice (first in line {first}{case})",
-                    )
-                seen.setdefault(known, i)
+                if address is not None:
+                    # Folders, reports and people do not tell Ctm-1 from ctm-1, and a host name is the same in both.
+                    first = seen.setdefault(str(address).casefold(), i)
+                    self._twice(file, key, first, i)
+        if not self.source.problems:  # what follows from a host that two nodes have is not told besides
+            seen = {}
+            for i, node in enumerate(file.nodes):
+                first = seen.setdefault(same_url(_url_of(node)), i)
+                self._twice(file, "url", first, i)
+
+    def _twice(self, file: FileKeys, key: str, first: int, index: int) -> None:
+        """Complain of a value that two nodes have. A URL that neither has written is made of their host."""
+        if first == index:
+            return
+        value, other = getattr(file.nodes[index], key), getattr(file.nodes[first], key)
+        where = ("nodes", first, key) if other else ("nodes", first)
+        line = self.source.lines.get(where, 0)
+        case = "" if other == value or not other else f" but for its spelling, {other!r}"
+        if value:
+            self.source.complain(
+                ("nodes", index, key), f"{value!r} appears twice (first in line {line}{case})"
+            )
+        else:
+            node = file.nodes[index]
+            self.source.complain(
+                ("nodes", index, key),
+                f"is {_url_of(node)} by default, as that of {file.nodes[first].name} (line {line}): each node needs a "
+                "url of its own, at which it and no other node answers",
+            )
 
     def _target(self, raw: TargetKeys) -> Target:
         archive = self._file(("target", "archive"), raw.archive)
@@ -125,49 +180,47 @@ class _Builder:
             version = Version(0, 0, 0)
         elif named and Version.parse(named.group(1)).release != version.release:
             self.source.complain(
-                ("target", "version"), f"{version} stands there, but the archive's name says {named.group(1)}"
+                ("target", "version"), f"is {version}, but the archive's name says {named.group(1)}"
             )
         keyring = self._file(("target", "keyring"), raw.keyring) if raw.keyring else None
         return Target(archive, version, raw.signer, keyring)
 
     def _node(self, file: FileKeys, raw: NodeKeys, index: int) -> Node:
         place = ("nodes", index)
-        address = raw.host if raw.host != "local" else "localhost"
-        url = (raw.url or url_of(address)).rstrip("/")
         return Node(
             name=raw.name,
             host=raw.host,
-            url=url,
-            cluster_host=raw.cluster_host or address,
+            url=_url_of(raw),
+            cluster_host=raw.cluster_host or _address(raw),
             ssh=self._ssh(file.ssh, raw, place),
             ksctl=self._ksctl(file.ksctl, raw, place),
         )
 
-    def _ssh(self, common: SshKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> SshSettings:
+    def _ssh(self, common: SshKeys, raw: NodeKeys, place: Place) -> SshSettings:
         self._one_way(raw, place)
         direct = {key: getattr(raw, key) for key in SshKeys.model_fields if getattr(raw, key) is not None}
         merged = {**_merged(common, raw.ssh), **direct}
         if "identity_file" in merged:
-            at: tuple[str | int, ...] = ("ssh", "identity_file")
+            at: Place = ("ssh", "identity_file")
             if raw.identity_file or raw.ssh.identity_file:
                 at = (*place, "identity_file") if raw.identity_file else (*place, *at)
             merged["identity_file"] = self._file(at, merged["identity_file"])
         if (
             "known_hosts" in merged
         ):  # one that does not exist yet knows no host, which is said when it matters
-            merged["known_hosts"] = self._path(merged["known_hosts"])
+            merged["known_hosts"] = self._path(("ssh", "known_hosts"), merged["known_hosts"])
         return SshSettings(**merged, host_key=raw.host_key)
 
-    def _one_way(self, raw: NodeKeys, place: tuple[str | int, ...]) -> None:
+    def _one_way(self, raw: NodeKeys, place: Place) -> None:
         """Nobody can tell which of two different values for one key is meant."""
         for key in SshKeys.model_fields:
             own, inner = getattr(raw, key), getattr(raw.ssh, key)
             if own is not None and inner is not None and own != inner:
                 self.source.complain(
-                    (*place, key), f"{own!r} stands beside {inner!r} under ssh; one of them is expected"
+                    (*place, key), f"{own!r} is given here and {inner!r} under ssh; one of them is expected"
                 )
 
-    def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: tuple[str | int, ...]) -> KsctlSettings:
+    def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: Place) -> KsctlSettings:
         self._one_password(common, ("ksctl",))
         self._one_password(raw.ksctl, (*place, "ksctl"))
         if any(
@@ -175,28 +228,52 @@ class _Builder:
         ):  # the node's own place wins, of whichever kind
             common = common.model_copy(update=dict.fromkeys(_PASSWORD_KEYS))
         merged = _merged(common, raw.ksctl)
+        merged.pop("through_ssh", None)
         if "command" in merged and merged["command"].startswith((".", "~")):
-            merged["command"] = str(self._path(merged["command"]))
+            merged["command"] = str(self._path(("ksctl", "command"), merged["command"]))
         if "password_file" in merged:
             at = (*(place if raw.ksctl.password_file else ()), "ksctl", "password_file")
             merged["password_file"] = self._file(at, merged["password_file"])
         return KsctlSettings(**merged)
 
-    def _one_password(self, keys: KsctlKeys, place: tuple[str | int, ...]) -> None:
+    def _one_password(self, keys: KsctlKeys, place: Place) -> None:
         given = [key for key in _PASSWORD_KEYS if getattr(keys, key)]
         if len(given) > 1:
             self.source.complain(
-                (*place, given[1]), f"stands beside {given[0]}; one place for the password is expected"
+                (*place, given[1]), f"is given beside {given[0]}; one place for the password is expected"
             )
 
-    def _path(self, text: str) -> Path:
-        return Path(os.path.normpath(self.base / Path(text).expanduser()))
+    def _path(self, place: Place, text: str) -> Path:
+        try:
+            return Path(os.path.normpath(self.base / Path(text).expanduser()))
+        except RuntimeError:  # neither HOME nor the user's entry in passwd says where that is
+            self.source.complain(
+                place, f"{text}: there is no home folder here: write the whole path, or set HOME"
+            )
+            return self.base
 
-    def _file(self, place: tuple[str | int, ...], text: str) -> Path:
-        path = self._path(text)
-        if not self.simulated and not path.is_file():
-            self.source.complain(place, f"there is no file {path}")
+    def _file(self, place: Place, text: str) -> Path:
+        path = self._path(place, text)
+        try:
+            missing = not self.simulated and not path.is_file()
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a name too long, a loop of links, a folder that is closed to us
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self.source.complain(place, f"{str(path)[:200]} cannot be looked at: {why}", alike=str(path))
+        else:
+            if missing:
+                self.source.complain(place, f"there is no file {path}", alike=str(path))
         return path
+
+
+def _address(node: NodeKeys) -> str:
+    return node.host if node.host != "local" else "localhost"
+
+
+def _url_of(node: NodeKeys) -> str:
+    return (node.url or url_of(_address(node))).rstrip("/")
 
 
 def _merged(common: BaseModel, own: BaseModel) -> dict[str, Any]:
@@ -224,6 +301,8 @@ def load_world(path: Path) -> dict[str, object]:
     except YAMLError as error:
         line, why = not_yaml(error, read_text(path))
         raise UsageError(f"{path}:{line}: not YAML: {why}") from None
+    except LIBRARY as error:  # RecursionError is one of them
+        raise UsageError(f"{path}: not YAML that can be read: {type(error).__name__}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}:1: keys and values are expected")
     return value

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words for who wrote the file instead of the validation library's."""
+"""What is wrong with a value of cluster.yaml, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from ctmupgrade.config.schema import MAX_NODES, MODELS
 
-_TIME = "a time with its timezone is expected, like 2026-12-05T22:00:00+01:00"
 _WORDS = {
     "model_type": "keys and values are expected",
     "model_attributes_type": "keys and values are expected",
@@ -15,21 +14,15 @@ _WORDS = {
     "list_type": "a list is expected, each entry behind a dash",
     "string_type": "a text (string) is expected",
     "string_too_short": "a text is expected, not an empty one",
-    "int_parsing": "a whole number (integer) is expected",
-    "int_type": "a whole number (integer) is expected",
-    "int_from_float": "a whole number (integer) is expected",
-    "int_parsing_size": "a smaller number is expected",
-    "bool_parsing": "true or false is expected (a boolean)",
-    "bool_type": "true or false is expected (a boolean)",
-    "timezone_aware": _TIME,
-    "datetime_type": _TIME,
-    "datetime_parsing": _TIME,
-    "datetime_from_date_parsing": _TIME,
-    "datetime_object_invalid": _TIME,
     "too_short": "at least 1 entry is expected",
     "greater_than": "a number above 0 is expected",
     "missing": "is missing",
 }
+_PASSWORDS = frozenset({"password", "passphrase", "key_password", "pwd", "pass", "secret", "token"})
+_SECRET = ("password", "passphrase", "secret", "token")  # a key with such a word may hold the thing itself
+_SECRET_PARTS = frozenset(
+    {"ksctl", "backup", "notify"}
+)  # and so may these, where one value is in place of keys
 
 
 def words(problem: Any, raw: object) -> str:
@@ -42,8 +35,14 @@ def words(problem: Any, raw: object) -> str:
         return f"{count} nodes; a cluster has at most {MAX_NODES}"
     if kind == "missing":
         return _WORDS[kind]
+    if kind == "said":
+        return str(problem["ctx"]["text"])
+    shown = _shown(given, loc)
+    if kind == "quotes":
+        quoted = f': "{given}"' if shown else ""
+        return f"a text is expected, and YAML reads a {problem['ctx']['reads_as']}: put it in quotes{quoted}"
     text = _WORDS.get(kind) or _of_its_kind(kind, problem)
-    return f"{text}; {_shown(given)}"
+    return f"{text}; {shown}" if shown else text
 
 
 def _of_its_kind(kind: str, problem: Any) -> str:
@@ -52,25 +51,42 @@ def _of_its_kind(kind: str, problem: Any) -> str:
         return f"{limits['expected'].replace(chr(39), '')} is expected"
     if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][-1] == "port":
         return "a port from 1 to 65535 is expected"
+    if kind == "too_long":
+        return f"at most {limits['max_length']} entries are expected"
     return str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
 
 
-def _shown(given: object) -> str:
-    """What stands there instead."""
+def _shown(given: object, loc: tuple[int | str, ...]) -> str:
+    """What was found instead; "" where it may be a secret."""
     match given:
+        case None:
+            return ""
         case []:
-            return "an empty list stands there"
+            return "found an empty list"
         case list():
-            return "a list stands there"
+            return "found a list"
         case dict():
-            return f"keys and values stand there ({', '.join(map(str, given))})"
+            return f"found keys and values ({', '.join(map(str, given))})"
         case _:
-            return f"{given!r} stands there"
+            return _one_value(str(given), loc)
+
+
+def _one_value(given: str, loc: tuple[int | str, ...]) -> str:
+    key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
+    if key in _SECRET_PARTS or any(word in key for word in _SECRET):
+        return ""
+    before, at, after = given.rpartition("@")
+    text = f"***@{after}" if at and (":" in before or "/" in before) else given
+    return f"found {text[:200]!r}"
 
 
 def _unknown_key(loc: tuple[int | str, ...]) -> str:
     holder = next((str(p) for p in reversed(loc[:-1]) if isinstance(p, str)), "")
     allowed = list(MODELS[holder].model_fields)
+    if str(loc[-1]).lower() in _PASSWORDS:
+        places = ", ".join(key for key in allowed if any(word in key for word in _SECRET))
+        hint = f" ({places})" if places else ""
+        return f"unknown key; no password is written in this file: name where it is kept{hint}"
     near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"

@@ -11,9 +11,12 @@ from typing import Self
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 
-NAMED_VERSION = re.compile(r"(?:_v|ks_upgrade_)(\d+\.\d+\.\d+(?:\+\d+)?)")  # in an archive's name
+NAMED_VERSION = re.compile(
+    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:\+\d{1,15})?)(?!\d)", re.ASCII
+)  # in an archive's name
 _VERSION = re.compile(
-    r"^v?(\d+)\.(\d+)\.(\d+)(?:\+(\d+))?(?:[-_. ]?([A-Za-z][\w.-]*))?(?:\+(\d+))?$", re.ASCII
+    r"^v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\+(\d{1,15}))?(?:[-_. ]?([A-Za-z][\w.-]{0,63}))?(?:\+(\d{1,15}))?$",
+    re.ASCII,
 )
 
 
@@ -114,6 +117,8 @@ class KsctlSettings:
 
     command: str = "ksctl"
     username: str = "admin"
+    auth_domain: str | None = None  # where the user is kept; None: the caller's own, or the root domain
+    domain: str | None = None  # which the login is for
     password_env: str | None = None
     password_file: Path | None = None
     password_command: str | None = None
@@ -171,6 +176,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """A check that cluster.yaml waives. :ivar until: from then on the check counts again."""
+
+    check: str
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long each kind of wait may last before the run pauses and asks."""
 
@@ -196,6 +210,7 @@ class Cluster:
     timeouts: Timeouts = field(default_factory=Timeouts)
     poll: timedelta = timedelta(seconds=5)
     stable_for: timedelta = timedelta(seconds=60)
+    skips: tuple[Skip, ...] = ()
     fresh: tuple[Node, ...] = ()  # new instances of this run, in place of old nodes; not in the file
 
     def node(self, name: str) -> Node:

@@ -1,0 +1,103 @@
+"""Addresses in cluster.yaml: hosts, URLs and jump hosts, as texts that no shell, resolver or ssh reads otherwise."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
+# What a resolver reads as numbers, octal ones too.
+_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
+_WITH_PORT = re.compile(r"([^:]+|\[[^\]]+\]):(\d+)", re.ASCII)
+_JUMP = re.compile(r"(?:ssh://)?(?:(?!-)[^@\s,]+@)?(\[[^\]]+\]|[^@:\[\]\s]+)(?::(\d{1,5}))?/?", re.ASCII)
+_URL = re.compile(r"(https?)://(\[[^\]@/]+\]|[^:/?#@\s\[\]]+)(?::(\d{1,5}))?/?", re.ASCII)
+
+
+def host(value: str) -> str:
+    """Return a host name or an IP address; one of IPv6 with or without brackets, which it loses.
+
+    :raises ValueError: anything else. It goes into command lines here and on other nodes: nothing in it may mean
+        anything to a shell or to ssh. A number is refused that a resolver reads in its own way (``010.1``).
+    """
+    expected = "a host name or an IP address is expected, without a scheme, port or blanks"
+    text = value.strip()
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port:
+        raise ValueError(f"a host without a port is expected; port: {with_port.group(2)} is a key of its own")
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in bare and _is_ipv6(bare):
+        return bare
+    if not _HOST.fullmatch(text) or (_LIKE_IPV4.fullmatch(text) and not _is_ipv4(text)):
+        raise ValueError(expected)
+    return text
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    address, sign, zone = text.partition("%")
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return bool(not sign or re.fullmatch(r"(?!-)[\w.-]+", zone, re.ASCII))
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(host(text))
+    except ValueError:
+        return False
+
+
+def loopback(name: str) -> bool:
+    """Whether a URL's host is this very machine: by its address, or ``localhost``."""
+    try:
+        return ip_address(name.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
+
+
+def url(text: str) -> str:
+    """Return a URL of a control plane. :raises ValueError: it is none, or would carry the password in clear text."""
+    expected = "https://HOST or https://HOST:PORT is expected"
+    found = _URL.fullmatch(text)
+    if not found or not _is_host(found.group(2).replace("%25", "%")):
+        raise ValueError(expected)
+    if int(found.group(3) or 443) not in range(1, 65536):
+        raise ValueError("a port from 1 to 65535 is expected")
+    if found.group(1) == "http" and not loopback(found.group(2)):
+        raise ValueError(
+            "https:// is expected: the password and the backups would cross the network in clear text (http:// is "
+            "taken for this machine alone, as http://127.0.0.1:PORT)"
+        )
+    return text
+
+
+def same_url(url: str) -> str:
+    """Return a URL in a form in which equal ones are equal: without the usual port, in small letters."""
+    found = _URL.fullmatch(url)
+    if not found:
+        return url.casefold()
+    scheme, name, port = found.groups()
+    try:
+        name = ip_address(name.strip("[]")).compressed
+    except ValueError:
+        name = name.strip("[]").rstrip(".").casefold()
+    return f"{scheme}://{name}:{int(port or (443 if scheme == 'https' else 80))}"
+
+
+def jumps(text: str) -> str:
+    """Return a list of jump hosts. :raises ValueError: it is none."""
+    expected = "user@host or user@host:port is expected, several with commas between them"
+    for spec in text.split(","):
+        found = _JUMP.fullmatch(spec.strip())
+        if not found or not _is_host(found.group(1)) or int(found.group(2) or 22) not in range(1, 65536):
+            raise ValueError(expected)
+    return text
