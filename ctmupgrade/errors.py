@@ -49,6 +49,10 @@ class UsageError(CtmUpgradeError):
     exit_code = ExitCode.USAGE
 
 
+class ConfigError(UsageError):
+    """cluster.yaml is wrong, or what it needs of the surroundings (a variable, a file) is missing."""
+
+
 class BlockedError(CtmUpgradeError):
     """A check says no, or something could not be known."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,13 +69,16 @@ def opened(
 
 
 def cluster_name(common: Common) -> str | None:
-    """The cluster's name where its file is there; a run can be looked at without it."""
-    from ctmupgrade.config.load import load_cluster
+    """The cluster's name where its file tells it; a run can be looked at, and stopped, without it."""
+    from ctmupgrade.config.load import cluster_name as name_in
 
     path = common.simulate / "cluster.yaml" if common.simulate else common.cluster
-    if path is None or not path.is_file():
+    if path is None or not os.path.isfile(path):  # noqa: PTH113 - which raises nothing, whatever the folder is
         return None
-    return load_cluster(path, simulated=True).name
+    found = name_in(path)
+    if found is None:
+        sys.stderr.write(f"{path}: does not tell the cluster's name, so the runs of all clusters are meant\n")
+    return found
 
 
 def only_said(common: Common, words: Mapping[str, str], said: str) -> int:

@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import Common, Format, OutFile, RunId
 from ctmupgrade.cli.output import as_text, put_json, write_out
-from ctmupgrade.errors import ExitCode, UsageError
+from ctmupgrade.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     pass
@@ -65,10 +65,12 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
     from ctmupgrade.commands import control
     from ctmupgrade.commands.status import state as state_of_run
 
+    cluster = cluster_name(common)
+    control.refuse_to_guess(request_of(common), cluster, run_id, what)
     if common.dry_run:
-        _folder, state, _running = state_of_run(request_of(common), cluster_name(common), run_id)
+        _folder, state, _running = state_of_run(request_of(common), cluster, run_id)
         return only_said(common, {"request": what}, f"{state.run} would be asked to {what}")
-    said = control.ask_stop(request_of(common), cluster_name(common), run_id, what)
+    said = control.ask_stop(request_of(common), cluster, run_id, what)
     if common.shown is Format.JSON:
         put_json({"schema": 1, "request": what, "said": said})
     else:
@@ -184,9 +186,7 @@ def _bundle(common: Common, run_id: str | None, target: Path) -> int:
     try:
         with opened(common, looks_only=True) as made:
             packed = bundle(made, folder, target)
-    except UsageError as error:
-        if "cluster.yaml" not in error.brief and "variable" not in error.brief:
-            raise
+    except ConfigError as error:
         reason = error.brief
         packed = bundle(None, folder, target, reason)
     if common.shown is Format.JSON:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import chain_problems, state
-from ctmupgrade.commands.wiring import whoami
+from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import pending_reboots
@@ -41,6 +42,23 @@ def ask_stop(
     return "\n".join(
         (f"{folder.run} is aborted; what was done stays as it is", *pending_reboots(found, aborted=True))
     )
+
+
+def refuse_to_guess(request: CommandRequest, cluster: str | None, run: str | None, what: str) -> None:
+    """:raises UsageError: neither a run nor a cluster is named, and more than one cluster has a run to stop."""
+    if cluster is not None or run is not None:
+        return
+    waiting = []
+    for home in sorted(path for path in state_dir(request).glob("*") if path.is_dir()):
+        for folder in folders(home):
+            with suppress(JournalError, OSError):
+                if folder.state().unfinished:
+                    waiting.append(f"{folder.run} ({home.name})")
+    if len({text.partition(" ")[2] for text in waiting}) > 1:
+        raise UsageError(
+            f"which run is meant? Not over are: {', '.join(waiting)}",
+            remedy=f"ctmupgrade {what} RUN, or name the cluster's file with -c FILE",
+        )
 
 
 def decide(
@@ -83,4 +101,4 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
         file.close()
 
 
-__all__ = ["ExitCode", "JournalError", "ask_stop", "chain_problems", "decide", "state"]
+__all__ = ["ExitCode", "JournalError", "ask_stop", "chain_problems", "decide", "refuse_to_guess", "state"]

@@ -19,7 +19,7 @@ from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ConfigError, UsageError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
 
 if TYPE_CHECKING:
@@ -70,10 +70,16 @@ def state_dir(request: CommandRequest) -> Path:
     """Where journals live: as asked, or the platform's folder for state."""
     if request.state_dir is not None:
         return request.state_dir
+    base = os.environ.get("XDG_STATE_HOME")
+    if base and sys.platform != "darwin":
+        return Path(base) / "ctmupgrade"
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor an entry in passwd: a container's user
+        return Path("/var/tmp") / f"ctmupgrade-{os.getuid()}"  # noqa: S108 - survives a reboot; must be our own
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "ctmupgrade"
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "ctmupgrade"
+        return home / "Library" / "Application Support" / "ctmupgrade"
+    return home / ".local" / "state" / "ctmupgrade"
 
 
 def whoami() -> str:
@@ -118,14 +124,19 @@ def setup(request: CommandRequest) -> Iterator[Setup]:
 
 
 def _passwords_are_there(cluster: Cluster) -> None:
-    """:raises UsageError: a variable that shall hold ksctl's password is not set. Found before anything else,
-    because otherwise every look at a control plane would fail for it."""
+    """Find out before anything else what would otherwise fail every look at a control plane.
+
+    :raises ConfigError: a variable that shall hold ksctl's password is not set. One that is not called as variables
+        usually are may be the password itself, and is not printed back.
+    """
     for node in cluster.nodes:
         name = node.ksctl.password_env
         if name and not os.environ.get(name):
-            raise UsageError(
-                f"{node.name}: the variable {name} (ksctl.password_env) is not set",
-                remedy=f"export {name}=...   # the password of {node.ksctl.username}",
+            usual = name.isupper()
+            raise ConfigError(
+                f"{node.name}: the variable {f'{name} (ksctl.password_env)' if usual else 'that ksctl.password_env names'} "
+                "is not set",
+                remedy=f"export {name if usual else 'VARIABLE'}=...   # the password of {node.ksctl.username}",
             )
 
 

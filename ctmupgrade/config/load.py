@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from ctmupgrade.config.addresses import same_url
 from ctmupgrade.config.messages import words
 from ctmupgrade.config.schema import FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
+from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.model import (
     NAMED_VERSION,
@@ -38,8 +40,9 @@ from ctmupgrade.core.model import (
     Window,
     url_of,
 )
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ConfigError, UsageError
 
+_CLUSTER_LINE = re.compile(r"^cluster:[ \t]*([^\s#]{1,80})", re.MULTILINE)
 _PASSWORD_KEYS = ("password_env", "password_file", "password_command")
 
 
@@ -47,7 +50,7 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     """Reads cluster.yaml.
 
     :param simulated: the files it names (archive, keys) need not exist.
-    :raises UsageError: unreadable or wrong; every problem is listed with its line.
+    :raises ConfigError: unreadable or wrong; every problem is listed with its line.
     """
     source = Source(path)
     raw = parse(source, read_text(path))
@@ -62,11 +65,28 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
         cluster = _Builder(source, path.resolve().parent, simulated).cluster(parsed)
         if not source.problems:
             return cluster
-    raise UsageError(
+    raise ConfigError(
         source.problems[0],
         details="\n".join(source.problems[1:]),
         remedy="fix the file; nothing was changed (its keys: docs/cluster-yaml.md)",
     )
+
+
+def cluster_name(path: Path) -> str | None:
+    """Return the cluster's name of a cluster.yaml that may be wrong, or half edited; None where it cannot be read.
+
+    Whoever wants to see or stop a run at night must not have to fix the file first.
+    """
+    try:
+        text = read_text(path)
+    except UsageError:
+        return None
+    raw = parse(Source(path), text)
+    found = raw.get("cluster") if isinstance(raw, dict) else None
+    if found is None:
+        written = {match.strip("'\"") for match in _CLUSTER_LINE.findall(text)}
+        found = written.pop() if len(written) == 1 else None
+    return found if isinstance(found, str) and is_name(found) else None
 
 
 def _place(loc: tuple[int | str, ...]) -> Place:

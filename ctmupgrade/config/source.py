@@ -23,7 +23,7 @@ from ruamel.yaml.tokens import (
 )
 
 from ctmupgrade.config.values import Scalar
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ConfigError
 
 DEEPEST = 8  # no key of the file lies deeper
 LARGEST = 2**20  # bytes; a file of 20 nodes with all keys has 20 KiB
@@ -100,18 +100,18 @@ def _key(name: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The file's text. :raises UsageError: it cannot be read, or is none of ours by its size."""
+    """The file's text. :raises ConfigError: it cannot be read, or is none of ours by its size."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise UsageError(
+        raise ConfigError(
             f"{path}: there is no such file", remedy="ctmupgrade init   # writes one; or name it with -c FILE"
         ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
     if len(data) > LARGEST:
-        raise UsageError(
+        raise ConfigError(
             f"{path}: more than {LARGEST // 2**20} MiB; no file of this kind is so large",
             remedy="name the right file with -c FILE",
         )
@@ -119,7 +119,7 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(
+        raise ConfigError(
             f"{path}:{line}: cannot be read: not UTF-8 text: {error.reason}", remedy="write it as UTF-8 text"
         ) from None
 

@@ -179,10 +179,15 @@ def _user(value: object) -> str:
     return text
 
 
+def is_name(text: str) -> bool:
+    """Whether a cluster or a node may be called so: it becomes a folder, and a part of step ids."""
+    return bool(_NAME.fullmatch(text))
+
+
 def _name(value: object) -> str:
     expected = "a name of letters, digits, dots, dashes and underscores is expected, a letter or digit first"
     text = _written(_text(value), _TEXT_EXPECTED)
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ValueError(expected)
     return text
 
