@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ctmupgrade.collect.login_guard import Accounts, CarefulControl
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
+from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_like_login
 from ctmupgrade.core.looks import file_probes, probes
 from ctmupgrade.core.looks.facts import (
     BootMark,
@@ -65,7 +65,9 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
         except CtmUpgradeError as error:
             tried.append(_said(error))
     why = "; ".join(dict.fromkeys(tried))
-    return Unknown(why, unreachable=sounds_away(why), login=sounds_like_login(why))
+    trouble = certificate_trouble(why)
+    away = sounds_away(why) and not trouble
+    return Unknown(why, unreachable=away, login=sounds_like_login(why), certificate=trouble)
 
 
 LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once

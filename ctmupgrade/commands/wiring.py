@@ -67,19 +67,18 @@ class Setup:
 
 
 def state_dir(request: CommandRequest) -> Path:
-    """Where journals live: as asked, or the platform's folder for state."""
+    """Where journals live: as asked, or the platform's folder for state; without a home (a container's user may have
+    none) a folder of the user's number that outlives a reboot."""
     if request.state_dir is not None:
         return request.state_dir
     base = os.environ.get("XDG_STATE_HOME")
-    if base and sys.platform != "darwin":
-        return Path(base) / "ctmupgrade"
     try:
         home = Path.home()
-    except RuntimeError:  # neither HOME nor an entry in passwd: a container's user
-        return Path("/var/tmp") / f"ctmupgrade-{os.getuid()}"  # noqa: S108 - survives a reboot; must be our own
+    except RuntimeError:
+        return Path(base) / "ctmupgrade" if base else Path(f"/var/tmp/ctmupgrade-{os.getuid()}")  # noqa: S108 - see above
     if sys.platform == "darwin":
         return home / "Library" / "Application Support" / "ctmupgrade"
-    return home / ".local" / "state" / "ctmupgrade"
+    return Path(base or home / ".local" / "state") / "ctmupgrade"
 
 
 def whoami() -> str:
@@ -145,10 +144,12 @@ def _live(request: CommandRequest, cluster: Cluster) -> Setup:
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
     from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+    from ctmupgrade.adapters.local.names import ResolvedNames
     from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
 
     hashes = PrefixHashes()
     store = BackupStore(cluster.backup.directory, cluster.name)
+    cluster = replace(cluster, names=ResolvedNames())
     return Setup(
         request=request,
         cluster=cluster,

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
-from ctmupgrade.core.model import Node
+from ctmupgrade.core.model import Cluster, Node
 
 _AWAY = re.compile(
     r"connection (refused|reset|timed out)|no route to host|i/o timeout|time(d)?[ -]?out|deadline exceeded"
@@ -44,6 +45,46 @@ def sounds_like_login(text: str) -> bool:
     return bool(_LOGIN.search(text))
 
 
+# What Go's TLS says (ksctl is a Go program), and OpenSSL where something else stands in for it.
+_CERTIFICATE = (
+    ("expired", re.compile(r"certificate has expired|certificate is not yet valid", re.IGNORECASE)),
+    ("name", re.compile(
+        r"certificate is (?:valid for|not valid for)|doesn.t contain any IP SANs|legacy Common Name|not valid for any names"
+        r"|hostname.{0,40}(?:mismatch|doesn.t match)|certificate name.{0,20}does not match|IP address mismatch",
+        re.IGNORECASE,
+    )),
+    ("authority", re.compile(
+        r"x509:|signed by unknown authority|self[- ]signed certificate|unable to get (?:local )?issuer certificate"
+        r"|certificate verify failed|failed to verify certificate|certificate is not trusted",
+        re.IGNORECASE,
+    )),
+    ("no TLS", re.compile(
+        r"first record does not look like a TLS handshake|HTTP response to HTTPS client|wrong version number", re.IGNORECASE
+    )),
+)  # fmt: skip
+
+
+def certificate_trouble(text: str) -> str:
+    """Return why TLS does not trust who answers: ``authority``, ``name``, ``expired`` or ``no TLS``; "" where it is
+    about something else. A fresh appliance has a certificate of its own CA (vendor page Certificate Authority)."""
+    return next((kind for kind, pattern in _CERTIFICATE if pattern.search(text)), "")
+
+
+def unverified(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield the nodes whose control plane is not proven to be who it should be, and why."""
+    for node in (*cluster.nodes, *cluster.fresh):
+        if node.url.startswith("http:"):
+            yield node.name, f"ksctl talks to {node.url} in clear text, on this machine"
+        elif node.ksctl.nosslverify:
+            yield (
+                node.name,
+                (
+                    f"nosslverify: whoever answers at {node.url} is taken for the node, and gets the password of "
+                    f"{node.ksctl.username}"
+                ),
+            )
+
+
 def backup_state(word: str) -> bool | None:
     """A backup's status word. True: complete. False: failed. None: neither can be said."""
     plain = word.strip().lower()
@@ -61,5 +102,7 @@ def login_file(node: Node, password: str) -> str:
         "KSCTL_USERNAME": node.ksctl.username,
         "KSCTL_PASSWORD": password,
         "KSCTL_NOSSLVERIFY": node.ksctl.nosslverify,
+        **({"KSCTL_AUTH_DOMAIN": node.ksctl.auth_domain} if node.ksctl.auth_domain else {}),
+        **({"KSCTL_DOMAIN": node.ksctl.domain} if node.ksctl.domain else {}),
     }
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())

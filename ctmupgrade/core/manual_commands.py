@@ -39,6 +39,10 @@ def ksctl_for(node: Node) -> str:
     values = {"KSCTL_URL": node.url}
     if settings.username != usual.username:
         values["KSCTL_USERNAME"] = settings.username
+    if settings.auth_domain:
+        values["KSCTL_AUTH_DOMAIN"] = settings.auth_domain
+    if settings.domain:
+        values["KSCTL_DOMAIN"] = settings.domain
     if settings.nosslverify:
         values["KSCTL_NOSSLVERIFY"] = "true"
     assigned = [f"{name}={shlex.quote(value)}" for name, value in values.items()]

@@ -201,7 +201,14 @@ class KsctlControl:
             "KSCTL_TIMEOUT": str(max(1, math.ceil(seconds))),
             "KSCTL_RESP": "json",
             "KSCTL_VERBOSITY": "false",
+            **self._domains(),
         }
+
+    def _domains(self) -> dict[str, str]:
+        """Where the user is kept, and which domain the login is for: as cluster.yaml says, else as the caller does."""
+        settings = self._node.ksctl
+        given = {"KSCTL_AUTH_DOMAIN": settings.auth_domain, "KSCTL_DOMAIN": settings.domain}
+        return {name: found for name, own in given.items() if (found := own or self._environ.get(name, ""))}
 
     def _private(self) -> Path:
         with self._lock:

@@ -21,10 +21,10 @@ from ctmupgrade.core.checks.cluster import (
     services_started,
     versions_equal,
 )
+from ctmupgrade.core.checks.control_plane import control_plane_reachable, control_plane_verified
 from ctmupgrade.core.checks.findings import Finding, waive
 from ctmupgrade.core.checks.node import (
     backup_downloaded_with_key,
-    control_plane_reachable,
     free_space_sufficient,
     fresh_instances_ready,
     no_reboot_pending,
@@ -47,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     Check("node_count_supported", "the cluster has 1 to 20 nodes", node_count_supported, False),
     Check("node_reachable", "every node lets us in over SSH", node_reachable, False),
     Check("control_plane_reachable", "every node answers ksctl after login", control_plane_reachable, False),
+    Check("control_plane_verified", "every control plane proves who it is", control_plane_verified),
     Check("cluster_members_match", "the members are the nodes of cluster.yaml", cluster_members_match, False),
     Check("every_node_ready", "every node is ready in every node's eyes", every_node_ready),
     Check("replication_connected", "all nodes are connected, by fresh reports", replication_connected),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.checks.health import Problem
+from ctmupgrade.core.checks.problem import TRUST_FIRST, Problem
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Options, reached
 from ctmupgrade.core.modes import StrategyName
@@ -51,6 +51,8 @@ class Check:
 def unknown(check: str, node: str, fact: Unknown, remedy: str, what: str = "") -> Finding:
     """A finding about something that could not be found out."""
     text = f"{what or 'this'} could not be found out: {fact.why}"
+    if fact.certificate:
+        remedy = TRUST_FIRST
     return Finding(check, Verdict.UNKNOWN, node, text, remedy, unreachable=fact.unreachable)
 
 
@@ -60,6 +62,8 @@ def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str)
     for problem in dict.fromkeys(problems):
         found = True
         verdict = Verdict.UNKNOWN if problem.unknown else Verdict.BLOCK
-        yield Finding(check, verdict, problem.node, problem.text, remedy, VENDOR, problem.unreachable)
+        yield Finding(
+            check, verdict, problem.node, problem.text, problem.remedy or remedy, VENDOR, problem.unreachable
+        )
     if not found:
         yield Finding(check, Verdict.PASS, "", good)

@@ -35,13 +35,10 @@ def cluster_members_match(q: Question) -> Iterator[Finding]:
     if not q.clustered:
         yield from _unclustered(q)
         return
-    remedy = (
-        "add or remove the node in cluster.yaml, or remove a dead member: ksctl cluster nodes delete --id ID"
-    )
     yield from of_problems(
         "cluster_members_match",
         health.membership_problems(q.facts.nodes, q.cluster),
-        remedy,
+        "ctmupgrade recover   # says what it may be",
         "every node lists exactly the nodes of cluster.yaml",
     )
 

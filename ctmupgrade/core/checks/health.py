@@ -8,73 +8,19 @@ member counts as well only when others see it so too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ctmupgrade.core.looks.facts import Member, NodeFacts, SummaryReport, Unknown
-from ctmupgrade.core.model import Cluster, Node
+from ctmupgrade.core.checks.membership import membership_problems, name_at, name_of, names_by_id
+from ctmupgrade.core.checks.problem import Problem, not_known
+from ctmupgrade.core.looks.facts import NodeFacts, SummaryReport, Unknown
+from ctmupgrade.core.model import Cluster
+
+__all__ = [
+    "FRESH", "Problem", "cluster_problems", "connected_pairs", "fresh_reports", "membership_problems", "name_at", "name_of",
+    "names_by_id", "readiness_problems", "replication_problems", "service_problems", "upgrade_problems", "version_problems",
+]  # fmt: skip
 
 FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind the live ones
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not well, or (``unknown``) could not be known.
-
-    :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it)."""
-
-    node: str
-    text: str
-    unknown: bool = False
-    unreachable: bool = False
-    beside: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.node}: {self.text}" if self.node else self.text
-
-
-def _not_known(node: str, what: str, fact: Unknown) -> Problem:
-    return Problem(node, f"{what} is not known: {fact.why}", unknown=True, unreachable=fact.unreachable)
-
-
-def names_by_id(nodes: Mapping[str, NodeFacts]) -> dict[str, str]:
-    """Each node's own id, from its own mouth, to its name in cluster.yaml."""
-    return {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
-
-
-def _addresses(node: Node) -> set[str]:
-    return {node.cluster_host.lower(), node.host.lower()} - {"local", ""}
-
-
-def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
-    """The configured node that ``member`` is: by id where the node itself told it, else by address;
-    "" where it is none. Never by position."""
-    return ids.get(member.node_id) or name_at(member.host, cluster)
-
-
-def name_at(host: str, cluster: Cluster) -> str:
-    """The one configured node with this address; "" where there is none or more than one."""
-    fitting = [n.name for n in (*cluster.nodes, *cluster.fresh) if host.lower() in _addresses(n)]
-    return fitting[0] if len(fitting) == 1 else ""
-
-
-def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
-    """Every node lists exactly the nodes of cluster.yaml."""
-    ids = names_by_id(nodes)
-    for name, facts in nodes.items():
-        if isinstance(facts.members, Unknown):
-            yield _not_known(name, "its list of members", facts.members)
-            continue
-        known = {name_of(m, ids, cluster): m for m in facts.members}
-        for member in facts.members:
-            if not name_of(member, ids, cluster):
-                yield Problem(
-                    name,
-                    f"lists member {member.host or '?'} (id {member.node_id or '?'}) that cluster.yaml lacks",
-                    beside=member.host,
-                )
-        for missing in (n.name for n in cluster.nodes if n.name not in known):
-            yield Problem(name, f"does not list {missing}, which cluster.yaml names", beside=missing)
 
 
 def readiness_problems(
@@ -84,7 +30,7 @@ def readiness_problems(
     ids = names_by_id(nodes)
     for name, facts in nodes.items():
         if isinstance(facts.members, Unknown):
-            yield _not_known(name, "its list of members", facts.members)
+            yield not_known(name, "its list of members", facts.members)
             continue
         for member in facts.members:
             seen = name_of(member, ids, cluster)
@@ -122,7 +68,7 @@ def replication_problems(
     reports = fresh_reports(nodes)
     for name, facts in nodes.items():
         if isinstance(facts.summary, Unknown):
-            yield _not_known(name, "its cluster summary", facts.summary)
+            yield not_known(name, "its cluster summary", facts.summary)
         elif not facts.node_id:
             yield Problem(name, "its own cluster id is not known", unknown=True)
         elif facts.node_id not in reports:
@@ -179,11 +125,11 @@ def service_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
     """keysecure is active and its services report started, on every node."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown):
-            yield _not_known(name, "the state of keysecure", facts.unit)
+            yield not_known(name, "the state of keysecure", facts.unit)
         elif facts.unit.active != "active":
             yield Problem(name, f"keysecure is {facts.unit.active}")
         if isinstance(facts.services, Unknown):
-            yield _not_known(name, "the state of its services", facts.services)
+            yield not_known(name, "the state of its services", facts.services)
         elif not facts.services.started:
             waiting = ", ".join(f"{n} {s}" for n, s in sorted(facts.services.waiting.items())[:4])
             yield Problem(name, f"services are {facts.services.overall or 'not started'}: {waiting or '-'}")
@@ -193,7 +139,7 @@ def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
     """No ``ks_upgrade.sh`` runs anywhere."""
     for name, facts in nodes.items():
         if isinstance(facts.processes, Unknown):
-            yield _not_known(name, "whether ks_upgrade.sh runs", facts.processes)
+            yield not_known(name, "whether ks_upgrade.sh runs", facts.processes)
         elif facts.processes:
             yield Problem(name, f"an upgrade runs already: {facts.processes[0]}")
 
@@ -205,7 +151,7 @@ def version_problems(
     for name, facts in nodes.items():
         version = facts.version
         if isinstance(version, Unknown):
-            yield _not_known(name, "its version", version)
+            yield not_known(name, "its version", version)
         elif version.release not in expected.get(name, ()):
             yield Problem(name, f"has version {version}, which is not expected now")
 

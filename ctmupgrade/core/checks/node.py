@@ -27,24 +27,6 @@ def node_reachable(q: Question) -> Iterator[Finding]:
             yield Finding("node_reachable", Verdict.PASS, name, f"logged in as {node.ssh.user}@{node.host}")
 
 
-def control_plane_reachable(q: Question) -> Iterator[Finding]:
-    """Judge whether each node answers ksctl after login."""
-    for name, facts in q.facts.nodes.items():
-        login = q.cluster.node(name).ksctl
-        if isinstance(facts.system, Unknown) and facts.system.login:
-            said = f"ksctl's login as {login.username} is refused: {facts.system.why}"
-            remedy = (
-                f"check ksctl.username and {login.password_place}; every further try may lock the account"
-            )
-            yield Finding("control_plane_reachable", Verdict.BLOCK, name, said, remedy)
-        elif isinstance(facts.system, Unknown):
-            remedy = manual_commands.ksctl(q.cluster.node(name), "system", "info", "get", note="must answer")
-            yield unknown("control_plane_reachable", name, facts.system, remedy, "the version by ksctl")
-        else:
-            seen = f"{facts.system.model or 'appliance'} {facts.system.version} answers"
-            yield Finding("control_plane_reachable", Verdict.PASS, name, seen)
-
-
 def upgrade_path_known(q: Question) -> Iterator[Finding]:
     """Judge each node's path to the target by what is published (docs/appliance.md 2)."""
     target = q.cluster.target.version

@@ -17,12 +17,14 @@ from ctmupgrade.core.redact import foreign
 class Unknown:
     """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
     ``host_key``: because another machine may be answering, which never mends itself.
-    ``login``: because ksctl's user or password is refused."""
+    ``login``: because ksctl's user or password is refused.
+    ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`)."""
 
     why: str
     unreachable: bool = False
     host_key: bool = False
     login: bool = False
+    certificate: str = ""
     kind: Literal["unknown"] = "unknown"
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
@@ -123,6 +124,7 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
         yield from rebuild_notes(facts, cluster, options)
     if steps:
+        yield from (f"{name}: {why}" for name, why in unverified(cluster))
         yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"

@@ -1,0 +1,85 @@
+"""Checks of the way to each node's control plane: that it answers, that the login is taken, that it is who it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ctmupgrade.core import manual_commands
+from ctmupgrade.core.checks.check import Question
+from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.ksctl import unverified
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.model import Node
+
+CA_PAGE = "vendor page Certificate Authority"
+
+
+def control_plane_reachable(q: Question) -> Iterator[Finding]:
+    check = "control_plane_reachable"
+    for name, facts in q.facts.nodes.items():
+        node, fact = q.cluster.node(name), facts.system
+        if not isinstance(fact, Unknown):
+            seen = f"{fact.model or 'appliance'} {fact.version} answers"
+            yield Finding(check, Verdict.PASS, name, seen)
+        elif fact.certificate:
+            said = f"{_distrusted(node, fact.certificate)}: {fact.why}"
+            yield Finding(check, Verdict.BLOCK, name, said, _trust(node, fact.certificate), CA_PAGE)
+        elif fact.login:
+            where = (
+                f" of the authentication domain {node.ksctl.auth_domain}" if node.ksctl.auth_domain else ""
+            )
+            said = f"ksctl's login as {node.ksctl.username}{where} is refused: {fact.why}"
+            yield Finding(check, Verdict.BLOCK, name, said, _login(node))
+        else:
+            remedy = manual_commands.ksctl(node, "system", "info", "get", note="must answer")
+            text = f"the version by ksctl could not be found out: {fact.why}"
+            yield Finding(check, Verdict.UNKNOWN, name, text, remedy, unreachable=fact.unreachable)
+
+
+def _login(node: Node) -> str:
+    domain = (
+        "ksctl.auth_domain"
+        if node.ksctl.auth_domain
+        else "ksctl.auth_domain (where the user is kept in a domain other than root)"
+    )
+    return (
+        f"check ksctl.username, {node.ksctl.password_place}, {domain}; every further try may lock the account"
+    )
+
+
+def _distrusted(node: Node, trouble: str) -> str:
+    """What is wrong with who answers at a node's URL."""
+    return {
+        "expired": f"the certificate of {node.url} is out of its time",
+        "name": f"the certificate of {node.url} is for other names",
+        "no TLS": f"what answers at {node.url} does not speak TLS",
+    }.get(trouble, f"the certificate of {node.url} is of a CA that this machine does not trust")
+
+
+def _trust(node: Node, trouble: str) -> str:
+    """How to make it trusted; each appliance has a CA of its own."""
+    if trouble == "no TLS":
+        return f"check the host and the port of {node.name}'s url in cluster.yaml"
+    way = {
+        "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks: date",
+        "name": f"give {node.name} in cluster.yaml a url with a name or address that its certificate has",
+    }.get(
+        trouble,
+        "save the certificate of the appliance's CA (web console: CA, Local) as ca.pem, then: "
+        "export SSL_CERT_FILE=$PWD/ca.pem   # or add it to this machine's trust store",
+    )
+    return f"{way}; or, where nobody can come between this machine and the node: nosslverify: true under ksctl in cluster.yaml"
+
+
+def control_plane_verified(q: Question) -> Iterator[Finding]:
+    check, found = "control_plane_verified", list(unverified(q.cluster))
+    for name, why in found:
+        remedy = "use a TLS proxy, or make sure that nothing else can answer there"
+        if why.startswith("nosslverify"):
+            remedy = (
+                _trust(q.cluster.node(name), "authority").partition("; or, where")[0]
+                + "; then leave nosslverify out"
+            )
+        yield Finding(check, Verdict.WARN, name, why, remedy, CA_PAGE)
+    if not found:
+        yield Finding(check, Verdict.PASS, "", "the certificates of all control planes are verified")

@@ -1,0 +1,109 @@
+"""Who is who: which configured node a member is, and whether every node lists exactly those of cluster.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ctmupgrade.core.checks.problem import Problem, not_known
+from ctmupgrade.core.looks.facts import Member, NodeFacts, Unknown
+from ctmupgrade.core.model import Cluster, Node
+
+DEAD = frozenset(("d", "k"))  # down, killed: as other members report them
+
+
+def names_by_id(nodes: Mapping[str, NodeFacts]) -> dict[str, str]:
+    """Each node's own id, from its own mouth, to its name in cluster.yaml."""
+    return {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
+
+
+def _addresses(node: Node) -> set[str]:
+    return {node.cluster_host.lower(), node.host.lower()} - {"local", ""}
+
+
+def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
+    """The configured node that ``member`` is: by id where the node itself told it, else by address;
+    "" where it is none. Never by position."""
+    return ids.get(member.node_id) or name_at(member.host, cluster)
+
+
+def name_at(host: str, cluster: Cluster) -> str:
+    """The one configured node with this address; "" where there is none or more than one.
+
+    As it is written first; then its control plane's host too; then by what the names of both stand for.
+    """
+    nodes = (*cluster.nodes, *cluster.fresh)
+    if not host:
+        return ""
+    written = {n.name: _addresses(n) for n in nodes}
+    also = {n.name: written[n.name] | {n.url_host.lower()} for n in nodes}
+    for known in (written, also):
+        fitting = [name for name, hosts in known.items() if host.lower() in hosts]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else ""
+    found = cluster.names.addresses([host.lower(), *(one for hosts in also.values() for one in hosts)])
+    fitting = [
+        name
+        for name, hosts in also.items()
+        if found[host.lower()] & frozenset().union(*(found[h] for h in hosts))
+    ]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def one_appliance(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    """Nodes whose control planes tell one and the same id: their URLs lead to one appliance."""
+    first: dict[str, str] = {}
+    for name, facts in nodes.items():
+        other = first.setdefault(facts.node_id, name)
+        if facts.node_id and other != name:
+            text = f"the urls of {other} and {name} lead to one appliance (id {facts.node_id})"
+            remedy = "give each node in cluster.yaml a url at which it and no other node answers"
+            yield Problem("", text, beside=name, remedy=remedy)
+
+
+def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
+    """Every node lists exactly the nodes of cluster.yaml.
+
+    A member that is none of them as far as is known may be one of them all the same, while one of them does not tell
+    its id. To remove it is advised only where it is dead and each of ours is proven to be another.
+    """
+    twice = list(one_appliance(nodes))
+    yield from twice
+    confused = {
+        name for p in twice for name, facts in nodes.items() if facts.node_id == nodes[p.beside].node_id
+    }
+    ids = names_by_id(nodes)
+    for name, facts in nodes.items():
+        if isinstance(facts.members, Unknown):
+            problem = not_known(name, "its list of members", facts.members)
+            remedy = problem.remedy or f"ksctl cluster nodes list   # on {name}; must answer"
+            yield replace(problem, remedy=remedy)
+            continue
+        who = [(member, name_of(member, ids, cluster)) for member in facts.members]
+        strange = [member for member, known in who if not known]
+        missing = [n.name for n in cluster.nodes if n.name not in {known for _, known in who} | confused]
+        untold = [n for n in missing if n not in nodes or not nodes[n].node_id]
+        for member in strange:
+            yield _strange(name, member, [*untold, *sorted(confused)])
+        for one in missing:
+            if not (strange and one in untold):  # said with the member that it presumably is
+                remedy = f"take {one} out of cluster.yaml, or see what became of it: ctmupgrade recover"
+                yield Problem(
+                    name, f"does not list {one}, which cluster.yaml names", beside=one, remedy=remedy
+                )
+
+
+def _strange(name: str, member: Member, untold: Sequence[str]) -> Problem:
+    """A member that no configured node is known to be."""
+    text = f"lists member {member.host or '?'} (id {member.node_id or '?'}) that cluster.yaml lacks"
+    if untold:
+        may = f"it may be {' or '.join(untold)}, whose id is not known now"
+        remedy = f"make {' and '.join(untold)} answer; or give its cluster_host in cluster.yaml as the cluster lists it"
+        return Problem(name, f"{text}: {may}", unknown=True, beside=member.host, remedy=remedy)
+    if member.code in DEAD and member.node_id:
+        remedy = f"add it to cluster.yaml; or, where it is gone for good: ksctl cluster nodes delete --id {member.node_id}"
+    else:
+        remedy = (
+            f"add it to cluster.yaml: it is a member of the cluster ({member.description or member.code})"
+        )
+    return Problem(name, text, beside=member.host, remedy=remedy)

@@ -1,0 +1,34 @@
+"""Something that is not well, as the health of nodes and their membership are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctmupgrade.core.looks.facts import Unknown
+
+TRUST_FIRST = "make its certificate trusted first: see control_plane_reachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not well, or (``unknown``) could not be known.
+
+    :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it).
+    :ivar remedy: what to do about this one; "" where it is the same for all of its kind."""
+
+    node: str
+    text: str
+    unknown: bool = False
+    unreachable: bool = False
+    beside: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.text}" if self.node else self.text
+
+
+def not_known(node: str, what: str, fact: Unknown) -> Problem:
+    """Return the problem that something of a node is not known."""
+    remedy = TRUST_FIRST if fact.certificate else ""
+    text = f"{what} is not known: {fact.why}"
+    return Problem(node, text, unknown=True, unreachable=fact.unreachable, remedy=remedy)
