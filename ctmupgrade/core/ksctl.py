@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ctmupgrade.core.model import Cluster, Node
 
@@ -70,19 +70,18 @@ def certificate_trouble(text: str) -> str:
     return next((kind for kind, pattern in _CERTIFICATE if pattern.search(text)), "")
 
 
-def unverified(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """Yield the nodes whose control plane is not proven to be who it should be, and why."""
+def unverified(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
+    """Return why some control planes are not proven to be who they should be, and the nodes of each reason."""
+    found: dict[str, tuple[str, ...]] = {}
     for node in (*cluster.nodes, *cluster.fresh):
+        why = ""
         if node.url.startswith("http:"):
-            yield node.name, f"ksctl talks to {node.url} in clear text, on this machine"
+            why = "ksctl talks to its control plane in clear text (http), on this machine alone"
         elif node.ksctl.nosslverify:
-            yield (
-                node.name,
-                (
-                    f"nosslverify: whoever answers at {node.url} is taken for the node, and gets the password of "
-                    f"{node.ksctl.username}"
-                ),
-            )
+            why = f"nosslverify: whoever answers at its url is taken for it, and gets the password of {node.ksctl.username}"
+        if why:
+            found[why] = (*found.get(why, ()), node.name)
+    return found
 
 
 def backup_state(word: str) -> bool | None:

@@ -11,6 +11,10 @@ from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.model import Node
 
+_OWN_CA = (
+    "save the certificate of the appliance's CA (web console: CA, Local) as ca.pem and add it to this machine's trust "
+    "store, or: export SSL_CERT_FILE=$PWD/ca.pem"
+)
 CA_PAGE = "vendor page Certificate Authority"
 
 
@@ -22,7 +26,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             seen = f"{fact.model or 'appliance'} {fact.version} answers"
             yield Finding(check, Verdict.PASS, name, seen)
         elif fact.certificate:
-            said = f"{_distrusted(node, fact.certificate)}: {fact.why}"
+            said = f"{_distrusted(node, fact.certificate)}: {fact.why.partition('; version:')[0]}"
             yield Finding(check, Verdict.BLOCK, name, said, _trust(node, fact.certificate), CA_PAGE)
         elif fact.login:
             where = (
@@ -63,23 +67,17 @@ def _trust(node: Node, trouble: str) -> str:
     way = {
         "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks: date",
         "name": f"give {node.name} in cluster.yaml a url with a name or address that its certificate has",
-    }.get(
-        trouble,
-        "save the certificate of the appliance's CA (web console: CA, Local) as ca.pem, then: "
-        "export SSL_CERT_FILE=$PWD/ca.pem   # or add it to this machine's trust store",
-    )
+    }.get(trouble, _OWN_CA)
     return f"{way}; or, where nobody can come between this machine and the node: nosslverify: true under ksctl in cluster.yaml"
 
 
 def control_plane_verified(q: Question) -> Iterator[Finding]:
-    check, found = "control_plane_verified", list(unverified(q.cluster))
-    for name, why in found:
-        remedy = "use a TLS proxy, or make sure that nothing else can answer there"
+    check, found = "control_plane_verified", unverified(q.cluster)
+    for why, names in found.items():
+        remedy = "make sure that nothing else can answer there, or use https"
         if why.startswith("nosslverify"):
-            remedy = (
-                _trust(q.cluster.node(name), "authority").partition("; or, where")[0]
-                + "; then leave nosslverify out"
-            )
-        yield Finding(check, Verdict.WARN, name, why, remedy, CA_PAGE)
+            remedy = f"{_OWN_CA}; then leave nosslverify out"
+        for name in names:
+            yield Finding(check, Verdict.WARN, name, why, remedy, CA_PAGE)
     if not found:
         yield Finding(check, Verdict.PASS, "", "the certificates of all control planes are verified")

@@ -124,7 +124,7 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
         yield from rebuild_notes(facts, cluster, options)
     if steps:
-        yield from (f"{name}: {why}" for name, why in unverified(cluster))
+        yield from (f"{', '.join(names)}: {why}" for why, names in unverified(cluster).items())
         yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"
