@@ -6,6 +6,8 @@ An option that would do nothing is refused, not ignored: who types ``--hold-back
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime
 
 from ctmupgrade.commands.request import Purpose
 from ctmupgrade.config.addresses import host
@@ -42,6 +44,14 @@ def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str
         whole(cluster.strategy, known, options.nodes)
     _sensible(cluster, options)
     return _with_fresh(cluster, options)
+
+
+def with_skips(options: Options, cluster: Cluster, now: datetime) -> Options:
+    """Return the options with the checks that cluster.yaml skips now; what the command line says of one wins."""
+    file = {
+        s.check: f"{s.reason} (until {s.until:%Y-%m-%d %H:%M %Z})" for s in cluster.skips if now < s.until
+    }
+    return replace(options, skips=tuple({**file, **dict(options.skips)}.items()))
 
 
 def known_node(name: str, known: Collection[str], option: str) -> None:

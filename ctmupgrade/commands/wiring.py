@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.tasks import one_by_one
-from ctmupgrade.commands.options import with_options
+from ctmupgrade.commands.options import with_options, with_skips
 from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.model import Cluster
@@ -112,14 +112,19 @@ def setup(request: CommandRequest) -> Iterator[Setup]:
         from ctmupgrade.adapters.disk.private_folder import private_folder
 
         with private_folder() as scratch:
-            yield _simulated(request, cluster, request.simulate, scratch)
+            yield _with_skips(_simulated(request, cluster, request.simulate, scratch))
         return
     _passwords_are_there(cluster)
-    made = _live(request, cluster)
+    made = _with_skips(_live(request, cluster))
     try:
         yield made
     finally:
         made.fleet.close()
+
+
+def _with_skips(made: Setup) -> Setup:
+    options = with_skips(made.request.options, made.cluster, made.clock.now())
+    return replace(made, request=replace(made.request, options=options))
 
 
 def _passwords_are_there(cluster: Cluster) -> None:

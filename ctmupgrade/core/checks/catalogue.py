@@ -22,7 +22,7 @@ from ctmupgrade.core.checks.cluster import (
     versions_equal,
 )
 from ctmupgrade.core.checks.control_plane import control_plane_reachable, control_plane_verified
-from ctmupgrade.core.checks.findings import Finding, waive
+from ctmupgrade.core.checks.findings import Finding, expire, waive
 from ctmupgrade.core.checks.node import (
     backup_downloaded_with_key,
     free_space_sufficient,
@@ -81,4 +81,5 @@ def examine(facts: Facts, cluster: Cluster, options: Options, *, only: Collectio
     """
     question = Question(facts, cluster, options)
     found = [f for check in CHECKS if not only or check.id in only for f in check.run(question)]
-    return waive(found, options.skips)
+    ended = {s.check: f"{s.until:%Y-%m-%d %H:%M %Z}" for s in cluster.skips if s.until <= facts.at}
+    return expire(waive(found, options.skips), ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -47,6 +47,19 @@ def waive(findings: Iterable[Finding], skips: Sequence[tuple[str, str]]) -> list
     return [
         replace(f, verdict=Verdict.SKIPPED, summary=f"{f.summary} [skipped: {reasons[f.check]}]")
         if f.check in reasons and f.verdict is not Verdict.PASS
+        else f
+        for f in findings
+    ]
+
+
+def expire(findings: Iterable[Finding], ended: Mapping[str, str]) -> list[Finding]:
+    """The findings with those told that were waived once, and count again.
+
+    :param ended: checks whose skip in cluster.yaml has ended, and since when.
+    """
+    return [
+        replace(f, summary=f"{f.summary} [its skip in cluster.yaml ended {ended[f.check]}]")
+        if f.check in ended and f.verdict not in (Verdict.PASS, Verdict.SKIPPED)
         else f
         for f in findings
     ]
