@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 from ctmupgrade import __version__
 from ctmupgrade.config.addresses import same_url
 from ctmupgrade.config.messages import words
-from ctmupgrade.config.schema import FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
+from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
 from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
@@ -236,9 +236,8 @@ class _Builder:
         for key in SshKeys.model_fields:
             own, inner = getattr(raw, key), getattr(raw.ssh, key)
             if own is not None and inner is not None and own != inner:
-                self.source.complain(
-                    (*place, key), f"{own!r} is given here and {inner!r} under ssh; one of them is expected"
-                )
+                both = "another is given" if key in PRIVATE else f"{own!r} is given here and {inner!r}"
+                self.source.complain((*place, key), f"{both} under ssh; one of them is expected")
 
     def _ksctl(self, common: KsctlKeys, raw: NodeKeys, place: Place) -> KsctlSettings:
         self._one_password(common, ("ksctl",))
@@ -281,10 +280,12 @@ class _Builder:
             ValueError,
         ) as error:  # a name too long, a loop of links, a folder that is closed to us
             why = error.strerror if isinstance(error, OSError) else str(error)
-            self.source.complain(place, f"{str(path)[:200]} cannot be looked at: {why}", alike=str(path))
+            shown = "it" if place[-1] in PRIVATE else str(path)[:200]
+            self.source.complain(place, f"{shown} cannot be looked at: {why}", alike=str(path))
         else:
             if missing:
-                self.source.complain(place, f"there is no file {path}", alike=str(path))
+                shown = "there is no such file" if place[-1] in PRIVATE else f"there is no file {path}"
+                self.source.complain(place, shown, alike=str(path))
         return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from ctmupgrade.config.schema import MAX_NODES, MODELS
+from ctmupgrade.config.schema import MAX_NODES, MODELS, PRIVATE
 
 _WORDS = {
     "model_type": "keys and values are expected",
@@ -19,10 +19,7 @@ _WORDS = {
     "missing": "is missing",
 }
 _PASSWORDS = frozenset({"password", "passphrase", "key_password", "pwd", "pass", "secret", "token"})
-_SECRET = ("password", "passphrase", "secret", "token")  # a key with such a word may hold the thing itself
-_SECRET_PARTS = frozenset(
-    {"ksctl", "backup", "notify"}
-)  # and so may these, where one value is in place of keys
+_PARTS = frozenset({"ksctl", "backup", "notify"})  # one value in place of these keys may be a secret too
 
 
 def words(problem: Any, raw: object) -> str:
@@ -73,7 +70,7 @@ def _shown(given: object, loc: tuple[int | str, ...]) -> str:
 
 def _one_value(given: str, loc: tuple[int | str, ...]) -> str:
     key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
-    if key in _SECRET_PARTS or any(word in key for word in _SECRET):
+    if key in _PARTS | PRIVATE | _PASSWORDS:
         return ""
     before, at, after = given.rpartition("@")
     text = f"***@{after}" if at and (":" in before or "/" in before) else given
@@ -84,7 +81,7 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     holder = next((str(p) for p in reversed(loc[:-1]) if isinstance(p, str)), "")
     allowed = list(MODELS[holder].model_fields)
     if str(loc[-1]).lower() in _PASSWORDS:
-        places = ", ".join(key for key in allowed if any(word in key for word in _SECRET))
+        places = ", ".join(key for key in allowed if key in PRIVATE)
         hint = f" ({places})" if places else ""
         return f"unknown key; no password is written in this file: name where it is kept{hint}"
     near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)

@@ -152,3 +152,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "": FileKeys, "ssh": SshKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
     "timeouts": TimeoutKeys, "nodes": NodeKeys, "checks": ChecksKeys, "skip": SkipKeys,
 }  # fmt: skip
+
+# Keys that say where a secret is. What is found there is not shown: it may be the secret itself.
+PRIVATE = frozenset(
+    {"passphrase_env", "password_env", "password_file", "password_command", "key_password_env"}
+)

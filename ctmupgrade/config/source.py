@@ -6,6 +6,7 @@ the type that wants it: a fingerprint of digits only stays a fingerprint, and ``
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ _TAGS = frozenset(f"{_TAG}{kind}" for kind in (
     "str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq",
 ))  # fmt: skip
 _MERGE = "<<"
+_NAMED = re.compile(r"(alias|anchor|tag|handle) ['\"].*")
 Place: TypeAlias = tuple[str | int, ...]
 # What the YAML library raises beyond its own errors, for texts that are none.
 LIBRARY = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError)
@@ -171,9 +173,11 @@ def not_yaml(error: YAMLError, text: str) -> tuple[int, str]:
         opened, what = _open_bracket(text, noticed)
     else:
         opened, what = noticed, ""
+    # An unknown alias, anchor or tag is named there: a password that begins with *, & or ! is one.
+    why = _NAMED.sub(r"\1", str(error.problem))
     if opened < noticed:
-        return opened, f"the {what} that opens here is not closed: {error.problem} in line {noticed}"
-    return noticed, str(error.problem)
+        return opened, f"the {what} that opens here is not closed: {why} in line {noticed}"
+    return noticed, why
 
 
 def _open_bracket(text: str, noticed: int) -> tuple[int, str]:
