@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.commands.runs import to_go_on
 from ctmupgrade.config.load import cluster_name
+from ctmupgrade.core.modes import Mode
 from tests.support.desk import SCENARIOS, Desk
 from tests.test_config_strict import document
 
@@ -83,6 +85,17 @@ def test_what_is_no_name_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.yaml").write_text(text)
     assert cluster_name(tmp_path / "c.yaml") in (None, "12", "b")
     assert cluster_name(tmp_path) is None and cluster_name(tmp_path / "gone") is None
+
+
+def test_the_lock_of_a_resume_names_its_run(desk: Desk) -> None:
+    """``locked by ..., run resume`` named a command, not a run."""
+    run = desk.journal.parent.name
+    assert to_go_on(desk.state / "healthy-three", Mode.SIMULATED) == run
+    assert (
+        to_go_on(desk.state / "healthy-three", Mode.LIVE)
+        == to_go_on(desk.state / "gone", Mode.LIVE)
+        == "unknown"
+    )
 
 
 # -- surroundings ------------------------------------------------------------------------------------------------

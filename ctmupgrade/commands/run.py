@@ -24,6 +24,7 @@ from ctmupgrade.commands.runs import (
     restore_world,
     save_world,
     staged,
+    to_go_on,
     unfinished,
 )
 from ctmupgrade.commands.signals import Interrupted, attended
@@ -231,7 +232,7 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     :raises BlockedError: cluster.yaml is no longer the run's.
     """
     mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
-    with hold(setup.home, run_id or "resume"):
+    with hold(setup.home, run_id or to_go_on(setup.home, mode)):
         folder = _to_resume(setup, mode, run_id)
         restore_world(folder, setup)
         file = JournalFile.open(folder.journal)

@@ -62,6 +62,13 @@ def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
             yield folder, state
 
 
+def to_go_on(home: Path, mode: Mode) -> str:
+    """The run that a resume without a name goes on with, for those whom the lock keeps out; "unknown" where none is."""
+    with suppress(JournalError, OSError):
+        return next((folder.run for folder, _ in unfinished(home, mode)), "unknown")
+    return "unknown"
+
+
 def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
     """What the live runs on this machine know of reboots that are still to come; a journal that does not hold
     together tells nothing. A simulated cluster starts afresh each time, with the boots it always has."""
