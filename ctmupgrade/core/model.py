@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Protocol, Self
-from urllib.parse import urlsplit
+from typing import Self
 
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
+from ctmupgrade.core.names import Names, NoNames
 
 NAMED_VERSION = re.compile(
     r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:\+\d{1,15})?)(?!\d)", re.ASCII
@@ -150,11 +148,6 @@ class Node:
     ssh: SshSettings
     ksctl: KsctlSettings
 
-    @property
-    def url_host(self) -> str:
-        """The host of its control plane's URL."""
-        return (urlsplit(self.url).hostname or "").replace("%25", "%")
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -203,32 +196,6 @@ class Timeouts:
     join: timedelta = timedelta(hours=2)
     backup: timedelta = timedelta(hours=1)
     stuck: timedelta = timedelta(minutes=15)  # no growth of the upgrade log for so long is said
-
-
-class Names(Protocol):
-    """Says which addresses a host name stands for."""
-
-    def addresses(self, hosts: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """Return the addresses of each host, within seconds; none for what is not known. Never raises."""
-        ...
-
-
-class NoNames:
-    """Knows addresses as they are written, and no name: nothing is asked."""
-
-    def addresses(self, hosts: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """See :meth:`Names.addresses`."""
-        return {host: frozenset(filter(None, [address_in(host)])) for host in hosts}
-
-
-def address_in(host: str) -> str:
-    """Return an IP address in the one spelling in which equal ones are equal; "" where ``host`` is a name."""
-    try:
-        found = ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).compressed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ctmupgrade.adapters.local.names import MOST, ResolvedNames
-from ctmupgrade.core.model import NoNames, address_in
+from ctmupgrade.core.names import NoNames, address_in
 
 
 def test_this_machines_own_name_and_addresses() -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from ctmupgrade.core.model import address_in
+from ctmupgrade.core.names import address_in
 
 LIMIT = 5.0  # seconds for all names of one question; a resolver that does not answer takes many times of it
 KEPT = 60.0  # seconds until a name that was not found is asked for again
@@ -20,7 +20,7 @@ def _resolve(host: str) -> frozenset[str]:
 
 
 class ResolvedNames:
-    """Implements :class:`ctmupgrade.core.model.Names`. Thread-safe; asks for each name once, all of them at once."""
+    """Implements :class:`ctmupgrade.core.names.Names`. Thread-safe; asks for each name once, all of them at once."""
 
     def __init__(self, resolve: Callable[[str], frozenset[str]] = _resolve, limit: float = LIMIT) -> None:
         """:param resolve: raises OSError or ValueError for what is no name. :param limit: seconds, see LIMIT."""
@@ -30,7 +30,7 @@ class ResolvedNames:
         self._asked: set[str] = set()
 
     def addresses(self, hosts: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """See :meth:`ctmupgrade.core.model.Names.addresses`."""
+        """See :meth:`ctmupgrade.core.names.Names.addresses`."""
         wanted = dict.fromkeys(hosts)
         with self._question:  # who asks for the same names meanwhile gets them too, and not "unknown"
             self._learn(wanted)

@@ -19,6 +19,7 @@ CA_PAGE = "vendor page Certificate Authority"
 
 
 def control_plane_reachable(q: Question) -> Iterator[Finding]:
+    """Judge whether each node answers ksctl after login, and is who it should be."""
     check = "control_plane_reachable"
     for name, facts in q.facts.nodes.items():
         node, fact = q.cluster.node(name), facts.system
@@ -72,6 +73,7 @@ def _trust(node: Node, trouble: str) -> str:
 
 
 def control_plane_verified(q: Question) -> Iterator[Finding]:
+    """Judge whether anybody else could answer for a control plane, and get its password."""
     check, found = "control_plane_verified", unverified(q.cluster)
     for why, names in found.items():
         remedy = "make sure that nothing else can answer there, or use https"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from ctmupgrade.core.checks.problem import Problem, not_known
 from ctmupgrade.core.looks.facts import Member, NodeFacts, Unknown
@@ -21,6 +22,10 @@ def _addresses(node: Node) -> set[str]:
     return {node.cluster_host.lower(), node.host.lower()} - {"local", ""}
 
 
+def _url_host(node: Node) -> str:
+    return (urlsplit(node.url).hostname or "").replace("%25", "%").lower()
+
+
 def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
     """The configured node that ``member`` is: by id where the node itself told it, else by address;
     "" where it is none. Never by position."""
@@ -36,7 +41,7 @@ def name_at(host: str, cluster: Cluster) -> str:
     if not host:
         return ""
     written = {n.name: _addresses(n) for n in nodes}
-    also = {n.name: written[n.name] | {n.url_host.lower()} for n in nodes}
+    also = {n.name: written[n.name] | {_url_host(n)} for n in nodes}
     for known in (written, also):
         fitting = [name for name, hosts in known.items() if host.lower() in hosts]
         if fitting:
