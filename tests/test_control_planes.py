@@ -15,13 +15,6 @@ from ctmupgrade.sim import Fault
 from tests.support.live import Live, signing_key, start_live
 
 AUTHORITY = "x509: certificate signed by unknown authority"
-DISTRUSTED = {
-    AUTHORITY: "SSL_CERT_FILE",
-    "tls: failed to verify certificate: x509: certificate is valid for kylo.local, not ctm-1.sim": "a url with a name or address",
-    "x509: cannot validate certificate for 10.0.0.11 because it doesn't contain any IP SANs": "a url with a name or address",
-    "x509: certificate has expired or is not yet valid: current time 2026-11-29T06:00:00Z is after 2026-01-01T00:00:00Z": "renew it",
-    "tls: first record does not look like a TLS handshake": "check the host and the port",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +41,16 @@ def wrapped(live: Live, config: Path, script: str) -> None:
     config.write_text(config.read_text().replace(str(live.fleet.ksctl), str(program)))
 
 
-@pytest.mark.parametrize("said", DISTRUSTED)
-def test_a_certificate_that_is_not_trusted_is_told_once_with_how_to_trust_it(
-    live: Live, config: Path, said: str
+def test_a_certificate_of_an_unknown_authority_is_told_once_with_how_to_trust_it(
+    live: Live, config: Path
 ) -> None:
-    text = f'Get "$KSCTL_URL/api/v1/system/info": {said}'
-    wrapped(live, config, f'echo "Error: {text.replace(chr(34), chr(39))}" >&2; exit 1')
+    """The state of a fresh appliance; other troubles of certificates: tests/unit/checks."""
+    wrapped(live, config, f"echo \"Error: Get '$KSCTL_URL/api/v1': {AUTHORITY}\" >&2; exit 1")
     checked = live.run("check")
     assert checked.returncode == 3, checked.stdout + checked.stderr
-    assert checked.stdout.count(said[:60]) == 2, "once a node"
-    assert "delete" not in checked.stdout
-    found = json.loads(live.run("check", "--format", "json").stdout)["findings"]
-    (told, _other) = [f for f in found if f["check"] == "control_plane_reachable"]
-    assert told["verdict"] == "block" and DISTRUSTED[said] in told["remedy"]
-    assert ("nosslverify: true under ksctl" in told["remedy"]) is ("handshake" not in said)
-    others = [f for f in found if f["verdict"] == "unknown" and said[:60] in f["summary"]]
-    assert others and {f["remedy"] for f in others} == {
-        "make its certificate trusted first: see control_plane_reachable"
-    }
-    assert "delete" not in live.run("recover").stdout
+    assert checked.stdout.count(AUTHORITY) == 2, "once a node"
+    assert checked.stdout.count("SSL_CERT_FILE") == 2 and "nosslverify: true under ksctl" in checked.stdout
+    assert "delete" not in checked.stdout + live.run("recover").stdout
 
 
 def test_two_urls_that_lead_to_one_appliance_are_told(live: Live, config: Path) -> None:

@@ -27,7 +27,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             seen = f"{fact.model or 'appliance'} {fact.version} answers"
             yield Finding(check, Verdict.PASS, name, seen)
         elif fact.certificate:
-            said = f"{_distrusted(node, fact.certificate)}: {fact.why.partition('; version:')[0]}"
+            said = f"{_distrusted(node, fact.certificate)}: {fact.why.partition('; version: ')[0]}"
             yield Finding(check, Verdict.BLOCK, name, said, _trust(node, fact.certificate), CA_PAGE)
         elif fact.login:
             where = (

@@ -9,6 +9,7 @@ import pytest
 
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Verdict, overall
+from ctmupgrade.core.ksctl import certificate_trouble
 from ctmupgrade.core.looks.facts import (
     BootMark,
     ClockReading,
@@ -28,7 +29,7 @@ from ctmupgrade.core.looks.facts import (
     Unknown,
 )
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import Options, Version
+from ctmupgrade.core.model import Options, Skip, Version
 from ctmupgrade.core.modes import StrategyName
 from tests.unit.values import (
     AT,
@@ -222,8 +223,67 @@ def test_standalone_is_for_unclustered_appliances() -> None:
     assert overall(examine(apart, alone, Options(), only=only)) is Verdict.PASS
 
 
+WARNS = ("control_plane_verified",)
+
+
 def test_every_check_is_seen_to_stop_something() -> None:
-    assert {c.id for c in CHECKS} <= {*BLOCKED, *UNKNOWN, "node_count_supported"}
+    assert {c.id for c in CHECKS} <= {*BLOCKED, *UNKNOWN, "node_count_supported", *WARNS}
+
+
+def test_a_control_plane_that_is_not_verified_is_a_warning() -> None:
+    made = cluster()
+    open_one = replace(made.nodes[0], ksctl=replace(made.nodes[0].ksctl, nosslverify=True))
+    clear_one = replace(made.nodes[1], url="http://127.0.0.1:8080")
+    found = examine(facts(), replace(made, nodes=(open_one, clear_one, made.nodes[2])), Options(), only=WARNS)
+    assert [(f.node, f.verdict) for f in found] == [("ctm-1", Verdict.WARN), ("ctm-2", Verdict.WARN)]
+    assert "nosslverify" in found[0].summary and "clear text" in found[1].summary
+    assert [f.verdict for f in examine(facts(), made, Options(), only=WARNS)] == [Verdict.PASS]
+
+
+DISTRUSTED = {
+    "x509: certificate signed by unknown authority": ("authority", "SSL_CERT_FILE"),
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority": ("authority", "nosslverify: true"),
+    "SSL: CERTIFICATE_VERIFY_FAILED self-signed certificate in chain": ("authority", "SSL_CERT_FILE"),
+    "x509: certificate is valid for kylo.local, not 10.0.0.2": ("name", "a url with a name or address"),
+    "x509: cannot validate certificate for 10.0.0.2 because it doesn't contain any IP SANs": ("name", "nosslverify: true"),
+    "x509: certificate has expired or is not yet valid: current time is after 2026-01-01": ("expired", "renew it"),
+    "tls: first record does not look like a TLS handshake": ("no TLS", "check the host and the port"),
+    "http: server gave HTTP response to HTTPS client": ("no TLS", "check the host and the port"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", DISTRUSTED)
+def test_a_certificate_that_is_not_trusted_is_told_as_that(said: str) -> None:
+    kind, remedy = DISTRUSTED[said]
+    assert certificate_trouble(said) == kind
+    fact = Unknown(f"system: {said}; version: {said}", certificate=kind)
+    found = [
+        f for f in examine(changed(system=fact, members=fact), cluster(), Options()) if f.node == "ctm-2"
+    ]
+    (told,) = [f for f in found if f.check == "control_plane_reachable"]
+    assert told.verdict is Verdict.BLOCK and not told.unreachable and remedy in told.remedy
+    assert told.summary.count(said) == 1
+    others = [f for f in found if said in f.summary and f is not told]
+    assert others and {f.remedy for f in others} == {
+        "make its certificate trusted first: see control_plane_reachable"
+    }
+
+
+@pytest.mark.parametrize(
+    "said", ["connection refused", "401 Unauthorized", "net/http: TLS handshake timeout", "EOF", ""]
+)
+def test_other_troubles_are_none_of_the_certificates(said: str) -> None:
+    assert certificate_trouble(said) == ""
+
+
+def test_a_skip_of_the_file_that_has_ended_counts_no_more_and_says_so() -> None:
+    ended = Skip("ntp_synchronised", "CHG-1", AT)
+    found = examine(
+        changed(ntp=Ntp(False)), replace(cluster(), skips=(ended,)), Options(), only=["ntp_synchronised"]
+    )
+    told = next(f for f in found if f.node == "ctm-2")
+    assert told.verdict is Verdict.BLOCK and "its skip in cluster.yaml ended 2026-01-10" in told.summary
+    assert all("ended" not in f.summary for f in found if f.verdict is Verdict.PASS)
 
 
 @pytest.mark.parametrize("order", [Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN])
