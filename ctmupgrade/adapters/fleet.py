@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.password_once import PasswordOnce
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
 from ctmupgrade.adapters.ssh.shell import SshShell
@@ -30,6 +31,7 @@ class LiveFleet:
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {}
         self._controls: dict[str, KsctlControl] = {}
+        self._once = PasswordOnce()
         self._home: Path | None = None  # of the controls
         self._at_end = ExitStack()
 
@@ -52,7 +54,9 @@ class LiveFleet:
             if node not in self._controls:
                 if self._home is None:
                     self._home = self._at_end.enter_context(private_folder())
-                self._controls[node] = KsctlControl(self._cluster.node(node), home_root=self._home)
+                self._controls[node] = KsctlControl(
+                    self._cluster.node(node), home_root=self._home, once=self._once
+                )
             return self._controls[node]
 
     def learn(self, cluster: Cluster) -> None:

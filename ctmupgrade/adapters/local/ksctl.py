@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from ctmupgrade.adapters.local.password_once import PasswordOnce
 from ctmupgrade.adapters.local.process import Running, StoppedError, on_terminal, started
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
@@ -41,10 +42,17 @@ class KsctlControl:
     """Implements :class:`ctmupgrade.ports.Control`. Thread-safe."""
 
     def __init__(
-        self, node: Node, *, environ: Mapping[str, str] | None = None, home_root: Path | None = None
+        self,
+        node: Node,
+        *,
+        environ: Mapping[str, str] | None = None,
+        home_root: Path | None = None,
+        once: PasswordOnce | None = None,
     ) -> None:
         """:param environ: the caller's environment; default is this process's.
-        :param home_root: where the private folder is made; default is the temporary folder."""
+        :param home_root: where the private folder is made; default is the temporary folder.
+        :param once: what password programs have answered, for all nodes; default: this node's own."""
+        self._once = once or PasswordOnce()
         self._node = node
         self._place = f"{node.name} (ksctl, {node.url})"
         self._environ = dict(os.environ if environ is None else environ)
@@ -107,6 +115,7 @@ class KsctlControl:
         with self._lock:
             folder, self._folder = self._folder, None
             self._password = None
+            self._once.forget()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -236,7 +245,8 @@ class KsctlControl:
     def _secret(self) -> Secret:
         with self._lock:
             if self._password is None:
-                self._password = read_password(self._node, self._environ)
+                command = self._node.ksctl.password_command
+                self._password = self._once.of(command, lambda: read_password(self._node, self._environ))
             return self._password
 
     # -- errors ----------------------------------------------------------------------------------
