@@ -91,7 +91,7 @@ def produce(found: Case, state_dir: Path) -> dict[str, str]:
     steps = [step["id"] for step in json.loads(said)["steps"]]
     kept = {"exit_code": code, "steps": steps}
     return {
-        "expected.txt": golden.normal("\n".join(lines)),
+        "expected.txt": golden.normal("\n".join(lines).replace(str(state_dir), "STATE")),
         "expected.json": json.dumps(kept, indent=2) + "\n",
     }
 
