@@ -91,6 +91,11 @@ def _own(nodes: dict[str, NodeFacts]) -> Iterator[Problem]:
     for name, node in nodes.items():
         if isinstance(node.version, Unknown):
             yield Problem(name, f"its version is not known: {node.version.why}", unknown=True)
+        if isinstance(node.membership, Unknown):
+            yield Problem(name, f"whether it is a member is not known: {node.membership.why}", unknown=True)
+        if isinstance(node.logs, Unknown):
+            text = "whether an upgrade of it failed or waits for its reboot is not known"
+            yield Problem(name, f"{text}: {node.logs.why}", unknown=True)
 
 
 def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:
