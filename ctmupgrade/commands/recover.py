@@ -93,10 +93,15 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
         raise UsageError(
             f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}"
         )
-    left = next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+    left = _stopped(setup)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
     return _look(setup, known, left)
+
+
+def _stopped(setup: Setup) -> RunFolder | None:
+    """Return the run that stopped and whose place the way back would take."""
+    return next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
 
 
 def _look(setup: Setup, known: OperatorInput, left: RunFolder | None) -> Recovery:
@@ -151,7 +156,9 @@ def _still(setup: Setup, read: Recovery) -> Recovery:
 
     :raises WayChangedError: it is not.
     """
-    now = _look(setup, read.known, read.unfinished)
+    now = _look(setup, read.known, _stopped(setup))
+    if now.unfinished != read.unfinished:
+        raise WayChangedError(now, "another run began or ended meanwhile")
     if now.pin != read.pin:
         raise WayChangedError(now, _what_changed(read.plan, now.plan))
     return now

@@ -110,12 +110,16 @@ def manifest(name: str, age: timedelta = timedelta(hours=1)) -> Manifest:
 
 def failed_log() -> UpgradeLog:
     """Return the log of an upgrade that failed."""
-    return UpgradeLog("ks_upgrade_2026-01-10-193000.log", 10, LogVerdict.FAILED, "", "Upgrade failed: no space")
+    return UpgradeLog(
+        "ks_upgrade_2026-01-10-193000.log", 10, LogVerdict.FAILED, "", "Upgrade failed: no space"
+    )
 
 
 def done_log(*, in_this_boot: bool = True) -> UpgradeLog:
     """Return the log of an upgrade that succeeded."""
-    return UpgradeLog("ks_upgrade_2026-01-10-193000.log", 10, LogVerdict.SUCCEEDED, str(NEW), "", in_this_boot)
+    return UpgradeLog(
+        "ks_upgrade_2026-01-10-193000.log", 10, LogVerdict.SUCCEEDED, str(NEW), "", in_this_boot
+    )
 
 
 def scene(

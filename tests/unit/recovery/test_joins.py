@@ -9,7 +9,15 @@ from ctmupgrade.core.recovery.result import Part
 from ctmupgrade.core.recovery.scene import OperatorInput
 from tests.support import recovery_facts as make
 
-KINDS = ("record-settings", "remove", "delete-cluster", "reset", "restore-settings", "join", "compare-settings")
+KINDS = (
+    "record-settings",
+    "remove",
+    "delete-cluster",
+    "reset",
+    "restore-settings",
+    "join",
+    "compare-settings",
+)
 
 
 def _listed(code: str, said: str, *, silent: bool = False) -> Facts:
@@ -25,7 +33,9 @@ def _kinds(found: Part) -> list[str]:
 def test_a_broken_member_goes_out_before_it_comes_in() -> None:
     found = joins.take_all_back(make.scene(_listed("k", "killed")), ["ctm-3"])
     assert tuple(_kinds(found)) == KINDS
-    assert next(s.action for s in found.steps if isinstance(s.action, RemoveNode)) == RemoveNode("ctm-1", "id-3")
+    assert next(s.action for s in found.steps if isinstance(s.action, RemoveNode)) == RemoveNode(
+        "ctm-1", "id-3"
+    )
 
 
 def test_a_join_that_hangs_is_ended_before_its_node_is_removed() -> None:

@@ -63,7 +63,10 @@ def test_a_silent_survivor_is_given_up_only_by_name() -> None:
     past = RunHistory(run="R1", survivor="ctm-1")
     asks = _found(_removed(silent=1), past=past)
     assert not asks.steps
-    assert [a.commands for a in asks.advice] == [("ctmupgrade resume R1",), ("ctmupgrade recover --gone ctm-1",)]
+    assert [a.commands for a in asks.advice] == [
+        ("ctmupgrade resume R1",),
+        ("ctmupgrade recover --gone ctm-1",),
+    ]
     given_up = _found(_removed(silent=1), OperatorInput(gone=("ctm-1",)), past)
     assert _base(given_up) == ["ctm-2"]
 

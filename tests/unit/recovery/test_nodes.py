@@ -33,7 +33,9 @@ def test_a_failed_upgrade_names_a_run_only_where_that_run_is_stuck_there() -> No
 
     assert commands(RunHistory()) == ("ctmupgrade run",)
     assert commands(RunHistory(run="R1")) == ("ctmupgrade resume R1",)
-    assert commands(RunHistory(run="R1", stuck=frozenset({"ctm-2"})))[0].startswith("ctmupgrade node retry R1 ctm-2")
+    assert commands(RunHistory(run="R1", stuck=frozenset({"ctm-2"})))[0].startswith(
+        "ctmupgrade node retry R1 ctm-2"
+    )
 
 
 def test_an_upgrade_that_changed_nothing_by_its_reboot_needs_support() -> None:

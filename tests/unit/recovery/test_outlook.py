@@ -108,4 +108,6 @@ def test_what_did_not_reach_the_others_is_lost() -> None:
 def test_what_happens_until_morning_is_told_once_for_all_nodes() -> None:
     both = (OUT, replace(OUT, node="ctm-2"))
     assert outlook.if_left(both) == ("ctm-3, ctm-2: it stays out",)
-    assert outlook.if_left((replace(OUT, if_left=""),)) == ("nothing gets worse by itself, as far as is known",)
+    assert outlook.if_left((replace(OUT, if_left=""),)) == (
+        "nothing gets worse by itself, as far as is known",
+    )
