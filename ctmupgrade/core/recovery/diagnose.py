@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
-from ctmupgrade.core.recovery import health, members, no_cluster, nodes, outlook, versions
+from ctmupgrade.core.recovery import health, identity, members, no_cluster, nodes, outlook, versions
 from ctmupgrade.core.recovery.decide import Circumstances, decide
 from ctmupgrade.core.recovery.result import Advice, Diagnosis, Part, Trouble
 from ctmupgrade.core.recovery.scene import JOINING, OperatorInput, Scene, scene_of
@@ -33,7 +33,7 @@ def diagnose(
     :param options: of the command line; they shape the steps that finish an upgrade.
     """
     scene = scene_of(facts, cluster, known, past or RunHistory(), options or Options())
-    untouchable = nodes.running_upgrades(scene) + members.one_appliance(scene)
+    untouchable = nodes.running_upgrades(scene) + identity.one_appliance(scene)
     if untouchable.wrong:
         return _concluded(scene, untouchable, passing=False)
     found = _parts(scene)
@@ -50,7 +50,7 @@ def _parts(scene: Scene) -> Part:
     found = nodes.unfinished_upgrades(scene) + nodes.services(scene)
     if scene.standalone:
         return found + members.silent_appliance(scene) + nodes.reboots(scene)
-    found += members.silent(scene) + members.foreign(scene)
+    found += members.silent(scene) + identity.foreign(scene)
     found += nodes.reboots(scene)
     return found + _membership(scene, found)
 
