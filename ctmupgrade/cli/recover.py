@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -97,6 +98,8 @@ def show(asked: Asked, made: Setup, found: Recovery, *, after: bool = False) -> 
         return
     take = "" if after or not found.plan.steps else asked.command(found.pin)
     lines = recovery.diagnosis_lines(found.diagnosis, found.plan, take=take, place=asked.place)
+    if asked.common.shown is Format.RICH:
+        lines = recovery.folded(lines, shutil.get_terminal_size().columns)
     typer.echo("\n".join(["afterwards:", *lines] if after else lines))
 
 

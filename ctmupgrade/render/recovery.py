@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Action, RemoveNode, ResetNode, Step
 from ctmupgrade.core.recovery.result import Advice, Diagnosis
 from ctmupgrade.core.timing import clock_time
+
+COMMAND = "      "  # what a line with a command begins with
 
 
 def placed(command: str, place: str) -> str:
@@ -40,7 +43,7 @@ def diagnosis_lines(found: Diagnosis, plan: Plan, *, take: str = "", place: str 
         lines += [f"the way back, {count}, about {clock_time(found.seconds)}:"]
         lines += _step_lines(plan.steps)
         lines += _block("what is lost for good:", found.losses)
-        lines += ["to take it:", f"      {placed(take, place)}"] if take else []
+        lines += ["to take it:", f"{COMMAND}{placed(take, place)}"] if take else []
     if found.if_left:
         lines += _block("if nothing is done until morning:", found.if_left)
     if found.advice:
@@ -62,7 +65,23 @@ def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
 def _advice_lines(advice: Iterable[Advice], place: str) -> Iterator[str]:
     for one in advice:
         yield f"  - {one.text}{':' if one.commands else ''}"
-        yield from (f"      {placed(command, place)}" for command in one.commands)
+        yield from (f"{COMMAND}{placed(command, place)}" for command in one.commands)
+
+
+def folded(lines: Iterable[str], width: int) -> list[str]:
+    """Return the lines, folded between words to a terminal's width; those with a command stay whole, for copying."""
+    made: list[str] = []
+    for line in lines:
+        text = line.lstrip(" -")
+        start = line[: len(line) - len(text)]
+        if start == COMMAND or len(line) <= width:
+            made.append(line)
+            continue
+        made += textwrap.wrap(
+            text, max(width, 20), initial_indent=start, subsequent_indent=" " * len(start),
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return made
 
 
 def question_lines(found: Diagnosis) -> list[str]:

@@ -60,7 +60,7 @@ def _membership(scene: Scene, before: Part) -> Part:
     if scene.all_named:
         text = "every node that forms the cluster is named to be taken out"
         asks = "one must stay, for it holds the data that the others join to: leave it out of --rejoin"
-        return Part((Trouble(text, state=text),), (Advice(asks),))
+        return Part((Trouble(text, sentence=text),), (Advice(asks),))
     if scene.via:
         return members.apart(scene, before)
     if len(scene.silent) < len(scene.facts.nodes):

@@ -19,7 +19,7 @@ def one_appliance(scene: Scene) -> Part:
 
 def _one_appliance(node_id: str, names: list[str]) -> Part:
     text = f"the urls of {' and '.join(names)} lead to one appliance (id {node_id})"
-    trouble = Trouble(text, state=text, urgency=Urgency.TODAY)
+    trouble = Trouble(text, sentence=text, urgency=Urgency.TODAY)
     asks = (
         f"give each of {', '.join(names)} the url of its own control plane in cluster.yaml, then look again"
     )
@@ -40,7 +40,7 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
     text = f"{scene.via} lists {shown} (id {member.node_id or 'not told'}), which cluster.yaml lacks"
     if not scene.unmatched:
         trouble = Trouble(
-            text, host, explains=True, state=f"the cluster has a member that cluster.yaml lacks: {shown}"
+            text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
         )
         also = "add it to cluster.yaml; or, where it does not belong to the cluster, remove it through"
         remove = (f"ksctl cluster nodes delete --id {member.node_id}",) if member.node_id else ()
@@ -51,7 +51,7 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
         if len(scene.unmatched) == 1
         else f"{text}; it may be one of {presumed}"
     )
-    trouble = Trouble(words, host, explains=True, state=f"{shown} cannot be told from {presumed}")
+    trouble = Trouble(words, host, explains=True)
     asks = (
         f"{shown}: it is not removed while it may be {presumed}. Give the node cluster_host: {shown} in cluster.yaml "
         "where it is that, or bring the node back so that it tells its own id; then look again"

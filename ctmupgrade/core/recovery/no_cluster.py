@@ -26,7 +26,7 @@ def no_cluster(scene: Scene, before: Part) -> Part:
     found = Part(
         (
             Trouble(
-                "no node forms a cluster", state="no node forms a cluster", urgency=Urgency.NOW,
+                "no node forms a cluster", sentence="no node forms a cluster", urgency=Urgency.NOW,
                 if_left="what clients write to one node does not reach the others; all of it is lost but that on the "
                 "node whose data is chosen",
             ),

@@ -104,26 +104,21 @@ def _names(names: Sequence[str], scene: Scene) -> str:
 def _what(wrong: Sequence[Trouble]) -> str:
     """Return the states of the nodes, equal ones together, and no more of them than a reader takes in."""
     by_state: dict[str, list[str]] = {}
-    whole: list[str] = []
     told: set[str] = set()
-    for trouble in sorted(wrong, key=lambda one: -one.urgency):
-        if not trouble.node or (trouble.explains and not _is_state(trouble)):
-            whole += [trouble.state or trouble.text] if trouble.state not in whole else []
-        elif trouble.node not in told:
+    worst_first = sorted(wrong, key=lambda one: -one.urgency)
+    for trouble in worst_first:
+        if trouble.state and trouble.node and trouble.node not in told:
             told.add(trouble.node)
             by_state.setdefault(trouble.state, []).append(trouble.node)
+    sentences = dict.fromkeys(trouble.sentence for trouble in worst_first if trouble.sentence)
     each = [f"{_some(n)} {'is' if len(n) == 1 else 'are'} {state}" for state, n in by_state.items()]
-    said = [*whole, *each]
+    said = [*sentences, *each] or [wrong[0].text]
     rest = len(said) - 3
     return "; ".join(said[:3]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])} and {len(names) - 3} more"
-
-
-def _is_state(trouble: Trouble) -> bool:
-    return bool(trouble.state) and trouble.node not in trouble.state
 
 
 def if_left(wrong: Iterable[Trouble]) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ class Trouble:
     :ivar text: a sentence for the list of what is wrong.
     :ivar node: the node that it is about (its host, where cluster.yaml lacks it); "" for the cluster as a whole.
     :ivar explains: what else is seen of that node follows from this.
-    :ivar state: for the headline, after "NODE is"; for the cluster as a whole a sentence of its own.
+    :ivar state: for the headline, after "NODE is". :ivar sentence: for the headline, instead of that. One with
+        neither is told in the list alone.
     :ivar if_left: what happens when nothing is done; "" where nothing gets worse.
     """
 
@@ -47,6 +48,7 @@ class Trouble:
     state: str = ""
     if_left: str = ""
     urgency: Urgency = Urgency.NO_HURRY
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def _finish(before: Part, text: str, command: str) -> Part:
 def _trouble(versions: Mapping[str, Version], *, formed: bool) -> Trouble:
     return Trouble(
         f"mixed versions: {', '.join(f'{n} {v}' for n, v in versions.items())}",
-        state="the versions are mixed",
+        sentence="the versions are mixed",
         if_left="the cluster goes on; the vendor asks to upgrade all nodes as soon as possible"
         if formed
         else "",
