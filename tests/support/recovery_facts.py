@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from ctmupgrade.core.looks.facts import (
     ArchiveFacts,
@@ -61,7 +62,7 @@ def member(number: int, code: str = "r", said: str = "ready") -> Member:
     return Member(f"id-{number}", f"10.0.0.{10 + number}", code, said)
 
 
-def node(number: int, listed: tuple[Member, ...], version: Version = OLD, /, **changes: object) -> NodeFacts:
+def node(number: int, listed: tuple[Member, ...], version: Version = OLD, /, **changes: Any) -> NodeFacts:
     """Return a node that is healthy and lists these members; without members it is of no cluster."""
     own = next((m for m in listed if m.node_id == f"id-{number}"), None)
     shown = tuple(replace(m, is_this=m is own) for m in listed)
@@ -80,7 +81,7 @@ def node(number: int, listed: tuple[Member, ...], version: Version = OLD, /, **c
         members=shown if own else (),
         summary=(SummaryReport(own.node_id, AT, peers),) if own else (),
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - a test names the fields
+    return replace(found, **changes)
 
 
 def silent(number: int) -> NodeFacts:
@@ -90,11 +91,11 @@ def silent(number: int) -> NodeFacts:
     )  # fmt: skip
 
 
-def facts(*nodes: NodeFacts, **changes: object) -> Facts:
+def facts(*nodes: NodeFacts, **changes: Any) -> Facts:
     """Return one round of looks at these nodes."""
     archive = ArchiveFacts(2**30, "0" * 64, "A" * 40)
     found = Facts(AT, {n.name: n for n in nodes}, archive)
-    return replace(found, **changes)  # type: ignore[arg-type] - a test names the fields
+    return replace(found, **changes)
 
 
 def healthy(count: int = 3, version: Version = OLD) -> Facts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ def test_a_healthy_cluster_has_nothing() -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_whatever_is_not_known_is_wrong(field: str) -> None:
     seen = make.healthy()
-    node: NodeFacts = replace(seen.nodes["ctm-2"], **{field: ODD})  # type: ignore[arg-type] - by name
+    named: dict[str, Any] = {field: ODD}
+    node: NodeFacts = replace(seen.nodes["ctm-2"], **named)
     found = unhealthy(make.scene(make.with_node(seen, node)), Part())
     assert found.wrong and found.advice, field
     assert not found.steps

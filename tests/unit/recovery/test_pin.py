@@ -7,7 +7,7 @@ from dataclasses import replace
 from ctmupgrade.core.looks.facts import BootMark, Facts
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan, plan_of
-from ctmupgrade.core.plan.steps import RemoveNode, ResetNode
+from ctmupgrade.core.plan.steps import RemoveNode, ResetNode, Step
 from ctmupgrade.core.recovery.pin import pin_of
 from ctmupgrade.core.recovery.result import in_order, step
 from tests.support import recovery_facts as make
@@ -15,8 +15,8 @@ from tests.support import recovery_facts as make
 RESET = step("reset", "ctm-3", ResetNode(), "erases it", 120)
 
 
-def _plan(seen: Facts, *steps: object) -> Plan:
-    return plan_of(in_order(steps or (RESET,)), seen, make.cluster(), Options(), ())  # type: ignore[arg-type]
+def _plan(seen: Facts, *steps: Step) -> Plan:
+    return plan_of(in_order(steps or (RESET,)), seen, make.cluster(), Options(), ())
 
 
 def test_the_same_is_the_same_at_another_time() -> None:

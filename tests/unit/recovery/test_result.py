@@ -31,9 +31,9 @@ def test_parts_add_up_in_their_order() -> None:
 
 def test_a_part_and_a_diagnosis_are_never_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        Part().support = True  # type: ignore[misc]
+        Part().support = True  # type: ignore[misc] # that it is refused is what is tested
     with pytest.raises(FrozenInstanceError):
-        Diagnosis("x", Urgency.NONE).steps = ()  # type: ignore[misc]
+        Diagnosis("x", Urgency.NONE).steps = ()  # type: ignore[misc] # that it is refused is what is tested
 
 
 def test_steps_wait_for_each_other_and_have_ids_of_their_own() -> None:

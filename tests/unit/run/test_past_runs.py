@@ -46,7 +46,7 @@ def test_a_join_that_did_not_end_is_known_with_its_time() -> None:
 def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
     failed = _run("R1", (UPGRADE,), _began("upgrade:ctm-2"), journal.StepFailed("upgrade:ctm-2", "no", "", 5))
     past = past_of([failed])
-    assert (past.run, past.stuck) == ("R1", {"ctm-2"})
+    assert past.run == "R1" and past.stuck == {"ctm-2"}
     ended = journal.apply(failed, journal.RunEnded("aborted"), make.AT)
     assert past_of([ended]).run == "" and past_of([ended]).stuck == frozenset()
 
