@@ -11,6 +11,7 @@ import pytest
 
 from ctmupgrade.commands import recover
 from ctmupgrade.commands.run import RunOptions
+from ctmupgrade.commands.runs import hold
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.sim import Fault
 from tests.support import broken, golden
@@ -113,6 +114,17 @@ def test_the_printed_command_works_as_printed(name: str, tmp_path: Path) -> None
     code, after = golden.call(*words)
     assert program == "ctmupgrade" and code in (0, 6), after
     assert "afterwards:" in after
+
+
+def test_nothing_is_done_beside_a_run_that_works_now(tmp_path: Path) -> None:
+    found = broken.case("unclustered-node")
+    with broken.recovery(found, tmp_path) as (made, _, read):
+        assert read.plan.steps
+        with hold(made.home, "20260110T210000-0000000"):
+            assert broken.ask(found, tmp_path, "--yes")[0] == 8
+            code, said = broken.ask(found, tmp_path)
+            assert code == 6 and "a run works on this cluster now" in said
+    assert not list(tmp_path.glob("*/*/journal.jsonl"))
 
 
 def _answered(live: Live, seen: Terminal) -> int:

@@ -135,6 +135,8 @@ def recover(
         )
     asked = cli_recover.Asked(common, known, options, take_over, pin)
     with opened(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
+        if common.yes and not common.dry_run:
+            recovering.refuse_running(made)
         found = recovering.look(made, known)
         cli_recover.show(asked, made, found)
         if not found.plan.steps:

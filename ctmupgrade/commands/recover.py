@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders, is_running
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
@@ -96,7 +96,7 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
     left = _stopped(setup)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
-    return _look(setup, known, left)
+    return _look(setup, known, left, running=is_running(setup.home))
 
 
 def _stopped(setup: Setup) -> RunFolder | None:
@@ -104,17 +104,27 @@ def _stopped(setup: Setup) -> RunFolder | None:
     return next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
 
 
-def _look(setup: Setup, known: OperatorInput, left: RunFolder | None) -> Recovery:
+def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:
     result, past = check.check(setup), _past(setup)
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
     blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""
-    around = Circumstances(left.run if left is not None else "", blocked)
+    around = Circumstances(left.run if left is not None else "", running, blocked)
     found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
     notes = tuple(str(advice) for advice in found.advice)
     made = plan_of(found.steps, result.facts, setup.cluster, setup.request.options, notes)
     empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
     made = replace(made, without_data=empty)
     return Recovery(found, made, left, result, known)
+
+
+def refuse_running(setup: Setup) -> None:
+    """Refuse before any look what could not begin beside another run.
+
+    :raises LockedError: one works on this cluster now.
+    """
+    if is_running(setup.home):
+        with hold(setup.home, new_run_id()):
+            pass
 
 
 def perform(

@@ -37,10 +37,12 @@ class Circumstances:
     """What the caller knows besides the facts.
 
     :ivar unfinished: the run that stopped and whose place the way back would take; "".
+    :ivar running: a process works on that run now.
     :ivar blocked: why an upgrade may not be finished now, by the checks; "".
     """
 
     unfinished: str = ""
+    running: bool = False
     blocked: str = ""
 
 
@@ -50,7 +52,7 @@ def decide(scene: Scene, found: Part, around: Circumstances) -> Part:
     Who forbids wins over who proposes: no node is erased where a part forbids it, nothing is removed or erased before
     a backup of the data that stays is here, and an upgrade is finished only when no check blocks it.
     """
-    steps, advice = found.steps, found.advice
+    steps, advice = (() if around.running else found.steps), found.advice
     if found.forbids and any(isinstance(one.action, ERASING) for one in steps):
         steps, advice = _harmless(steps), advice + found.forbids
     if found.finishing and around.blocked:
@@ -61,7 +63,7 @@ def decide(scene: Scene, found: Part, around: Circumstances) -> Part:
         steps, advice = (), (*advice, lacking)
     if not found.finishing:  # an upgrade brings its own order
         steps = in_order(_backed_up(scene, _verified_once(steps)))
-    advice = (*_about_the_run(around.unfinished, advice, steps), *advice)
+    advice = (*_about_the_run(around, advice, steps), *advice)
     support = found.support or len(scene.silent) == len(scene.facts.nodes)
     if support:
         advice += (*_restores(scene.facts.manifests, scene.cluster), _ask_support(scene))
@@ -83,8 +85,14 @@ def _verified_once(steps: Iterable[Step]) -> Iterator[Step]:
         verified = verified or isinstance(one.action, VerifyArchive)
 
 
-def _about_the_run(run: str, advice: Sequence[Advice], steps: Sequence[Step]) -> tuple[Advice, ...]:
-    """Return that a run is unfinished, unless the advice says already how it goes on."""
+def _about_the_run(
+    around: Circumstances, advice: Sequence[Advice], steps: Sequence[Step]
+) -> tuple[Advice, ...]:
+    """Return that a run works now or is unfinished, unless the advice says already how it goes on."""
+    run = around.unfinished
+    if around.running:
+        text = "a run works on this cluster now, and what is out may be out because of it: nothing is done beside it"
+        return (Advice(f"{text}. Follow it", (f"ctmupgrade watch {run}".strip(),)),)
     resume = f"ctmupgrade resume {run}"
     if not run or (not steps and any(resume in one.commands for one in advice)):
         return ()

@@ -11,7 +11,7 @@ from ctmupgrade.core.looks.facts import Member
 from ctmupgrade.core.recovery import joins
 from ctmupgrade.core.recovery.nodes import failed_log
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
-from ctmupgrade.core.recovery.scene import JOINING, Scene
+from ctmupgrade.core.recovery.scene import JOINING, LEAVING, Scene
 
 _QUEUES = "the other nodes queue changes for it; their disks will eventually fill"
 
@@ -88,7 +88,7 @@ def _bring_back(scene: Scene, name: str, member: Member | None, *, given_up: boo
 
 
 def _quoted(member: Member) -> str:
-    return f'"{member.description or member.code}"'
+    return f'"{member.description or member.code}"' if member.code else "without a state yet"
 
 
 # -- nodes that answer but are not ready members ------------------------------------------------------------
@@ -162,6 +162,8 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
             "Where it has not moved on for 30 more minutes it is stuck: end it and join again, which erases it",
             again,
         )
+    if member is not None and member.code in LEAVING:
+        return Advice(f"{name}: it is being removed; wait a few minutes, then look again", (scene.again(),))
     if member is not None and member.code != "k":
         return Advice(
             f"{name}: it answers, but {scene.via} has no connection to it: look at port 5432 and the clocks of both. "

@@ -23,6 +23,9 @@ def no_cluster(scene: Scene, before: Part) -> Part:
     if coming:
         text = f"no node forms a cluster yet; when {', '.join(coming)} is back, look again"
         return advise(text, scene.again())
+    mute = _mute(scene)
+    if mute:
+        return _not_known(mute)
     found = Part(
         (
             Trouble(
@@ -44,6 +47,27 @@ def no_cluster(scene: Scene, before: Part) -> Part:
         )
         return found + advise(text, scene.again())
     return found + _new_cluster(scene, able)
+
+
+def _mute(scene: Scene) -> list[str]:
+    """Return the nodes that answer without telling whether they are members, where one of them may be the cluster:
+    nobody has named whose data counts, and no journal tells it."""
+    nodes = scene.facts.nodes
+    if scene.known.survivor or scene.past.survivor:
+        return []
+    return [n for n, f in nodes.items() if n not in scene.silent and isinstance(f.membership, Unknown)]
+
+
+def _not_known(mute: list[str]) -> Part:
+    """Return that it is not known whether a cluster is formed; unknown is not gone, and nothing is made anew."""
+    names = ", ".join(mute)
+    trouble = Trouble(
+        f"whether the nodes form a cluster is not known: {names} does not tell",
+        sentence="whether the nodes form a cluster is not known", urgency=Urgency.TODAY,
+        if_left="as far as is known the cluster goes on as it is",
+    )  # fmt: skip
+    text = f"the control plane of {names} must answer first: no cluster is made, and no node erased, before that is known"
+    return Part((trouble,), (Advice(text, ("ctmupgrade check",)),))
 
 
 def _clustered(scene: Scene, name: str) -> bool:

@@ -70,10 +70,16 @@ def urgency_of(wrong: Sequence[Trouble], scene: Scene) -> Urgency:
     most = max(trouble.urgency for trouble in wrong)
     serving = len(service_of(scene).serving)
     if most is not Urgency.WAIT and serving == 0:
-        return Urgency.NOW
+        return max(most, Urgency.TODAY if _may_serve(scene) else Urgency.NOW)
     if serving == 1 and len(scene.facts.nodes) > 1:
         return max(most, Urgency.TODAY)
     return most
+
+
+def _may_serve(scene: Scene) -> bool:
+    """Return whether some node answers, and all that speaks against its serving clients is that it does not tell."""
+    bad = {p.node for p in health.service_problems(scene.facts.nodes) if not p.unknown}
+    return any(n not in bad and n not in scene.silent for n in scene.facts.nodes)
 
 
 def headline(wrong: Sequence[Trouble], scene: Scene) -> str:
@@ -82,7 +88,7 @@ def headline(wrong: Sequence[Trouble], scene: Scene) -> str:
     clients = (
         f"clients are served by {_names(service.serving, scene)}"
         if service.serving
-        else "no node serves clients"
+        else "no node is known to serve clients"
     )
     if service.serving and not service.together:
         clients += ", each by itself"

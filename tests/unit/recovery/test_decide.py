@@ -114,6 +114,11 @@ def test_an_unfinished_run_is_told_once() -> None:
     assert len(said) == 1
 
 
+def test_nothing_is_proposed_beside_a_run_that_works_now() -> None:
+    found = decide(_apart(), Part((Trouble("out"),), steps=(RESET,)), Circumstances("R1", running=True))
+    assert found.steps == () and found.advice[0].commands == ("ctmupgrade watch R1",)
+
+
 def test_vendor_support_is_told_what_restores_and_asked_with_what_is_there() -> None:
     seen = make.scene(make.facts(make.silent(1), make.silent(2), manifests=(make.manifest("ctm-1"),)))
     found = decide(seen, Part(), NONE)

@@ -61,6 +61,21 @@ def test_a_join_says_since_when_where_a_run_began_it() -> None:
     assert "since when is not known" in unknown.wrong[0].text
 
 
+def test_a_member_without_a_state_has_just_joined() -> None:
+    """FACTS 9.3: an empty code passes within about 100 s on 2.21."""
+    listed = (make.member(1), make.member(2), make.member(3, "", ""))
+    seen = make.scene(make.facts(make.node(1, listed), make.node(2, listed), make.node(3, ())))
+    found = members.apart(seen, Part())
+    assert not found.steps and seen.joining == ["ctm-3"] and "without a state yet" in found.wrong[0].text
+
+
+def test_a_member_that_is_being_removed_is_waited_for() -> None:
+    listed = (make.member(1), make.member(2), make.member(3, "m", "removing"))
+    seen = make.scene(make.facts(make.node(1, listed), make.node(2, listed), make.node(3, ())))
+    found = members.apart(seen, Part())
+    assert not found.steps and "wait a few minutes" in found.advice[0].text
+
+
 def test_a_join_is_ended_only_when_somebody_names_it() -> None:
     assert members.apart(make.scene(_joining()), Part()).steps == ()
     named = members.apart(make.scene(_joining(), OperatorInput(rejoin=("ctm-3",))), Part())

@@ -85,6 +85,17 @@ def test_a_node_that_is_still_to_be_rebooted_is_waited_for() -> None:
     assert not found.wrong and not found.steps and "when ctm-1 is back" in found.advice[0].text
 
 
+def test_a_node_that_does_not_tell_whether_it_is_a_member_may_be_the_cluster() -> None:
+    """PUBLIC 22: a certificate that is not trusted makes every control plane silent. Unknown is not gone."""
+    mute = [make.node(i, (), system=make.GONE, membership=make.GONE, members=make.GONE) for i in (1, 2, 3)]
+    for nodes in (mute, [mute[0], make.node(2, ()), make.node(3, ())]):
+        found = _found(make.facts(*nodes))
+        assert not found.steps and not found.support
+        assert found.wrong[0].sentence == "whether the nodes form a cluster is not known"
+    named = _found(make.facts(mute[0], make.node(2, ()), make.node(3, ())), OperatorInput(survivor="ctm-2"))
+    assert _base(named) == ["ctm-2"] and not any(s.node == "ctm-1" for s in named.steps)
+
+
 def test_only_support_helps_where_no_node_is_healthy() -> None:
     sick = [replace(node, unit=make.GONE) for node in _removed().nodes.values()]
     assert _found(make.facts(*sick)).support

@@ -50,7 +50,14 @@ def test_who_serves_alone_is_said_and_is_urgent() -> None:
 def test_no_one_serves_is_urgent_whatever_else_is_wrong() -> None:
     nobody = make.scene(make.facts(make.silent(1), make.silent(2)))
     assert outlook.urgency_of((OUT,), nobody) is Urgency.NOW
-    assert outlook.headline((OUT,), nobody) == "no node answers; no node serves clients; act now"
+    assert outlook.headline((OUT,), nobody) == "no node answers; no node is known to serve clients; act now"
+
+
+def test_nodes_that_do_not_tell_are_not_said_to_be_out() -> None:
+    mute = replace(make.node(1, ()), services=make.GONE, system=make.GONE, membership=make.GONE)
+    seen = make.scene(make.facts(mute, make.silent(2)))
+    assert outlook.urgency_of((OUT,), seen) is Urgency.TODAY
+    assert outlook.works(seen) == ("no node is known to serve clients",)
 
 
 def test_an_upgrade_that_runs_is_waited_for_whatever_else_is_wrong() -> None:
