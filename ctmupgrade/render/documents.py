@@ -144,7 +144,7 @@ def recovery_document(
         "works": list(found.works),
         "advice": [str(advice) for advice in found.advice],
         "actions": [
-            {"text": advice.text, "commands": [placed(command, place) for command in advice.commands]}
+            {"text": advice.sentence, "commands": [placed(command, place) for command in advice.commands]}
             for advice in found.advice
         ],
         "support": found.support,

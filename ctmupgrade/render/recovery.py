@@ -64,7 +64,7 @@ def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
 
 def _advice_lines(advice: Iterable[Advice], place: str) -> Iterator[str]:
     for one in advice:
-        yield f"  - {one.text}{':' if one.commands else ''}"
+        yield f"  - {one.sentence}{':' if one.commands else ''}"
         yield from (f"{COMMAND}{placed(command, place)}" for command in one.commands)
 
 

@@ -22,7 +22,7 @@ from ctmupgrade.core.plan.steps import (
     VerifyArchive,
 )
 from ctmupgrade.core.recovery.nodes import collecting
-from ctmupgrade.core.recovery.result import Advice, Part, in_order, step
+from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged, step
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.releases import backup_fits
 from ctmupgrade.core.timing import BACKUP_S
@@ -67,7 +67,7 @@ def decide(scene: Scene, found: Part, around: Circumstances) -> Part:
     support = found.support or len(scene.silent) == len(scene.facts.nodes)
     if support:
         advice += (*_restores(scene.facts.manifests, scene.cluster), _ask_support(scene))
-    return replace(found, steps=steps, advice=advice, support=support)
+    return replace(found, steps=steps, advice=merged(advice), support=support)
 
 
 def _harmless(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -19,7 +19,7 @@ _DRIFTS = (
     "what clients write on one side may not reach the other; the nodes queue changes, and their disks will eventually "
     "fill"
 )
-_UNKNOWN = "nobody knows whether it serves its clients"
+_UNKNOWN = "whether clients are served there is not known"
 
 
 def unhealthy(scene: Scene, before: Part) -> Part:
@@ -56,17 +56,18 @@ def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
             name,
             f"{name}: its control plane does not answer as it should: {why}",
             Advice(
-                f"{name}: its control plane must answer, and let ksctl in, before anything can be known or done: look "
-                f"at {scene.cluster.node(name).url} from here, and at keysecure on the node. Do not take it for healthy "
-                "because others list it as ready",
+                "its control plane must answer, and let ksctl in, before anything can be known or done: try its url in "
+                "cluster.yaml from here, and look at keysecure on the node. Do not take it for healthy because others "
+                "list it as ready",
                 ("systemctl status keysecure",),
+                (name,),
             ),
         )
     if isinstance(node.shell, Unknown):
         found += _mute(
             name,
             f"{name}: it does not let us in over SSH: {node.shell.why}",
-            Advice(f"{name}: SSH must let us in before its state can be known", ("ctmupgrade check",)),
+            Advice("SSH must let us in before its state can be known", ("ctmupgrade check",), (name,)),
         )
     left = scene.facts.unbooted_still(name)
     if isinstance(left, Unknown) and not found.wrong:

@@ -56,14 +56,30 @@ class Advice:
     """Something for a person to decide or to do.
 
     :ivar commands: what to type, a line each; each works as it is printed.
+    :ivar about: the nodes that it is for, where the text does not name them: advice that is equal for several is
+        told once.
     """
 
     text: str
     commands: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Return the text, with the nodes that it is for."""
+        return f"{', '.join(self.about)}: {self.text}" if self.about else self.text
 
     def __str__(self) -> str:
         """Return it in one line."""
-        return f"{self.text}: {'; '.join(self.commands)}" if self.commands else self.text
+        return f"{self.sentence}: {'; '.join(self.commands)}" if self.commands else self.sentence
+
+
+def merged(advice: Iterable[Advice]) -> tuple[Advice, ...]:
+    """Return the advice, with what is equal for several nodes once."""
+    about: dict[Advice, list[str]] = {}
+    for one in advice:
+        about.setdefault(replace(one, about=()), []).extend(one.about)
+    return tuple(replace(one, about=tuple(dict.fromkeys(names))) for one, names in about.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from ctmupgrade.core.recovery.result import (
     Urgency,
     advise,
     in_order,
+    merged,
     step,
     together,
 )
@@ -51,3 +52,10 @@ def test_a_diagnosis_knows_its_minutes_and_what_it_erases() -> None:
 def test_advice_is_one_line_for_machines() -> None:
     assert str(Advice("do this", ("a", "b"))) == "do this: a; b"
     assert str(Advice("do nothing")) == "do nothing"
+
+
+def test_advice_that_is_equal_for_several_nodes_is_told_once() -> None:
+    each = [Advice("look", ("a",), (f"ctm-{i}",)) for i in (1, 2)]
+    (both,) = merged(each)
+    assert str(both) == "ctm-1, ctm-2: look: a"
+    assert merged([*each, Advice("look", ("b",), ("ctm-1",))])[1].about == ("ctm-1",)
