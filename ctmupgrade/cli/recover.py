@@ -41,10 +41,14 @@ class Asked:
     take_over: str = ""
     pin: str = ""
 
-    def command(self, pin: str) -> str:
-        """Return the command that takes the way back which has this pin."""
+    def command(self, found: Recovery) -> str:
+        """Return the command that takes this way back and no other; "" where there is none."""
+        if not found.plan.steps:
+            return ""
         more = f" --take-over {self.take_over}" if self.take_over else ""
-        return f"ctmupgrade recover{self.known.words}{option_words(self.options)}{more} --pin {pin} --yes"
+        return (
+            f"ctmupgrade recover{found.known.words}{option_words(self.options)}{more} --pin {found.pin} --yes"
+        )
 
     @property
     def place(self) -> str:
@@ -92,12 +96,19 @@ def show(asked: Asked, made: Setup, found: Recovery, *, after: bool = False) -> 
 
     if asked.common.shown is Format.JSON:
         document = documents.recovery_document(
-            made.cluster, made.mode, found.diagnosis, found.plan, pin=found.pin, place=asked.place
+            made.cluster,
+            made.mode,
+            found.diagnosis,
+            found.plan,
+            pin=found.pin,
+            take=asked.command(found),
+            place=asked.place,
         )
         put_json({**document, "after": True} if after else document, lines=True)
         return
-    take = "" if after or not found.plan.steps else asked.command(found.pin)
-    lines = recovery.diagnosis_lines(found.diagnosis, found.plan, take=take, place=asked.place)
+    lines = recovery.diagnosis_lines(
+        found.diagnosis, found.plan, take=asked.command(found), place=asked.place
+    )
     if asked.common.shown is Format.RICH:
         lines = recovery.folded(lines, shutil.get_terminal_size().columns)
     typer.echo("\n".join(["afterwards:", *lines] if after else lines))

@@ -128,11 +128,19 @@ def blocked_document(
 
 
 def recovery_document(
-    cluster: Cluster, mode: Mode, found: Diagnosis, plan: Plan, *, pin: str = "", place: str = ""
+    cluster: Cluster,
+    mode: Mode,
+    found: Diagnosis,
+    plan: Plan,
+    *,
+    pin: str = "",
+    take: str = "",
+    place: str = "",
 ) -> dict[str, object]:
     """Return the document of ``recover``.
 
-    :param pin: the digest of the way back, for ``recover --pin``. :param place: options that our commands need.
+    :param pin: the digest of the way back, for ``recover --pin``. :param take: the command that takes it.
+    :param place: options that our commands need.
     """
     return {
         "schema": SCHEMA,
@@ -150,6 +158,7 @@ def recovery_document(
         "support": found.support,
         "plan": plan.id,
         "pin": pin,
+        "take": placed(take, place) if take else "",
         "estimate_s": found.seconds,
         "erases": list(found.erased),
         "losses": list(found.losses),

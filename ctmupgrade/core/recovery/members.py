@@ -157,11 +157,7 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
     """Return why an operator must name a node before it is taken back; None where nothing speaks against it."""
     again = (scene.again(rejoin=(name,)),)
     if member is not None and member.code in JOINING:
-        return Advice(
-            f"{name}: a join takes 30 minutes and more; never restart anything on it meanwhile, and look again later. "
-            "Where it has not moved on for 30 more minutes it is stuck: end it and join again, which erases it",
-            again,
-        )
+        return Advice(f"{name}: {_how_stuck(scene, name)}; its own data went when the join began", again)
     if member is not None and member.code in LEAVING:
         return Advice(f"{name}: it is being removed; wait a few minutes, then look again", (scene.again(),))
     if member is not None and member.code != "k":
@@ -177,6 +173,17 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
             again,
         )
     return _doubt_of_data(scene, name, again)
+
+
+def _how_stuck(scene: Scene, name: str) -> str:
+    """Return whether a join is to be waited for, or ended."""
+    began, longest = scene.past.joins.get(name), scene.cluster.timeouts.join
+    if began is not None and scene.facts.at - began > longest:
+        return f"it has been joining for longer than timeouts.join ({longest}), so it hangs: end it and join again"
+    return (
+        "a join takes 30 minutes and more; never restart anything on it meanwhile, and look again later. Where it has "
+        "not moved on for 30 more minutes it hangs: end it and join again"
+    )
 
 
 def _doubt_of_data(scene: Scene, name: str, again: tuple[str, ...]) -> Advice | None:

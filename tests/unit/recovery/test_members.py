@@ -61,6 +61,13 @@ def test_a_join_says_since_when_where_a_run_began_it() -> None:
     assert "since when is not known" in unknown.wrong[0].text
 
 
+def test_a_join_longer_than_its_time_out_hangs() -> None:
+    for minutes, said in ((119, "look again later"), (121, "so it hangs")):
+        began = {"ctm-3": make.AT - timedelta(minutes=minutes)}
+        found = members.apart(make.scene(_joining(), past=RunHistory(joins=began)), Part())
+        assert said in found.advice[0].text and not found.steps
+
+
 def test_a_member_without_a_state_has_just_joined() -> None:
     """FACTS 9.3: an empty code passes within about 100 s on 2.21."""
     listed = (make.member(1), make.member(2), make.member(3, "", ""))
