@@ -148,7 +148,7 @@ def perform(
         if confirmed:
             recovery = _still(setup, recovery)
         # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
-        # from being mended.
+        # from being repaired.
         outcome = execute_plan(
             setup, wishes, recovery.plan, run_id,
             spared=recovery.known.gone,

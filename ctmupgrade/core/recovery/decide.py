@@ -91,7 +91,7 @@ def _about_the_run(
     """Return that a run works now or is unfinished, unless the advice says already how it goes on."""
     run = around.unfinished
     if around.running:
-        text = "a run works on this cluster now, and what is out may be out because of it: nothing is done beside it"
+        text = "a run works on this cluster now, and what is out may be out because of it: nothing else is done meanwhile"
         return (Advice(f"{text}. Follow it", (f"ctmupgrade watch {run}".strip(),)),)
     resume = f"ctmupgrade resume {run}"
     if not run or (not steps and any(resume in one.commands for one in advice)):

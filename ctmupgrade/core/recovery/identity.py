@@ -37,7 +37,7 @@ def foreign(scene: Scene) -> Part:
 
 def _foreign(scene: Scene, host: str, member: Member) -> Part:
     shown = host or "(no address)"
-    text = f"{scene.via} lists {shown} (id {member.node_id or 'not told'}), which cluster.yaml lacks"
+    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which cluster.yaml lacks"
     if not scene.unmatched:
         trouble = Trouble(
             text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
@@ -54,7 +54,7 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
     trouble = Trouble(words, host, explains=True)
     asks = (
         f"{shown}: it is not removed while it may be {presumed}. Give the node cluster_host: {shown} in cluster.yaml "
-        "where it is that, or bring the node back so that it tells its own id; then look again"
+        "where it is that, or bring the node back so that it says its own id; then look again"
     )
     never = Advice(
         f"no node is reset or joined while {shown} may be {presumed}: find out which node it is first"

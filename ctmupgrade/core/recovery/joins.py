@@ -64,15 +64,15 @@ def take_all_back(scene: Scene, names: list[str]) -> Part:
     gone = _gone(scene)
     if any(name not in back for name in scene.joining):
         return found + _waits_for_joins(scene, [*back, *gone])
-    away = [n for n, member in scene.members.items() if not member.ready and n not in (*back, *gone)]
-    if away and back:
+    out = [n for n, member in scene.members.items() if not member.ready and n not in (*back, *gone)]
+    if out and back:
         text = (
-            f"{', '.join(back)}: nothing is erased for a join that could not start: {', '.join(away)} must be ready "
+            f"{', '.join(back)}: nothing is erased for a join that could not start: {', '.join(out)} must be ready "
             "or removed first; then look again"
         )
         found += advise(text, scene.again())
         back = [name for name in back if name in scene.joining]  # those are ended all the same
-    return found + Part(steps=tuple(_taken_back(scene, back, blocked=bool(away))))
+    return found + Part(steps=tuple(_taken_back(scene, back, blocked=bool(out))))
 
 
 def _taken_back(scene: Scene, back: list[str], *, blocked: bool) -> Iterator[Step]:

@@ -197,7 +197,7 @@ def _doubt_of_data(scene: Scene, name: str, again: tuple[str, ...]) -> Advice | 
     vouched = scene.via in (scene.past.survivor, scene.known.survivor) or name in scene.past.emptied
     if lone and not vouched:
         return Advice(
-            f"{name}: {scene.via} is alone in its cluster, and no journal here tells that its data is the cluster's. "
+            f"{name}: {scene.via} is alone in its cluster, and no journal here says that its data is the cluster's. "
             f"Where it is, name it; that erases {name} and joins it",
             (scene.again(survivor=scene.via),),
         )

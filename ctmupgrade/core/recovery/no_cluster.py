@@ -51,7 +51,7 @@ def no_cluster(scene: Scene, before: Part) -> Part:
 
 def _mute(scene: Scene) -> list[str]:
     """Return the nodes that answer without telling whether they are members, where one of them may be the cluster:
-    nobody has named whose data counts, and no journal tells it."""
+    nobody has named whose data counts, and no journal says it."""
     nodes = scene.facts.nodes
     if scene.known.survivor or scene.past.survivor:
         return []
@@ -59,10 +59,10 @@ def _mute(scene: Scene) -> list[str]:
 
 
 def _not_known(mute: list[str]) -> Part:
-    """Return that it is not known whether a cluster is formed; unknown is not gone, and nothing is made anew."""
+    """Return that it is not known whether a cluster is formed; unknown is not gone, and no new cluster is made."""
     names = ", ".join(mute)
     trouble = Trouble(
-        f"whether the nodes form a cluster is not known: {names} does not tell",
+        f"whether the nodes form a cluster is not known: {names} does not say so",
         sentence="whether the nodes form a cluster is not known", urgency=Urgency.TODAY,
         if_left="as far as is known the cluster goes on as it is",
     )  # fmt: skip
@@ -112,7 +112,7 @@ class Base:
 
 
 def _base(scene: Scene, able: list[str]) -> Base:
-    """Return the base: named, or told by the journal of a rebuild; else asked for."""
+    """Return the base: named, or known from the journal of a rebuild; else asked for."""
     past, named = scene.past, scene.known.survivor
     holding = [n for n in able if n not in past.emptied]
     words = ", ".join(f"{n} ({scene.facts.nodes[n].version})" for n in holding) or "none"
