@@ -42,9 +42,7 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
         trouble = Trouble(
             text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
         )
-        also = "add it to cluster.yaml; or, where it does not belong to the cluster, remove it through"
-        remove = (f"ksctl cluster nodes delete --id {member.node_id}",) if member.node_id else ()
-        return Part((trouble,), (Advice(f"{shown}: {also} {scene.via}", remove),))
+        return Part((trouble,), (_of_a_stranger(scene, shown, member),))
     presumed = ", ".join(scene.unmatched)
     words = (
         f"{text}; presumably it is {presumed}"
@@ -60,3 +58,11 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
         f"no node is reset or joined while {shown} may be {presumed}: find out which node it is first"
     )
     return Part((trouble,), (Advice(asks, (scene.again(),)),), forbids=(never,))
+
+
+def _of_a_stranger(scene: Scene, shown: str, member: Member) -> Advice:
+    """Return what to do with a member that is none of ours. One that is ready is most likely missing in the file."""
+    if member.ready or not member.node_id:
+        return Advice(f"{shown}: add it to cluster.yaml; then look again", (scene.again(),))
+    text = f"{shown}: add it to cluster.yaml; or, where it is gone for good, remove it through {scene.via}"
+    return Advice(text, (f"ksctl cluster nodes delete --id {member.node_id}",))

@@ -47,7 +47,8 @@ def test_a_member_that_nobody_of_ours_can_be_may_be_removed() -> None:
     assert found.advice[0].commands == ("ksctl cluster nodes delete --id id-x",) and not found.forbids
 
 
-def test_a_member_without_an_id_is_not_deleted_by_one() -> None:
-    nobody = replace(STRANGER, node_id="")
-    third = make.node(3, (make.member(1), make.member(2), make.member(3), nobody))
-    assert identity.foreign(make.scene(_cluster_with(nobody, third, make.member(3)))).advice[0].commands == ()
+@pytest.mark.parametrize("other", [replace(STRANGER, node_id=""), replace(STRANGER, code="r")])
+def test_a_member_that_is_ready_or_has_no_id_is_not_to_be_deleted(other: Member) -> None:
+    third = make.node(3, (make.member(1), make.member(2), make.member(3), other))
+    found = identity.foreign(make.scene(_cluster_with(other, third, make.member(3))))
+    assert found.advice[0].commands == ("ctmupgrade recover",) and "add it" in found.advice[0].text
