@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts, Unknown
@@ -86,13 +86,13 @@ class Scene:
         return name in (self.past.held_back, self.options.hold_back) and name not in self.known.rejoin
 
     def again(self, *, gone: str = "", rejoin: tuple[str, ...] = (), survivor: str = "") -> str:
-        """Return the ``recover`` command with all that was given, and more."""
-        known = self.known
-        more = tuple(dict.fromkeys((*known.rejoin, *rejoin)))
-        lost = tuple(dict.fromkeys((*known.gone, *((gone,) if gone else ()))))
-        lost = tuple(name for name in lost if name not in (*rejoin, survivor))
-        given = replace(known, gone=lost, rejoin=more, survivor=survivor or known.survivor)
-        return f"ctmupgrade recover{given.words}"
+        """Return the ``recover`` command with all that was given, and more; what is said now takes the place of what
+        was said of the same node before."""
+        known, said = self.known, {gone, survivor, *rejoin}
+        lost = [*(n for n in known.gone if n not in said), *([gone] if gone else [])]
+        back = [*(n for n in known.rejoin if n not in said), *rejoin]
+        base = survivor or ("" if known.survivor in said else known.survivor)
+        return f"ctmupgrade recover{OperatorInput(tuple(lost), tuple(back), base).words}"
 
 
 def scene_of(

@@ -68,9 +68,7 @@ def test_the_last_copy_is_never_given_up(seen: Facts, known: OperatorInput, past
         assert name not in (past.held_back, *past.alone) or name in known.rejoin, (
             "it stays apart until it is named"
         )
-        assert isinstance(seen.nodes[name].shell, bool) or not isinstance(
-            seen.nodes[name].system, type(make.GONE)
-        )
+        assert isinstance(seen.nodes[name].system, SystemInfo), "it answers"
     removed = [s.node for s in found.steps if isinstance(s.action, RemoveNode) and s.action.force]
     assert {*removed} <= {*known.gone}, "a silent node is given up only by name"
     busy = any(node.processes for node in seen.nodes.values() if isinstance(node.processes, tuple))

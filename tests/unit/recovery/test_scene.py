@@ -31,6 +31,7 @@ def test_a_command_keeps_what_was_given_and_contradicts_nothing() -> None:
     assert seen.again() == "ctmupgrade recover --gone ctm-3 --rejoin ctm-2"
     assert seen.again(rejoin=("ctm-3",)) == "ctmupgrade recover --rejoin ctm-2,ctm-3"
     assert seen.again(survivor="ctm-3") == "ctmupgrade recover --rejoin ctm-2 --survivor ctm-3"
+    assert seen.again(gone="ctm-2") == "ctmupgrade recover --gone ctm-3,ctm-2"
     assert seen.again(gone="ctm-1") == "ctmupgrade recover --gone ctm-3,ctm-1 --rejoin ctm-2"
 
 
