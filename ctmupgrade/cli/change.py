@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade.cli.opening import CHANGE, opened, registry
-from ctmupgrade.cli.options import Common, Format, NodeRate, Rate, RunId, split
-from ctmupgrade.cli.output import put_json
+from ctmupgrade.cli.options import Common, NodeRate, Rate, RunId, split
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,16 +106,25 @@ def recover(
         str, typer.Option("--rejoin", metavar="A,B", help="take out, reset and join again")
     ] = "",
     take_over: Annotated[
-        str, typer.Option("--take-over", metavar="RUN", help="a dead run whose journal is lost, or another's")
+        str,
+        typer.Option(
+            "--take-over",
+            metavar="RUN",
+            help="take over RUN of another operator, or after its journal was lost",
+        ),
+    ] = "",
+    pin: Annotated[
+        str,
+        typer.Option("--pin", metavar="ID", help="with --yes: only if nothing changed since ID was printed"),
     ] = "",
     *,
     options: Options,
 ) -> int:
-    """Diagnoses a broken cluster and proposes, or with --yes performs, the way back."""
-    from ctmupgrade.cli.attend import finish, wishes
+    """Diagnoses a broken cluster and proposes, or with --yes performs, the way back. Exit 0: nothing is wrong; 3: a
+    way back is proposed; 6: a person must decide."""
+    from ctmupgrade.cli import recover as cli_recover
     from ctmupgrade.commands import recover as recovering
     from ctmupgrade.core.recovery.scene import OperatorInput
-    from ctmupgrade.render import documents, plain
 
     known = OperatorInput(split(gone, "--gone"), split(rejoin, "--rejoin"), options.survivor)
     both = sorted({*known.gone} & {*known.rejoin})
@@ -125,23 +133,15 @@ def recover(
             f"--gone and --rejoin both name {', '.join(both)}: a node that is gone for good cannot join again",
             remedy="name it in one of them",
         )
+    asked = cli_recover.Asked(common, known, options, take_over, pin)
     with opened(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
+        if common.yes and not common.dry_run:
+            recovering.refuse_running(made)
         found = recovering.look(made, known)
-        if common.shown is Format.JSON:
-            put_json(
-                documents.recovery_document(made.cluster, made.mode, found.diagnosis, found.plan), lines=True
-            )
-        else:
-            typer.echo("\n".join(plain.diagnosis_lines(found.diagnosis, found.plan)))
-        if not found.plan.steps or not common.yes or common.dry_run:
+        cli_recover.show(asked, made, found)
+        if not found.plan.steps:
             return found.code
-        command = f"ctmupgrade recover{known.words} --yes"
-        with wishes(common, made, take_over=take_over, command=command) as wish:
-            outcome, after = recovering.perform(made, wish, found)
-        if after is not None and common.shown is Format.JSON:
-            document = documents.recovery_document(made.cluster, made.mode, after.diagnosis, after.plan)
-            put_json({**document, "after": True}, lines=True)
-        code = finish(common, made, outcome)
-        if after is not None and common.shown is not Format.JSON:
-            typer.echo("\n".join(["afterwards:", *plain.diagnosis_lines(after.diagnosis, after.plan)]))
-        return code
+        cli_recover.refuse_unread(asked, found)
+        if common.dry_run:
+            return found.code
+        return cli_recover.take(asked, made, found)

@@ -7,19 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders, is_running
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.plan import Plan, plan_of
-from ctmupgrade.core.recovery.diagnose import diagnose, renumbered, without_data
-from ctmupgrade.core.recovery.scene import Diagnosis, OperatorInput
+from ctmupgrade.core.plan.plan import Plan, changed, plan_of
+from ctmupgrade.core.recovery.decide import Circumstances
+from ctmupgrade.core.recovery.diagnose import diagnose, without_data
+from ctmupgrade.core.recovery.pin import pin_of
+from ctmupgrade.core.recovery.result import Diagnosis
+from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.past_runs import RunHistory, past_of
-from ctmupgrade.errors import ExitCode, UsageError
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 
 SETTLING = timedelta(minutes=3)  # so long what the members' summaries say may lag behind what was done
 LOOK_EVERY = 5  # polls: each look is a dozen logins on each node
@@ -39,12 +42,34 @@ class Recovery:
     known: OperatorInput
 
     @property
+    def pin(self) -> str:
+        """Return the digest of what a person reads before saying yes."""
+        return pin_of(self.plan)
+
+    @property
     def code(self) -> ExitCode:
-        """0: nothing is wrong, or there is a way back. 4: nothing answers. 6: the operator must decide."""
-        if not self.diagnosis.wrong or self.plan.steps:
+        """Return 0: nothing is wrong. 3: something is, and a way back is proposed. 4: nothing answers. 6: a person
+        must decide."""
+        if self.plan.steps:
+            return ExitCode.BLOCKED
+        if not self.diagnosis.wrong:
             return ExitCode.DONE
         silent = self.diagnosis.support and self.result.code is ExitCode.UNREACHABLE
         return ExitCode.UNREACHABLE if silent else ExitCode.NEEDS_OPERATOR
+
+
+class WayChangedError(CtmUpgradeError):
+    """The way back is no longer the one that was read. :ivar now: what it would be now."""
+
+    exit_code = ExitCode.BLOCKED
+
+    def __init__(self, now: Recovery, why: str) -> None:
+        super().__init__(
+            "the cluster is no longer as it was read; nothing was changed",
+            details=why,
+            remedy="read what is proposed now, and take that",
+        )
+        self.now = now
 
 
 def _mode(setup: Setup) -> Mode:
@@ -68,41 +93,50 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
         raise UsageError(
             f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}"
         )
-    left = next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+    left = _stopped(setup)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
-    return _look(setup, known, left)
+    return _look(setup, known, left, running=is_running(setup.home))
 
 
-def _look(setup: Setup, known: OperatorInput, left: RunFolder | None) -> Recovery:
+def _stopped(setup: Setup) -> RunFolder | None:
+    """Return the run that stopped and whose place the way back would take."""
+    return next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+
+
+def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:
     result, past = check.check(setup), _past(setup)
-    found = diagnose(result.facts, setup.cluster, known, past, setup.request.options)
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
-    if found.finishing and stops:
-        found.steps = []
-        found.advice.append(
-            f"it cannot be finished yet: {stops[0].node} {stops[0].summary}; see ctmupgrade check".strip()
-        )
-    if left is not None and found.steps:
-        found.advice.insert(
-            0,
-            f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it; recover --yes ends it",
-        )
-    elif left is not None and found.wrong:
-        found.advice.insert(0, f"run {left.run} is unfinished: ctmupgrade resume {left.run} goes on with it")
-    made = plan_of(
-        renumbered(found.steps), result.facts, setup.cluster, setup.request.options, tuple(found.advice)
-    )
+    blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""
+    around = Circumstances(left.run if left is not None else "", running, blocked)
+    found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
+    notes = tuple(str(advice) for advice in found.advice)
+    made = plan_of(found.steps, result.facts, setup.cluster, setup.request.options, notes)
     empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
     made = replace(made, without_data=empty)
     return Recovery(found, made, left, result, known)
 
 
-def perform(setup: Setup, wishes: RunOptions, recovery: Recovery) -> tuple[Outcome, Recovery | None]:
+def refuse_running(setup: Setup) -> None:
+    """Refuse before any look what could not begin beside another run.
+
+    :raises LockedError: one works on this cluster now.
+    """
+    if is_running(setup.home):
+        with hold(setup.home, new_run_id()):
+            pass
+
+
+def perform(
+    setup: Setup, wishes: RunOptions, recovery: Recovery, *, confirmed: bool = False
+) -> tuple[Outcome, Recovery | None]:
     """Takes the way back, by the same loop and journal as any run, then looks again.
 
+    :param confirmed: a person has read it and said yes, which took time: it is looked at again before anything is
+        done, and refused where it is no longer the same.
     :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
     :raises LockedError: another run works on this cluster.
+    :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
     setup.refuse_recorded()
     run_id = new_run_id()
@@ -111,8 +145,10 @@ def perform(setup: Setup, wishes: RunOptions, recovery: Recovery) -> tuple[Outco
         if left is not None:
             wishes = replace(wishes, take_over=(*wishes.take_over, left.run))
         Marks(setup, run_id, wishes.take_over, wishes.command).respect()
+        if confirmed:
+            recovery = _still(setup, recovery)
         # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
-        # from being mended.
+        # from being repaired.
         outcome = execute_plan(
             setup, wishes, recovery.plan, run_id,
             spared=recovery.known.gone,
@@ -123,6 +159,24 @@ def perform(setup: Setup, wishes: RunOptions, recovery: Recovery) -> tuple[Outco
     after = _look_when_settled(setup, replace(recovery.known, rejoin=()))
     code = ExitCode.NEEDS_OPERATOR if after.diagnosis.wrong else ExitCode.DONE
     return replace(outcome, code=code), after
+
+
+def _still(setup: Setup, read: Recovery) -> Recovery:
+    """Return the way back as it is now, where it is the one that was read.
+
+    :raises WayChangedError: it is not.
+    """
+    now = _look(setup, read.known, _stopped(setup))
+    if now.unfinished != read.unfinished:
+        raise WayChangedError(now, "another run began or ended meanwhile")
+    if now.pin != read.pin:
+        raise WayChangedError(now, _what_changed(read.plan, now.plan))
+    return now
+
+
+def _what_changed(read: Plan, now: Plan) -> str:
+    """Return what differs, in words."""
+    return "\n".join(changed(read.basis, now.basis)) or "its steps differ"
 
 
 def _look_when_settled(setup: Setup, known: OperatorInput) -> Recovery:

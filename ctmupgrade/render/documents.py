@@ -7,8 +7,10 @@ from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.recovery.scene import Diagnosis
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.report import Report
+from ctmupgrade.render.recovery import mark_of, placed
 
 SCHEMA = 1
 
@@ -125,26 +127,53 @@ def blocked_document(
     }
 
 
-def recovery_document(cluster: Cluster, mode: Mode, found: Diagnosis, plan: Plan) -> dict[str, object]:
-    """The document of ``recover``."""
+def recovery_document(
+    cluster: Cluster,
+    mode: Mode,
+    found: Diagnosis,
+    plan: Plan,
+    *,
+    pin: str = "",
+    take: str = "",
+    place: str = "",
+) -> dict[str, object]:
+    """Return the document of ``recover``.
+
+    :param pin: the digest of the way back, for ``recover --pin``. :param take: the command that takes it.
+    :param place: options that our commands need.
+    """
     return {
         "schema": SCHEMA,
         "cluster": cluster.name,
         "mode": mode.value,
+        "headline": found.headline,
+        "urgency": found.urgency.words,
         "wrong": list(found.wrong),
         "works": list(found.works),
-        "advice": list(found.advice),
+        "advice": [str(advice) for advice in found.advice],
+        "actions": [
+            {"text": advice.sentence, "commands": [placed(command, place) for command in advice.commands]}
+            for advice in found.advice
+        ],
         "support": found.support,
         "plan": plan.id,
-        "steps": [
-            {
-                "id": s.id,
-                "node": s.node,
-                "action": s.action.kind,
-                "why": s.why,
-                "after": list(s.after),
-                "estimate_s": s.estimate_s,
-            }
-            for s in plan.steps
-        ],
+        "pin": pin,
+        "take": placed(take, place) if take else "",
+        "estimate_s": found.seconds,
+        "erases": list(found.erased),
+        "losses": list(found.losses),
+        "if_left": list(found.if_left),
+        "steps": [_recovery_step(step) for step in plan.steps],
+    }
+
+
+def _recovery_step(step: Step) -> dict[str, object]:
+    return {
+        "id": step.id,
+        "node": step.node,
+        "action": step.action.kind,
+        "why": step.why,
+        "after": list(step.after),
+        "estimate_s": step.estimate_s,
+        "destroys": mark_of(step.action).lower(),
     }

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.recovery.scene import Diagnosis
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
@@ -170,21 +169,4 @@ def report_lines(report: Report) -> list[str]:
             lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
             if step.remedy:
                 lines.append(f"    -> {step.remedy}")
-    return lines
-
-
-def diagnosis_lines(found: Diagnosis, plan: Plan) -> list[str]:
-    """What is wrong, what works meanwhile, and the way back."""
-    if found.wrong:
-        lines = ["what is wrong:", *[f"  - {text}" for text in found.wrong]]
-        lines += ["what works meanwhile:", *[f"  - {text}" for text in found.works]]
-    else:
-        lines = ["nothing is wrong", *[f"  works: {text}" for text in found.works]]
-    if plan.steps:
-        lines += ["the way back (ctmupgrade recover --yes takes it):"]
-        lines += [
-            f"  {n}. {s.id}: {s.why} (about {clock_time(s.estimate_s)})" for n, s in enumerate(plan.steps, 1)
-        ]
-    if found.advice:
-        lines += ["for you to decide or do:", *[f"  - {text}" for text in found.advice]]
     return lines

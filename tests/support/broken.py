@@ -8,6 +8,7 @@ stay apart), or ``none`` where there is no way by itself.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.sim import World
 from tests.support import golden
 
+PIN = re.compile(r"--pin [0-9a-f]{12}\b")
 BROKEN = Path(__file__).parents[2] / "fixtures" / "broken"
 
 
@@ -91,7 +93,9 @@ def produce(found: Case, state_dir: Path) -> dict[str, str]:
     steps = [step["id"] for step in json.loads(said)["steps"]]
     kept = {"exit_code": code, "steps": steps}
     return {
-        "expected.txt": golden.normal("\n".join(lines)),
+        "expected.txt": golden.normal(
+            PIN.sub("--pin PIN", "\n".join(lines).replace(str(state_dir), "STATE"))
+        ),
         "expected.json": json.dumps(kept, indent=2) + "\n",
     }
 

@@ -12,73 +12,96 @@ from dataclasses import replace
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
-from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import JoinNode, ResetNode
-from ctmupgrade.core.recovery.scene import Diagnosis, Scene
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
+from ctmupgrade.core.recovery.scene import Scene
+
+_DRIFTS = (
+    "what clients write on one side may not reach the other; the nodes queue changes, and their disks will eventually "
+    "fill"
+)
+_UNKNOWN = "whether clients are served there is not known"
 
 
-def unwell(found: Diagnosis, scene: Scene) -> None:
-    """All that is not well or not known, beside what is told already and what steps are there for."""
-    told = bool(found.wrong)
+def unhealthy(scene: Scene, before: Part) -> Part:
+    """Return all that is not healthy or not known, besides what is told and what steps are there for in ``before``."""
     nodes = {n: f for n, f in scene.facts.nodes.items() if not _written_off(scene, n)}
-    apart = {*found.blamed, *scene.silent, *(step.node for step in found.steps)}
-    silenced = set()
-    for name, node in nodes.items():
-        if name not in apart and _cannot_tell(found, scene, name, node):
-            silenced.add(name)
-    own = [p for p in _own(nodes) if p.node not in apart and not (p.unknown and p.node in silenced)]
+    explained = {*before.explained, *scene.silent, *(one.node for one in before.steps)}
+    mute = {n: _cannot_tell(scene, n, f) for n, f in nodes.items() if n not in explained}
+    silenced = {name for name, part in mute.items() if part.wrong}
+    own = [p for p in _own(nodes) if p.node not in explained and not (p.unknown and p.node in silenced)]
     between = [
         p
         for p in _between(nodes, scene)
-        if not apart & {p.node, p.beside} and not (p.unknown and silenced & {p.node, p.beside})
+        if not explained & {p.node, p.beside} and not (p.unknown and silenced & {p.node, p.beside})
     ]
-    found.wrong += _lines([*own, *between])
-    _advise(found, scene, own, between)
-    found.passing = bool(found.wrong) and not told
+    told = Part(tuple(_troubles(own, "not healthy", "")) + tuple(_troubles(between, _STATE, _DRIFTS)))
+    return together(mute.values()) + told + _advice(scene, own, between)
+
+
+_STATE = "not in step with the others"
 
 
 def _written_off(scene: Scene, name: str) -> bool:
-    """No member any more, as somebody wanted it: gone for good, or held back."""
-    return bool(scene.via) and name not in scene.members and (scene.held_back(name) or _gone(scene, name))
+    """Return whether it is no member any more, as somebody wanted it: gone for good, or held back."""
+    gone = name in scene.silent and name in scene.known.gone
+    return bool(scene.via) and name not in scene.members and (scene.held_back(name) or gone)
 
 
-def _gone(scene: Scene, name: str) -> bool:
-    return name in scene.silent and name in scene.known.gone
-
-
-def _cannot_tell(found: Diagnosis, scene: Scene, name: str, node: NodeFacts) -> bool:
-    """Whether a whole side of a node does not answer: said once, not once per look."""
-    before = len(found.wrong)
+def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
+    """Return that a whole side of a node does not answer: said once, not once per probe."""
+    found = Part()
     if isinstance(node.system, Unknown):
         why = node.members.why if isinstance(node.members, Unknown) else node.system.why
-        found.wrong.append(f"{name}: its control plane does not answer as it should: {why}")
-        found.advice.append(
-            f"{name}: its control plane must answer, and let ksctl in, before anything can be told or done: "
-            f"{scene.cluster.node(name).url} from here; systemctl status keysecure on it. Do not take it for well "
-            "because others list it as ready"
+        found += _mute(
+            name,
+            f"{name}: its control plane does not answer as it should: {why}",
+            Advice(
+                "its control plane must answer, and let ksctl in, before anything can be known or done: try its url in "
+                "cluster.yaml from here, and look at keysecure on the node. Do not take it for healthy because others "
+                "list it as ready",
+                ("systemctl status keysecure",),
+                (name,),
+            ),
         )
     if isinstance(node.shell, Unknown):
-        found.wrong.append(f"{name}: it does not let us in over SSH: {node.shell.why}")
-        found.advice.append(f"{name}: SSH must let us in before its state can be told: ctmupgrade check")
+        found += _mute(
+            name,
+            f"{name}: it does not let us in over SSH: {node.shell.why}",
+            Advice("SSH must let us in before its state can be known", ("ctmupgrade check",), (name,)),
+        )
     left = scene.facts.unbooted_still(name)
-    if isinstance(left, Unknown) and len(found.wrong) == before:
-        found.wrong.append(f"{name}: whether its upgrade waits for its reboot is not known: {left.why}")
-        found.advice.append(f"{name}: look at its console whether it was rebooted: ctmupgrade check")
-    return len(found.wrong) > before
+    if isinstance(left, Unknown) and not found.wrong:
+        found += _mute(
+            name,
+            f"{name}: whether its upgrade waits for its reboot is not known: {left.why}",
+            Advice(
+                f"{name}: find out at its console whether it was rebooted; then look again", (scene.again(),)
+            ),
+        )
+    return found
+
+
+def _mute(name: str, text: str, advice: Advice) -> Part:
+    return Part((Trouble(text, name, state="not known to be healthy", if_left=_UNKNOWN),), (advice,))
 
 
 def _own(nodes: dict[str, NodeFacts]) -> Iterator[Problem]:
-    """What each node says of itself."""
+    """Yield what each node says of itself."""
     yield from health.service_problems(nodes)
     yield from health.upgrade_problems(nodes)
     for name, node in nodes.items():
         if isinstance(node.version, Unknown):
             yield Problem(name, f"its version is not known: {node.version.why}", unknown=True)
+        if isinstance(node.membership, Unknown):
+            yield Problem(name, f"whether it is a member is not known: {node.membership.why}", unknown=True)
+        if isinstance(node.logs, Unknown):
+            text = "whether an upgrade of it failed or waits for its reboot is not known"
+            yield Problem(name, f"{text}: {node.logs.why}", unknown=True)
 
 
 def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:
-    """What the nodes say of each other; where none forms a cluster, that is told and all there is to say."""
-    if not scene.via or scene.cluster.strategy is StrategyName.STANDALONE:
+    """Return what the nodes say of each other; where none forms a cluster, that is told and all there is to say."""
+    if not scene.via or scene.standalone:
         return []
     kept = tuple(node for node in scene.cluster.nodes if node.name in nodes)
     cluster = replace(scene.cluster, nodes=kept)
@@ -88,37 +111,45 @@ def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:
     return list(dict.fromkeys(found))
 
 
-def _lines(problems: Iterable[Problem]) -> list[str]:
-    """One line for what several nodes say of one in the same words."""
-    sayers: dict[str, list[str]] = {}
+def _troubles(problems: Iterable[Problem], state: str, if_left: str) -> Iterator[Trouble]:
+    """Yield one trouble for what several nodes say of one in the same words."""
+    sayers: dict[tuple[str, str, bool], list[str]] = {}
     for problem in problems:
         text = str(problem)
         heard = bool(problem.beside) and text.endswith(f" {problem.beside}")
-        by = sayers.setdefault(text.removesuffix(problem.beside) if heard else text, [])
+        key = (problem.node, text.removesuffix(problem.beside) if heard else text, problem.unknown)
+        by = sayers.setdefault(key, [])
         by += [problem.beside] if heard and problem.beside not in by else []
-    return [f"{text}{', '.join(by)}" for text, by in sayers.items()]
+    for (node, text, unknown), by in sayers.items():
+        words = f"{text}{', '.join(by)}"
+        if unknown:
+            yield Trouble(words, node, state="not known to be healthy", if_left=_UNKNOWN)
+        else:
+            yield Trouble(words, node, state=state, if_left=if_left, urgency=Urgency.TODAY)
 
 
-def _advise(found: Diagnosis, scene: Scene, own: list[Problem], between: list[Problem]) -> None:
+def _advice(scene: Scene, own: list[Problem], between: list[Problem]) -> Part:
     names = sorted({p.node for p in own if p.node})
+    found = Part()
     if names:
-        found.advice.append(
-            f"{', '.join(names)}: no step by itself: find out why, on the node: systemctl status keysecure; ksctl "
-            "services status; ctmupgrade check"
-        )
+        text = f"{', '.join(names)}: find out why, on the node itself"
+        found += Part(advice=(Advice(text, ("systemctl status keysecure", "ksctl services status")),))
     if not between:
-        return
-    found.advice.append(
-        "every node must be ready and connected in every other's eyes, by answers of now: ksctl cluster nodes list, "
-        "ksctl cluster summary and ksctl cluster errors on each; port 5432 both ways, and the clocks. After a join or a "
-        "reboot that may take minutes: ctmupgrade recover looks again"
+        return found
+    every = Advice(
+        "every node must report every other as ready and connected, in answers of now: compare the three lists of each "
+        "node, port 5432 in both directions, and the clocks. After a join or a reboot that may take minutes: look again",
+        ("ksctl cluster nodes list", "ksctl cluster summary", "ksctl cluster errors", scene.again()),
     )
     bad = {p.node for p in between if not p.unknown}
-    for name in sorted(bad & set(scene.members) & set(scene.facts.nodes) - {scene.via}):
-        found.advice.append(
-            f"{name}: where all that is in order and it lasts: ctmupgrade recover --rejoin {name}, which erases it; "
-            "what clients wrote to it alone meanwhile is lost"
+    named = sorted(bad & set(scene.members) & set(scene.facts.nodes) - {scene.via})
+    rejoin = tuple(
+        Advice(
+            f"{name}: where all that is in order and it lasts, join it again, which erases it; what clients wrote to it "
+            "alone meanwhile is lost",
+            (scene.again(rejoin=(name,)),),
         )
-    if bad and any(isinstance(step.action, ResetNode | JoinNode) for step in found.steps):
-        found.steps = []
-        found.advice.append("no node is reset or joined while the members do not agree: mend that first")
+        for name in named
+    )
+    never = Advice("no node is reset or joined while the members do not agree: fix that first")
+    return found + Part(advice=(every, *rejoin), forbids=(never,) if bad else ())

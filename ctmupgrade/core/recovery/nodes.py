@@ -10,14 +10,16 @@ from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unbooted, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle
-from ctmupgrade.core.recovery.scene import JOINING, Diagnosis, Scene
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
+from ctmupgrade.core.recovery.scene import JOINING, Scene
 from ctmupgrade.core.timing import BOOT_S, SERVICES_S
 
 _NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$")
 
 
 def waiting_log(node: NodeFacts) -> UpgradeLog | None:
-    """The log of an upgrade that succeeded and waits for its reboot, or went to a version that the node has not."""
+    """Return the log of an upgrade that succeeded and waits for its reboot, or went to a version that the node has
+    not."""
     if isinstance(node.logs, Unknown) or isinstance(node.version, Unknown):
         return None
     last = next((log for log in reversed(node.logs) if log.verdict is LogVerdict.SUCCEEDED), None)
@@ -25,7 +27,7 @@ def waiting_log(node: NodeFacts) -> UpgradeLog | None:
 
 
 def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
-    """Whether it was booted after that upgrade began: then a reboot is not what is missing.
+    """Return whether it was booted after that upgrade began: then a reboot is not what is missing.
 
     The log's name has the right time, the times inside have not (FACTS 1.2); the uptime is ksctl's.
     """
@@ -41,7 +43,7 @@ def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
 
 
 def failed_log(node: NodeFacts, target: Version) -> UpgradeLog | None:
-    """The log of a last upgrade that has no success line, on a node that is not at the target."""
+    """Return the log of a last upgrade that has no success line, on a node that is not at the target."""
     if isinstance(node.logs, Unknown) or not node.logs:
         return None
     last = node.logs[-1]
@@ -49,99 +51,151 @@ def failed_log(node: NodeFacts, target: Version) -> UpgradeLog | None:
     return None if last.verdict is LogVerdict.SUCCEEDED or done else last
 
 
-def unfinished_upgrades(found: Diagnosis, scene: Scene) -> None:
-    """Upgrades that failed, and those that succeeded without the version having changed."""
-    for name, node in scene.facts.nodes.items():
-        log, failed = waiting_log(node), failed_log(node, scene.cluster.target.version)
-        if log is not None and booted_since(node, log):
-            found.wrong.append(
-                f"{name}: still has {node.version} although its upgrade to {log.version} succeeded and it was rebooted"
-            )
-            found.advice.append(
-                f"{name}: no way by itself: keep {log.path} and ask vendor support; do not reboot it again. The others "
-                "go on serving; ctmupgrade report --bundle FILE packs what support will ask for"
-            )
-        elif log is None and failed is not None:
-            _failed(found, scene, name, failed)
-
-
-def _failed(found: Diagnosis, scene: Scene, name: str, log: UpgradeLog) -> None:
-    found.wrong.append(
-        f"{name}: its last upgrade has no success line ({log.path}: {log.last_line or 'empty'})"
-    )
+def running_upgrades(scene: Scene) -> Part:
+    """Return the upgrades that run now: nothing else is done meanwhile."""
+    names = [n for n, f in scene.facts.nodes.items() if isinstance(f.processes, tuple) and f.processes]
+    if not names:
+        return Part()
+    wrong = tuple(
+        Trouble(
+            f"ks_upgrade.sh runs on {name}", name, explains=True, state="being upgraded", urgency=Urgency.WAIT,
+            if_left="the upgrade goes on by itself; it needs a reboot when it has ended",
+        )
+        for name in names
+    )  # fmt: skip
     run = scene.past.run
-    again = (
-        f"ctmupgrade node retry {run} {name} --reason '...'; ctmupgrade resume" if run else "ctmupgrade run"
+    follow = (f"ctmupgrade resume {run}",) if run else ("ctmupgrade recover",)
+    text = "leave it alone, and never reboot a node meanwhile. " + (
+        "To follow the upgrade and finish the run" if run else "When the script has ended, look again"
     )
-    found.advice.append(
-        f"{name}: no step by itself: do not reboot it; read that log; when the cause is mended: {again}"
+    return Part(wrong, (Advice(text, follow),))
+
+
+def unfinished_upgrades(scene: Scene) -> Part:
+    """Return upgrades that failed, and those that succeeded without the version having changed."""
+    return together(_unfinished(scene, name, node) for name, node in scene.facts.nodes.items())
+
+
+def _unfinished(scene: Scene, name: str, node: NodeFacts) -> Part:
+    log, failed = waiting_log(node), failed_log(node, scene.cluster.target.version)
+    if log is None:
+        return _failed(scene, name, failed) if failed is not None else Part()
+    if not booted_since(node, log):
+        return Part()
+    trouble = Trouble(
+        f"{name}: still has {node.version} although its upgrade to {log.version} succeeded and it was rebooted",
+        name, state="still on the old version after its upgrade and reboot",
+    )  # fmt: skip
+    text = (
+        f"{name}: needs vendor support: keep {log.path} and do not reboot it again. The other nodes go on serving. "
+        "What support will ask for"
+    )
+    return Part((trouble,), (Advice(text, (collecting(scene),)),))
+
+
+def collecting(scene: Scene) -> str:
+    """Return the command that packs what vendor support will ask for: a run's bundle, or all looks where no run is
+    known here."""
+    return (
+        "ctmupgrade report --bundle support.tar.gz"
+        if scene.past.any_run
+        else "ctmupgrade record support-looks"
     )
 
 
-def reboots(found: Diagnosis, scene: Scene) -> None:
-    """An upgrade that ended well before its reboot: nothing but the reboot is missing. One node at a time, and
-    only while no other member is away, for at most one may be out of service."""
-    nodes, target = scene.facts.nodes, scene.cluster.target.version
-    for name, node in nodes.items():
-        if name in scene.silent or (version := _unbooted(scene, name)) is None:
-            continue
-        found.blame(name, f"{name}: the upgrade to {version} succeeded and waits for its reboot")
-        away = [n for n in scene.silent if n not in scene.known.gone]
-        if version.release != target.release:
-            found.advice.append(f"{name}: that is not cluster.yaml's target; correct target.version first")
-        elif away:
-            found.advice.append(f"{name}: its reboot comes when {', '.join(away)} is back or removed")
-        elif scene.joining:
-            found.advice.append(
-                f"{name}: its reboot comes when {', '.join(scene.joining)} is no longer joining"
-            )
-        else:
-            _reboot(found, scene, name, node)
+def _failed(scene: Scene, name: str, log: UpgradeLog) -> Part:
+    trouble = Trouble(
+        f"{name}: its last upgrade has no success line ({log.path}: {log.last_line or 'empty'})",
+        name, state="stuck in a failed upgrade",
+        if_left="it stays on the old version; nobody may reboot it meanwhile",
+    )  # fmt: skip
+    run = scene.past.run
+    again: tuple[str, ...]
+    if run and name in scene.past.stuck:
+        again = (f"ctmupgrade node retry {run} {name} --reason 'cause fixed'", f"ctmupgrade resume {run}")
+    else:
+        again = (f"ctmupgrade resume {run}",) if run else ("ctmupgrade run",)
+    text = f"{name} needs you: do not reboot it; read that log; once the cause is fixed"
+    return Part((trouble,), (Advice(text, again),))
+
+
+def reboots(scene: Scene) -> Part:
+    """Return the reboots of nodes whose upgrade ended well: nothing else is missing. One node at a time, and only
+    while no other member is out, for at most one may be out of service."""
+    return together(_reboot_of(scene, name) for name in scene.facts.nodes if name not in scene.silent)
+
+
+def _reboot_of(scene: Scene, name: str) -> Part:
+    version = _unbooted(scene, name)
+    if version is None:
+        return Part()
+    trouble = Trouble(
+        f"{name}: the upgrade to {version} succeeded and waits for its reboot",
+        name, explains=True, state="waiting for its reboot",
+        if_left="it goes on serving without its reboot; its upgrade must not be started again",
+    )  # fmt: skip
+    out = [n for n in scene.silent if n not in scene.known.gone]
+    if version.release != scene.cluster.target.version.release:
+        more = advise(f"{name}: that is not cluster.yaml's target; correct target.version first")
+    elif out:
+        more = advise(f"{name}: its reboot comes when {', '.join(out)} is back or removed")
+    elif scene.joining:
+        more = advise(f"{name}: its reboot comes when {', '.join(scene.joining)} is no longer joining")
+    else:
+        more = _reboot(scene, name)
+    return Part((trouble,)) + more
 
 
 def _unbooted(scene: Scene, name: str) -> Version | None:
-    """The version whose upgrade waits for this node's reboot, by its log or by a journal on this machine."""
+    """Return the version whose upgrade waits for this node's reboot, by its log or by a journal on this machine."""
     log, left = waiting_log(scene.facts.nodes[name]), scene.facts.unbooted_still(name)
     if log is not None:
         return None if booted_since(scene.facts.nodes[name], log) else Version.parse(log.version)
     return left.target if isinstance(left, Unbooted) else None
 
 
-def _reboot(found: Diagnosis, scene: Scene, name: str, node: NodeFacts) -> None:
-    member = not isinstance(node.membership, Unknown) and node.membership.clustered
-    clustered = member and not scene.known.gone  # a member that is gone for good would never be seen well
+def _reboot(scene: Scene, name: str) -> Part:
+    membership = scene.facts.nodes[name].membership
+    member = not isinstance(membership, Unknown) and membership.clustered
+    clustered = member and not scene.known.gone  # a member that is gone for good would never be seen as ready
     seconds = int(scene.cluster.stable_for.total_seconds())
-    found.add("reboot", name, Reboot(), "its upgrade waits for it", BOOT_S)
-    found.add("await", name, AwaitNode(clustered), "it must come back on the target", SERVICES_S)
-    found.add("settle", name, Settle(clustered), "and stay well", seconds)
+    return Part(
+        steps=(
+            step("reboot", name, Reboot(), "its upgrade waits for it", BOOT_S),
+            step("await", name, AwaitNode(clustered), "it must come back on the target", SERVICES_S),
+            step("settle", name, Settle(clustered), "and stay healthy", seconds),
+        )
+    )
 
 
-def services(found: Diagnosis, scene: Scene) -> None:
-    """Services that are not started. Never restarted in a join, which that would break."""
-    for name, node in scene.facts.nodes.items():
-        problems = [p for p in health.service_problems({name: node}) if not p.unknown]
-        log = waiting_log(node)
-        by_log = log is not None and not booted_since(node, log)
-        waits = by_log or scene.facts.unbooted_still(name) is not None
-        if not problems or name in scene.silent or waits:
-            continue
-        found.blame(name, str(problems[0]))
-        member = scene.members.get(name)
-        if member is not None and member.code in JOINING:
-            found.advice.append(
-                f"{name}: it is joining; its services come up by themselves, never restart them now"
-            )
-        elif isinstance(node.shell, Unknown):
-            found.add("restart-services", name, RestartServices(), "its services are not started", SERVICES_S)
-        else:
-            by_shell = (
-                isinstance(node.services, Unknown)
-                or isinstance(node.unit, Unknown)
-                or node.unit.active != "active"
-            )
-            why = (
-                "keysecure is not well; its control plane cannot restart it"
-                if by_shell
-                else "its services are not started"
-            )
-            found.add("restart-services", name, RestartServices(by_shell), why, SERVICES_S)
+def services(scene: Scene) -> Part:
+    """Return services that are not started, and their restart. Never in a join, which that would break."""
+    return together(_services(scene, name, node) for name, node in scene.facts.nodes.items())
+
+
+def _services(scene: Scene, name: str, node: NodeFacts) -> Part:
+    problems = [p for p in health.service_problems({name: node}) if not p.unknown]
+    log = waiting_log(node)
+    by_log = log is not None and not booted_since(node, log)
+    waits = by_log or scene.facts.unbooted_still(name) is not None
+    if not problems or name in scene.silent or waits:
+        return Part()
+    trouble = Trouble(
+        str(problems[0]), name, explains=True, state="out",
+        if_left="its services may start by themselves within minutes; until then it serves no clients",
+    )  # fmt: skip
+    member = scene.members.get(name)
+    if member is not None and member.code in JOINING:
+        return Part((trouble,)) + advise(
+            f"{name}: it is joining; its services come up by themselves, never restart them now"
+        )
+    by_shell = not isinstance(node.shell, Unknown) and (
+        isinstance(node.services, Unknown) or isinstance(node.unit, Unknown) or node.unit.active != "active"
+    )
+    why = (
+        "keysecure is not active; its control plane cannot restart it"
+        if by_shell
+        else "its services are not started"
+    )
+    restart = step("restart-services", name, RestartServices(by_shell), why, SERVICES_S)
+    return Part((trouble,), steps=(restart,))

@@ -7,19 +7,32 @@ although it holds nothing (vendor page "Clusters and Nodes": joining deletes all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from ctmupgrade.core.looks.facts import BootMark, Unbooted
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Reboot, RemoveNode, ResetNode, RunUpgrade, Step
-from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.plan.steps import (
+    JoinNode,
+    NewCluster,
+    Reboot,
+    RemoveNode,
+    ResetNode,
+    RunUpgrade,
+    Step,
+    changes_node,
+)
+from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState
 
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """:ivar run: the latest run that ended neither way.
+    """:ivar run: the latest run that ended neither way, of those that change nodes.
+    :ivar stuck: the nodes of which that run has a step that failed, or that nobody knows the end of.
+    :ivar joins: when a join began, by node, of which no run knows that it was done.
+    :ivar any_run: there is a run at all.
     :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
     :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
     :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
@@ -33,15 +46,20 @@ class RunHistory:
     held_back: str = ""
     emptied: frozenset[str] = frozenset()
     alone: frozenset[str] = frozenset()
+    stuck: frozenset[str] = frozenset()
+    joins: Mapping[str, datetime] = field(default_factory=dict)
+    any_run: bool = False
 
 
 def past_of(states: Iterable[RunState]) -> RunHistory:
     """The past as all runs tell it, oldest first."""
     emptied: set[str] = set()
     alone: set[str] = set()
+    joins: dict[str, datetime] = {}
     last: RunState | None = None
-    held_back = ""
+    held_back, any_run = "", False
     for state in states:
+        any_run = True
         if state.plan.strategy is StrategyName.REBUILD and state.plan.options.hold_back:
             held_back = state.plan.options.hold_back
         for step in state.plan.steps:
@@ -49,6 +67,7 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
             if held.started is None:
                 continue
             _alone(alone, state, step, held.status)
+            _joins(joins, step, held)
             if not isinstance(step.action, JoinNode | ResetNode):
                 continue
             if isinstance(step.action, JoinNode) and held.status is Status.DONE:
@@ -58,12 +77,24 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
                 emptied.add(step.node)
         if state.outcome == "done":
             alone.discard(_survivor(state))
-        last = state if state.unfinished else last
-    kept = RunHistory(held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone))
+        if any(changes_node(step.action) for step in state.plan.steps):
+            last = state if state.unfinished else last
+    kept = RunHistory(
+        held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone), joins=joins, any_run=any_run
+    )
     if last is None:
         return kept
     survivor = _survivor(last)
-    return replace(kept, run=last.run, survivor=survivor, hurt=_hurt(last, survivor))
+    stuck = frozenset(s.node for s in last.plan.steps if s.node and last.steps[s.id].status in STUCK)
+    return replace(kept, run=last.run, survivor=survivor, hurt=_hurt(last, survivor), stuck=stuck)
+
+
+def _joins(joins: dict[str, datetime], step: Step, held: StepState) -> None:
+    """What a step that began makes of the joins that are under way."""
+    if isinstance(step.action, JoinNode) and held.status is not Status.DONE and held.started is not None:
+        joins[step.node] = held.started
+    elif isinstance(step.action, JoinNode | ResetNode):
+        joins.pop(step.node, None)
 
 
 def _alone(alone: set[str], state: RunState, step: Step, status: Status) -> None:

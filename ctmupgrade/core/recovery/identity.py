@@ -1,0 +1,68 @@
+"""Who is who: two urls that lead to one appliance, and members that no configured node was found to be."""
+
+from __future__ import annotations
+
+from ctmupgrade.core.looks.facts import Member
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
+from ctmupgrade.core.recovery.scene import Scene
+
+
+def one_appliance(scene: Scene) -> Part:
+    """Return the nodes whose control planes turn out to be one and the same: then nothing that is seen of either
+    can be told apart, and nothing is done."""
+    by_id: dict[str, list[str]] = {}
+    for name, node in scene.facts.nodes.items():
+        if node.node_id:
+            by_id.setdefault(node.node_id, []).append(name)
+    return together(_one_appliance(i, names) for i, names in by_id.items() if len(names) > 1)
+
+
+def _one_appliance(node_id: str, names: list[str]) -> Part:
+    text = f"the urls of {' and '.join(names)} lead to one appliance (id {node_id})"
+    trouble = Trouble(text, sentence=text, urgency=Urgency.TODAY)
+    asks = (
+        f"give each of {', '.join(names)} the url of its own control plane in cluster.yaml, then look again"
+    )
+    return Part((trouble,), (Advice(asks, ("ctmupgrade recover",)),))
+
+
+def foreign(scene: Scene) -> Part:
+    """Return members that no configured node was found to be.
+
+    That such a member is none of ours is proven only where each of ours was found to be another member; until then
+    it is presumably the one that is missing, and nothing is said or done that would remove or erase it.
+    """
+    return together(_foreign(scene, host, member) for host, member in scene.foreign.items())
+
+
+def _foreign(scene: Scene, host: str, member: Member) -> Part:
+    shown = host or "(no address)"
+    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which cluster.yaml lacks"
+    if not scene.unmatched:
+        trouble = Trouble(
+            text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
+        )
+        return Part((trouble,), (_of_a_stranger(scene, shown, member),))
+    presumed = ", ".join(scene.unmatched)
+    words = (
+        f"{text}; presumably it is {presumed}"
+        if len(scene.unmatched) == 1
+        else f"{text}; it may be one of {presumed}"
+    )
+    trouble = Trouble(words, host, explains=True)
+    asks = (
+        f"{shown}: it is not removed while it may be {presumed}. Give the node cluster_host: {shown} in cluster.yaml "
+        "where it is that, or bring the node back so that it says its own id; then look again"
+    )
+    never = Advice(
+        f"no node is reset or joined while {shown} may be {presumed}: find out which node it is first"
+    )
+    return Part((trouble,), (Advice(asks, (scene.again(),)),), forbids=(never,))
+
+
+def _of_a_stranger(scene: Scene, shown: str, member: Member) -> Advice:
+    """Return what to do with a member that is none of ours. One that is ready is most likely missing in the file."""
+    if member.ready or not member.node_id:
+        return Advice(f"{shown}: add it to cluster.yaml; then look again", (scene.again(),))
+    text = f"{shown}: add it to cluster.yaml; or, where it is gone for good, remove it through {scene.via}"
+    return Advice(text, (f"ksctl cluster nodes delete --id {member.node_id}",))

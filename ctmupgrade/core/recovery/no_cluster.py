@@ -1,0 +1,195 @@
+"""Nobody forms a cluster: a rebuild stopped between the survivor's deletion of its cluster and the new one.
+
+A removed node holds the whole old data until its own reset or join, so a rebuild can always be turned back on one
+of them, or finished from the survivor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.plan.steps import NewCluster, Reboot
+from ctmupgrade.core.recovery import joins
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
+from ctmupgrade.core.recovery.scene import Scene
+from ctmupgrade.core.timing import QUICK_S
+
+
+def no_cluster(scene: Scene, before: Part) -> Part:
+    """Return what is wrong where no node forms a cluster, and a new cluster where it is known whose data counts."""
+    coming = [s.node for s in before.steps if isinstance(s.action, Reboot)]
+    if coming:
+        text = f"no node forms a cluster yet; when {', '.join(coming)} is back, look again"
+        return advise(text, scene.again())
+    mute = _mute(scene)
+    if mute:
+        return _not_known(mute)
+    found = Part(
+        (
+            Trouble(
+                "no node forms a cluster", sentence="no node forms a cluster", urgency=Urgency.NOW,
+                if_left="what clients write to one node does not reach the others; all of it is lost but that on the "
+                "node whose data is chosen",
+            ),
+        )
+    )  # fmt: skip
+    able = [n for n in scene.facts.nodes if n not in scene.silent and scene.healthy(n)]
+    if not able:
+        text = "no node is healthy; fix one first, then look again"
+        return found + Part(advice=(Advice(text, (scene.again(),)),), support=not before.steps)
+    clustered = [n for n in able if _clustered(scene, n)]
+    if clustered:
+        text = (
+            f"{', '.join(clustered)} says that it is a member, but of no ready cluster: wait, then look again. Where "
+            "that lasts: vendor support"
+        )
+        return found + advise(text, scene.again())
+    return found + _new_cluster(scene, able)
+
+
+def _mute(scene: Scene) -> list[str]:
+    """Return the nodes that answer without telling whether they are members, where one of them may be the cluster:
+    nobody has named whose data counts, and no journal says it."""
+    nodes = scene.facts.nodes
+    if scene.known.survivor or scene.past.survivor:
+        return []
+    return [n for n, f in nodes.items() if n not in scene.silent and isinstance(f.membership, Unknown)]
+
+
+def _not_known(mute: list[str]) -> Part:
+    """Return that it is not known whether a cluster is formed; unknown is not gone, and no new cluster is made."""
+    names = ", ".join(mute)
+    trouble = Trouble(
+        f"whether the nodes form a cluster is not known: {names} does not say so",
+        sentence="whether the nodes form a cluster is not known", urgency=Urgency.TODAY,
+        if_left="as far as is known the cluster goes on as it is",
+    )  # fmt: skip
+    text = f"the control plane of {names} must answer first: no cluster is made, and no node erased, before that is known"
+    return Part((trouble,), (Advice(text, ("ctmupgrade check",)),))
+
+
+def _clustered(scene: Scene, name: str) -> bool:
+    membership = scene.facts.nodes[name].membership
+    return not isinstance(membership, Unknown) and membership.clustered
+
+
+def _new_cluster(scene: Scene, able: list[str]) -> Part:
+    chosen = _base(scene, able)
+    said = Part(advice=chosen.advice)
+    if not chosen.name:
+        return said
+    base = chosen.name
+    made = step("new-cluster", base, NewCluster(), "its data becomes the cluster's", QUICK_S)
+    rest = (_other(scene, name, base) for name in able if name != base)
+    return said + Part(steps=(made,)) + together(rest)
+
+
+def _other(scene: Scene, name: str, base: str) -> Part:
+    """Return what becomes of a node that is not the base: it joins, or stays apart until somebody names it."""
+    again = scene.again(rejoin=(name,))
+    if scene.held_back(name):
+        return advise(f"{name} is held back with the old data; to take it back, which erases it", again)
+    named = name in scene.known.rejoin
+    if name == scene.past.survivor and scene.past.hurt and not named:
+        return Part()  # said where the base was chosen
+    if name in scene.past.alone and not named:
+        text = (
+            f"{name} stays apart: what clients wrote to it after the others were removed is on it alone; when that is "
+            "not missed, take it back, which erases it"
+        )
+        return advise(text, again)
+    return joins.take_back(scene, name, base)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The node whose data becomes the cluster's; without a name, why none can be chosen."""
+
+    name: str = ""
+    advice: tuple[Advice, ...] = ()
+
+
+def _base(scene: Scene, able: list[str]) -> Base:
+    """Return the base: named, or known from the journal of a rebuild; else asked for."""
+    past, named = scene.past, scene.known.survivor
+    holding = [n for n in able if n not in past.emptied]
+    words = ", ".join(f"{n} ({scene.facts.nodes[n].version})" for n in holding) or "none"
+    if named:
+        return _named_base(named, able, holding, words)
+    if past.survivor in holding and not (past.hurt and _old(scene, past.survivor)):
+        return Base(
+            past.survivor,
+            (
+                Advice(
+                    f"{past.survivor} is the base because it kept the data in run {past.run}; to name another",
+                    tuple(scene.again(survivor=n) for n in holding if n != past.survivor),
+                ),
+            ),
+        )
+    untouched = [n for n in holding if n not in (past.survivor, past.held_back)]
+    if past.survivor and untouched:
+        return _without_survivor(scene, untouched[0])
+    others = tuple(scene.again(survivor=n) for n in holding)
+    text = (
+        f"name the node whose data counts; the others are erased and join it. Healthy and with data are {words}. "
+        "What clients wrote to the others meanwhile is lost, so ask which one they used"
+    )
+    return Base(advice=(Advice(text, others),))
+
+
+def _named_base(named: str, able: list[str], holding: list[str], words: str) -> Base:
+    if named not in able:
+        return Base(advice=(Advice(f"{named} is not healthy; healthy and with data are: {words}"),))
+    if named not in holding:
+        return Base(
+            advice=(
+                Advice(
+                    f"{named} holds no data: its own was erased in an earlier run; with data are: {words}"
+                ),
+            )
+        )
+    return Base(named)
+
+
+def _without_survivor(scene: Scene, instead: str) -> Base:
+    """Return a node that was removed with all data, where the survivor of a rebuild cannot be the base."""
+    past = scene.past
+    silent = past.survivor in scene.silent
+    alone = f"what clients wrote to {past.survivor} after the others were removed is on it alone"
+    if silent and past.survivor not in scene.known.gone:
+        return Base(
+            advice=(
+                Advice(
+                    f"{past.survivor} kept the data in run {past.run}, and {alone}: bring it back, then go on with the "
+                    "run",
+                    (f"ctmupgrade resume {past.run}",),
+                ),
+                Advice(
+                    f"where {past.survivor} is lost, the old cluster comes back on {instead} without what was written "
+                    "then",
+                    (scene.again(gone=past.survivor),),
+                ),
+            )
+        )
+    why = "does not answer" if silent else "was not upgraded as it should be"
+    return Base(
+        instead,
+        (
+            Advice(
+                f"{past.survivor} {why}; the old cluster comes back on {instead}, which was removed with all data. "
+                f"{past.survivor} stays apart, untouched: {alone}. To build on its data instead, where it is healthy",
+                (scene.again(survivor=past.survivor),),
+            ),
+            Advice(
+                f"when what is on {past.survivor} alone is not missed, take it back afterwards, which erases it",
+                (scene.again(rejoin=(past.survivor,)),),
+            ),
+        ),
+    )
+
+
+def _old(scene: Scene, name: str) -> bool:
+    version = scene.facts.nodes[name].version
+    return not isinstance(version, Version) or not version.same_release(scene.cluster.target.version)

@@ -1,0 +1,172 @@
+"""What a person wants to know first: who is out, who serves, how soon to act, what is lost, and what happens when
+nothing is done until morning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.looks.facts import fresh_manifest
+from ctmupgrade.core.plan.steps import MakeBackup, NewCluster, RemoveNode, ResetNode, Step
+from ctmupgrade.core.recovery.result import Trouble, Urgency
+from ctmupgrade.core.recovery.scene import JOINING, Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Who serves clients.
+
+    :ivar serving: nodes that clients may use: those of the cluster, or where none is formed each by itself.
+    :ivar strays: nodes that answer clients although they are apart from the cluster: what is written there is lost
+        to it.
+    """
+
+    serving: tuple[str, ...]
+    strays: tuple[str, ...] = ()
+    together: bool = True
+
+
+def service_of(scene: Scene) -> Service:
+    """Return who serves clients now."""
+    nodes = scene.facts.nodes
+    bad = {p.node for p in health.service_problems(nodes)}
+    good = tuple(n for n in nodes if n not in scene.silent and n not in bad)
+    full = tuple(n for n in good if n not in scene.past.emptied)
+    if scene.standalone:
+        return Service(good)
+    if not scene.via:
+        return Service(full if not scene.all_named else good, together=scene.all_named)
+    members = tuple(n for n in good if n in scene.members and scene.members[n].ready)
+    joining = {n for n, m in scene.members.items() if m.code in JOINING}
+    strays = tuple(n for n in full if n not in members and n not in joining)
+    return Service(members, strays)
+
+
+def works(scene: Scene) -> tuple[str, ...]:
+    """Return what works meanwhile, for clients."""
+    return tuple(_works(scene, service_of(scene)))
+
+
+def _works(scene: Scene, service: Service) -> Iterator[str]:
+    serving = ", ".join(service.serving)
+    if not serving:
+        yield "no node is known to serve clients"
+    elif not service.together:
+        yield f"each by itself: {serving}; what clients write to one of them does not reach the others"
+    elif len(service.serving) > 1 or scene.standalone:
+        yield f"serving clients: {serving}"
+    else:
+        yield f"serving clients: {serving} alone, without high availability"
+    if service.strays:
+        strays = ", ".join(service.strays)
+        yield f"{strays} may answer clients but is apart from the cluster: clients must not use it"
+
+
+def urgency_of(wrong: Sequence[Trouble], scene: Scene) -> Urgency:
+    """Return how soon somebody must act."""
+    if not wrong:
+        return Urgency.NONE
+    most = max(trouble.urgency for trouble in wrong)
+    serving = len(service_of(scene).serving)
+    if most is not Urgency.WAIT and serving == 0:
+        return max(most, Urgency.TODAY if _may_serve(scene) else Urgency.NOW)
+    if serving == 1 and len(scene.facts.nodes) > 1:
+        return max(most, Urgency.TODAY)
+    return most
+
+
+def _may_serve(scene: Scene) -> bool:
+    """Return whether some node answers, and all that speaks against its serving clients is that it does not tell."""
+    bad = {p.node for p in health.service_problems(scene.facts.nodes) if not p.unknown}
+    return any(n not in bad and n not in scene.silent for n in scene.facts.nodes)
+
+
+def headline(wrong: Sequence[Trouble], scene: Scene) -> str:
+    """Return all of it in one sentence."""
+    service = service_of(scene)
+    clients = (
+        f"clients are served by {_names(service.serving, scene)}"
+        if service.serving
+        else "no node is known to serve clients"
+    )
+    if service.serving and not service.together:
+        clients += ", each by itself"
+    if not wrong:
+        return f"nothing is wrong; {clients}"
+    alone = len(service.serving) == 1 and len(scene.facts.nodes) > 1
+    if alone:
+        clients += " alone, without high availability"
+    what = "no node answers" if len(scene.silent) == len(scene.facts.nodes) else _what(wrong)
+    return "; ".join((what, clients, urgency_of(wrong, scene).words))
+
+
+def _names(names: Sequence[str], scene: Scene) -> str:
+    """Return names as a reader takes them in at a glance."""
+    few = len(names) <= 5
+    return ", ".join(names) if few else f"{len(names)} of {len(scene.facts.nodes)} nodes"
+
+
+def _what(wrong: Sequence[Trouble]) -> str:
+    """Return the states of the nodes, equal ones together, and no more of them than a reader takes in."""
+    by_state: dict[str, list[str]] = {}
+    told: set[str] = set()
+    worst_first = sorted(wrong, key=lambda one: -one.urgency)
+    for trouble in worst_first:
+        if trouble.state and trouble.node and trouble.node not in told:
+            told.add(trouble.node)
+            by_state.setdefault(trouble.state, []).append(trouble.node)
+    sentences = dict.fromkeys(trouble.sentence for trouble in worst_first if trouble.sentence)
+    each = [f"{_some(n)} {'is' if len(n) == 1 else 'are'} {state}" for state, n in by_state.items()]
+    said = [*sentences, *each] or [wrong[0].text]
+    rest = len(said) - 3
+    return "; ".join(said[:3]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def if_left(wrong: Iterable[Trouble]) -> tuple[str, ...]:
+    """Return what happens when nothing is done until morning; equal words once, with all the nodes they are about."""
+    by_text: dict[str, list[str]] = {}
+    for trouble in wrong:
+        if trouble.if_left:
+            about = by_text.setdefault(trouble.if_left, [])
+            about += [trouble.node] if trouble.node and trouble.node not in about else []
+    lines = tuple(f"{', '.join(names)}: {text}" if names else text for text, names in by_text.items())
+    return lines or ("nothing gets worse by itself, as far as is known",)
+
+
+def losses(scene: Scene, steps: Sequence[Step]) -> tuple[str, ...]:
+    """Return what the way back loses for good."""
+    if not steps:
+        return ()
+    lost = tuple(dict.fromkeys(_losses(scene, steps)))
+    return lost or ("nothing: no node is removed or erased",)
+
+
+def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
+    saved = {s.node for s in steps if isinstance(s.action, MakeBackup)}
+    for one in steps:
+        match one.action:
+            case ResetNode():
+                made = "a backup of it is made first" if one.node in saved else "NO backup of it is made"
+                here = bool(fresh_manifest(scene.facts, one.node))
+                yield _erased(scene, one.node, "a fresh backup of it is on this machine" if here else made)
+            case RemoveNode(force=True):
+                yield f"{one.node}: what clients wrote to it that did not reach the others before it went out"
+            case NewCluster() if scene.past.survivor and scene.past.survivor != one.node:
+                kept = scene.past.survivor
+                yield f"{kept}: what clients wrote to it after the others were removed is not in the new cluster"
+            case _:
+                pass
+
+
+def _erased(scene: Scene, name: str, backup: str) -> str:
+    member = scene.members.get(name)
+    if member is not None and member.code in JOINING:
+        return f"{name}: no data, for its own went when its join began; the backups on it and its HSM set-up"
+    if name in scene.past.emptied:
+        return f"{name}: no data, for it was erased before; the backups on it and its HSM set-up"
+    return f"{name}: all that is on it: what clients wrote to it alone, the backups on it, its HSM set-up ({backup})"

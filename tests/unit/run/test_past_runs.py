@@ -1,0 +1,59 @@
+"""What this machine's journals tell of the nodes, as values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ctmupgrade.core.model import Mode, Options
+from ctmupgrade.core.plan.plan import plan_of
+from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, ResetNode, RunUpgrade, Step
+from ctmupgrade.core.recovery.result import in_order, step
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.run.past_runs import past_of
+from tests.support import recovery_facts as make
+
+RESET = step("reset", "ctm-3", ResetNode(), "", 1)
+JOIN = step("join", "ctm-3", JoinNode("ctm-1"), "", 1)
+UPGRADE = step("upgrade", "ctm-2", RunUpgrade(), "", 1)
+BACKUP = step("backup", "ctm-1", MakeBackup(), "", 1)
+
+
+def _run(name: str, steps: tuple[Step, ...], *events: journal.Event) -> RunState:
+    plan = plan_of(in_order(steps), make.healthy(), make.cluster(), Options(), ())
+    state = journal.start(journal.RunStarted(name, "test", Mode.LIVE, plan, "me", 1, "0"), make.AT)
+    for minute, event in enumerate(events, 1):
+        state = journal.apply(state, event, make.AT + timedelta(minutes=minute))
+    return state
+
+
+def _began(one: str) -> journal.StepStarted:
+    return journal.StepStarted(one, {})
+
+
+def test_a_join_that_did_not_end_is_known_with_its_time() -> None:
+    hangs = _run(
+        "R1", (RESET, JOIN), _began("reset:ctm-3"), journal.StepDone("reset:ctm-3", {}), _began("join:ctm-3")
+    )
+    assert past_of([hangs]).joins == {"ctm-3": make.AT + timedelta(minutes=3)}
+    failed = journal.apply(hangs, journal.StepFailed("join:ctm-3", "time-out", "", 5), make.AT)
+    assert "ctm-3" in past_of([failed]).joins
+    assert past_of([journal.apply(hangs, journal.StepDone("join:ctm-3", {}), make.AT)]).joins == {}
+    again = _run("R2", (RESET, JOIN), _began("reset:ctm-3"))
+    assert past_of([failed, again]).joins == {}
+
+
+def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
+    failed = _run("R1", (UPGRADE,), _began("upgrade:ctm-2"), journal.StepFailed("upgrade:ctm-2", "no", "", 5))
+    past = past_of([failed])
+    assert past.run == "R1" and past.stuck == {"ctm-2"}
+    ended = journal.apply(failed, journal.RunEnded("aborted"), make.AT)
+    assert past_of([ended]).run == "" and past_of([ended]).stuck == frozenset()
+
+
+def test_a_later_backup_is_not_the_run_that_stopped() -> None:
+    """A paused `backup` or `stage` is no upgrade that resume would finish."""
+    upgrade, backup = _run("R1", (UPGRADE,)), _run("R2", (BACKUP,))
+    assert past_of([upgrade, backup]).run == "R1"
+    assert past_of([backup]).run == "" and past_of([backup]).any_run
+    assert not past_of([]).any_run
