@@ -55,7 +55,10 @@ class LiveFleet:
                 if self._home is None:
                     self._home = self._at_end.enter_context(private_folder())
                 self._controls[node] = KsctlControl(
-                    self._cluster.node(node), home_root=self._home, once=self._once
+                    self._cluster.node(node),
+                    home_root=self._home,
+                    once=self._once,
+                    withheld=self._cluster.secret_variables,
                 )
             return self._controls[node]
 

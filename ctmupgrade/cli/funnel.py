@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import typer
 
+from ctmupgrade.cli.memory import no_core_dumps
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 from ctmupgrade.render.streams import OutputError, give_up_output, usable_streams
 
@@ -45,10 +46,12 @@ def _of_this_machine(error: OSError) -> int:
 
 def bug(error: BaseException) -> int:
     """A bug leaves a log file with the traceback (no locals: they may hold secrets) and says where."""
+    from ctmupgrade.core.redact import redacted
+
     try:
         handle, name = tempfile.mkstemp(prefix="ctmupgrade-bug-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            traceback.print_exception(error, file=file)
+            file.write(redacted("".join(traceback.format_exception(error))))
     except OSError as full:
         name = f"not written: {full.strerror}"
     sys.stderr.write(
@@ -88,6 +91,7 @@ def _nobody_reads() -> int:
 def funnel(program: Callable[[], object]) -> int:
     """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
     usable_streams()
+    no_core_dumps()
     try:
         result = program()
         return int(result) if isinstance(result, int) else 0

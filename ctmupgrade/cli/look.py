@@ -157,8 +157,10 @@ def init(
     if common.dry_run:
         return only_said(common, {"file": str(path)}, f"{path} would be written")
     text, said = commented_cluster(url)
+    from ctmupgrade.adapters.disk.private_file import write_private
+
     try:
-        path.write_text(text, encoding="utf-8")
+        write_private(path, text.encode())
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}", remedy="name another file with -c FILE"

@@ -65,6 +65,8 @@ def opened(
     with setup(request_of(common, options, rates, purpose)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
+        for warning in made.warnings:
+            sys.stderr.write(f"ctmupgrade: {warning}\n")
         yield made
 
 

@@ -25,12 +25,18 @@ def as_text(document: object) -> str:
 
 
 def write_out(text: str, output: Path | None) -> None:
-    """Write a document to a file, or to standard output where none is named."""
+    """Print a text, or write it into a file that only its owner can read.
+
+    :raises UsageError: the file cannot be written, or is a link.
+    """
     if output is None:
         typer.echo(text)
         return
+    from ctmupgrade.adapters.disk.private_file import write_private
+    from ctmupgrade.core.redact import known_hidden
+
     try:
-        output.write_text(text + "\n", encoding="utf-8")
+        write_private(output, f"{known_hidden(text)}\n".encode())
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from None
     sys.stderr.write(f"written: {output}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -12,17 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctmupgrade import __version__
+from ctmupgrade.adapters.disk.private_file import write_private
 from ctmupgrade.adapters.disk.run_store import RunFolder
-from ctmupgrade.adapters.transcripts import without_secrets
 from ctmupgrade.codec import plan_to_json, to_json
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.commands import check
 from ctmupgrade.commands.runs import restore_world
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core import redact
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.redact import redacted, scrubbed
 from ctmupgrade.core.run.report import make_report
 from ctmupgrade.errors import CtmUpgradeError, UsageError
 from ctmupgrade.render import documents, fixture, markdown
@@ -37,15 +35,14 @@ class Bundle:
 
     files: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
 
     def text(self, name: str, text: str) -> None:
         """Adds a text, secrets removed."""
-        self.files[name] = redacted(without_secrets(text), self.secrets)
+        self.files[name] = redact.redacted(text)
 
     def data(self, name: str, value: object) -> None:
         """Adds plain data as JSON, secrets removed."""
-        self.text(name, json.dumps(scrubbed(value, self.secrets), indent=2) + "\n")
+        self.text(name, json.dumps(redact.scrubbed(value), indent=2) + "\n")
 
 
 def bundle(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_nodes: str = "") -> Bundle:
@@ -55,7 +52,7 @@ def bundle(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_n
     :param folder: the run; None where there is none.
     :raises UsageError: the file cannot be written.
     """
-    made = Bundle(secrets=tuple(_known_secrets(setup.cluster)) if setup else ())
+    made = Bundle()
     if setup is not None and folder is not None and (folder.path / "world.json").is_file():
         restore_world(folder, setup)
     if folder is None:
@@ -75,23 +72,10 @@ def bundle(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_n
     return made
 
 
-def _known_secrets(cluster: Cluster) -> Iterator[str]:
-    """The values of the secrets that cluster.yaml names, so that they are found wherever they stand."""
-    names = {cluster.backup.key_password_env}
-    for node in cluster.nodes:
-        names |= {node.ksctl.password_env, node.ssh.passphrase_env}
-        if node.ksctl.password_file is not None:
-            try:
-                yield node.ksctl.password_file.read_text(encoding="utf-8").strip()
-            except OSError:
-                continue  # what cannot be read here was not read before either
-    yield from (os.environ[name] for name in names if name and len(os.environ.get(name, "")) > 3)
-
-
 def _add_run(made: Bundle, folder: RunFolder) -> None:
     """The journal line by line: one without a secret stays as it is, so that the chain can be verified."""
     lines = folder.journal.read_text(encoding="utf-8", errors="replace").splitlines()
-    made.files["journal.jsonl"] = "".join(f"{_line(line, made.secrets)}\n" for line in lines)
+    made.files["journal.jsonl"] = "".join(f"{_line(line)}\n" for line in lines)
     try:
         state = folder.state()
     except CtmUpgradeError as error:
@@ -103,27 +87,13 @@ def _add_run(made: Bundle, folder: RunFolder) -> None:
     made.data("plan.json", plan_to_json(state.plan))
 
 
-def _line(line: str, secrets: tuple[str, ...]) -> str:
+def _line(line: str) -> str:
     try:
         value = json.loads(line)
-    except ValueError:
-        return redacted(without_secrets(line), secrets)  # a torn last line
-    clean = scrubbed(value, secrets)
-    return line if clean == _plain(value) else json.dumps(clean)
-
-
-def _plain(value: object) -> object:
-    """As :func:`scrubbed` writes JSON inside strings, so that only secrets make a difference."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        try:
-            return json.dumps(_plain(json.loads(value)))
-        except ValueError:
-            return value
-    return value
+    except (ValueError, RecursionError):
+        return redact.redacted(line)  # a torn last line
+    clean = redact.scrubbed(value)
+    return line if clean == value else json.dumps(clean)
 
 
 def _add_cluster(made: Bundle, setup: Setup) -> None:
@@ -169,17 +139,15 @@ def _logs(setup: Setup, node: str) -> Iterator[tuple[str, str | Unknown]]:
 
 
 def _write(target: Path, files: dict[str, str]) -> None:
-    part = target.with_name(f".{target.name}.part")
     root = target.name.split(".")[0] or "bundle"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in sorted(files):
+            body = files[name].encode("utf-8", "replace")
+            entry = tarfile.TarInfo(f"{root}/{name}")
+            entry.size, entry.mode, entry.mtime = len(body), 0o600, int(time.time())
+            tar.addfile(entry, io.BytesIO(body))
     try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
-            for name in sorted(files):
-                body = files[name].encode()
-                entry = tarfile.TarInfo(f"{root}/{name}")
-                entry.size, entry.mode, entry.mtime = len(body), 0o600, int(time.time())
-                tar.addfile(entry, io.BytesIO(body))
-        part.replace(target)
+        write_private(target, packed.getvalue())
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror or error}") from None

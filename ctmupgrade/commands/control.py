@@ -12,6 +12,7 @@ from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import chain_problems, state
 from ctmupgrade.commands.wiring import state_dir, whoami
+from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import pending_reboots
@@ -77,7 +78,7 @@ def decide(
         )
     if not reason.strip():
         raise UsageError("--reason is empty", remedy="say why; it is kept in the journal")
-    event = journal.NodeDecided(node, decision, reason, whoami())
+    event = journal.NodeDecided(node, decision, foreign(reason), whoami())
     if running:
         _leave(folder, f"node-{decision}", event)
         return f"{decision} of {node} is handed to the running process"

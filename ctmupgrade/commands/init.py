@@ -6,6 +6,7 @@ import os
 import subprocess
 from importlib import resources
 
+from ctmupgrade.adapters.local.process import network_environ
 from ctmupgrade.core.looks import parse_ksctl
 from ctmupgrade.core.looks.facts import Member
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
@@ -37,7 +38,8 @@ def _node(number: int, member: Member) -> str:
 
 
 def _ask(url: str) -> tuple[tuple[Member, ...], str]:
-    environ = {**os.environ, "KSCTL_RESP": "json", **({"KSCTL_URL": url} if url else {})}
+    own = {name: value for name, value in os.environ.items() if name.upper().startswith(("KSCTL_", "XDG_"))}
+    environ = {**network_environ(), **own, "KSCTL_RESP": "json", **({"KSCTL_URL": url} if url else {})}
     if "KSCTL_PASSWORD" not in environ and "KSCTL_JWT" not in environ:
         return (), "the nodes are examples: KSCTL_PASSWORD is not set, so no cluster was asked"
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.private_file import create_private, not_ours
 from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.commands.check import verify
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.redact import scrubbed
 from ctmupgrade.errors import CtmUpgradeError, UsageError
 from ctmupgrade.render.fixture import cluster_yaml
 
@@ -21,8 +24,11 @@ def record(setup: Setup, folder: Path) -> int:
     try:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", remedy="name a new folder")
-        folder.mkdir(parents=True, exist_ok=True)  # before the looks: they take a while
-        (folder / "cluster.yaml").write_text(cluster_yaml(setup.cluster), encoding="utf-8")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # before the looks: they take a while
+        if why := not_ours(folder):
+            raise UsageError(f"{why}; nothing is recorded there", remedy="name a new folder")
+        with os.fdopen(create_private(folder / "cluster.yaml"), "w", encoding="utf-8") as file:
+            file.write(cluster_yaml(setup.cluster))
         return _transcribe(setup, folder)
     except OSError as error:
         raise UsageError(
@@ -37,9 +43,9 @@ def _transcribe(setup: Setup, folder: Path) -> int:
         archive: dict[str, object] = {"size": signed.size, "sha256": signed.sha256, "signer": signed.signer}
     except CtmUpgradeError as error:
         archive = {"problem": error.brief}
-    with (folder / TRANSCRIPT).open("w", encoding="utf-8") as file:
+    with os.fdopen(create_private(folder / TRANSCRIPT), "w", encoding="utf-8") as file:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
-        file.write(json.dumps(header) + "\n")
+        file.write(json.dumps(scrubbed(header)) + "\n")
         recorder = Recorder(file)
         collect_nodes(RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.gather)
     return recorder.count

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.commands.options import with_options, with_skips
 from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
+from ctmupgrade.core import redact
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import ConfigError, UsageError
@@ -42,6 +44,7 @@ class Setup:
     rest_hash: Callable[[int], tuple[str, str]]
     unusable_store: Callable[[], str]
     world: object = None
+    warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
 
     @property
@@ -107,19 +110,23 @@ def read_cluster(request: CommandRequest) -> Cluster:
 @contextmanager
 def setup(request: CommandRequest) -> Iterator[Setup]:
     """The adapters for a request; connections and temporary files are gone afterwards."""
-    cluster = read_cluster(request)
-    if request.simulate is not None:
-        from ctmupgrade.adapters.disk.private_folder import private_folder
+    from ctmupgrade.adapters.local.memory import keep_memory_private
 
-        with private_folder() as scratch:
-            yield _with_skips(_simulated(request, cluster, request.simulate, scratch))
-        return
-    _passwords_are_there(cluster)
-    made = _with_skips(_live(request, cluster))
-    try:
-        yield made
-    finally:
-        made.fleet.close()
+    cluster = read_cluster(request)
+    with redact.knowing(known_secrets(cluster, os.environ)):
+        if request.simulate is not None:
+            from ctmupgrade.adapters.disk.private_folder import private_folder
+
+            with private_folder() as scratch:
+                yield _with_skips(_simulated(request, cluster, request.simulate, scratch))
+            return
+        keep_memory_private()
+        _passwords_are_there(cluster)
+        made = _with_skips(_live(request, cluster))
+        try:
+            yield made
+        finally:
+            made.fleet.close()
 
 
 def _with_skips(made: Setup) -> Setup:
@@ -167,7 +174,19 @@ def _live(request: CommandRequest, cluster: Cluster) -> Setup:
         prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
+        warnings=tuple(_warnings(cluster, store.warning())),
     )
+
+
+def _warnings(cluster: Cluster, of_backups: str) -> Iterator[str]:
+    """What others on this machine can read, and what to do about it."""
+    from ctmupgrade.adapters.local.secrets import readable_by_others
+
+    if of_backups:
+        yield of_backups
+    for path in sorted({node.ksctl.password_file for node in cluster.nodes if node.ksctl.password_file}):
+        if said := readable_by_others(path):
+            yield said
 
 
 def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
@@ -203,7 +222,7 @@ def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch:
 def _stand_in_password(cluster: Cluster) -> None:
     """A simulated key needs no real password; where cluster.yaml names a variable, it shall hold one."""
     if cluster.backup.key_password_env:
-        os.environ.setdefault(cluster.backup.key_password_env, "simulated")
+        os.environ.setdefault(cluster.backup.key_password_env, "stand-in-of-a-simulated-key")
 
 
 def _world(folder: Path, value: dict[str, object]) -> World:

@@ -215,6 +215,14 @@ class Cluster:
     fresh: tuple[Node, ...] = ()  # new instances of this run, in place of old nodes; not in the file
     names: Names = field(default_factory=NoNames, compare=False, repr=False)
 
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """The environment variables in which, by cluster.yaml, secrets are."""
+        names = {self.backup.key_password_env}
+        for node in (*self.nodes, *self.fresh):
+            names |= {node.ksctl.password_env, node.ssh.passphrase_env}
+        return tuple(sorted(name for name in names if name))
+
     def node(self, name: str) -> Node:
         """:raises KeyError: no node of that name."""
         for node in (*self.nodes, *self.fresh):

@@ -18,6 +18,9 @@ class Started:
 
     before: Evidence
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "before", {name: foreign(text) for name, text in self.before.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:

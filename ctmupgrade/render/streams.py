@@ -25,6 +25,16 @@ class _Output(io.FileIO):
             raise OutputError(error.errno, error.strerror) from None
 
 
+class _Text(io.TextIOWrapper):
+    """A standard stream that no known secret passes. The last one to ask: what is printed has been through others."""
+
+    def write(self, text: str, /) -> int:
+        # Where the module is not loaded no secret is known; ``--help`` must not wait for it.
+        redact = sys.modules.get("ctmupgrade.core.redact")
+        super().write(redact.known_hidden(text) if redact else text)
+        return len(text)
+
+
 def usable_streams() -> None:
     """Makes trouble with standard output an :class:`OutputError`, and puts nothing where a stream was closed
     (``>&-``): left alone, the next file that is opened, which may be the journal, would get its number, and every
@@ -46,8 +56,13 @@ def usable_streams() -> None:
     # Where it is another one, a caller has put something in its place.
     if sys.stdout is sys.__stdout__ and sys.stdout is not None:
         raw = io.BufferedWriter(_Output(1, "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(
+        sys.stdout = _Text(
             raw, encoding=sys.stdout.encoding, errors=sys.stdout.errors, line_buffering=sys.stdout.isatty()
+        )
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
+        errors = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
+        sys.stderr = _Text(
+            errors, encoding=sys.stderr.encoding, errors=sys.stderr.errors, line_buffering=True
         )
 
 

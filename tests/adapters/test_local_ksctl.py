@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from ctmupgrade.adapters.local.ksctl import KsctlControl
-from ctmupgrade.adapters.local.secrets import Scrubber
+from ctmupgrade.adapters.local.secrets import Scrubber, readable_by_others
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
 from ctmupgrade.ports import Control
@@ -34,15 +34,18 @@ if what == "env":
     print(json.dumps({{"pw": os.environ["KSCTL_PASSWORD"], "home": os.listdir(home), "stdin": sys.stdin.read(),
                       "mode": oct(os.stat(home).st_mode & 0o777)}}))
 elif what == "tty":
-    print(json.dumps([ask("Password: "), ask("Repeat passphrase: ")]))
+    print(json.dumps([ask("Backup key password: "), ask("Repeat passphrase: ")]))
 elif what == "stderr-prompt":
-    sys.stderr.write("Enter password for x? "); sys.stderr.flush()
+    sys.stderr.write("Enter password for the backup key? "); sys.stderr.flush()
     print("got", sys.stdin.readline().strip())
 elif what == "endless":
-    while True: ask("Password: ")
+    while True: ask("Backup key password: ")
 elif what == "unanswered":
     sys.stdout.write("Password: "); sys.stdout.flush()
     if not sys.stdin.readline(): sys.exit(1)
+elif what == "asks":
+    try: print("typed", ask(rest[0]))
+    except EOFError: sys.exit(1)
 elif what == "file":
     print(rest[0], oct(os.stat(rest[0]).st_mode & 0o777), open(rest[0]).read()); sys.exit(int(rest[1]))
 elif what == "sleep":
@@ -126,7 +129,7 @@ def test_password_from_file_and_command(fake: Path, tmp_path: Path) -> None:
     ("place", "says"),
     [
         ({"password_env": "NOT_SET"}, "NOT_SET"),
-        ({"password_file": Path("/absent")}, "/absent"),
+        ({"password_file": Path("/absent")}, "password_file"),
         ({"password_command": "sh -c 'echo why >&2; exit 3'"}, "ended with 3"),
         ({"password_command": "no-such-program"}, "cannot be started"),
         ({"password_command": "true"}, "is empty"),
@@ -150,6 +153,99 @@ def test_prompts_are_answered_on_a_terminal(fake: Path, tmp_path: Path) -> None:
 
 def test_prompts_on_stderr_are_answered(fake: Path, tmp_path: Path) -> None:
     assert control(fake, tmp_path).change("stderr-prompt", answer=Secret(ANSWER)).out == "got ***\n"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Password: ",
+        "Enter password for admin@https://attacker.example: ",
+        "Enter password for admin@https://backup-key.example: ",
+        "Login password for the backup user: ",
+        "Confirm password: ",
+        "backup key\nPassword: ",
+    ],
+)
+def test_the_backup_keys_password_is_typed_at_no_other_prompt(
+    fake: Path, tmp_path: Path, prompt: str
+) -> None:
+    it = control(fake, tmp_path, timeout=5.0)
+    with pytest.raises(NodeError, match="asks for a password") as caught:
+        it.change("asks", prompt, answer=Secret(ANSWER))
+    assert "does not name the backup key" in caught.value.details
+    assert not children()
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Enter the password of the backup key: ", "bkpassword: ", "Backup Key Passphrase? "]
+)
+def test_it_is_typed_at_those_that_name_the_backup_key(fake: Path, tmp_path: Path, prompt: str) -> None:
+    assert control(fake, tmp_path).change("asks", prompt, answer=Secret(ANSWER)).out == "typed ***\n"
+
+
+def test_ksctl_gets_what_it_needs_and_nothing_else(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OTHER_PW", "CTM_BACKUP_KEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "s3cr3t-of-another")
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    control(fake, tmp_path).read("env", str(tmp_path / "seen"))
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert "s3cr3t-of-another" not in seen.values() and seen["https_proxy"] == "http://proxy:3128"
+    assert list(seen.values()).count(PASSWORD) == 1
+
+
+def test_a_password_command_gets_no_other_secret(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KSCTL_PASSWORD", "theirs")
+    monkeypatch.setenv("OTHER_PW", "theirs")
+    monkeypatch.setenv("VAULT_ADDR", "needed")
+    command = "sh -c 'echo $OTHER_PW$KSCTL_PASSWORD$VAULT_ADDR'"
+    settings = KsctlSettings(command=f"'{fake}'", password_command=command)
+    node = Node("n", "h", "https://h", "h", SshSettings(), settings)
+    KsctlControl(node, home_root=tmp_path, withheld=["OTHER_PW"]).read("env", str(tmp_path / "seen"))
+    assert json.loads((tmp_path / "seen").read_text())["KSCTL_PASSWORD"] == "needed"
+
+
+def test_files_of_ksctl_are_its_owners_alone(fake: Path, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        control(fake, tmp_path).read("env", str(tmp_path / "seen"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "seen").stat().st_mode) == 0o600
+
+
+def test_a_password_file_that_others_can_write_is_refused(fake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pw"
+    file.write_text(PASSWORD)
+    file.chmod(0o622)
+    with pytest.raises(UsageError, match="others can write") as caught:
+        control(fake, tmp_path, password_env=None, password_file=file).read("fail")
+    assert caught.value.remedy == f"chmod 600 {file}"
+    file.chmod(0o640)
+    assert "chmod 600" in readable_by_others(file)
+    file.chmod(0o600)
+    assert readable_by_others(file) == ""
+
+
+def test_a_password_that_is_no_text_is_refused(fake: Path, tmp_path: Path) -> None:
+    for data, says in ((b"abc\xff\xfe", "UTF-8"), (b"abc\0def", "zero byte")):
+        file = tmp_path / "pw"
+        file.write_bytes(data)
+        file.chmod(0o600)
+        for place in ({"password_file": file}, {"password_command": f"cat '{file}'"}):
+            with pytest.raises(UsageError, match=says) as caught:
+                control(fake, tmp_path, password_env=None, **place).read("fail")
+            assert "abc" not in str(vars(caught.value))
+
+
+def test_a_password_that_was_typed_as_its_command_is_not_shown(fake: Path, tmp_path: Path) -> None:
+    for command in ("hunter2hunter2", "sh -c 'exit 3 # hunter2hunter2'", "'hunter2hunter2"):
+        with pytest.raises(UsageError) as caught:
+            control(fake, tmp_path, password_env=None, password_command=command).read("fail")
+        assert "hunter2" not in f"{vars(caught.value)} {caught.value.__cause__}"
 
 
 def test_answer_that_is_not_needed(fake: Path, tmp_path: Path) -> None:
@@ -222,10 +318,10 @@ def test_stream_is_scrubbed_over_its_pieces(fake: Path, tmp_path: Path) -> None:
 
 
 def test_scrubber_finds_every_spelling() -> None:
-    scrub = Scrubber([Secret('a"b c'), Secret("")])
-    assert scrub.text(b'a"b c|a\\"b c|a%22b%20c|abc') == "***|***|***|abc"
-    pieces = [scrub.feed(bytes([byte])) for byte in b'1a"b c2a"b']
-    assert b"".join(pieces) + scrub.rest() == b'1***2a"b'
+    scrub = Scrubber([Secret('aä"b cd'), Secret("")])
+    assert scrub.text('aä"b cd|aä\\"b cd|a%C3%A4%22b%20cd|abcd'.encode()) == "***|***|***|abcd"
+    pieces = [scrub.feed(bytes([byte])) for byte in '1aä"b cd2aä"b'.encode()]
+    assert b"".join(pieces) + scrub.rest() == '1***2aä"b'.encode()
 
 
 def test_no_secret_in_a_command_line(fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

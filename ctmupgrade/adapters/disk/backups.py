@@ -2,53 +2,72 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import shutil
+import stat
+import tempfile
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.durable import sync_dir
+from ctmupgrade.adapters.disk.private_file import not_ours, write_private
 from ctmupgrade.core.looks.facts import Manifest
 from ctmupgrade.errors import NodeError
 
 SUFFIX = ".manifest.json"
+_ARRIVING = ".arriving"  # how folders end in which a download is under way
 
 
 class BackupStore:
-    """Backups of one cluster in ``directory``, each file 0600 and written under a temporary name first."""
+    """Backups of one cluster in ``directory``, each file 0600. They arrive in a folder that only the caller can enter,
+    so that nobody reads a backup key, or plants a link in its place, while it is written."""
 
     def __init__(self, directory: Path, cluster: str) -> None:
         self.directory = directory
         self.cluster = cluster
 
     def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
-        """Temporary paths for a backup and its key; remains of an interrupted download are removed."""
+        """Paths to download a backup and its key to, in a new folder of their own (0700). Remains of an interrupted
+        download are removed.
+
+        :raises NodeError: the folder for backups cannot be used, or others can write to it.
+        """
         self._ready()
         stem = f"{self.cluster}-{node}-{backup_id}"
-        paths = self.directory / f".{stem}.backup.part", self.directory / f".{stem}.key.part"
-        for path in paths:
-            path.unlink(missing_ok=True)
-        return paths
+        try:
+            for remains in self.directory.glob(f".{glob.escape(stem)}-*{_ARRIVING}"):
+                if remains.is_dir() and not remains.is_symlink():
+                    shutil.rmtree(remains, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=_ARRIVING, dir=self.directory))
+        except OSError as error:
+            raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
+        return folder / f"{stem}.backup", folder / f"{stem}.key"
 
     def keep(self, manifest: Manifest) -> Manifest:
         """Moves the downloaded pair into place and writes the manifest last, so that it proves both.
 
         :raises NodeError: a file is missing or empty, or cannot be moved.
         """
-        hashes = {}
+        hashes: dict[str, dict[str, object]] = {}
         final: dict[str, str] = {}
         for kind, name in (("file", manifest.file), ("key_file", manifest.key_file)):
-            part = Path(name)
-            if not part.is_file() or part.stat().st_size == 0:
-                what = "backup" if kind == "file" else "backup key"
-                raise NodeError(f"{manifest.node}: the {what} was not downloaded: {part} is missing or empty")
-            part.chmod(0o600)
-            _sync(part)
-            target = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
-            part.replace(target)
+            what = f"{manifest.node}: the {'backup' if kind == 'file' else 'backup key'}"
+            part, target = Path(name), self.directory / Path(name).name
+            try:
+                hashes[kind] = _settle(part, what)
+                part.replace(target)
+            except OSError as error:
+                raise NodeError(
+                    f"{what} cannot be kept: {target}: {error.strerror}",
+                    remedy=f"make space, or mend what is wrong with {self.directory} (df, ls -ld), then: ctmupgrade resume",
+                ) from error
             final[kind] = str(target)
-            hashes[kind] = {"size": target.stat().st_size, "sha256": _hash(target)}
+        for folder in {Path(manifest.file).parent, Path(manifest.key_file).parent} - {self.directory}:
+            shutil.rmtree(folder, ignore_errors=True)
         kept = replace(manifest, file=final["file"], key_file=final["key_file"])
         self._write_manifest(kept, hashes)
         return kept
@@ -75,20 +94,44 @@ class BackupStore:
         return str(_write(self.directory / f"{self.cluster}-{name}", text))
 
     def unusable(self) -> str:
-        """Why nothing could be kept here; "" where it could. Changes nothing."""
+        """Return why nothing could be kept here; "" where it could.
+
+        Found out by doing what will be done (file systems of other machines refuse some of it), in a folder that is
+        gone afterwards.
+        """
         place = self.directory
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
-        usable = os.access(place, os.W_OK | os.X_OK)  # asked first: a closed folder cannot even be looked at
-        if not usable or not place.is_dir():
-            return f"backup.directory {self.directory} is not writable"
+        if not place.is_dir():
+            return f"backup.directory {self.directory} is not writable: {place} is no folder"
+        try:
+            if place == self.directory and (why := not_ours(place)):
+                return f"backup.directory: {why}"
+            _try_out(place)
+        except OSError as error:
+            return f"backup.directory {self.directory} is not writable: {error.strerror}"
+        except _NotDoneError as error:
+            return f"backup.directory {self.directory} cannot be used: {error}"
+        return ""
+
+    def warning(self) -> str:
+        """Return what to say of a folder that others can look into; "" where they cannot, or it is not there yet."""
+        try:
+            mode = stat.S_IMODE(self.directory.stat().st_mode)
+        except OSError:
+            return ""
+        if mode & (stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH):
+            return f"others can look into backup.directory (mode {mode:04o}): chmod 700 {self.directory}"
         return ""
 
     def _ready(self) -> None:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            why = not_ours(self.directory)
         except OSError as error:
             raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
+        if why:
+            raise NodeError(f"backup.directory: {why}", remedy="then: ctmupgrade resume")
 
     def _write_manifest(self, manifest: Manifest, hashes: dict[str, dict[str, object]]) -> None:
         body = {
@@ -126,18 +169,70 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+class _NotDoneError(Exception):
+    """What was tried out that did not work."""
+
+
+def _settle(part: Path, what: str) -> dict[str, object]:
+    """What was downloaded, 0600 and on disk; its size and hash.
+
+    :raises NodeError: it is missing, empty or no file.
+    """
+    missing = NodeError(f"{what} was not downloaded: {part} is missing or empty")
+    try:
+        descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise missing from None
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
+            raise missing
+        _close_off(descriptor, about.st_mode)
+        os.fsync(descriptor)
+        return {"size": about.st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _close_off(descriptor: int, mode: int) -> None:
+    """0600. A file system whose modes are its own (CIFS) may refuse it where others cannot read the file anyway."""
+    try:
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        if mode & 0o077:
+            raise OSError(error.errno, f"chmod 600: {error.strerror}") from error
+
+
+def _try_out(place: Path) -> None:
+    """Does in ``place`` what a download does. :raises OSError: no folder can be made. :raises _NotDoneError: the rest."""
+    folder = Path(tempfile.mkdtemp(prefix=".ctmupgrade-try-", dir=place))
+    doing = "looking at a folder in it"
+    try:
+        if folder.stat().st_mode & 0o077:
+            doing = "chmod 700 of a folder in it"
+            folder.chmod(0o700)
+            if folder.stat().st_mode & 0o077:
+                raise _NotDoneError(
+                    "others can look into every folder that is made in it, and chmod changes nothing"
+                )
+        doing = "writing a file"
+        one, other = folder / "one", folder / "other"
+        descriptor = os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"x")
+            file.flush()
+            doing = "chmod"
+            _close_off(descriptor, os.fstat(descriptor).st_mode)
+            doing = "writing a file to the disk (fsync)"
+            os.fsync(descriptor)
+        doing = "renaming a file"
+        one.replace(other)
+        doing = "syncing a folder"
+        sync_dir(folder)
+    except OSError as error:
+        raise _NotDoneError(f"{doing}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_private(path, text.encode())
     return path

@@ -14,11 +14,19 @@ _FULL = "make space (df {0}), then: ctmupgrade resume"
 _SICK = "look at the file system of {0} (dmesg, mount), then: ctmupgrade resume"
 
 
+# What file systems say that cannot sync a folder (CIFS, some of FUSE): they have nothing to be lost there, or no way
+# to keep it.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
+
+
 def sync_dir(path: Path) -> None:
-    """Flush a folder's entries to disk, where the file system can; see :func:`failed` for what is raised."""
+    """Put a folder's entries on disk, where the file system can. :raises OSError: the disk does not take them."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(fd)
 

@@ -26,6 +26,7 @@ from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.gpg.openpgp import ArchiveFile, ShapeError, StoppedError, peek, signatures
 from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes, Recorder
 from ctmupgrade.adapters.gpg.verdict import PinnedKey, Status, judge, no_judgement
+from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.errors import SignatureError, UsageError
 from ctmupgrade.ports import Signed
 
@@ -166,9 +167,8 @@ class GpgVerifier:
         # network either: what gpg decides must not depend on somebody's gpg.conf.
         options = ["--no-options", "--agent-program", "/nonexistent", "--disable-dirmngr",
                    "--no-auto-key-retrieve", "--trust-model", "always", "--no-auto-check-trustdb"]  # fmt: skip
-        env = {name: value for name, value in os.environ.items() if name not in ("GNUPGHOME", "DEBUG_IPC")}
         try:
-            return _Gpg(self._gpg, str(folder), options=options, env={**env, "LC_ALL": "C"})
+            return _Gpg(self._gpg, str(folder), options=options, env=login_environ())
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{self._gpg} does not work here", details=str(error), remedy="gpg --version"
@@ -180,7 +180,10 @@ class GpgVerifier:
         if not any((home / name).exists() for name in stores):
             return b""  # asking would make gpg create one
         argv = [self._gpg, "--batch", "--no-tty", "--no-auto-check-trustdb", "--export", signer]
-        return subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).stdout
+        env = {**login_environ(), "GNUPGHOME": str(home)}
+        return subprocess.run(
+            argv, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False
+        ).stdout
 
 
 def _fingerprint(text: str) -> str:
@@ -232,7 +235,9 @@ def _home() -> Iterator[Path]:
                 # Without a keyring file in it, keyboxd keeps the keys (gpg 2.4's common.conf) and still runs.
                 if not (home / "pubring.kbx").exists() and shutil.which("gpgconf"):
                     argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
-                    subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+                    subprocess.run(
+                        argv, env=login_environ(), capture_output=True, stdin=subprocess.DEVNULL, check=False
+                    )
 
 
 def _mark(about: os.stat_result) -> tuple[int, ...]:

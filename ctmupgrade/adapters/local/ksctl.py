@@ -15,13 +15,13 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from ctmupgrade.adapters.local.password_once import PasswordOnce
-from ctmupgrade.adapters.local.process import Running, StoppedError, on_terminal, started
+from ctmupgrade.adapters.local.process import Running, StoppedError, network_environ, on_terminal, started
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
@@ -30,7 +30,17 @@ from ctmupgrade.ports import Reply
 
 _GRACE = 30.0  # seconds beyond ksctl's own timeout before it is ended
 _MOST_ANSWERS = 4
-_PROMPT = re.compile(r"pass(word|phrase)[^\n]*[:?]\s*$", re.I)
+_LAST_LINE = 4096  # bytes of what was heard in which a prompt is looked for
+_PRIVATE = 0o077  # no file that it makes is readable by others, not even for a moment
+# The last line, where it asks for a password; what it must say for an answer to be typed; a repetition of that; and
+# what may not stand in it: a server's name is no backup key's, whatever it is called.
+_PROMPT = re.compile(r"[^\n]{0,400}pass(?:word|phrase)[^\n]{0,200}[:?]\s{0,16}$", re.I)
+_OF_THE_KEY = re.compile(r"back-?up|bk-?pass", re.I)
+_AGAIN = re.compile(
+    r"^\W{0,8}(?:(?:please|and|now)\W{1,2}){0,2}(?:confirm|repeat|re-?(?:enter|type)|retype|verify|again)\b|\bagain\W{0,4}$",
+    re.I,
+)
+_OF_A_LOGIN = re.compile(r"@|://|\blog(?:in|on)?\b|\buser|\bhost|\bserver", re.I)
 # What is left of a prompt that nobody answered: its line, with or without the complaint after it.
 _UNANSWERED = re.compile(
     r"pass(word|phrase)[^\n]*[:?]\s*(EOF|inappropriate ioctl[^\n]*|[^\n]*not a (terminal|tty)[^\n]*)?\s*$",
@@ -48,14 +58,17 @@ class KsctlControl:
         environ: Mapping[str, str] | None = None,
         home_root: Path | None = None,
         once: PasswordOnce | None = None,
+        withheld: Iterable[str] = (),
     ) -> None:
         """:param environ: the caller's environment; default is this process's.
         :param home_root: where the private folder is made; default is the temporary folder.
-        :param once: what password programs have answered, for all nodes; default: this node's own."""
+        :param once: what password programs have answered, for all nodes; default: this node's own.
+        :param withheld: variables with other secrets, which no program gets."""
         self._once = once or PasswordOnce()
         self._node = node
         self._place = f"{node.name} (ksctl, {node.url})"
         self._environ = dict(os.environ if environ is None else environ)
+        self._withheld = frozenset(withheld)
         self._root = home_root
         self._lock = threading.Lock()
         self._folder: Path | None = None
@@ -133,6 +146,7 @@ class KsctlControl:
         heard = {"out": bytearray(), "err": bytearray(), "terminal": bytearray()}
         told = dict.fromkeys(heard, 0)  # up to where prompts were answered
         answers = 0
+        named = False  # a prompt named the backup key
         with (
             _quiet_terminal(self._place) as (master, slave),
             self._started(argv, timeout, terminal=slave.fileno(), spare=True) as (running, limit),
@@ -141,8 +155,15 @@ class KsctlControl:
             running.watch("terminal", os.dup(master.fileno()))
             for name, piece in running.pieces(total=limit):
                 heard[name] += piece
-                if not _PROMPT.search(heard[name][told[name] :].decode("utf-8", "replace")):
+                prompt = _PROMPT.search(heard[name][told[name] :][-_LAST_LINE:].decode("utf-8", "replace"))
+                if not prompt:
                     continue
+                line = prompt[0].strip()
+                if _OF_A_LOGIN.search(line) or not (
+                    _OF_THE_KEY.search(line) or (named and _AGAIN.search(line))
+                ):
+                    raise self._asks(argv, f"its prompt does not name the backup key: {line}")
+                named = True
                 told[name] = len(heard[name])
                 answers += 1
                 if answers > _MOST_ANSWERS:
@@ -173,7 +194,7 @@ class KsctlControl:
             words = on_terminal(words)
         stdin = b"" if terminal is None else terminal
         try:
-            with started(words, environ=environ, stdin=stdin, spare=spare) as running:
+            with started(words, environ=environ, stdin=stdin, spare=spare, umask=_PRIVATE) as running:
                 yield running, seconds + _GRACE
         except StoppedError:
             raise self._lost(argv, f"it did not end within {seconds + _GRACE:g} s") from None
@@ -193,13 +214,7 @@ class KsctlControl:
 
     def _env(self, folder: Path, seconds: float) -> dict[str, str]:
         settings = self._node.ksctl
-        # XDG_* would lead it to the caller's configuration in spite of HOME.
-        environ = {
-            name: value
-            for name, value in self._environ.items()
-            if not name.upper().startswith(("KSCTL_", "XDG_")) and name != settings.password_env
-        }
-        return environ | {
+        return network_environ(self._environ) | {
             "HOME": str(folder),
             "USERPROFILE": str(folder),
             "LC_ALL": "C",
@@ -245,8 +260,10 @@ class KsctlControl:
     def _secret(self) -> Secret:
         with self._lock:
             if self._password is None:
-                command = self._node.ksctl.password_command
-                self._password = self._once.of(command, lambda: read_password(self._node, self._environ))
+                self._password = self._once.of(
+                    self._node.ksctl.password_command,
+                    lambda: read_password(self._node, self._environ, self._withheld),
+                )
             return self._password
 
     # -- errors ----------------------------------------------------------------------------------
@@ -262,8 +279,8 @@ class KsctlControl:
 
     def _asks(self, argv: list[str], details: str) -> LoginRefusedError:
         return LoginRefusedError(
-            f"{self._place}: ksctl asks for a password: {shlex.join(argv)[:200]}",
-            details=details[-2000:],
+            f"{self._place}: ksctl asks for a password in {shlex.join(argv)[:200]}",
+            details="\n".join(details.splitlines()[-20:]),
             remedy="Check ksctl.username and the password in cluster.yaml's ksctl section.",
         )
 

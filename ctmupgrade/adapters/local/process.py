@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NoReturn
@@ -37,9 +37,29 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def login_environ() -> dict[str, str]:
-    """An environment as a login has it, for programs that need nothing of ours; with English messages."""
-    return {name: value for name, value in os.environ.items() if name in _NEEDED} | {"LC_ALL": "C"}
+_OWN_SECRETS = ("KSCTL_PASSWORD", "KSCTL_JWT")  # ksctl's
+# And a program that talks to a web server, besides: the way there, and whom it trusts.
+_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG")
+
+
+def login_environ(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment as a login has it, for programs that need nothing of ours; with English messages."""
+    return {name: value for name, value in environ.items() if name in _NEEDED} | {"LC_ALL": "C"}
+
+
+def network_environ(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the same for programs that talk to a web server: with proxies and trusted certificates."""
+    more = {name: value for name, value in environ.items() if name.upper() in _NETWORK}
+    return login_environ(environ) | more
+
+
+def operators_environ(withheld: Iterable[str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the caller's environment for a program of the operator's own choice, which may need anything of it.
+
+    :param withheld: names of variables with secrets of ours, which it does not need.
+    """
+    hidden = {*withheld, *_OWN_SECRETS}
+    return {name: value for name, value in environ.items() if name not in hidden}
 
 
 class StoppedError(Exception):
@@ -158,9 +178,11 @@ def started(
     folder: Path | None = None,
     stdin: int | bytes = b"",
     spare: bool = False,
+    umask: int = -1,
 ) -> Iterator[Running]:
     """Starts ``argv`` in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
+    :param umask: of the program, for the files that it makes; -1 is ours.
     :param stdin: a descriptor, or what to write; nothing means /dev/null.
     :param spare: when we are interrupted it goes on; otherwise it is ended with us.
     :raises OSError: it cannot be started.
@@ -175,6 +197,7 @@ def started(
         env=dict(environ),
         cwd=folder,
         start_new_session=True,
+        umask=umask,
     )
     running = Running(process, stdin if isinstance(stdin, bytes) else b"")
     try:

@@ -2,102 +2,133 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
+import stat
 import subprocess
-import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from ctmupgrade.adapters.local.process import operators_environ
 from ctmupgrade.core.model import Node, Secret
+from ctmupgrade.core.redact import SecretValues, learn
 from ctmupgrade.errors import UsageError
 
 _PASSWORD_COMMAND_TIMEOUT = 60.0  # seconds
+_LARGEST = 65_536  # bytes of a password file
 
 
 class Scrubber:
-    """Replaces secrets by ``***`` in what a program said, also in JSON's and in URLs' spelling."""
+    """Replaces secrets by ``***`` in what a program said, in every spelling."""
 
     def __init__(self, secrets: list[Secret]) -> None:
-        spellings: set[str] = set()
-        for value in (secret.reveal() for secret in secrets):
-            lines = [value, *value.splitlines()]
-            spellings |= {*lines, json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")}
-        encoded = {spelling.strip("\r\n").encode() for spelling in spellings} - {b""}
-        self._spellings = sorted(encoded, key=len, reverse=True)
+        self._known = SecretValues(secret.reveal() for secret in secrets)
         self._held = b""
 
     def text(self, data: bytes | bytearray) -> str:
         """A whole output, decoded."""
-        return self._clean(bytes(data)).decode("utf-8", "replace")
+        return self._known.hide(bytes(data).decode("utf-8", "replace"))
 
     def feed(self, piece: bytes) -> bytes:
         """A piece of a stream. An end that could be the beginning of a secret is kept back."""
-        data = self._clean(self._held + piece)
-        keep = 0
-        for spelling in self._spellings:
-            for length in range(min(len(spelling) - 1, len(data)), keep, -1):
-                if data.endswith(spelling[:length]):
-                    keep = length
-                    break
-        cut = len(data) - keep
-        self._held = data[cut:]
-        return data[:cut]
+        data = (self._held + piece).decode("utf-8", "surrogateescape")
+        sure = max(0, len(data) - self._known.reach)
+        for start, end in self._known.spans(data):
+            if start < sure < end:
+                sure = start
+        self._held = data[sure:].encode("utf-8", "surrogateescape")
+        return self._known.hide(data[:sure]).encode("utf-8", "surrogateescape")
 
     def rest(self) -> bytes:
         """What was kept back, at the end of a stream."""
-        held, self._held = self._held, b""
-        return held
-
-    def _clean(self, data: bytes) -> bytes:
-        for spelling in self._spellings:
-            data = data.replace(spelling, b"***")
-        return data
+        held, self._held = self._held.decode("utf-8", "surrogateescape"), b""
+        return self._known.hide(held).encode("utf-8", "surrogateescape")
 
 
-def read_password(node: Node, environ: Mapping[str, str]) -> Secret:
+def read_password(node: Node, environ: Mapping[str, str], withheld: Iterable[str] = ()) -> Secret:
     """The password of ``node``'s ksctl user from where cluster.yaml says.
 
     Where it says nothing, from ksctl's own variable KSCTL_PASSWORD.
 
-    :raises UsageError: it is not there.
+    :param withheld: variables that a ``password_command`` does not get.
+    :raises UsageError: it is not there, is not text, or others can change the file that it is in.
     """
     settings = node.ksctl
     if settings.password_env:
         value = environ.get(settings.password_env, "")
     elif settings.password_file:
-        try:
-            value = settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise UsageError(f"{node.name}: ksctl.password_file {settings.password_file}: {why}") from error
+        value = _read_file(node, settings.password_file)
     elif settings.password_command:
-        value = _ask_command(node, settings.password_command, environ)
+        value = _ask_command(node, settings.password_command, environ, withheld)
     else:
         value = environ.get("KSCTL_PASSWORD", "")
     if not value:
         raise UsageError(
-            f"{node.name}: no ksctl password: {settings.password_place} is empty",
+            f"{node.name}: no password for ksctl, because {settings.password_place} is empty",
             remedy="Set it, or name another place: password_env, password_file or password_command under ksctl.",
         )
+    learn(value)  # before anything can be said about it
+    if problem := unusable(value):
+        raise UsageError(f"{node.name}: ksctl's password, from {settings.password_place}, {problem}")
     return Secret(value)
 
 
-def _ask_command(node: Node, command: str, environ: Mapping[str, str]) -> str:
-    brief = f"{node.name}: ksctl.password_command {command!r}"
+def unusable(value: str) -> str:
+    """Return why a value can be nobody's password; "" where it can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8 text"
+    return "has a zero byte in it" if "\0" in value else ""
+
+
+def readable_by_others(path: Path) -> str:
+    """Return what to say of a password file that others can read; "" where they cannot, or there is none."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        return f"others can read the password file {path} (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}"
+    return ""
+
+
+def _read_file(node: Node, path: Path) -> str:
+    brief = f"{node.name}: the file that ksctl.password_file names"
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise UsageError(
+                    f"{brief}, {path}: others can write to it (mode {stat.S_IMODE(mode):04o})",
+                    remedy=f"chmod 600 {path}",
+                )
+            return file.read(_LARGEST).decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise UsageError(f"{brief}: {error.strerror}", remedy="see cluster.yaml; ls -l") from None
+    except UnicodeError:
+        raise UsageError(f"{brief}: its content is not UTF-8 text") from None
+
+
+def _ask_command(node: Node, command: str, environ: Mapping[str, str], withheld: Iterable[str]) -> str:
+    """What the operator's program prints. The command itself is not shown: a password may be in it, or be it."""
+    brief = f"{node.name}: ksctl.password_command"
     try:
         done = subprocess.run(
             shlex.split(command),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=dict(environ),
+            env=operators_environ(withheld, environ),
             timeout=_PASSWORD_COMMAND_TIMEOUT,
             check=False,
         )
-    except (OSError, ValueError, IndexError) as error:
-        raise UsageError(f"{brief} cannot be started: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{brief} cannot be started: {error.strerror}") from None
+    except (ValueError, IndexError):
+        raise UsageError(f"{brief} cannot be started: it is no command line") from None
     except subprocess.TimeoutExpired:  # its exception holds the output: not chained
         raise UsageError(f"{brief} did not end within {_PASSWORD_COMMAND_TIMEOUT:g} s") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()[-500:]
-        raise UsageError(f"{brief} ended with {done.returncode}", details=said)
-    return done.stdout.decode("utf-8", "replace").rstrip("\r\n")
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise UsageError(f"{brief} ended with {done.returncode}", details="\n".join(said.splitlines()[-5:]))
+    return done.stdout.decode("utf-8", "surrogateescape").rstrip("\r\n")

@@ -74,7 +74,7 @@ class LocalShell:
         """
         said = bytearray()
         try:
-            with started(argv, environ=_environ(), folder=self._home) as running:
+            with started(argv, environ=login_environ(), folder=self._home) as running:
                 for name, piece in running.pieces(silence=timeout):
                     if name == "out":
                         yield piece
@@ -137,7 +137,9 @@ class LocalShell:
     def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes, *, spare: bool) -> Reply:
         heard = {"out": bytearray(), "err": bytearray()}
         try:
-            with started(argv, environ=_environ(), folder=self._home, stdin=stdin, spare=spare) as running:
+            with started(
+                argv, environ=login_environ(), folder=self._home, stdin=stdin, spare=spare
+            ) as running:
                 for name, piece in running.pieces(silence=timeout):
                     heard[name] += piece
                 code = running.process.returncode
@@ -158,10 +160,6 @@ class LocalShell:
             details=f"command: {shlex.join(argv)[:200]}",
             remedy="It may or may not have done its work: look before repeating it.",
         )
-
-
-def _environ() -> dict[str, str]:
-    return os.environ | {"LC_ALL": "C"}
 
 
 def _copy(source: Path, path: Path, offset: int) -> Iterator[Sent]:
