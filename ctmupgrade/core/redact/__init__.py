@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from ctmupgrade.core.redact import blocks, forms
@@ -34,6 +35,7 @@ _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _JWK = ("d", "p", "q", "dp", "dq", "qi", "k")  # the private members of a JSON web key (RFC 7517)
+_SHORT = 1024  # characters of texts whose results are kept for a while
 _known: list[SecretValues] = [SecretValues()]  # the last one counts
 
 
@@ -82,10 +84,16 @@ def redacted(text: str, known: Iterable[str] = ()) -> str:
 
     :param known: values besides those that the command knows.
     """
-    spans = [*_known[-1].spans(text), *forms.spans(text), *blocks.spans(text)]
     if known:
-        spans += SecretValues(known).spans(text)
-    return cut(text, spans)
+        text = SecretValues(known).hide(text)
+    return _kept(text, _known[-1]) if len(text) < _SHORT else _without(text, _known[-1])
+
+
+def _without(text: str, known: SecretValues) -> str:
+    return cut(text, [*known.spans(text), *forms.spans(text), *blocks.spans(text)])
+
+
+_kept = lru_cache(maxsize=512)(_without)  # looks say the same again and again
 
 
 def scrubbed(value: Any) -> Any:

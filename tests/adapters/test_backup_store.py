@@ -1,0 +1,135 @@
+"""Downloaded backups: nobody else reads or plants them, and the folder is tried before it is needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.adapters.disk.backups import BackupStore
+from ctmupgrade.adapters.disk.durable import sync_dir
+from ctmupgrade.core.looks.facts import Manifest
+from ctmupgrade.errors import NodeError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "backups"
+    made.mkdir(mode=0o755)
+    made.chmod(0o755)
+    return made
+
+
+def _download(store: BackupStore, backup_id: str = "b-0") -> tuple[Path, Path]:
+    file, key = store.paths("n1", backup_id)
+    for path in (file, key):
+        path.write_text(f"content of {path.name}")
+        path.chmod(0o666)  # as ksctl with a loose umask
+    return file, key
+
+
+def _keep(store: BackupStore, file: Path, key: Path) -> Manifest:
+    return store.keep(Manifest("n1", "2.20.0", "b-0", "k", datetime.now(UTC), str(file), str(key)))
+
+
+def test_what_arrives_is_out_of_others_reach(folder: Path) -> None:
+    store = BackupStore(folder, "c")
+    file, key = _download(store)
+    assert file.parent.parent == folder and file.parent == key.parent
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    kept = _keep(store, file, key)
+    assert [stat.S_IMODE(Path(p).stat().st_mode) for p in (kept.file, kept.key_file)] == [0o600, 0o600]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "c-n1-b-0.backup",
+        "c-n1-b-0.key",
+        "c-n1-b-0.manifest.json",
+    ]
+    assert [m.problem for m in store.manifests()] == [""]
+
+
+def test_names_cannot_be_guessed_and_remains_are_removed(folder: Path) -> None:
+    store = BackupStore(folder, "c")
+    first, _ = _download(store)
+    second, _ = _download(store)
+    assert first.parent != second.parent and not first.parent.exists()
+
+
+def test_a_link_in_the_place_of_a_download_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    store = BackupStore(folder, "c")
+    file, key = _download(store)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    victim.chmod(0o644)
+    key.unlink()
+    key.symlink_to(victim)
+    with pytest.raises(NodeError, match="backup key"):
+        _keep(store, file, key)
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o644 and victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_folder_that_others_can_write_is_refused_before_and_when_it_is_needed(
+    folder: Path, mode: int
+) -> None:
+    folder.chmod(mode)
+    store = BackupStore(folder, "c")
+    assert "others can write" in store.unusable() and "chmod go-w" in store.unusable()
+    with pytest.raises(NodeError, match="others can write"):
+        store.paths("n1", "b-0")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_others_can_read_is_told(folder: Path) -> None:
+    assert "chmod 700" in BackupStore(folder, "c").warning()
+    folder.chmod(0o700)
+    assert BackupStore(folder, "c").warning() == ""
+    assert BackupStore(folder / "not-yet", "c").warning() == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "says"),
+    [
+        ("os.fchmod", errno.EPERM, "chmod: "), ("pathlib.Path.replace", errno.EPERM, "renaming"),
+        ("tempfile.mkdtemp", errno.EROFS, "not writable"), ("os.fsync", errno.EIO, "fsync"),
+    ],
+)  # fmt: skip
+def test_the_folder_is_tried_out_as_it_will_be_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, says: str
+) -> None:
+    """What file systems of other machines refuse; a mode that is open to others shows that chmod is needed."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    store = BackupStore(folder, "c")
+    assert store.unusable() == ""
+    monkeypatch.setattr(call, refuse)
+    if call == "os.fchmod":  # where others cannot read the file anyway a refused chmod does no harm
+        assert store.unusable() == ""
+        really = os.fstat
+        monkeypatch.setattr(
+            "os.fstat", lambda fd: os.stat_result((really(fd).st_mode | 0o066, *really(fd)[1:]))
+        )
+    assert says in store.unusable()
+    monkeypatch.undo()
+    assert list(folder.iterdir()) == [] and store.unusable() == ""
+    assert BackupStore(folder / "not" / "yet", "c").unusable() == "" and list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
+def test_a_folder_that_cannot_be_synced_is_tolerated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="error"):
+            sync_dir(folder)
+    else:
+        sync_dir(folder)
