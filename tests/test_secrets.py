@@ -91,6 +91,29 @@ def test_what_was_typed_where_a_name_belongs_is_not_shown(desk: Desk) -> None:
         assert "81726354" not in done.stderr
 
 
+def test_passwords_that_are_no_text_are_refused(desk: Desk) -> None:
+    (desk.folder / "k").write_text("")
+    desk.environ |= {"KSCTL_PASSWORD": os.fsdecode(b"ab\xff\xfecd"), "PATH": os.environ["PATH"]}
+    (desk.folder / "cluster.yaml").write_text(
+        "cluster: c\ntarget: {archive: ./k, version: 2.21.0, signer: " + "A" * 40 + "}\n"
+        "ksctl: {command: /bin/true}\nnodes: [{name: n1, host: 127.0.0.1, port: 1}]\n"
+    )
+    done = desk.type("check", "--only", "services_started")
+    assert done.returncode in (2, 3) and "not UTF-8" in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_without_cluster_yaml_a_bundle_knows_ksctls_own_password(desk: Desk) -> None:
+    place = ["--simulate", str(_said_by_a_node(desk.folder / "fixture"))]
+    journal = json.dumps({"event": {"text": f"said {PASSWORD} in the days of an older version"}})
+    assert desk.type("run", "--dry-run", "--yes", *place).returncode == 0
+    with desk.journal.open("a") as file:
+        file.write(journal)
+    assert desk.type("report", "--bundle", "b.tar.gz", "-c", "cluster.yaml").returncode == 0
+    with tarfile.open(desk.folder / "b.tar.gz") as tar:
+        tar.extractall(desk.folder / "unpacked", filter="data")
+    assert "S3cr3t" not in "".join(p.read_text() for p in desk.folder.glob("unpacked/*/*"))
+
+
 def test_of_a_process_list_only_what_parsers_look_at_is_recorded() -> None:
     said = f"COMMAND\npostgres://admin:DbPw@db\nksctl --password X{PASSWORD}\n/opt/keysecure/ks_upgrade.sh -f a --password=hunter2x\n"
     for way in probes.PROCESSES.ways:

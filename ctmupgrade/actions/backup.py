@@ -31,7 +31,12 @@ def password_problem(cluster: Cluster) -> str:
     name = cluster.backup.key_password_env
     if not name:
         return "backup.key_password_env names no variable with the password for the downloaded key"
-    return "" if os.environ.get(name) else f"the variable {name} (backup.key_password_env) is not set"
+    value = os.environ.get(name, "")
+    if not value:
+        return f"the variable {name} (backup.key_password_env) is not set"
+    # What is not UTF-8 comes as lone surrogates (os.environ): it cannot be typed at a prompt.
+    broken = any("\ud800" <= char <= "\udfff" for char in value)
+    return f"the variable {name} (backup.key_password_env) is not UTF-8 text" if broken else ""
 
 
 def key_password(cluster: Cluster) -> Secret:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.codec import plan_to_json, to_json
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.commands import check
+from ctmupgrade.commands.known_secrets import of_environment
 from ctmupgrade.commands.runs import restore_world
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core import redact
@@ -46,12 +48,19 @@ class Bundle:
 
 
 def bundle(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_nodes: str = "") -> Bundle:
-    """Writes the bundle: 0600, under a temporary name first.
+    """Write the bundle: 0600, whole or not at all.
 
     :param setup: None where the nodes cannot be asked, for the reason ``why_no_nodes``.
     :param folder: the run; None where there is none.
     :raises UsageError: the file cannot be written.
     """
+    if setup is not None:
+        return _packed(setup, folder, target, why_no_nodes)
+    with redact.knowing(of_environment(os.environ)):  # else wiring has told them
+        return _packed(None, folder, target, why_no_nodes)
+
+
+def _packed(setup: Setup | None, folder: RunFolder | None, target: Path, why_no_nodes: str) -> Bundle:
     made = Bundle()
     if setup is not None and folder is not None and (folder.path / "world.json").is_file():
         restore_world(folder, setup)

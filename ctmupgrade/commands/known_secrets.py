@@ -23,14 +23,21 @@ def known_secrets(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[str]
     :param environ: the caller's environment.
     """
     names = cluster.secret_variables
-    yield from (value for name in (*names, *_OWN) if (value := environ.get(name, "")))
+    yield from of_environment(environ)
+    yield from (value for name in names if (value := environ.get(name, "")))
     yield from (name for name in names if not environ.get(name) and not _USUAL_NAME.fullmatch(name))
     for node in (*cluster.nodes, *cluster.fresh):
         yield from _of_a_file(node.ksctl.password_file)
         yield from _no_program(node.ksctl.password_command)
         yield from _in_url(node.url)
+
+
+def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is secret in an environment whatever cluster.yaml says: ksctl's variables, proxies' passwords."""
     for name, value in environ.items():
-        if name.lower().endswith("_proxy"):
+        if name in _OWN and value:
+            yield value
+        elif name.lower().endswith("_proxy"):
             yield from _in_url(value)
 
 

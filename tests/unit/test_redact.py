@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ctmupgrade.core.looks.parse_ksctl import excerpt
 from ctmupgrade.core.redact import SecretValues, foreign, hidden, knowing, redacted, scrubbed
 
 VALUES = (
@@ -204,6 +205,11 @@ def test_a_secret_is_hidden_by_its_form(form: str, how: str) -> None:
     clean = hide[how](text)
     assert "***" in clean
     assert [part for part in PARTS if part in clean] == [], clean
+
+
+def test_what_is_cut_off_is_cleaned_first() -> None:
+    with knowing(["Tr0ub4dor-and-more"]):
+        assert "Tr0u" not in excerpt(f"{'x ' * 75}Tr0ub4dor-and-more and on", 160)
 
 
 def test_what_is_no_secret_stays() -> None:

@@ -24,6 +24,7 @@ from ctmupgrade.core.looks.facts import (
     SystemInfo,
 )
 from ctmupgrade.core.model import Version
+from ctmupgrade.core.redact import foreign
 
 Json: TypeAlias = dict[str, object]
 
@@ -32,9 +33,13 @@ class NotUnderstoodError(ValueError):
     """An answer that this parser cannot read; its text says what it saw instead."""
 
 
+_READ = 8192  # characters of an answer from which its first words are taken
+
+
 def excerpt(text: str, limit: int = 160) -> str:
     """The first words of an answer, on one line, for a message."""
-    flat = " ".join(text.split())
+    # Without secrets before it is cut: half of one would not be known any more.
+    flat = foreign(" ".join(text[:_READ].split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

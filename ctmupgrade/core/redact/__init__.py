@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from ctmupgrade.core.redact import blocks, forms
+from ctmupgrade.core.redact import blocks, forms, names
 from ctmupgrade.core.redact.values import HIDDEN, SecretValues, cut
 
 __all__ = [
@@ -113,13 +113,13 @@ def _field(owner: dict[Any, Any], name: str, value: Any) -> Any:
     """A field's value, hidden where its name says that it is a secret."""
     if name == "value" and isinstance(value, str | int | float):
         named = owner.get("name", owner.get("key"))  # {"name": "smtp.password", "value": "x"}
-        if isinstance(named, str) and forms.is_secret_name(named):
+        if isinstance(named, str) and names.is_secret_name(named):
             return _nothing_left(value)
     if "kty" in owner and name in _JWK:
         return _nothing_left(value)
-    if not forms.is_secret_name(name):
+    if not names.is_secret_name(name):
         return scrubbed(value)
-    if isinstance(value, dict) and not forms.ends_as_secret_name(name):
+    if isinstance(value, dict) and not names.ends_as_secret_name(name):
         return scrubbed(value)
     if isinstance(value, list):
         return [scrubbed(one) if isinstance(one, dict) else _nothing_left(one) for one in value]
@@ -128,7 +128,7 @@ def _field(owner: dict[Any, Any], name: str, value: Any) -> Any:
 
 def _element(before: Any, value: Any) -> Any:
     """An element of a list, which may be a command line."""
-    if isinstance(before, str) and isinstance(value, str) and forms.is_secret_flag(before):
+    if isinstance(before, str) and isinstance(value, str) and names.is_secret_flag(before):
         return _nothing_left(value)
     return scrubbed(value)
 

@@ -10,119 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ctmupgrade.core.redact.names import ABOUT, NAME
+from ctmupgrade.core.redact.value_ends import NO_SECRET, end_of_value
+
 Span = tuple[int, int]
 
-# What a name has in it when its value is a secret.
-_WORDS = (
-    r"passw(?:or)?d|passphrase|passwort|pass(?:code|key)|secret|token|jwt|credentials?|community|api[_-]?key|"
-    r"access[_-]?key|auth[_-]?key|private[_-]?key|account[_-]?key|shared[_-]?key|encryption[_-]?key|session[_-]?(?:id|key)|"
-    r"cookie|client[_-]?key[_-]?data"
-)
-# Short ones are part of other words too: they count only as a word of their own, or one of a name's.
-_SHORT = r"pwd|pw|psk|pin|puk|otp|pass|creds?"
-NAME = (
-    rf"(?:{_WORDS}|(?<![a-z/])(?:{_SHORT})(?![a-z])|"
-    r"(?-i:(?<=[a-z0-9])(?:Pwd|Pw|Psk|Pin|Puk|Otp|Pass|Creds?)(?![a-z])))"
-)
-# Names that go on with these say something about the secret, not the secret.
-ABOUT = (
-    r"[_-]?(?:env|files?|path|polic(?:y|ies)|types?|lengths?|count|expir[a-z]{0,8}|age|ttl|lifetime|durations?|place|"
-    r"history|(?:min|max)[a-z]{0,16}|rules?|names?|prompts?|change[ds]?|hint|attempts?|enabled|required|allowed|"
-    r"supported|seconds|interval|size|bits|algorithm|format|mode|status|state|url|uri)(?![a-z])"
-)
 _NAMED = re.compile(
     rf"(?i){NAME}(?!{ABOUT})[\w.-]{{0,32}}?"
     r"(\\{0,8}[\"'`]?[ \t]{0,8}(?:=>|:=|=|:|>)[ \t]{0,8}(?:\r?\n[ \t]{0,16}(?=[\"'\[]))?)(?=\S)"
 )
-_HAS_NAME = re.compile(rf"(?i){NAME}")
-_ENDS_AS_NAME = re.compile(rf"(?i){NAME}$")
-_IS_ABOUT = re.compile(rf"(?i){NAME}{ABOUT}")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-# -- values ----------------------------------------------------------------------------------------
-
-_NO_SECRET = re.compile(
-    r"(?:\*{3,}|\.{3}|…|null|none|nil|true|false|yes|no|required|empty|unknown|set|\(|<[\w -]{1,40}>|\$\{?\w{1,64}\}?|"
-    r"\[\]|\{|\"\"|'')(?=[\s\"',;)}\]<]|\Z)",
-    re.IGNORECASE,
-)
-_OPENING = re.compile(r"(\\{0,16})([\"'])")
-_LINE = re.compile(r"[^\n\r]*")
-_FAR = 65_536  # characters: a closing quote or bracket that is farther away is none
-# A word goes on to the next of these, which end it where nothing follows them that could be part of it.
-_WORD = re.compile(r"[^\s\"'\\]*"), re.compile(r"[\"'\\]+")
-_LISTED = re.compile(r"[^\s\"'\\,;)}\]]*"), re.compile(r"[\"'\\,;)}\]]+")
-_BEHIND = ",;:)}]>"
-
-
-def _end_of_value(text: str, at: int, delimiter: str, *, line: bool) -> int:
-    """Where a value that begins at ``at`` ends.
-
-    :param delimiter: what stands between the name and it.
-    :param line: the name is the first on its line: with a colon the value may have blanks in it, as in YAML.
-    """
-    if text[at] == "[" or delimiter == ">":
-        end = text.find("<" if delimiter == ">" else "]", at, at + _FAR)
-        return end + (delimiter != ">") if end >= 0 else _end_of_line(text, at)
-    if opening := _OPENING.match(text, at):
-        return _end_of_quoted(text, opening)
-    if line and delimiter == ":":
-        return _end_of_scalar(text, at)
-    return _end_of_word(text, at, *(_WORD if delimiter == "=" else _LISTED))
-
-
-def _end_of_line(text: str, at: int) -> int:
-    found = _LINE.match(text, at)
-    return found.end() if found else at
-
-
-def _end_of_word(text: str, at: int, body: re.Pattern[str], marks: re.Pattern[str]) -> int:
-    """Of a word without quotes around it, which may have some in it."""
-    while found := body.match(text, at):
-        at = found.end()
-        stop = marks.match(text, at)
-        if stop is None:
-            break
-        behind = text[stop.end() : stop.end() + 1]
-        quoted = '"' in stop[0] or "'" in stop[0]
-        ends = not behind.strip() or behind in _BEHIND or (quoted and len(stop[0]) > 1 and body is _LISTED[0])
-        if ends and stop[0].strip("\\"):
-            break
-        at = stop.end()
-    return at
-
-
-def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
-    """Behind the quote that closes. Escaped ones and ``''`` do not; what is glued to it is part of the word."""
-    slashes, quote, at = len(opening[1]), opening[2], opening.end()
-    while (found := text.find(quote, at, opening.end() + _FAR)) >= 0:
-        count = found - len(text[at:found].rstrip("\\")) - at
-        at = found + 1
-        if count != slashes if slashes else count % 2:
-            continue
-        if quote == "'" and text[at : at + 1] == quote:
-            at += 1
-            continue
-        glued = text[at : at + 1].strip() and text[at] not in _BEHIND + "/&|<"
-        if slashes or not glued or (text[at] == "\\" and text[at + 1 : at + 2] not in ("'", '"')):
-            return at
-        return _end_of_word(text, at, *_WORD)
-    return _end_of_line(text, opening.end())
-
-
-def _end_of_scalar(text: str, at: int) -> int:
-    """Of a YAML value: its line, or for ``|`` and ``>`` the lines that are further in."""
-    end = _end_of_line(text, at)
-    if text[at] not in "|>":
-        return end
-    begin = text.rfind("\n", max(0, at - 200), at) + 1
-    indent = len(text[begin:at]) - len(text[begin:at].lstrip(" -"))
-    while end < len(text):
-        line = _LINE.match(text, end + 1)
-        if line is None or (line[0].strip() and len(line[0]) - len(line[0].lstrip()) <= indent):
-            break
-        end = line.end()
-    return end
 
 
 def assigned(text: str) -> Iterator[Span]:
@@ -131,10 +27,10 @@ def assigned(text: str) -> Iterator[Span]:
     while found := _NAMED.search(text, at):
         at = found.end()
         delimiter = found[1].strip(" \t\r\n\\\"'`")
-        if _NO_SECRET.match(text, at) or (delimiter == ">" and not _in_tag(text, found.start())):
+        if NO_SECRET.match(text, at) or (delimiter == ">" and not _in_tag(text, found.start())):
             continue
         line = "\n" not in found[1] and _begins_line(text, found.start())
-        end = _end_of_value(text, at, delimiter, line=line)
+        end = end_of_value(text, at, delimiter, line=line)
         yield at, end
         at = max(at, end)
 
@@ -199,8 +95,8 @@ def typed(text: str) -> Iterator[Span]:
     for pattern in (_FLAG, _USER, *_SHORT_FLAGS, *_SAID, *_IN_JSON):
         for found in pattern.finditer(text):
             at = found.end()
-            if not _NO_SECRET.match(text, at):
-                yield at, _end_of_value(text, at, "=", line=False)
+            if not NO_SECRET.match(text, at):
+                yield at, end_of_value(text, at, "=", line=False)
 
 
 # -- headers and addresses -------------------------------------------------------------------------
@@ -211,7 +107,6 @@ _HEADER = re.compile(
     r"(?i)(?<![\w-])(?:proxy-)?authorization\\{0,8}[\"']?\s{0,4}[:=]\s{0,4}\\{0,8}[\"']?(?:[a-z][\w-]{0,30}[ \t]{1,4})?(?=\S)"
     r"|(?<![\w-])(?:set-)?cookie2?\\{0,8}[\"']?\s{0,4}[:=]\s{0,4}\\{0,8}[\"']?(?=\S)"
 )
-_HEADER_NAME = re.compile(r"(?i)(?:proxy[_-]{0,2})?authorization")
 _HEADER_END = re.compile(r"[^\n\r\"'\\]*")
 
 
@@ -266,19 +161,3 @@ def spans(text: str) -> Iterator[Span]:
     yield from typed(text)
     yield from headers(text)
     yield from addresses(text)
-
-
-def is_secret_name(name: str) -> bool:
-    """Return whether a field of this name holds a secret: ``adminPassword``, ``hsm_pin``, not ``password_policy``."""
-    plain = "_".join(_CAMEL.split(name))
-    return bool(_HAS_NAME.search(plain) or _HEADER_NAME.fullmatch(plain)) and not _IS_ABOUT.search(plain)
-
-
-def is_secret_flag(word: str) -> bool:
-    """Return whether the next word of a command line is a secret: ``--password``."""
-    return word.startswith("-") and "=" not in word and is_secret_name(word)
-
-
-def ends_as_secret_name(name: str) -> bool:
-    """Return whether it is the secret itself, not more of it: ``proxy_password``, not ``passwordPolicy``."""
-    return bool(_ENDS_AS_NAME.search("_".join(_CAMEL.split(name))))
