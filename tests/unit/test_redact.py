@@ -221,6 +221,7 @@ def test_what_is_no_secret_stays() -> None:
         "https://10.0.0.11:443/downloads/ksctl_images.zip and https://h/x?mail=a@b.example",
         "scp root@10.0.0.1:/tmp/x . ; ssh -p 2222 -p2222 root@h",
         "18 of 20 checks pass, 1 manual; spinning: 3; mapping=4; pinned: yes",
+        "    (ALL) NOPASSWD: ALL\n    (root) PASSWD: /sbin/reboot",  # sudo -l
         "basic authentication failed; bearer certificate refused",
         "the password is wrong; a password is required; Password policy of 12 characters",
         "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n-----END CERTIFICATE-----",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-# What a name has in it when its value is a secret.
+# Not the tags of sudo's list, NOPASSWD: and PASSWD:. What a name has in it when its value is a secret.
 _WORDS = (
-    r"passw(?:or)?d|passphrase|passwort|pass(?:code|key)|secret|token|jwt|credentials?|community|api[_-]?key|"
+    r"(?<!no)(?<!\) )passw(?:or)?d|passphrase|passwort|pass(?:code|key)|secret|token|jwt|credentials?|community|api[_-]?key|"
     r"access[_-]?key|auth[_-]?key|private[_-]?key|account[_-]?key|shared[_-]?key|encryption[_-]?key|session[_-]?(?:id|key)|"
     r"cookie|client[_-]?key[_-]?data"
 )
