@@ -55,6 +55,8 @@ def _of_its_kind(kind: str, problem: Any) -> str:
 
 def _shown(given: object, loc: tuple[int | str, ...]) -> str:
     """What was found instead; "" where it may be a secret."""
+    if PRIVATE & set(loc):
+        return ""
     match given:
         case None:
             return ""
