@@ -158,12 +158,12 @@ def test_prompts_on_stderr_are_answered(fake: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
-        "Password: ",
         "Enter password for admin@https://attacker.example: ",
         "Enter password for admin@https://backup-key.example: ",
         "Login password for the backup user: ",
         "Confirm password: ",
-        "backup key\nPassword: ",
+        "sudo password for root: ",
+        "Password for ctm-1: ",
     ],
 )
 def test_the_backup_keys_password_is_typed_at_no_other_prompt(
@@ -177,9 +177,20 @@ def test_the_backup_keys_password_is_typed_at_no_other_prompt(
 
 
 @pytest.mark.parametrize(
-    "prompt", ["Enter the password of the backup key: ", "bkpassword: ", "Backup Key Passphrase? "]
+    "prompt",
+    [
+        "Enter the password of the backup key: ",
+        "bkpassword: ",
+        "Backup Key Passphrase? ",
+        "Password for key k1: ",
+        "Password: ",
+        "Enter password: ",
+        "Please enter the passphrase: ",
+    ],
 )
-def test_it_is_typed_at_those_that_name_the_backup_key(fake: Path, tmp_path: Path, prompt: str) -> None:
+def test_it_is_typed_at_those_that_name_the_backup_key_or_nothing(
+    fake: Path, tmp_path: Path, prompt: str
+) -> None:
     assert control(fake, tmp_path).change("asks", prompt, answer=Secret(ANSWER)).out == "typed ***\n"
 
 
