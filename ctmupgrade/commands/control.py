@@ -10,7 +10,7 @@ from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
-from ctmupgrade.commands.status import chain_problems, state
+from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
@@ -101,4 +101,4 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
         file.close()
 
 
-__all__ = ["ExitCode", "JournalError", "ask_stop", "chain_problems", "decide", "refuse_to_guess", "state"]
+__all__ = ["ExitCode", "JournalError", "ask_stop", "decide", "refuse_to_guess", "state"]

@@ -139,7 +139,7 @@ def perform(
     :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
     setup.refuse_recorded()
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     with hold(setup.home, run_id):
         left = recovery.unfinished
         if left is not None:

@@ -12,27 +12,28 @@ from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, folders, state_of
-from ctmupgrade.codec import plan_from_text
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
-from ctmupgrade.commands.options import known_node, whole
+from ctmupgrade.commands.options import known_node
+from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import (
     hold,
     new_run_id,
     nothing_begun,
+    restore_backups,
     restore_world,
     save_world,
     staged,
     to_go_on,
     unfinished,
 )
+from ctmupgrade.commands.same_cluster import learn_of_run, refuse_other_cluster
 from ctmupgrade.commands.signals import Interrupted, attended
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, Step, VerifyArchive
 from ctmupgrade.core.plan.strategies import node_order, preparation
@@ -54,7 +55,7 @@ class RunOptions:
     confirm_step: Callable[[Step], bool] = lambda _step: True
     stop_after: str = ""
     watch: Watch = lambda _state, _event, _key, _tick: None
-    plan_file: Path | None = None
+    reviewed: ReviewedPlan | None = None  # ``--plan FILE``
     take_over: tuple[str, ...] = ()  # others' runs whose marks may be replaced
     command: str = node_marks.RUN  # what takes over a dead run, with --take-over
 
@@ -83,7 +84,7 @@ def run(setup: Setup, wishes: RunOptions) -> Outcome:
     """
     setup.refuse_recorded()
     known_node(wishes.stop_after, _nodes_of(setup), "--stop-after")
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     if setup.mode is not Mode.LIVE:
         return _run_locked(setup, wishes, run_id)
     with hold(setup.home, run_id):
@@ -110,25 +111,14 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     if result.code is not ExitCode.DONE:
         marks.respect()  # what blocks may be another run that began meanwhile
         return Outcome(result.code, result=result, why="blocked by checks")
-    if wishes.plan_file is not None:
-        given = plan_from_text(_text_of(wishes.plan_file), str(wishes.plan_file))
-        check.refuse_stale(given, plan)
-        whole(given.strategy, [node.name for node in setup.cluster.nodes], given.options.nodes)
-        plan = given
+    if wishes.reviewed is not None:
+        refuse_difference(wishes.reviewed, plan)
     if setup.mode is Mode.DRY_RUN:
         state, folder = _begin(setup, wishes, plan, run_id)
         return _end(folder, state, "dry-run", setup, result)
     if not wishes.confirm_plan(plan, result):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
     return replace(execute_plan(setup, wishes, plan, run_id), result=result)
-
-
-def _text_of(plan_file: Path) -> str:
-    """:raises UsageError: it cannot be read."""
-    try:
-        return plan_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{plan_file}: cannot be read: {error}", remedy="ctmupgrade plan -o FILE") from None
 
 
 def execute_plan(
@@ -193,7 +183,7 @@ def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> date
 
 def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState) -> Outcome:
     file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
-    left = Requests(folder)
+    left = Requests(folder, state.plan.nodes)
     with attended() as news:
         executor = Executor(
             Ctx(
@@ -235,10 +225,11 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     with hold(setup.home, run_id or to_go_on(setup.home, mode)):
         folder = _to_resume(setup, mode, run_id)
         restore_world(folder, setup)
+        restore_backups(folder, setup)
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
-        _learn_fresh(setup, state)
-        _same_cluster(setup, state)
+        learn_of_run(setup, state)
+        refuse_other_cluster(setup.cluster, state)
         known_node(wishes.stop_after, state.plan.versions, "--stop-after")
         if setup.request.dry_run:
             file.close()
@@ -266,46 +257,13 @@ def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
     raise UsageError(f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade run")
 
 
-def _learn_fresh(setup: Setup, state: RunState) -> None:
-    """The new instances of ``run --fresh``, which cluster.yaml does not know."""
-    from ctmupgrade.adapters.fleet import LiveFleet
-
-    names = {node.name for node in setup.cluster.nodes}
-    pairs = tuple(pair for pair in state.plan.options.fresh if pair[0] in names)
-    if pairs:
-        setup.cluster = with_fresh(setup.cluster, pairs)
-        if isinstance(setup.fleet, LiveFleet):
-            setup.fleet.learn(setup.cluster)
-
-
-def _same_cluster(setup: Setup, state: RunState) -> None:
-    """The run's target and nodes must still be cluster.yaml's: a resume never changes its aim."""
-    target = setup.cluster.target
-    here = {node.name for node in (*setup.cluster.nodes, *setup.cluster.fresh)}
-    differences = [
-        what
-        for what, differs in (
-            ("target.version", str(target.version) != state.plan.target.version),
-            ("target.archive", target.archive.name != state.plan.target.archive),
-            ("target.signer", target.signer != state.plan.target.signer),
-            ("nodes", here != set(state.plan.versions)),
-        )
-        if differs
-    ]
-    if differences:
-        raise BlockedError(
-            f"cluster.yaml is no longer that of run {state.run}: {', '.join(differences)}",
-            remedy="put it back as it was, or: ctmupgrade abort, and run anew",
-        )
-
-
 def prepare_only(setup: Setup, wishes: RunOptions, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
     """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal.
 
     A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
     """
     setup.refuse_recorded()
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     if setup.mode is Mode.DRY_RUN:
         return _prepare(setup, wishes, kind, run_id)
     with hold(setup.home, run_id):  # before any look: a node that the other run reboots is no finding
