@@ -52,18 +52,11 @@ def check_chain(common: Common, run_id: str | None, head: str) -> int:
 
 
 def write_signed(text: str, output: Path, key: str) -> None:
-    """Write a report and, beside it, its signature; neither where it cannot be signed."""
+    """Write a report and, beside it, its signature."""
     from ctmupgrade.adapters.local.signing import sign, signature_of
 
-    whole = text if text.endswith("\n") else f"{text}\n"
-    signature = sign(whole.encode(), key)
     write_out(text, output)
-    kept = output.read_bytes()
-    place = signature_of(output, key)
-    if kept != whole.encode():
-        signature = sign(kept, key)
-    write_out(signature.decode("ascii"), place)
-    typer.echo(f"signed: {place}", err=True)
+    write_out(sign(output.read_bytes(), key).decode("ascii").strip(), signature_of(output, key))
 
 
 def check_signature(common: Common, file: Path | None, key: str) -> int:

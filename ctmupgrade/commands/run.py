@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.journal_file import JournalFile, line_hashes
 from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, folders, state_of
+from ctmupgrade.adapters.local import system_log
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.options import known_node
@@ -35,7 +36,7 @@ from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan, plan_of
-from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, Step, VerifyArchive
+from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, Step, VerifyArchive, changes_node
 from ctmupgrade.core.plan.strategies import node_order, preparation
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
@@ -183,15 +184,16 @@ def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> date
 
 def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState) -> Outcome:
     file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
-    left = Requests(folder, state.plan.nodes)
+    record, left, marks = FileRecord(file), Requests(folder, state.plan.nodes), Marks(setup, state.run)
     with attended() as news:
         executor = Executor(
             Ctx(
                 setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
                 setup.store, setup.prefix_hash, setup.rest_hash, staged=staged(setup.home, setup.mode),
+                anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
             ),
             state,
-            FileRecord(file),
+            record,
             setup.tasks(),
             Controls(
                 requests=lambda: [*news(), *left.look()],
@@ -199,7 +201,7 @@ def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunStat
                 stop_after=wishes.stop_after,
                 watch=wishes.watch,
                 guard=guard_for(setup.cluster, state.plan),
-                leave=Marks(setup, state.run).release,
+                leave=marks.release,
             ),
         )  # fmt: skip
         try:
@@ -212,6 +214,8 @@ def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunStat
     file.close()
     if executor.state.unfinished:
         save_world(folder, setup)
+    if setup.mode is Mode.LIVE:
+        system_log.tell(executor.state, record.head)
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
 
 
@@ -234,6 +238,7 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
         if setup.request.dry_run:
             file.close()
             return Outcome(ExitCode.DONE, state, folder=folder.path)
+        Marks(setup, state.run).refuse_rolled_back(line_hashes(folder.journal))
         event = journal.RunResumed(whoami(), os.getpid(), __version__)
         at = setup.clock.now()
         FileRecord(file).append(event, at)

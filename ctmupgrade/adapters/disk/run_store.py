@@ -73,6 +73,11 @@ class FileRecord:
         """Durably. :raises JournalError: it is not on disk."""
         self._journal.append(event_to_json(event), at)
 
+    @property
+    def head(self) -> JournalHead:
+        """What the journal ends in now; also asked from other threads."""
+        return self._journal.head
+
 
 def folders(home: Path) -> list[RunFolder]:
     """All runs of a cluster, oldest first.
