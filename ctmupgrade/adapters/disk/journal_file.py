@@ -22,7 +22,7 @@ from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import JournalError
 
 FIRST_PREV = "0" * 64
-_BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, and begin a new run"
+_BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, then `ctmupgrade abort {1}`, which sets it aside, and begin a new run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _read(path: Path) -> _Chain:
 def _load(path: Path) -> _Chain:
     chain = _read(path)
     if problems := chain.settled():
-        remedy = _BROKEN.format(path)
+        remedy = _BROKEN.format(path, path.parent.name)
         raise JournalError(f"{path}: {problems[0]}", details="\n".join(problems[1:]), remedy=remedy)
     return chain
 

@@ -24,6 +24,7 @@ from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import JournalError
 
 JOURNAL = "journal.jsonl"
+_UNUSABLE = "ctmupgrade check   # on the nodes, first; then: ctmupgrade abort {0}   # sets that journal aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,11 @@ class RunFolder:
     def state_and_head(self) -> tuple[RunState, JournalHead]:
         """The same, and what the journal ends in. :raises JournalError: it does not hold together."""
         lines, head = read_with_head(self.journal)
-        return state_of(lines), head
+        try:
+            return state_of(lines), head
+        except JournalError as error:
+            error.remedy = error.remedy or _UNUSABLE.format(self.run)
+            raise
 
 
 def state_of(lines: list[Line]) -> RunState:
