@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -43,12 +43,14 @@ class Incident:
     who: str = ""
 
 
-def incidents_of(event: Event, at: datetime, before: datetime, plan: Plan) -> tuple[Incident, ...]:
+def incidents_of(
+    event: Event, at: datetime, before: datetime, plan: Plan, told: tuple[Incident, ...]
+) -> tuple[Incident, ...]:
     """Return what an event adds to a run's incidents.
 
-    :param before: the time of the event before it.
+    :param before: the time of the event before it. :param told: the incidents until then.
     """
-    return (*_clock(at, before), *_of(event, at, plan))
+    return (*_clock(at, before), *_of(event, at, plan, {incident.text for incident in told[-3:]}))
 
 
 def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
@@ -57,13 +59,14 @@ def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
         yield Incident(at, "clock", f"this machine's clock was set back by about {back}")
 
 
-def _of(event: Event, at: datetime, plan: Plan) -> Iterator[Incident]:
+def _of(event: Event, at: datetime, plan: Plan, told: Container[str]) -> Iterator[Incident]:
     match event:
         case StepFailed(step, error, remedy, _, inconclusive):
             kind: Kind = "inconclusive" if inconclusive else "failure"
             node = next((s.node for s in plan.steps if s.id == step), "")
             yield Incident(at, kind, error, node, step, remedy)
         case RunPaused(why, code):
+            why = "paused for that" if why in told else why  # a failure is told once
             yield Incident(at, "pause", f"{why} (exit {code})")
         case RunResumed(by=by):
             yield Incident(at, "resume", "resumed", who=by)

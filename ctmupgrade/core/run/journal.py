@@ -105,7 +105,7 @@ def start(event: RunStarted, at: datetime) -> RunState:
 
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind
     """The state after one more event. Pure; unknown steps raise KeyError."""
-    told = incidents_of(event, at, state.at, state.plan)
+    told = incidents_of(event, at, state.at, state.plan, state.incidents)
     state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents)
     match event:
         case RunStarted():
