@@ -183,7 +183,9 @@ def test_a_time_ahead_makes_no_backup_fresh(moment: str, tmp_path: Path) -> None
     day = timedelta(days=1)
     assert kept.downloaded is not None
     assert kept.is_fresh(now - day, now)
-    assert not replace(kept, **{moment: now + timedelta(minutes=11)}).is_fresh(now - day, now)
-    assert replace(kept, **{moment: now + timedelta(minutes=9)}).is_fresh(now - day, now)
+    ahead, near = now + timedelta(minutes=11), now + timedelta(minutes=9)
+    for at, good in ((ahead, False), (near, True)):
+        made = replace(kept, created=at) if moment == "created" else replace(kept, downloaded=at)
+        assert made.is_fresh(now - day, now) is good
     old = replace(kept, created=now + timedelta(minutes=5), downloaded=now - 2 * day)
     assert not old.is_fresh(now - day, now), "it is as old as its download, whatever the appliance says"

@@ -120,9 +120,15 @@ def _events(requests: Requests) -> list[Event]:
     return requests.look()
 
 
-STOP = {"kind": "stop-asked", "what": "pause", "by": "x"}
-DECISION = {"kind": "node-decided", "node": "ctm-1", "decision": "skip", "reason": "x", "by": "x"}
-WRONG: dict[str, object] = {
+STOP: dict[str, object] = {"kind": "stop-asked", "what": "pause", "by": "x"}
+DECISION: dict[str, object] = {
+    "kind": "node-decided",
+    "node": "ctm-1",
+    "decision": "skip",
+    "reason": "x",
+    "by": "x",
+}
+WRONG: dict[str, tuple[str, dict[str, object]]] = {
     "a step that is done": ("pause", {"kind": "step-done", "step": "upgrade:ctm-1", "evidence": {}}),
     "a step that is not there": ("pause", {"kind": "step-done", "step": "nope", "evidence": {}}),
     "the end of the run": ("abort", {"kind": "run-ended", "outcome": "done"}),
@@ -137,7 +143,7 @@ WRONG: dict[str, object] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_a_request_that_is_none_is_set_aside_and_told(run: RunFolder, what: str) -> None:
     """SECURITY M9: it ended the run with exit 70, and no run of the cluster began again."""
-    kind, payload = WRONG[what]  # type: ignore[misc]
+    kind, payload = WRONG[what]
     written = write_request(run.path, kind, payload)
     good = write_request(run.path, "pause", STOP)
     requests = Requests(run, ("ctm-1",))

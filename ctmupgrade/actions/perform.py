@@ -80,7 +80,6 @@ def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     yield from _interlocked(ctx, step)
     before = yield from _prepared(ctx, handler, step)
     yield Started(before)
-    ctx.anchor(step)
     ctx.baselines[step.id] = before
     ctx.noted.pop(step.id, None)
     yield from _begin(ctx, handler, step, before)
@@ -98,6 +97,7 @@ def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
 
 def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> TaskPart:
     ctx.sessions.pop(step.id, None)
+    ctx.anchor(step)
     try:
         yield from handler.start(ctx, step, before)
     except ConnectionLostError as lost:

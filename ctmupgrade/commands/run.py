@@ -229,9 +229,9 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     with hold(setup.home, run_id or to_go_on(setup.home, mode)):
         folder = _to_resume(setup, mode, run_id)
         restore_world(folder, setup)
-        restore_backups(folder, setup)
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
+        restore_backups(folder, setup, state)
         learn_of_run(setup, state)
         refuse_other_cluster(setup.cluster, state)
         known_node(wishes.stop_after, state.plan.versions, "--stop-after")

@@ -17,9 +17,9 @@ from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, state_dir
-from ctmupgrade.core.looks.facts import Unbooted
+from ctmupgrade.core.looks.facts import Manifest, Unbooted
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.steps import StageArchive, changes_node
+from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
 from ctmupgrade.core.run.journal import Evidence, RunState, Status
 from ctmupgrade.errors import ForeignStateError, JournalError, LockedError, UsageError
@@ -193,10 +193,23 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
     setup.clock = setup.world.clock
 
 
-def restore_backups(folder: RunFolder, setup: Setup) -> None:
-    """The backups that a paused simulated run has made, for the process that resumes it."""
-    if setup.request.simulate and (folder.path / BACKUPS).is_dir():
+def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
+    """The backups that a paused simulated run has made, for the process that resumes it. An earlier version did not keep
+    them: what its journal says is simulated again."""
+    if not setup.request.simulate:
+        return
+    if (folder.path / BACKUPS).is_dir():
         shutil.copytree(folder.path / BACKUPS, setup.cluster.backup.directory, dirs_exist_ok=True)
+        return
+    for step in state.plan.steps:
+        made = state.steps[step.id].evidence.get("backup", "")
+        if made and isinstance(step.action, MakeBackup):
+            file, key_file = setup.store.paths(step.node, made)
+            for path in (file, key_file):
+                path.write_text("simulated", encoding="utf-8")
+            setup.store.keep(
+                Manifest(step.node, "", made, "", state.started, str(file), str(key_file), "", state.started)
+            )
 
 
 __all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]

@@ -39,7 +39,7 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
     return upgrade is Status.PENDING or by_id.get(f"await:{name}", Status.PENDING) in over
 
 
-def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:  # noqa: ARG001 - part of what a guard is made of
+def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
     """A judge of steps: "" where one may start, else why not. Only what erases a node is judged."""
     keep = max(1, plan.options.keep_copies)
     names = {node.name for node in (*cluster.nodes, *cluster.fresh)}
