@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.core.model import Options
-from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
@@ -24,6 +24,7 @@ from ctmupgrade.core.plan.steps import (
     VerifyArchive,
 )
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.interlocks import out_of_service
 from tests.support.promises import check_promises
 from tests.support.world_run import Drive, make_world
 
@@ -111,6 +112,24 @@ def test_one_node_at_a_time_whatever_the_edges_say(change: Callable[[Plan], Plan
     )
     drive.start(plan)
     assert [p for p in check_promises(drive.world, changes_expected=True) if "promise 2" in p] == []
+
+
+def test_a_node_is_out_of_service_until_it_is_proven_back(tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    plan, now = drive.plan(), drive.world.clock.now()
+    begun = journal.RunStarted("r", "test", Mode.SIMULATED, plan, "me", 1, "0")
+    state, second = journal.start(begun, now), plan.step("upgrade:ctm-2")
+    assert out_of_service(second, state, drive.cluster, ()) == ""
+    assert out_of_service(second, state, drive.cluster, {"upgrade:ctm-1"}) == "ctm-1"
+    for event, out in (
+        (journal.StepStarted("upgrade:ctm-1", {}), "ctm-1"),
+        (journal.StepDone("upgrade:ctm-1", {}), "ctm-1"),
+        (journal.StepStarted("await:ctm-1", {}), "ctm-1"),
+        (journal.StepDone("await:ctm-1", {}), ""),
+    ):
+        state = journal.apply(state, event, now)
+        assert out_of_service(second, state, drive.cluster, ()) == out, event
+    assert out_of_service(plan.step("upgrade:ctm-1"), state, drive.cluster, ()) == ""
 
 
 def test_a_run_without_its_proofs_of_health_is_not_done(tmp_path: Path) -> None:
