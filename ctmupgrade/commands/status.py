@@ -61,6 +61,7 @@ class Verified:
 
     @property
     def good(self) -> bool:
+        """Whether the chain holds, and ends in the head that was given."""
         return not self.problems and not self.mismatch
 
     @property
