@@ -15,6 +15,11 @@ _ABSENT = object()
 _IGNORED = ("schema",)
 
 
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return what differs between the facts of two plans, in words."""
+    return list(_of(old, new, ""))
+
+
 def differences(given: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Return every difference between two plan documents, the facts first; nothing where they are equal.
 
