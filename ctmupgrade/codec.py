@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -55,20 +56,40 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
     return {"schema": 1, **value}
 
 
-def plan_from_text(text: str, place: str) -> Plan:
-    """:param place: the file's name, for the message.
-    :raises UsageError: not a plan of this version."""
+def plan_document(text: str, place: str) -> dict[str, object]:
+    """Read a plan file as plain JSON data.
+
+    :param place: the file's name, for the message.
+    :raises UsageError: it is not JSON, or no object."""
     try:
         value = json.loads(text)
-        for step in value["steps"]:
-            step["action"] = step.pop("details")
-        value.pop("schema", None)
+    except json.JSONDecodeError as error:
+        what = f"it is not JSON (line {error.lineno}, column {error.colno})"
+        raise UsageError(f"{place}: {what}", remedy=_NEW_PLAN) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        raise UsageError(f"{place}: it is not JSON that can be read", remedy=_NEW_PLAN) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{place}: it is not a plan: an object is expected", remedy=_NEW_PLAN)
+    return value
+
+
+def plan_from_document(document: Mapping[str, object], place: str) -> Plan:
+    """Turn a plan document into a plan.
+
+    :param place: the file's name, for the message.
+    :raises UsageError: it is not a plan of this version."""
+    value = {name: part for name, part in document.items() if name != "schema"}
+    steps = value.get("steps")
+    if isinstance(steps, list) and all(isinstance(step, dict) for step in steps):
+        value["steps"] = [{**step, "action": step.get("details")} for step in steps]
+    try:
         plan: Plan = _adapter(Plan).validate_python(value)
     except ValidationError as error:
-        raise UsageError(f"{place}: not a plan: {_first(error)}", remedy="ctmupgrade plan -o FILE") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{place}: not a plan: {error}", remedy="ctmupgrade plan -o FILE") from None
+        raise UsageError(f"{place}: it is not a plan: {_first(error)}", remedy=_NEW_PLAN) from None
     return plan
+
+
+_NEW_PLAN = "ctmupgrade plan -o FILE   # makes one"
 
 
 def to_json(value: object) -> Any:

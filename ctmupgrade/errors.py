@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     NEEDS_OPERATOR = 6
     PAUSED = 7
     LOCKED = 8
+    PARTIAL = 9
     BUG = 70
     INTERRUPTED = 130
 
@@ -111,3 +112,9 @@ class SignatureError(CtmUpgradeError):
 
 class JournalError(CtmUpgradeError):
     """The journal cannot be written or does not hold together."""
+
+
+class ForeignStateError(JournalError):
+    """A file or folder of the state belongs to somebody else, or others may write to it: it is not used."""
+
+    exit_code = ExitCode.BLOCKED

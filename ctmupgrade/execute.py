@@ -7,6 +7,7 @@ started by a process that died is looked at first (see ``actions.doing.perform``
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,9 +25,11 @@ from ctmupgrade.core.plan.steps import (
     changes_node,
     is_look,
 )
-from ctmupgrade.core.run import journal
+from ctmupgrade.core.run import interlocks, journal
 from ctmupgrade.core.run.expected_releases import expected_releases
+from ctmupgrade.core.run.interlocks import Hold, out_of_service
 from ctmupgrade.core.run.journal import Event, RunState, Status
+from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
 from ctmupgrade.ports import Record, TaskEvent, Tasks
@@ -58,12 +61,35 @@ class Executor:
     started_from: RunState | None = None  # the state that the ready steps were last looked for in
     failed: set[str] = field(default_factory=set)  # here, by this process: never begun twice
     resting: set[str] = field(default_factory=set)  # uploads to a node that is away: they hold no place
+    verified: set[str] = field(default_factory=set)  # steps that verified the archive in this process
+    backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
+    looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
+
+    def __post_init__(self) -> None:
+        self.ctx.interlock = self._interlock
+
+    def _interlock(self, step: Step) -> Hold:
+        """Why a step may not start now, by what this process has seen for itself. Called from the steps' tasks."""
+
+        def hold() -> Hold:
+            proofs = interlocks.Proofs(self.verified, self.backed_up)
+            return interlocks.hold(step, self.state, self.ctx.cluster, proofs, self.running)
+
+        held = hold()
+        if held.wants_backup:
+            with self.looking:
+                self.backed_up = interlocks.backed_up(
+                    self.ctx.store.manifests(), self.state, self.ctx.cluster, self.ctx.clock.now()
+                )
+            held = hold()
+        return held
 
     def emit(self, event: Event) -> None:
         """Writes an event, then folds it in."""
         at = self.ctx.clock.now()
+        state = journal.apply(self.state, event, at)  # first: what cannot be folded in is never written
         self.record.append(event, at)
-        self.state = journal.apply(self.state, event, at)
+        self.state = state
         self.controls.watch(self.state, event, "", None)
 
     def run(self) -> ExitCode:
@@ -157,6 +183,8 @@ class Executor:
                 self.trouble.append((why, ExitCode.PAUSED))
                 return
             refusal = self.controls.guard(step, self.state)
+            if not refusal and (other := out_of_service(step, self.state, self.ctx.cluster, self.running)):
+                refusal = f"{step.id}: not started: nothing has proven that {other} is back after its upgrade"
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:
@@ -228,6 +256,8 @@ class Executor:
         elif happening.evidence is not None:
             self.running.discard(step)
             self.emit(journal.StepDone(step, happening.evidence))
+            if isinstance(self.state.plan.step(step).action, VerifyArchive):
+                self.verified.add(step)
         elif happening.tick is not None:
             match happening.tick:
                 case Started(before):
@@ -268,8 +298,9 @@ class Executor:
         over = (Status.DONE, Status.SKIPPED)
         if all(state.status in over for state in self.state.steps.values()):
             self.controls.leave()
-            self.emit(journal.RunEnded("done", self._versions()))
-            return ExitCode.DONE
+            outcome = outcome_of(self.state)
+            self.emit(journal.RunEnded(outcome, self._versions()))
+            return ExitCode.DONE if outcome == "done" else ExitCode.PARTIAL
         if self.state.stop == "abort" and not self.trouble:
             self.controls.leave()
             self.emit(journal.RunEnded("aborted", {}, "as asked"))

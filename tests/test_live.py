@@ -264,6 +264,30 @@ def test_ctrl_c_once_pauses_after_the_step(go_live: GoLive) -> None:
     resumed(live)
 
 
+def test_a_journal_that_was_rolled_back_is_not_resumed(go_live: GoLive) -> None:
+    """SECURITY M7: the nodes' marks keep its head while the run lives."""
+    live, _ = interrupted_once(go_live)
+    journal = live.journals()[-1]
+    whole = journal.read_bytes().splitlines(keepends=True)
+    events = [json.loads(line)["event"] for line in whole]
+    begun = next(
+        n for n, e in enumerate(events) if (e["kind"], e.get("step")) == ("step-started", "upgrade:ctm-1")
+    )
+    journal.write_bytes(b"".join(whole[:begun]))
+    assert live.run("report", "--verify").returncode == 0, "its own chain holds"
+    said = live.run("resume")
+    assert said.returncode == 3, said.stdout + said.stderr
+    assert "rolled back" in said.stderr
+    assert "ctm-1" in said.stderr
+    assert len(live.kinds("upgrade_started", "ctm-1")) == 1
+    journal.write_bytes(b"".join(whole))
+    resumed(live)
+    for node in live.world.nodes.values():
+        assert [path for path in node.folders if "ctmupgrade-run" in path] == [], (
+            "marks and heads are gone at the end"
+        )
+
+
 def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
     live, _ = interrupted_once(go_live)
     waits = "ctm-1: ks_upgrade.sh has ended, and its reboot is still to come"

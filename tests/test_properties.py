@@ -219,6 +219,9 @@ def _quiet(world: World, node: str) -> bool:
     return real.running is None and not real.pending and real.ready_at <= world.now
 
 
+ENDED = (0, 9)  # all is done; or all that was not skipped
+
+
 def live(tale: Tale, folder: Path) -> None:
     """Lives of processes, with people between; then everything is mended, and it must end well."""
     living = Living(tale, Drive(tale.world, folder, tale.strategy, settings=SETTINGS))
@@ -230,11 +233,11 @@ def live(tale: Tale, folder: Path) -> None:
         code = living.process(life)
         note(f"{life} -> {code} at {tale.world.now:.0f} s: {living.drive.stuck}")
         living.check()
-        if code == 0:
+        if code in ENDED:
             break
         living.between(life)
     count = 0
-    while code != 0:
+    while code not in ENDED:
         count += 1
         assert count <= PROCESSES, (code, living.drive.stuck, living.drive.state.paused)
         living.between(Life(mended=True))

@@ -143,7 +143,16 @@ class BackupHandler(StepHandler):
         )
         made = entry.created or ctx.clock.now()
         kept = ctx.store.keep(
-            Manifest(step.node, before.get("version", ""), entry.id, key.id, made, str(file), str(key_file))
+            Manifest(
+                step.node,
+                before.get("version", ""),
+                entry.id,
+                key.id,
+                made,
+                str(file),
+                str(key_file),
+                downloaded=ctx.clock.now(),
+            )
         )
         return LookResult(
             LookState.DONE,

@@ -20,6 +20,7 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.redact import foreign
+from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -137,6 +138,10 @@ class Ctx:
     )  # step -> what dead processes noted of it
     baselines: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     sessions: dict[str, Session] = field(default_factory=dict)
+    interlock: Callable[[Step], Hold] = lambda _step: Hold()  # why a step may not start now; the loop's
+    anchor: Callable[[Step], None] = lambda _step: (
+        None
+    )  # keeps the journal's head on the node that is changed
 
     def session(self, step: Step) -> Session:
         """This process's session of a step."""

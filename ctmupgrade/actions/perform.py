@@ -11,11 +11,13 @@ from collections.abc import Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision
+from ctmupgrade.actions.interlocks import refuse_unsafe
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, Started, Task, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
+    BlockedError,
     ConnectionLostError,
     HostKeyError,
     InconclusiveError,
@@ -57,6 +59,7 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     ceiling = min(ctx.cluster.timeouts.service, handler.patience(ctx).timeout)
     while True:
         try:
+            refuse_unsafe(ctx, step)
             return (yield from handler.prepare(ctx, step))
         except HostKeyError:
             raise
@@ -74,6 +77,7 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
 def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     """Prepares, says so in the journal, and starts. A start that did not happen goes through it again: what
     was seen before it (that all are well, that nothing else runs) has aged since."""
+    yield from _interlocked(ctx, step)
     before = yield from _prepared(ctx, handler, step)
     yield Started(before)
     ctx.baselines[step.id] = before
@@ -82,8 +86,18 @@ def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     return before
 
 
+def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
+    """Waits for proofs that are under way in this process. :raises BlockedError: one is missing."""
+    since = ctx.clock.now()
+    while held := ctx.interlock(step):
+        if not held.passing:
+            raise BlockedError(held.why, remedy=held.remedy)
+        yield Waiting(ctx.poll, held.why, since, since + ctx.cluster.timeouts.service)
+
+
 def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> TaskPart:
     ctx.sessions.pop(step.id, None)
+    ctx.anchor(step)
     try:
         yield from handler.start(ctx, step, before)
     except ConnectionLostError as lost:

@@ -8,21 +8,16 @@ from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
+from ctmupgrade.actions.interlocks import joined_through
 from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.looks import probes
-from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RestartServices, Step
+from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NodeError
-
-
-def _joined_through(ctx: Ctx, node: str) -> list[str]:
-    """The member through which the plan joins a node; none where it does not."""
-    joins = (s.action for s in ctx.plan.steps if s.node == node and isinstance(s.action, JoinNode))
-    return [action.via for action in joins][:1]
 
 
 class ResetHandler(StepHandler):
@@ -44,7 +39,7 @@ class ResetHandler(StepHandler):
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.clustered:
             raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
-        for via in _joined_through(ctx, step.node):
+        for via in filter(None, [joined_through(ctx, step.node)]):
             began, since, timeout = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
             while (hindrance := join_hindrance(ctx, step, via, up=(via,))) is not None:
                 if ctx.clock.monotonic() - began >= timeout.total_seconds():

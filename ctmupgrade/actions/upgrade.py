@@ -23,8 +23,9 @@ from ctmupgrade.actions.base import (
     decision,
     known,
 )
+from ctmupgrade.actions.earlier_upgrades import refuse_earlier
 from ctmupgrade.actions.waits import gate_look, sudo_of
-from ctmupgrade.collect.collect import ask, boot_against, logs_of
+from ctmupgrade.collect.collect import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.looks import file_probes, parse_ksctl, parse_shell, probes
 from ctmupgrade.core.looks.facts import BootMark, Maybe, Unknown
@@ -36,7 +37,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
-from ctmupgrade.errors import InconclusiveError, NodeError, UnreachableError
+from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
 KEEP = 65536  # characters of a terminal's output that are kept
@@ -76,7 +77,7 @@ class Upgrade(StepHandler):
         running = ask(shell, probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
-        _refuse_pending(ctx, step, shell)
+        refuse_earlier(ctx, step, shell)
         if size != ctx.plan.target.size:
             raise NodeError(
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
@@ -147,24 +148,6 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
         waited = True
         yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
     return waited
-
-
-def _refuse_pending(ctx: Ctx, step: Step, shell: Shell) -> None:
-    """Somebody else's upgrade that ended since the checks and waits for its reboot is not done again.
-
-    :raises InconclusiveError: there is one.
-    """
-    logs = known(logs_of(shell), f"{step.node}: its earlier upgrade logs")
-    version = known(ask(ctx.fleet.control(step.node), probes.SYSTEM), f"{step.node}: its version").version
-    last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
-    if last is None or Version.parse(last.version).release <= version.release:
-        return
-    raise InconclusiveError(
-        f"{step.id}: not started: an upgrade of {step.node} to {last.version} has succeeded and waits for its reboot "
-        f"({last.path}); this run did not start it",
-        remedy=f"where that is right, count it as done (the reboot comes next); where it is an old log, move it away "
-        f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
-    )
 
 
 def _drain(session: Session) -> None:

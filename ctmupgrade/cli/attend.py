@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,6 +19,7 @@ from ctmupgrade.render.streams import OutputError, give_up_output
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.check import CheckResult
+    from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.plan.plan import Plan
 
@@ -29,7 +29,7 @@ def wishes(
     common: Common,
     made: Setup,
     *,
-    plan_file: Path | None = None,
+    reviewed: ReviewedPlan | None = None,
     stop_after: str = "",
     confirm_each: bool = False,
     take_over: str = "",
@@ -48,7 +48,7 @@ def wishes(
             return not confirm_each or _asked(f"Upgrade {step.node} now?")
 
         taken = (take_over,) if take_over else ()
-        yield RunOptions(confirm_plan, confirm_step, stop_after, watch, plan_file, taken, command)
+        yield RunOptions(confirm_plan, confirm_step, stop_after, watch, reviewed, taken, command)
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:
@@ -62,11 +62,12 @@ def finish(common: Common, made: Setup, outcome: Outcome) -> int:
 
 
 def _tell(common: Common, made: Setup, outcome: Outcome) -> None:
+    from ctmupgrade.commands.status import head_of
     from ctmupgrade.core.run.report import make_report
     from ctmupgrade.render import documents, show
 
     if outcome.state is not None:
-        report = make_report(outcome.state)
+        report = make_report(outcome.state, head_of(outcome.folder))
         if common.shown is Format.JSON:
             left_out = [documents.finding_document(f) for f in outcome.left_out]
             put_json(

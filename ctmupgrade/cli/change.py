@@ -37,13 +37,16 @@ def run(
 ) -> int:
     """Checks, plans, asks, executes."""
     from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import plan_file as plan_files
     from ctmupgrade.commands import run as running
 
+    reviewed = plan_files.read_plan(plan_file) if plan_file else None
+    options = plan_files.with_options_of(reviewed, options) if reviewed else options
     with opened(common, options, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(
             common,
             made,
-            plan_file=plan_file,
+            reviewed=reviewed,
             stop_after=stop_after,
             confirm_each=confirm_each,
             take_over=take_over,

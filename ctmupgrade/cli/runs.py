@@ -10,8 +10,8 @@ import typer
 
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import Common, Format, OutFile, RunId
-from ctmupgrade.cli.output import as_text, put_json, write_out
-from ctmupgrade.errors import ConfigError, ExitCode, UsageError
+from ctmupgrade.cli.output import put_json, write_out
+from ctmupgrade.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     pass
@@ -26,12 +26,10 @@ NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
 @registry.command(AFTER)
 def status(common: Common, run_id: RunId = None) -> int:
     """Where a run stands, from the journal alone."""
-    from ctmupgrade.commands.status import state as state_of_run
-    from ctmupgrade.core.run.report import make_report
+    from ctmupgrade.commands.status import report_of
     from ctmupgrade.render import documents, show
 
-    _folder, state, running = state_of_run(request_of(common), cluster_name(common), run_id)
-    made = make_report(state)
+    made, state, running = report_of(request_of(common), cluster_name(common), run_id)
     if common.shown is Format.JSON:
         put_json({**documents.report_document(made), "process_running": running})
         return 0
@@ -46,14 +44,14 @@ def status(common: Common, run_id: RunId = None) -> int:
 @registry.command(AFTER)
 def watch(common: Common, run_id: RunId = None) -> int:
     """Follows a run that another shell runs, until it ends or pauses."""
+    from ctmupgrade.commands.status import report_of
     from ctmupgrade.commands.watch import follow
-    from ctmupgrade.core.run.report import make_report
     from ctmupgrade.render import documents, show
 
     request = request_of(common)
     with show.watching("json" if common.shown is Format.JSON else "plain") as seen:
         state = follow(request, cluster_name(common), run_id, seen, time.sleep)
-    made = make_report(state)
+    made, _state, _running = report_of(request, cluster_name(common), state.run)
     if common.shown is Format.JSON:
         put_json(documents.report_document(made), lines=True)
     else:
@@ -136,39 +134,41 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")
     ] = False,
+    head: Annotated[
+        str, typer.Option("--head", metavar="HASH", help="with --verify: what the journal must end in")
+    ] = "",
+    sign: Annotated[
+        str, typer.Option("--sign", metavar="KEY", help="sign FILE: an ssh key's file or a gpg fingerprint")
+    ] = "",
+    verify_signature: Annotated[
+        Path | None, typer.Option("--verify-signature", metavar="FILE", help="check a signed report")
+    ] = None,
+    signed_by: Annotated[
+        str, typer.Option("--signed-by", metavar="KEY", help="the signer's public ssh key or gpg fingerprint")
+    ] = "",
     bundle: Annotated[
         Path | None,
         typer.Option("--bundle", metavar="FILE", help="a tar.gz for vendor support, secrets removed"),
     ] = None,
 ) -> int:
     """What happened, as Markdown, HTML (-o FILE.html) or JSON."""
-    from ctmupgrade.commands.runs import find
-    from ctmupgrade.commands.status import chain_problems
-    from ctmupgrade.commands.status import state as state_of_run
-    from ctmupgrade.core.run.report import make_report
-    from ctmupgrade.render import documents, markdown
+    from ctmupgrade.cli import evidence
+    from ctmupgrade.commands.status import report_of
 
     if bundle is not None:
         return _bundle(common, run_id, bundle)
-    if verify:
-        folder = find(request_of(common), cluster_name(common), run_id)
-        problems = chain_problems(folder)
-        if common.shown is Format.JSON:
-            put_json({"schema": 1, "run": folder.run, "intact": not problems, "problems": problems})
-        else:
-            typer.echo("\n".join(problems) if problems else f"{folder.run}: the journal's chain is intact")
-        return ExitCode.FAILED if problems else 0
-    _folder, state, _running = state_of_run(request_of(common), cluster_name(common), run_id)
-    made = make_report(state)
-    suffix = output.suffix.lower() if output else ""
-    if common.shown is Format.JSON or suffix == ".json":
-        write_out(as_text(documents.report_document(made)), output)
-    elif suffix in (".html", ".htm"):
-        from ctmupgrade.render import html
-
-        write_out(html.report_html(made), output)
+    if verify_signature is not None or signed_by:
+        return evidence.check_signature(common, verify_signature, signed_by)
+    if verify or head:
+        return evidence.check_chain(common, run_id, head)
+    if sign and output is None:
+        raise UsageError("--sign signs a file, and none is named", remedy="report -o FILE --sign KEY")
+    made, _state, _running = report_of(request_of(common), cluster_name(common), run_id)
+    text = evidence.report_text(made, common, output)
+    if sign and output is not None:
+        evidence.write_signed(text, output, sign)
     else:
-        write_out(markdown.report_markdown(made), output)
+        write_out(text, output)
     return 0
 
 

@@ -86,11 +86,11 @@ def _add_run(made: Bundle, folder: RunFolder) -> None:
     lines = folder.journal.read_text(encoding="utf-8", errors="replace").splitlines()
     made.files["journal.jsonl"] = "".join(f"{_line(line)}\n" for line in lines)
     try:
-        state = folder.state()
+        state, head = folder.state_and_head()
     except CtmUpgradeError as error:
         made.missing["report.md"] = error.brief
         return
-    report = make_report(state)
+    report = make_report(state, head)
     made.text("report.md", markdown.report_markdown(report) + "\n")
     made.data("report.json", documents.report_document(report))
     made.data("plan.json", plan_to_json(state.plan))

@@ -13,7 +13,7 @@ from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.model import Options, reached
-from ctmupgrade.core.plan.plan import Plan, changed, make_plan
+from ctmupgrade.core.plan.plan import Plan, make_plan
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 from ctmupgrade.ports import Signed
 
@@ -113,25 +113,6 @@ def plan(setup: Setup) -> tuple[CheckResult, Plan]:
     """Checks, and the plan for what was found."""
     result = check(setup)
     return result, make_plan(result.facts, setup.cluster, setup.request.options)
-
-
-def refuse_stale(given: Plan, now: Plan) -> None:
-    """:raises UsageError: the cluster is no longer what the plan was made for."""
-    differences = changed(given.basis, now.basis)
-    if given.cluster != now.cluster:
-        differences.insert(0, f"cluster: was {given.cluster}, is {now.cluster}")
-    if differences:
-        raise StalePlanError(
-            f"the plan {given.id} is stale: {differences[0]}",
-            details="\n".join(differences[1:]),
-            remedy="ctmupgrade plan -o FILE   # and read it again",
-        )
-
-
-class StalePlanError(CtmUpgradeError):
-    """The facts have changed since the plan was made."""
-
-    exit_code = ExitCode.BLOCKED
 
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:

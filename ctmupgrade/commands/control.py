@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
@@ -9,14 +10,14 @@ from typing import Literal
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, folders
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.runs import hold
-from ctmupgrade.commands.status import chain_problems, state
+from ctmupgrade.commands.runs import find, hold
+from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import pending_reboots
-from ctmupgrade.errors import ExitCode, JournalError, UsageError
+from ctmupgrade.errors import ExitCode, ForeignStateError, JournalError, UsageError
 
 
 def ask_stop(
@@ -26,7 +27,14 @@ def ask_stop(
 
     :returns: what was done, in words. :raises UsageError: the run has ended already.
     """
-    folder, found, running = state(request, cluster, run)
+    try:
+        folder, found, running = state(request, cluster, run)
+    except ForeignStateError:
+        raise
+    except JournalError as broken:
+        if what == "pause" or run is None:
+            raise
+        return _set_aside(request, cluster, run, broken)
     if not found.unfinished:
         raise UsageError(f"run {folder.run} has ended already ({found.name})")
     asked = journal.StopAsked(what, whoami())
@@ -51,15 +59,36 @@ def refuse_to_guess(request: CommandRequest, cluster: str | None, run: str | Non
         return
     waiting = []
     for home in sorted(path for path in state_dir(request).glob("*") if path.is_dir()):
-        for folder in folders(home):
-            with suppress(JournalError, OSError):
-                if folder.state().unfinished:
-                    waiting.append(f"{folder.run} ({home.name})")
+        with suppress(ForeignStateError):  # another user's, in a state folder that is shared
+            for folder in folders(home):
+                with suppress(JournalError, OSError):
+                    if folder.state().unfinished:
+                        waiting.append(f"{folder.run} ({home.name})")
     if len({text.partition(" ")[2] for text in waiting}) > 1:
         raise UsageError(
             f"which run is meant? Not over are: {', '.join(waiting)}",
             remedy=f"ctmupgrade {what} RUN, or name the cluster's file with -c FILE",
         )
+
+
+def _set_aside(request: CommandRequest, cluster: str | None, run: str, broken: JournalError) -> str:
+    """Ends a run whose journal cannot be read, so that it does not stand in the way for ever: the file stays, under a
+    name that is looked at no more.
+
+    :raises LockedError: a process runs this cluster's run.
+    """
+    folder = find(request, cluster, run)
+    with hold(folder.path.parent, folder.run):
+        aside = folder.path / f"{folder.journal.stem}.broken-{time.time_ns()}"
+        try:
+            folder.journal.rename(aside)
+        except OSError as error:
+            raise JournalError(f"{folder.journal}: it cannot be set aside: {error.strerror}") from error
+    return "\n".join((
+        f"{folder.run} is aborted: its journal cannot be used ({broken.brief}) and is kept as {aside}",
+        "what it did is known no more: look at every node first: ctmupgrade check",
+        f"its marks may still be on the nodes: ctmupgrade run --take-over {folder.run}",
+    ))  # fmt: skip
 
 
 def decide(
@@ -102,4 +131,4 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
         file.close()
 
 
-__all__ = ["ExitCode", "JournalError", "ask_stop", "chain_problems", "decide", "refuse_to_guess", "state"]
+__all__ = ["ExitCode", "JournalError", "ask_stop", "decide", "refuse_to_guess", "state"]

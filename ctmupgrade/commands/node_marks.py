@@ -7,6 +7,7 @@ run has ended *in this machine's own journals* makes it so, or an operator's ``-
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -167,9 +168,61 @@ def _named(node: str, shell: Shell, mine: Owner, command: str) -> bool:
 
 
 def _remove(shell: Shell, names: list[str]) -> None:
-    for name in names:
+    heads = [one.folder for one in _heads(shell.read("ls", "-1", MARK).out)]
+    for name in (*names, *heads):
         shell.change("rmdir", f"{MARK}/{name}")
     shell.change("rmdir", MARK)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A journal's head as a node keeps it, inside the mark: how many lines it had, and the sha256 of the last one.
+
+    It only ever grows while the run lives. A journal that ends before it was rolled back, as with its machine."""
+
+    lines: int
+    head: str
+
+    @property
+    def folder(self) -> str:
+        """Its folder's name; without the two "__" of an owner's."""
+        return f"journal.{self.lines}.{self.head}"
+
+
+_ANCHOR = re.compile(r"journal\.(\d{1,9})\.([0-9a-f]{64})", re.ASCII)
+
+
+def _heads(listing: str) -> list[Anchor]:
+    found = [_ANCHOR.fullmatch(word) for word in listing.split()]
+    return [Anchor(int(match[1]), match[2]) for match in found if match]
+
+
+def anchor(shell: Shell, run: str, head: Anchor) -> None:
+    """Keep a journal's head on a node that has the run's mark, and drop what it kept before. Never fails: a node that
+    cannot be asked now keeps what it has."""
+    try:
+        listing = shell.read("ls", "-1", MARK).out
+        if not any(owner_of(name).run == run for name in _said(listing)):
+            return
+        if shell.change("mkdir", f"{MARK}/{head.folder}").ok:
+            for older in _heads(listing):
+                if older.lines < head.lines:
+                    shell.change("rmdir", f"{MARK}/{older.folder}")
+    except CtmUpgradeError:
+        return
+
+
+def anchors(fleet: Fleet, nodes: list[str], run: str) -> list[tuple[str, Anchor]]:
+    """Return the heads that nodes keep of a run's journal. Only looks; a node that does not answer keeps none."""
+    found: list[tuple[str, Anchor]] = []
+    for name in sorted(nodes):
+        try:
+            listing = fleet.shell(name).read("ls", "-1", MARK).out
+        except CtmUpgradeError:
+            continue
+        if any(owner_of(word).run == run for word in _said(listing)):
+            found += [(name, one) for one in _heads(listing)]
+    return found
 
 
 def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:

@@ -14,7 +14,8 @@ from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.plan import Plan, changed, plan_of
+from ctmupgrade.core.plan.differences import changed
+from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.recovery.decide import Circumstances
 from ctmupgrade.core.recovery.diagnose import diagnose, without_data
 from ctmupgrade.core.recovery.pin import pin_of
@@ -123,7 +124,7 @@ def refuse_running(setup: Setup) -> None:
     :raises LockedError: one works on this cluster now.
     """
     if is_running(setup.home):
-        with hold(setup.home, new_run_id()):
+        with hold(setup.home, new_run_id(setup.home)):
             pass
 
 
@@ -139,7 +140,7 @@ def perform(
     :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
     setup.refuse_recorded()
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     with hold(setup.home, run_id):
         left = recovery.unfinished
         if left is not None:

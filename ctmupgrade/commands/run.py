@@ -10,31 +10,33 @@ from pathlib import Path
 
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.journal_file import JournalFile, line_hashes
 from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, folders, state_of
-from ctmupgrade.codec import plan_from_text
+from ctmupgrade.adapters.local import system_log
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
-from ctmupgrade.commands.options import known_node, whole
+from ctmupgrade.commands.options import known_node
+from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import (
     hold,
     new_run_id,
     nothing_begun,
+    restore_backups,
     restore_world,
     save_world,
     staged,
     to_go_on,
     unfinished,
 )
+from ctmupgrade.commands.same_cluster import learn_of_run, refuse_other_cluster
 from ctmupgrade.commands.signals import Interrupted, attended
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.plan.plan import Plan, plan_of
-from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, Step, VerifyArchive
+from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, Step, VerifyArchive, changes_node
 from ctmupgrade.core.plan.strategies import node_order, preparation
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
@@ -54,7 +56,7 @@ class RunOptions:
     confirm_step: Callable[[Step], bool] = lambda _step: True
     stop_after: str = ""
     watch: Watch = lambda _state, _event, _key, _tick: None
-    plan_file: Path | None = None
+    reviewed: ReviewedPlan | None = None  # ``--plan FILE``
     take_over: tuple[str, ...] = ()  # others' runs whose marks may be replaced
     command: str = node_marks.RUN  # what takes over a dead run, with --take-over
 
@@ -83,7 +85,7 @@ def run(setup: Setup, wishes: RunOptions) -> Outcome:
     """
     setup.refuse_recorded()
     known_node(wishes.stop_after, _nodes_of(setup), "--stop-after")
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     if setup.mode is not Mode.LIVE:
         return _run_locked(setup, wishes, run_id)
     with hold(setup.home, run_id):
@@ -110,25 +112,14 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     if result.code is not ExitCode.DONE:
         marks.respect()  # what blocks may be another run that began meanwhile
         return Outcome(result.code, result=result, why="blocked by checks")
-    if wishes.plan_file is not None:
-        given = plan_from_text(_text_of(wishes.plan_file), str(wishes.plan_file))
-        check.refuse_stale(given, plan)
-        whole(given.strategy, [node.name for node in setup.cluster.nodes], given.options.nodes)
-        plan = given
+    if wishes.reviewed is not None:
+        refuse_difference(wishes.reviewed, plan)
     if setup.mode is Mode.DRY_RUN:
         state, folder = _begin(setup, wishes, plan, run_id)
         return _end(folder, state, "dry-run", setup, result)
     if not wishes.confirm_plan(plan, result):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
     return replace(execute_plan(setup, wishes, plan, run_id), result=result)
-
-
-def _text_of(plan_file: Path) -> str:
-    """:raises UsageError: it cannot be read."""
-    try:
-        return plan_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{plan_file}: cannot be read: {error}", remedy="ctmupgrade plan -o FILE") from None
 
 
 def execute_plan(
@@ -193,15 +184,16 @@ def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> date
 
 def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState) -> Outcome:
     file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
-    left = Requests(folder)
+    record, left, marks = FileRecord(file), Requests(folder, state.plan.nodes), Marks(setup, state.run)
     with attended() as news:
         executor = Executor(
             Ctx(
                 setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
                 setup.store, setup.prefix_hash, setup.rest_hash, staged=staged(setup.home, setup.mode),
+                anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
             ),
             state,
-            FileRecord(file),
+            record,
             setup.tasks(),
             Controls(
                 requests=lambda: [*news(), *left.look()],
@@ -209,7 +201,7 @@ def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunStat
                 stop_after=wishes.stop_after,
                 watch=wishes.watch,
                 guard=guard_for(setup.cluster, state.plan),
-                leave=Marks(setup, state.run).release,
+                leave=marks.release,
             ),
         )  # fmt: skip
         try:
@@ -222,6 +214,8 @@ def _execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunStat
     file.close()
     if executor.state.unfinished:
         save_world(folder, setup)
+    if setup.mode is Mode.LIVE:
+        system_log.tell(executor.state, record.head)
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
 
 
@@ -237,12 +231,14 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
         restore_world(folder, setup)
         file = JournalFile.open(folder.journal)
         state = state_of(file.lines())
-        _learn_fresh(setup, state)
-        _same_cluster(setup, state)
+        restore_backups(folder, setup, state)
+        learn_of_run(setup, state)
+        refuse_other_cluster(setup.cluster, state)
         known_node(wishes.stop_after, state.plan.versions, "--stop-after")
         if setup.request.dry_run:
             file.close()
             return Outcome(ExitCode.DONE, state, folder=folder.path)
+        Marks(setup, state.run).refuse_rolled_back(line_hashes(folder.journal))
         event = journal.RunResumed(whoami(), os.getpid(), __version__)
         at = setup.clock.now()
         FileRecord(file).append(event, at)
@@ -266,46 +262,13 @@ def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
     raise UsageError(f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade run")
 
 
-def _learn_fresh(setup: Setup, state: RunState) -> None:
-    """The new instances of ``run --fresh``, which cluster.yaml does not know."""
-    from ctmupgrade.adapters.fleet import LiveFleet
-
-    names = {node.name for node in setup.cluster.nodes}
-    pairs = tuple(pair for pair in state.plan.options.fresh if pair[0] in names)
-    if pairs:
-        setup.cluster = with_fresh(setup.cluster, pairs)
-        if isinstance(setup.fleet, LiveFleet):
-            setup.fleet.learn(setup.cluster)
-
-
-def _same_cluster(setup: Setup, state: RunState) -> None:
-    """The run's target and nodes must still be cluster.yaml's: a resume never changes its aim."""
-    target = setup.cluster.target
-    here = {node.name for node in (*setup.cluster.nodes, *setup.cluster.fresh)}
-    differences = [
-        what
-        for what, differs in (
-            ("target.version", str(target.version) != state.plan.target.version),
-            ("target.archive", target.archive.name != state.plan.target.archive),
-            ("target.signer", target.signer != state.plan.target.signer),
-            ("nodes", here != set(state.plan.versions)),
-        )
-        if differs
-    ]
-    if differences:
-        raise BlockedError(
-            f"cluster.yaml is no longer that of run {state.run}: {', '.join(differences)}",
-            remedy="put it back as it was, or: ctmupgrade abort, and run anew",
-        )
-
-
 def prepare_only(setup: Setup, wishes: RunOptions, kind: type[StageArchive] | type[MakeBackup]) -> Outcome:
     """``stage`` or ``backup``: that part of the plan alone, by the same loop and journal.
 
     A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
     """
     setup.refuse_recorded()
-    run_id = new_run_id()
+    run_id = new_run_id(setup.home)
     if setup.mode is Mode.DRY_RUN:
         return _prepare(setup, wishes, kind, run_id)
     with hold(setup.home, run_id):  # before any look: a node that the other run reboots is no finding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ctmupgrade.adapters.disk.run_store import RunFolder
@@ -10,7 +10,8 @@ from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import Owner
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.errors import JournalError
+from ctmupgrade.core.run.report import JournalHead
+from ctmupgrade.errors import BlockedError, JournalError
 
 
 class Marks:
@@ -57,6 +58,30 @@ class Marks:
         """Takes our marks away."""
         if self._real:
             node_marks.release(self._setup.fleet, self._nodes, self._mine)
+
+    def anchor(self, node: str, head: JournalHead) -> None:
+        """Keeps the journal's head on a node, right before the node is changed."""
+        if self._real and node in self._nodes:
+            kept = node_marks.Anchor(head.lines, head.head)
+            node_marks.anchor(self._setup.fleet.shell(node), self._mine.run, kept)
+
+    def refuse_rolled_back(self, hashes: Sequence[str]) -> None:
+        """Before a run is resumed: its journal must hold every head that a node keeps of it.
+
+        :param hashes: the sha256 of each of its lines.
+        :raises BlockedError: it does not: this machine, or its state folder, was set back to an earlier time.
+        """
+        if not self._real:
+            return
+        for node, kept in node_marks.anchors(self._setup.fleet, self._nodes, self._mine.run):
+            if len(hashes) >= kept.lines > 0 and hashes[kept.lines - 1] == kept.head:
+                continue
+            raise BlockedError(
+                f"the journal of run {self._mine.run} was rolled back or changed: {node} keeps a head of line "
+                f"{kept.lines} ({kept.head}), and the journal has {len(hashes)} lines without it",
+                remedy=f"bring the newest journal of that run back (of a backup, or another machine); where there is "
+                f"none: ctmupgrade check, ctmupgrade abort {self._mine.run}, then ctmupgrade recover or run",
+            )
 
     def _is_over(self, run: str) -> bool:
         """Whether a run has ended by this machine's own journals, or is named to be taken over. A run that

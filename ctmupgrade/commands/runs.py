@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
@@ -15,19 +17,35 @@ from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, state_dir
-from ctmupgrade.core.looks.facts import Unbooted
+from ctmupgrade.core.looks.facts import Manifest, Unbooted
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.steps import StageArchive, changes_node
+from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
 from ctmupgrade.core.run.journal import Evidence, RunState, Status
-from ctmupgrade.errors import JournalError, LockedError, UsageError
+from ctmupgrade.errors import ForeignStateError, JournalError, LockedError, UsageError
+
+_STAMP = re.compile(r"(\d{8}T\d{6})-(\d{3})", re.ASCII)  # what a run's id begins with
 
 
-def new_run_id() -> str:
-    """Sorts by time, to the millisecond: ``stage`` and ``run`` may begin in the same second, and the later one
-    is meant by who names none. UTC, so that the clock's change in autumn does not reorder runs."""
-    now = datetime.now(UTC)
-    return f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03}{secrets.token_hex(2)}"
+def new_run_id(home: Path, now: datetime | None = None) -> str:
+    """Sorts behind every run that is there, by its time to the millisecond: ``stage`` and ``run`` may begin in the
+    same second, and the later one is meant by who names none. UTC, so that the clock's change in autumn does not
+    reorder runs; and where this machine's clock was set back, the time of the run before and a little more.
+
+    :param home: the cluster's state folder. :param now: None: this machine's clock.
+    """
+    moment = max(now or datetime.now(UTC), _latest(home) + timedelta(milliseconds=1))
+    return f"{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03}{secrets.token_hex(2)}"
+
+
+def _latest(home: Path) -> datetime:
+    """The time in the id of the run that sorts last; long ago where there is none."""
+    found = [match for folder in folders(home) if (match := _STAMP.match(folder.run))]
+    for last in reversed(found):
+        with suppress(ValueError, OverflowError):
+            at = datetime.strptime(last[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+            return at + timedelta(milliseconds=int(last[2]))
+    return datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFolder:
@@ -38,7 +56,7 @@ def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFo
     """
     base = state_dir(request)
     homes = [base / cluster] if cluster else [p for p in sorted(base.glob("*")) if p.is_dir()]
-    found = [folder for home in homes for folder in folders(home)]
+    found = [folder for home in homes for folder in _folders_of(home, named=cluster is not None)]
     if run is not None:
         named = [folder for folder in found if folder.run == run]
         if not named and cluster:  # a run's id is enough, whichever cluster.yaml lies here
@@ -52,6 +70,16 @@ def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFo
         if run is None:
             return next((folder for folder, _ in unfinished(latest.path.parent, Mode.LIVE)), latest)
     return latest
+
+
+def _folders_of(home: Path, *, named: bool) -> list[RunFolder]:
+    """The runs in a folder; another user's, in a state folder that is shared, counts only where it is named."""
+    try:
+        return folders(home)
+    except ForeignStateError:
+        if named:
+            raise
+        return []
 
 
 def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
@@ -123,6 +151,8 @@ def nothing_begun(home: Path) -> Iterator[None]:
     """
     try:
         yield
+    except ForeignStateError:
+        raise
     except JournalError as error:
         raise UsageError(
             f"the state folder cannot be written to, and nothing was begun: {error.brief}",
@@ -130,12 +160,18 @@ def nothing_begun(home: Path) -> Iterator[None]:
         ) from error
 
 
+BACKUPS = "backups"  # of a simulated run, in its folder
+
+
 def save_world(folder: RunFolder, setup: Setup) -> None:
-    """A simulated world, so that a paused simulated run can be resumed in another process."""
+    """A simulated world and the backups that were made in it, so that a paused simulated run can be resumed in another
+    process."""
     from ctmupgrade.sim import World
 
     if isinstance(setup.world, World):
         (folder.path / "world.json").write_text(json.dumps(setup.world.to_dict()), encoding="utf-8")
+        if setup.cluster.backup.directory.is_dir():
+            shutil.copytree(setup.cluster.backup.directory, folder.path / BACKUPS, dirs_exist_ok=True)
 
 
 def restore_world(folder: RunFolder, setup: Setup) -> None:
@@ -155,6 +191,25 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
         )
     setup.world.become(World.from_dict(json.loads(file.read_text(encoding="utf-8"))))
     setup.clock = setup.world.clock
+
+
+def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
+    """The backups that a paused simulated run has made, for the process that resumes it. An earlier version did not keep
+    them: what its journal says is simulated again."""
+    if not setup.request.simulate:
+        return
+    if (folder.path / BACKUPS).is_dir():
+        shutil.copytree(folder.path / BACKUPS, setup.cluster.backup.directory, dirs_exist_ok=True)
+        return
+    for step in state.plan.steps:
+        made = state.steps[step.id].evidence.get("backup", "")
+        if made and isinstance(step.action, MakeBackup):
+            file, key_file = setup.store.paths(step.node, made)
+            for path in (file, key_file):
+                path.write_text("simulated", encoding="utf-8")
+            setup.store.keep(
+                Manifest(step.node, "", made, "", state.started, str(file), str(key_file), "", state.started)
+            )
 
 
 __all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]

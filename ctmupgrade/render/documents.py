@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ctmupgrade.core.checks.findings import Finding, overall
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
@@ -77,6 +79,8 @@ def report_document(report: Report) -> dict[str, object]:
         "why": report.why,
         "waived": [{"check": check, "reason": reason} for check, reason in report.waived],
         "decisions": list(report.decisions),
+        "incidents": [asdict(incident) for incident in report.incidents],
+        "journal": asdict(report.journal) if report.journal else None,
         "notes": list(report.notes),
         "nodes": [
             {

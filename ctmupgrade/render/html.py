@@ -48,6 +48,11 @@ def report_html(report: Report) -> str:
         ])
         for s in report.steps
     ]  # fmt: skip
+    incidents = [
+        _row([escape(i.time), escape(i.kind), escape(i.step or i.node), escape(i.text)
+              + (f"<br>{escape(i.remedy)}" if i.remedy else ""), escape(i.who)])
+        for i in report.incidents
+    ]  # fmt: skip
     title = f"Upgrade of {escape(report.cluster)} to {escape(report.target)}"
     return "\n".join([
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
@@ -57,5 +62,10 @@ def report_html(report: Report) -> str:
         _row(["node", "before", "after", "state"], "th"), *nodes,
         "</table><h2>Steps</h2><table>",
         _row(["step", "status", "started", "finished", "evidence and notes"], "th"), *steps,
-        "</table></body></html>",
+        "</table>",
+        *(["<h2>Incidents</h2><table>", _row(["time", "what", "where", "text", "by"], "th"), *incidents, "</table>"]
+          if incidents else []),
+        *([f"<h2>Journal</h2><p>{report.journal.lines} lines, head <code>{escape(report.journal.head)}</code></p>"]
+          if report.journal else []),
+        "</body></html>",
     ])  # fmt: skip

@@ -6,7 +6,7 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.run.report import Report
+from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.manual import Book
 
@@ -42,6 +42,12 @@ def report_markdown(report: Report) -> str:
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or step.error
         lines.append(f"| {step.id} | {step.status} | {step.started} | {step.finished} | {_cell(proof)} |")
+    if report.incidents:
+        lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {one.time} | {one.kind} | {one.step or one.node} | {_cell(_with_remedy(one))} | {_cell(one.who)} |"
+            for one in report.incidents
+        ]
     noted = [(s.id, note) for s in report.steps for note in s.notes]
     if noted:
         lines += ["", "## Notes", ""]
@@ -50,7 +56,25 @@ def report_markdown(report: Report) -> str:
     if troubled:
         lines += ["", "## What to do", ""]
         lines += [f"- {s.id}: {s.error}\n  - {s.remedy}" for s in troubled]
+    lines += ["", *_journal_lines(report)]
     return "\n".join(lines)
+
+
+def _with_remedy(one: IncidentLine) -> str:
+    return f"{one.text} -> {one.remedy}" if one.remedy else one.text
+
+
+def _journal_lines(report: Report) -> list[str]:
+    """What the journal ended in when this was written, for whoever checks it later."""
+    if report.journal is None:
+        return []
+    check = f"ctmupgrade report {report.run} --verify --head {report.journal.head}"
+    return [
+        "## Journal",
+        "",
+        f"- lines: {report.journal.lines}, head: `{report.journal.head}`",
+        f"- to check it later: `{check}`",
+    ]
 
 
 def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple[Finding, ...]) -> str:

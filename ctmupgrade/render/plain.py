@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import Step, erases
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
@@ -100,17 +101,25 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def question(plan: Plan, cluster_size: int) -> list[str]:
-    """What is about to change, said before it is asked for."""
-    nodes = ", ".join(dict.fromkeys(s.node for s in plan.steps if s.id.startswith("upgrade:")))
+    """What is about to change, said before it is asked for: every node that a step touches, and all that erases."""
+    nodes = ", ".join(dict.fromkeys(node for step in plan.steps if (node := _touched(step))))
     lines = [
         f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
         f"  ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
         if plan.strategy is not StrategyName.REBUILD
         else f"  remove, upgrade to {plan.target.version}, rebuild and join",
     ]
+    lines += [
+        f"  ERASES all data of {_touched(step)}: {step.id}" for step in plan.steps if erases(step.action)
+    ]
     lines += [f"  {note}" for note in plan.notes]
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
     return lines
+
+
+def _touched(step: Step) -> str:
+    """The node that a step is about; where it names none, what its id says."""
+    return step.node or step.id.partition(":")[2]
 
 
 def _short(value: str, limit: int = 48) -> str:
@@ -146,6 +155,8 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
         case journal.StopAsked(what=what, by=by):
             again = "; Ctrl-C again leaves at once, the appliance's work goes on" if "Ctrl-C" in by else ""
             return f"{what} asked by {by}; the step in hand is finished first{again}"
+        case journal.RequestRefused(file=file, why=why):
+            return f"a request was set aside: {why} ({file})"
         case journal.RunPaused(why=why, code=code):
             return f"paused (exit {code}): {why}"
         case journal.RunEnded(outcome=outcome):
@@ -169,4 +180,6 @@ def report_lines(report: Report) -> list[str]:
             lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
             if step.remedy:
                 lines.append(f"    -> {step.remedy}")
+    if report.journal is not None:
+        lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
     return lines

@@ -19,6 +19,7 @@ import pytest
 from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, JournalFile, read_journal, verify_chain
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.requests import clear_requests, read_requests, write_request
+from ctmupgrade.core.run.events import NodeDecided
 from ctmupgrade.errors import ExitCode, JournalError, LockedError
 
 AT = datetime(2026, 12, 5, 22, 0, tzinfo=UTC)
@@ -368,21 +369,32 @@ def test_the_file_is_deleted_between_open_and_flock(tmp_path: Path, monkeypatch:
     lock.release()
 
 
+def _decided(node: str) -> dict[str, str]:
+    return {"kind": "node-decided", "node": node, "decision": "skip", "reason": "looked", "by": "ops@host"}
+
+
+def _stop(what: str) -> dict[str, str]:
+    return {"kind": "stop-asked", "what": what, "by": "ops@host"}
+
+
 def test_requests_come_in_order_and_only_read_ones_are_cleared(tmp_path: Path) -> None:
-    assert read_requests(tmp_path) == []
+    nodes = ("ctm-1",)
+    assert read_requests(tmp_path, nodes) == ([], [])
     ticks = iter([2_000_000_000, 1_000_000_000, 3_000_000_000])
-    for kind in ("pause", "node-skip", "abort"):
-        write_request(tmp_path, kind, {"by": "ops@host", "node": kind}, clock=lambda: next(ticks))
-    (tmp_path / "requests" / "00-junk.json").write_text("{")
+    asked = {"pause": _stop("pause"), "node-skip": _decided("ctm-1"), "abort": _stop("abort")}
+    for kind, payload in asked.items():
+        write_request(tmp_path, kind, payload, clock=lambda: next(ticks))
     (tmp_path / "requests" / ".0-half.part").write_text("{")
-    got = read_requests(tmp_path)
+    got, wrong = read_requests(tmp_path, nodes)
     assert [r.kind for r in got] == ["node-skip", "pause", "abort"]
-    assert got[0].payload == {"by": "ops@host", "node": "node-skip"} and got[0].at.tzinfo is not None
-    late = write_request(tmp_path, "pause", {})
+    assert wrong == []
+    assert got[0].event == NodeDecided("ctm-1", "skip", "looked", "ops@host")
+    assert got[0].at.tzinfo is not None
+    late = write_request(tmp_path, "pause", _stop("pause"))
     assert late.stat().st_mode & 0o777 == 0o600
     clear_requests(got)
     clear_requests(got)
-    assert [r.path for r in read_requests(tmp_path)] == [late]
+    assert [r.path for r in read_requests(tmp_path, nodes)[0]] == [late]
     with pytest.raises(ValueError):
         write_request(tmp_path, "../pause", {})
 

@@ -19,6 +19,8 @@ CHANGING = (
     (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{7}\b"), "RUN"),
     (re.compile(r"/[^\s\"'`;,]*ctmupgrade-private-[^/\s\"'`;,]+"), "SCRATCH"),
     (re.compile(r"(\"by\": \")[^\"]+(\")"), r"\1USER@HOST\2"),
+    (re.compile(r"(\"lines\": |- lines: )\d+"), r"\g<1>0"),
+    (re.compile(r"(head(?:\": \"|: `| ))[0-9a-f]{64}"), r"\1HEAD"),
     (re.compile(r"(\"pid\": )\d+"), r"\g<1>0"),
 )
 

@@ -141,7 +141,8 @@ class BackupStore:
             "version": manifest.version,
             "backup_id": manifest.backup_id,
             "key_id": manifest.key_id,
-            "created": manifest.created.isoformat(),
+            "created": manifest.created.isoformat(),  # by the appliance's clock
+            "downloaded": manifest.downloaded.isoformat() if manifest.downloaded else None,  # by ours
             "file": {"name": Path(manifest.file).name, **hashes["file"]},
             "key_file": {"name": Path(manifest.key_file).name, **hashes["key_file"]},
         }
@@ -158,10 +159,20 @@ def _read(path: Path) -> Manifest:
             problem = f"{file.name} is gone"
         elif file.stat().st_size != body[kind]["size"] or _hash(file) != body[kind]["sha256"]:
             problem = f"{file.name} is not what was downloaded"
+    downloaded = body.get("downloaded")
     return Manifest(
         body["node"], body["version"], body["backup_id"], body["key_id"],
-        datetime.fromisoformat(body["created"]), str(files[0]), str(files[1]), problem,
+        _moment(body["created"]), str(files[0]), str(files[1]), problem,
+        _moment(downloaded) if downloaded is not None else None,
     )  # fmt: skip
+
+
+def _moment(text: str) -> datetime:
+    """:raises ValueError: not a time with its zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text}: its time zone is missing")
+    return moment
 
 
 def _hash(path: Path) -> str:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Self
 
 from ctmupgrade.adapters.disk.durable import failed, make_dirs, write_all, write_new
+from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
+from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import JournalError
 
 FIRST_PREV = "0" * 64
-_BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, and begin a new run"
+_BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, then `ctmupgrade abort {1}`, which sets it aside, and begin a new run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class _Chain:
         self.problems: list[str] = []
         self.torn = b""
         self.last = FIRST_PREV  # hash of the last whole line
+        self.hashes: list[str] = []  # of each whole line
         self._top = 0
         self._seq = 0
         pieces = data.split(b"\n")
@@ -73,6 +76,7 @@ class _Chain:
             self.lines.append(line)
             self._seq, self._top = line.seq, max(self._top, line.seq)
             self.last = hashlib.sha256(raw).hexdigest()
+            self.hashes.append(self.last)
         self.torn = rest
 
     def _unreadable(self, number: int, error: ValueError) -> None:
@@ -103,15 +107,22 @@ class _Chain:
         return self.problems
 
 
-def _load(path: Path) -> _Chain:
+def _read(path: Path) -> _Chain:
+    """:raises ForeignStateError: others could have written it. :raises JournalError: it cannot be read."""
+    refuse_foreign(path.parent, *path.parent.parents[:2])
     try:
-        chain = _Chain(path.read_bytes())
+        with os.fdopen(open_ours(path), "rb") as file:
+            return _Chain(file.read())
     except OSError as error:
         raise JournalError(
             f"{path}: the journal cannot be read: {error.strerror}", remedy=f"ls -l {path.parent}"
         ) from error
+
+
+def _load(path: Path) -> _Chain:
+    chain = _read(path)
     if problems := chain.settled():
-        remedy = _BROKEN.format(path)
+        remedy = _BROKEN.format(path, path.parent.name)
         raise JournalError(f"{path}: {problems[0]}", details="\n".join(problems[1:]), remedy=remedy)
     return chain
 
@@ -127,15 +138,26 @@ def read_journal(path: Path) -> tuple[list[Line], str | None]:
     return chain.lines, torn
 
 
+def read_with_head(path: Path) -> tuple[list[Line], JournalHead]:
+    """Return the whole lines, how many they are and the sha256 of the last one.
+
+    :raises JournalError: the file cannot be read or its chain is broken; the line is named.
+    """
+    chain = _load(path)
+    return chain.lines, JournalHead(len(chain.lines), chain.last)
+
+
+def line_hashes(path: Path) -> list[str]:
+    """Return the sha256 of each whole line, in their order. :raises JournalError: the file cannot be read."""
+    return _read(path).hashes
+
+
 def verify_chain(path: Path) -> list[str]:
     """Everything wrong with the journal, each naming the line: changed, removed, reordered, torn.
 
     :raises JournalError: the file cannot be read.
     """
-    try:
-        chain = _Chain(path.read_bytes())
-    except OSError as error:
-        raise JournalError(f"{path}: the journal cannot be read: {error.strerror}") from error
+    chain = _read(path)
     torn = [f"line {len(chain.lines) + 1} is torn ({len(chain.torn)} bytes)"] if chain.torn else []
     return chain.settled() + torn
 
@@ -151,6 +173,7 @@ class JournalFile:
         self._length = length  # bytes that are known to be whole lines
         self._seq = seq
         self._prev = prev
+        self.head = JournalHead(seq, prev)  # one value: other threads read it
         self._durable = durable  # False: a simulated run's, whose world dies with its process anyway
         self._dirty = False  # there may be something after _length, and it is ours
 
@@ -160,12 +183,13 @@ class JournalFile:
 
         :raises JournalError: it exists, or cannot be made.
         """
+        refuse_foreign(path.parent, *path.parent.parents[:2])
         try:
             make_dirs(path.parent)
             write_new(path, b"")
             return cls(
                 path,
-                os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC),
+                open_ours(path, os.O_WRONLY | os.O_APPEND),
                 0,
                 0,
                 FIRST_PREV,
@@ -184,7 +208,7 @@ class JournalFile:
         """
         chain = _load(path)
         try:
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            fd = open_ours(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise failed(path, "the journal cannot be opened", error) from error
         try:
@@ -226,6 +250,7 @@ class JournalFile:
             raise
         self._length += len(raw) + 1
         self._seq, self._prev = seq, hashlib.sha256(raw).hexdigest()
+        self.head = JournalHead(self._seq, self._prev)
         self._dirty = False
 
     def _roll_back(self) -> None:

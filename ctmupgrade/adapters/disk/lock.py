@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from ctmupgrade.adapters.disk.durable import failed, make_dirs
+from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
 from ctmupgrade.errors import LockedError
 
 
@@ -32,6 +33,7 @@ class ClusterLock:
 
         :raises LockedError: somebody holds it; who, for which run and since when.
         :raises JournalError: the lock file cannot be made or locked at all.
+        :raises ForeignStateError: the folder or the file is not ours alone.
         """
         who = {
             "by": f"{_user()}@{socket.gethostname()}",
@@ -41,6 +43,7 @@ class ClusterLock:
         text = json.dumps({**who, "since": datetime.now(UTC).isoformat(timespec="seconds"), **info})
         try:
             make_dirs(self.path.parent)
+            refuse_foreign(*self.path.parents[:2])
             self._fd = self._take()
             os.ftruncate(self._fd, 0)  # at once: a dead holder's text must not be taken for ours
             os.pwrite(self._fd, text.encode(), 0)
@@ -52,7 +55,7 @@ class ClusterLock:
 
     def _take(self) -> int:
         while True:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_ours(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

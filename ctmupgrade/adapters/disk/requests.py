@@ -6,22 +6,30 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from ctmupgrade.adapters.disk.durable import failed, make_dirs, sync_dir, write_new
+from ctmupgrade.adapters.disk.ownership import read_ours, refuse_foreign
+from ctmupgrade.codec import event_from_json
+from ctmupgrade.core.run.events import NodeDecided, StopAsked
+from ctmupgrade.errors import ForeignStateError, JournalError
+
+_LARGEST = 64 * 1024  # bytes of a request
+Asked: TypeAlias = StopAsked | NodeDecided
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """What another shell asks of a run."""
+    """What another shell asks of a run: to stop, or an operator's decision. Nothing else may be asked."""
 
-    kind: str  # pause, abort, retry, ...
+    kind: str  # pause, abort, node-retry, node-skip, node-done
     at: datetime
-    payload: dict[str, object]
+    event: Asked
     path: Path
 
 
@@ -50,17 +58,63 @@ def write_request(run_dir: Path, kind: str, payload: Mapping[str, object], *,
     return final
 
 
-def read_requests(run_dir: Path) -> list[StopRequest]:
-    """The requests that wait, oldest first. Files that are none of ours are left alone."""
-    found = []
-    for path in sorted((run_dir / "requests").glob("[0-9]*.json")):
-        with suppress(OSError, ValueError):
-            match json.loads(path.read_text()):
-                case {"kind": str(kind), "at": str(at), "payload": dict(payload)}:
-                    found.append(StopRequest(kind, datetime.fromisoformat(at), payload, path))
-                case _:
-                    continue
-    return found
+def read_requests(run_dir: Path, nodes: Collection[str]) -> tuple[list[StopRequest], list[tuple[Path, str]]]:
+    """The requests that wait, oldest first, and the files that are none, each with why.
+
+    :param nodes: the nodes of the run's plan.
+    """
+    folder = run_dir / "requests"
+    try:
+        refuse_foreign(folder)
+        paths = sorted(folder.glob("[0-9]*.json"))
+    except ForeignStateError as error:
+        return [], [(folder, error.brief)]
+    except OSError as error:
+        return [], [(folder, f"it cannot be read: {error.strerror}")]
+    good: list[StopRequest] = []
+    wrong: list[tuple[Path, str]] = []
+    for path in paths:
+        try:
+            good.append(_request(path, nodes))
+        except FileNotFoundError:
+            continue
+        except JournalError as error:
+            wrong.append((path, error.brief))
+        except OSError as error:
+            wrong.append((path, f"the request cannot be read: {error.strerror}"))
+        except (ValueError, RecursionError):
+            wrong.append((path, "the request is not understood"))
+    return good, wrong
+
+
+def _request(path: Path, nodes: Collection[str]) -> StopRequest:
+    """:raises ValueError: it is no request. :raises JournalError: likewise, or it is not ours. :raises OSError:"""
+    match json.loads(read_ours(path, _LARGEST)):
+        case {"kind": str(kind), "at": str(at), "payload": dict(payload)}:
+            event = event_from_json(payload)
+        case _:
+            raise ValueError(path.name)
+    if not isinstance(event, StopAsked | NodeDecided):
+        raise JournalError(f"a request may be to stop, or a decision, and not {event.kind}")
+    if kind != _kind_of(event):
+        raise JournalError(f"the request says {kind}, and what it asks is {_kind_of(event)}")
+    if isinstance(event, NodeDecided) and (event.node not in nodes or not event.reason.strip()):
+        raise JournalError(f"the request decides on {event.node}, which the run has not, or without a reason")
+    return StopRequest(kind, datetime.fromisoformat(at), event, path)
+
+
+def _kind_of(event: Asked) -> str:
+    return event.what if isinstance(event, StopAsked) else f"node-{event.decision}"
+
+
+def set_aside(path: Path) -> str:
+    """Give a file that is no request a name that is looked at no more, and return its path. Never fails."""
+    aside = path.with_name(f"refused-{path.name}")
+    with suppress(OSError):
+        if path.name != "requests":
+            path.rename(aside)
+            return str(aside)
+    return str(path)
 
 
 def clear_requests(requests: Iterable[StopRequest]) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import fcntl
+import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ctmupgrade.adapters.disk.journal_file import JournalFile, Line, read_journal
-from ctmupgrade.adapters.disk.requests import StopRequest as Asked
-from ctmupgrade.adapters.disk.requests import clear_requests, read_requests, write_request
+from ctmupgrade.adapters.disk.journal_file import JournalFile, Line, read_with_head
+from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
+from ctmupgrade.adapters.disk.requests import (
+    StopRequest,
+    clear_requests,
+    read_requests,
+    set_aside,
+    write_request,
+)
 from ctmupgrade.codec import event_from_json, event_to_json
-from ctmupgrade.core.run.journal import Event, RunState, replay
+from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, replay
+from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import JournalError
 
 JOURNAL = "journal.jsonl"
+_UNUSABLE = "ctmupgrade check   # on the nodes, first; then: ctmupgrade abort {0}   # sets that journal aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,16 @@ class RunFolder:
 
         :raises JournalError: it does not hold together.
         """
-        lines, _torn = read_journal(self.journal)
-        return state_of(lines)
+        return self.state_and_head()[0]
+
+    def state_and_head(self) -> tuple[RunState, JournalHead]:
+        """The same, and what the journal ends in. :raises JournalError: it does not hold together."""
+        lines, head = read_with_head(self.journal)
+        try:
+            return state_of(lines), head
+        except JournalError as error:
+            error.remedy = error.remedy or _UNUSABLE.format(self.run)
+            raise
 
 
 def state_of(lines: list[Line]) -> RunState:
@@ -60,11 +78,20 @@ class FileRecord:
         """Durably. :raises JournalError: it is not on disk."""
         self._journal.append(event_to_json(event), at)
 
+    @property
+    def head(self) -> JournalHead:
+        """What the journal ends in now; also asked from other threads."""
+        return self._journal.head
+
 
 def folders(home: Path) -> list[RunFolder]:
-    """All runs of a cluster, oldest first."""
+    """All runs of a cluster, oldest first.
+
+    :raises ForeignStateError: the folder, or a journal in it, is not ours alone.
+    """
     if not home.is_dir():
         return []
+    refuse_foreign(home, home.parent)
     return [RunFolder(p) for p in sorted(home.iterdir()) if _begun(p / JOURNAL)]
 
 
@@ -72,7 +99,7 @@ def _begun(journal: Path) -> bool:
     """Whether it has its first line. Marks and changes come after that: a process that was killed before has
     left nothing that could be resumed, and must not stop the next run."""
     try:
-        with journal.open("rb") as file:
+        with os.fdopen(open_ours(journal), "rb") as file:
             return file.readline().endswith(b"\n")
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -97,13 +124,24 @@ def ask_running(folder: RunFolder, kind: str, event: Event) -> None:
 
 @dataclass(slots=True)
 class Requests:
-    """What other shells ask of the run in ``folder``. A request goes only once the journal has it."""
+    """What other shells ask of the run in ``folder``. A request goes only once the journal has it.
+
+    :ivar nodes: the nodes of the run's plan: a decision on another one is refused.
+    """
 
     folder: RunFolder
-    taken: list[Asked] = field(default_factory=list)
+    nodes: Collection[str]
+    taken: list[StopRequest] = field(default_factory=list)
+    refused: set[Path] = field(default_factory=set)  # each is reported once, also where it cannot be moved
 
     def look(self) -> list[Event]:
-        """The requests that wait, as events; those of the last look are in the journal by now."""
+        """The requests that wait, as events; those of the last look are in the journal by now. What is no request is
+        set aside and reported, by an event too."""
         clear_requests(self.taken)
-        self.taken = read_requests(self.folder.path)
-        return [event_from_json(request.payload) for request in self.taken]
+        self.taken, wrong = read_requests(self.folder.path, self.nodes)
+        events: list[Event] = [request.event for request in self.taken]
+        for path, why in wrong:
+            if path not in self.refused:
+                self.refused.add(path)
+                events.append(RequestRefused(set_aside(path), why))
+        return events

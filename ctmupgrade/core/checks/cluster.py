@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.ages import ours_against, span
 from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Maybe, NodeFacts, Services, Unknown
@@ -146,6 +147,13 @@ def clocks_agree(q: Question) -> Iterator[Finding]:
             yield Finding(check, Verdict.BLOCK, b, summary, "set the same NTP server on both", VENDOR)
     if not apart and readings:
         yield Finding(check, Verdict.PASS, "", "clocks agree to a second")
+    if (ours := ours_against(readings.values())) is not None:
+        where = "ahead of" if ours.offset > 0 else "behind"
+        yield Finding(
+            check, Verdict.WARN, "", f"this machine's clock is {span(ours.offset)} {where} every node's, give or take "
+            f"{span(ours.uncertainty)}: ages of backups and times in reports are wrong by as much",
+            "timedatectl   # on this machine: its clock must follow a time server",
+        )  # fmt: skip
 
 
 def port_5432_open(q: Question) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core import manual_commands
 from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.ages import why_none
 from ctmupgrade.core.checks.check import VENDOR, Question, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
@@ -86,7 +87,6 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
     check = "backup_downloaded_with_key"
     for facts in q.pending:
         good = fresh_manifest(q.facts, facts.name)
-        broken = [m for m in q.facts.manifests if m.node == facts.name and m.problem]
         if good:
             summary = f"backup {good} and its key are downloaded"
             yield Finding(check, Verdict.PASS, facts.name, summary)
@@ -96,13 +96,9 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
                 f"{q.facts.backups_possible}", "set backup.directory and backup.key_password_env", VENDOR,
             )  # fmt: skip
         else:
-            why = (
-                f"the one on disk is unusable: {broken[-1].problem}"
-                if broken
-                else "none is younger than max_age"
-            )
             yield Finding(
-                check, Verdict.WARN, facts.name, f"no fresh backup is downloaded ({why}); `run` makes one first",
+                check, Verdict.WARN, facts.name, f"no fresh backup is downloaded ({why_none(q.facts, facts.name)}); "
+                "`run` makes one first",
                 "ctmupgrade backup", VENDOR,
             )  # fmt: skip
     if not q.pending:

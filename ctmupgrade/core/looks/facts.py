@@ -252,6 +252,25 @@ class Manifest:
     file: str
     key_file: str
     problem: str = ""
+    downloaded: datetime | None = (
+        None  # by this machine's clock; None: an earlier version did not write it down
+    )
+
+    @property
+    def made_at(self) -> datetime:
+        """When it was surely there: what the appliance says, but never later than it was downloaded."""
+        return self.created if self.downloaded is None else min(self.created, self.downloaded)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether a time in it is later than now, by more than two clocks may differ: it tells no age."""
+        return max(self.created, self.downloaded or self.created) > now + AHEAD
+
+    def is_fresh(self, since: datetime, now: datetime) -> bool:
+        """Whether it is whole, and not older than ``since`` by times that can be believed."""
+        return not self.problem and not self.is_ahead(now) and self.made_at >= since
+
+
+AHEAD = timedelta(minutes=10)  # a time that is so far ahead of this machine's clock is not believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +353,6 @@ def _is(version: Maybe[Version], target: Version) -> bool:
 
 def fresh_manifest(facts: Facts, node: str) -> str:
     """The id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
-    for manifest in facts.manifests:
-        age = facts.at - manifest.created
-        if manifest.node == node and not manifest.problem and age <= facts.max_backup_age:
-            return manifest.backup_id
-    return ""
+    since = facts.at - facts.max_backup_age
+    fresh = (m for m in facts.manifests if m.node == node and m.is_fresh(since, facts.at))
+    return next((manifest.backup_id for manifest in fresh), "")

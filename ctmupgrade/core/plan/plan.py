@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
@@ -31,7 +31,7 @@ class PlanTarget:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """:param basis: the facts it depends on, by name; ``run --plan`` refuses when one has changed.
-    :param id: the digest of basis and steps.
+    :param id: the digest of all that decides what is done: the basis, the steps, the options, the target.
     :param notes: what the reader must know: what users will notice, what is left behind."""
 
     id: str
@@ -96,15 +96,6 @@ def services_in_error(basis: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(one for one in basis.get(f"{name}{IN_ERROR}", "").split(", ") if one)
 
 
-def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What differs between two bases, in words."""
-    return [
-        f"{key}: was {old.get(key, 'absent')}, is {new.get(key, 'absent')}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)
-    ]
-
-
 def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, ...]) -> Iterator[str]:
     target = cluster.target.version.short
     order = node_order(cluster, options)
@@ -155,7 +146,6 @@ def plan_of(
 ) -> Plan:
     """A plan of given steps: strategies and recovery make theirs through this."""
     archive = facts.archive
-    known = not isinstance(archive, Unknown)
     target = PlanTarget(
         str(cluster.target.version),
         cluster.target.archive.name,
@@ -163,20 +153,26 @@ def plan_of(
         cluster.target.signer,
         0 if isinstance(archive, Unknown) else archive.size,
     )
-    basis = basis_of(facts, cluster)
-    text = json.dumps([basis, [[s.id, s.node, list(s.after)] for s in steps], known], sort_keys=True)
     fresh = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.fresh.items()}
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     versions = {n: "" if isinstance(f.version, Unknown) else str(f.version) for n, f in facts.nodes.items()}
-    return Plan(
-        digest,
+    made = Plan(
+        "",
         cluster.name,
         cluster.strategy,
         target,
         steps,
-        basis,
+        basis_of(facts, cluster),
         options,
         notes,
         {**versions, **fresh},
         tuple(fresh),
     )
+    return replace(made, id=digest_of(made))
+
+
+def digest_of(plan: Plan) -> str:
+    """Return the digest of all that decides what a plan does; its prose and its estimates are not in it."""
+    steps = [[s.id, s.node, asdict(s.action), list(s.after), s.holders] for s in plan.steps]
+    parts = [plan.cluster, plan.strategy.value, asdict(plan.target), dict(plan.basis), asdict(plan.options)]
+    text = json.dumps([*parts, steps, dict(plan.versions), list(plan.without_data)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

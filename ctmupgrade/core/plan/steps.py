@@ -194,6 +194,11 @@ def changes_node(action: Action) -> bool:
             return True
 
 
+def erases(action: Action) -> bool:
+    """Whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
+    return isinstance(action, ResetNode | JoinNode)
+
+
 def is_look(action: Action) -> bool:
     """Whether it only looks, so that its result ages and it is done again after a resume."""
     match action:

@@ -7,7 +7,7 @@ not relied on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
@@ -15,9 +15,13 @@ from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step
 from ctmupgrade.core.run.journal import RunState, Status
 
 
-def holders(plan: Plan, state: RunState) -> set[str]:
-    """The nodes that surely hold the cluster's data now."""
-    return {name for name in plan.versions if _holds(plan, state, name)}
+def holders(plan: Plan, state: RunState, names: Collection[str] | None = None) -> set[str]:
+    """The nodes that surely hold the cluster's data now.
+
+    :param names: the nodes of cluster.yaml: what only the plan names holds nothing. None: they are the plan's.
+    """
+    known = plan.versions if names is None else names
+    return {name for name in plan.versions if name in known and _holds(plan, state, name)}
 
 
 def _holds(plan: Plan, state: RunState, name: str) -> bool:
@@ -35,25 +39,28 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
     return upgrade is Status.PENDING or by_id.get(f"await:{name}", Status.PENDING) in over
 
 
-def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:  # noqa: ARG001 - part of what a guard is made of
+def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
     """A judge of steps: "" where one may start, else why not. Only what erases a node is judged."""
     keep = max(1, plan.options.keep_copies)
+    names = {node.name for node in (*cluster.nodes, *cluster.fresh)}
 
     def guard(step: Step, state: RunState) -> str:
         match step.action:
             case ResetNode(via=via) | JoinNode(via=via):
-                left = holders(plan, state) - {step.node}
+                left = holders(plan, state, names) - {step.node}
             case NewCluster() if step.node in plan.without_data:
                 return f"{step.id}: the data of {step.node} was erased before; it is no base for a cluster"
             case _:
                 return ""
+        if step.node not in names:
+            return f"{step.id} would erase {step.node or 'a node'}, which cluster.yaml does not name"
         if via and via not in left:
             return f"{step.id} would erase {step.node}, and {via} does not surely hold the data"
         if len(left) >= keep:
             return ""
-        names = ", ".join(sorted(left)) or "no node"
+        others = ", ".join(sorted(left)) or "no node"
         return (
-            f"{step.id} would erase {step.node} and leave the data on {names} only; at least {keep} "
+            f"{step.id} would erase {step.node} and leave the data on {others} only; at least {keep} "
             f"{'copy' if keep == 1 else 'copies'} must stay"
         )
 

@@ -1,4 +1,4 @@
-"""Events, and the state of a run as a fold over them. What is shown is always such a fold."""
+"""The state of a run as a fold over its events. What is shown is always such a fold."""
 
 from __future__ import annotations
 
@@ -6,141 +6,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.events import (
+    Event,
+    Evidence,
+    NodeDecided,
+    RequestRefused,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    StepDone,
+    StepFailed,
+    StepNoted,
+    StepReopened,
+    StepStarted,
+    StopAsked,
+)
+from ctmupgrade.core.run.incidents import Incident, incidents_of
 from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
 
-Evidence: TypeAlias = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RunStarted:
-    """The first event of a run: who, where, in which mode, by which plan."""
-
-    run: str
-    cluster: str
-    mode: Mode
-    plan: Plan
-    by: str  # user@host
-    pid: int
-    version: str  # of ctmupgrade
-    waived: tuple[tuple[str, str], ...] = ()
-    kind: Literal["run-started"] = "run-started"
-
-
-@dataclass(frozen=True, slots=True)
-class RunResumed:
-    """A process took the run up again."""
-
-    by: str
-    pid: int
-    version: str
-    kind: Literal["run-resumed"] = "run-resumed"
-
-
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """Written before the act. ``before`` is what a later look compares with."""
-
-    step: str
-    before: Evidence
-    kind: Literal["step-started"] = "step-started"
-
-
-@dataclass(frozen=True, slots=True)
-class StepNoted:
-    """Something worth keeping happened while a step ran."""
-
-    step: str
-    text: str
-    code: NoteCode | None = None  # None: written by version 0.1.0, which had none
-    kind: Literal["step-noted"] = "step-noted"
-
-
-@dataclass(frozen=True, slots=True)
-class StepDone:
-    """Written after the act, with the proof."""
-
-    step: str
-    evidence: Evidence
-    kind: Literal["step-done"] = "step-done"
-
-
-@dataclass(frozen=True, slots=True)
-class StepFailed:
-    """The node said no (``inconclusive`` False), or it cannot be known what happened (True)."""
-
-    step: str
-    error: str
-    remedy: str
-    code: int
-    inconclusive: bool = False
-    kind: Literal["step-failed"] = "step-failed"
-
-
-@dataclass(frozen=True, slots=True)
-class StepReopened:
-    """A look whose result has aged is done again."""
-
-    step: str
-    why: str
-    kind: Literal["step-reopened"] = "step-reopened"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeDecided:
-    """An operator's decision on a stuck node."""
-
-    node: str
-    decision: Literal["retry", "skip", "done"]
-    reason: str
-    by: str
-    kind: Literal["node-decided"] = "node-decided"
-
-
-@dataclass(frozen=True, slots=True)
-class StopAsked:
-    """``pause``, ``abort`` or Ctrl-C."""
-
-    what: Literal["pause", "abort"]
-    by: str
-    kind: Literal["stop-asked"] = "stop-asked"
-
-
-@dataclass(frozen=True, slots=True)
-class RunPaused:
-    """Nothing further is started; ``resume`` goes on."""
-
-    why: str
-    code: int
-    kind: Literal["run-paused"] = "run-paused"
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnded:
-    """The last event: done, aborted, or dry-run."""
-
-    outcome: Literal["done", "aborted", "dry-run", "nothing-to-do", "taken-over"]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    why: str = ""
-    kind: Literal["run-ended"] = "run-ended"
-
-
-Event: TypeAlias = (
-    RunStarted
-    | RunResumed
-    | StepStarted
-    | StepNoted
-    | StepDone
-    | StepFailed
-    | StepReopened
-    | NodeDecided
-    | StopAsked
-    | RunPaused
-    | RunEnded
-)
+PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
 
 
 class Status(StrEnum):
@@ -188,6 +77,7 @@ class RunState:
     versions_after: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[NodeDecided, ...] = ()
     reopened: frozenset[str] = frozenset()
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def unfinished(self) -> bool:
@@ -215,7 +105,8 @@ def start(event: RunStarted, at: datetime) -> RunState:
 
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind
     """The state after one more event. Pure; unknown steps raise KeyError."""
-    state = replace(state, at=at)
+    told = incidents_of(event, at, state.at, state.plan, state.incidents)
+    state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents)
     match event:
         case RunStarted():
             return start(event, at)
@@ -234,11 +125,17 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _step(state, step, replace(held, notes=(*held.notes, text), codes=(*held.codes, meant)))
         case StepDone(step, evidence):
             held = state.steps[step]
-            return _step(state, step, replace(held, status=Status.DONE, evidence=evidence, finished=at))
+            return _step(
+                state, step,
+                replace(held, status=Status.DONE, evidence=evidence, finished=_not_before(held.started, at)),
+            )  # fmt: skip
         case StepFailed(step, error, remedy, _, inconclusive):
             status = Status.INCONCLUSIVE if inconclusive else Status.FAILED
             held = state.steps[step]
-            return _step(state, step, replace(held, status=status, error=error, remedy=remedy, finished=at))
+            finished = _not_before(held.started, at)
+            return _step(
+                state, step, replace(held, status=status, error=error, remedy=remedy, finished=finished)
+            )
         case StepReopened(step, _):
             reopened = replace(state, reopened=state.reopened | {step})
             return _step(
@@ -248,10 +145,18 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _decide(state, event, at)
         case StopAsked(what, _):
             return replace(state, stop=what)
+        case RequestRefused():
+            return state
         case RunPaused(why, code):
             return replace(state, paused=why, code=code)
         case RunEnded(outcome, versions, _):
-            return replace(state, outcome=outcome, versions_after=versions, paused="", code=0)
+            code = PARTIAL if outcome == "partial" else 0
+            return replace(state, outcome=outcome, versions_after=versions, paused="", code=code)
+
+
+def _not_before(started: datetime | None, at: datetime) -> datetime:
+    """When a step ended. This machine's clock may be set back meanwhile, and no step ends before it began."""
+    return at if started is None else max(started, at)
 
 
 def _step(state: RunState, step: str, value: StepState) -> RunState:
@@ -270,12 +175,16 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
         if step.node != event.node or held.status in (Status.DONE, Status.SKIPPED):
             continue
         if event.decision == "skip":
-            steps[step.id] = replace(held, status=Status.SKIPPED, finished=at, error=event.reason)
+            steps[step.id] = replace(
+                held, status=Status.SKIPPED, finished=_not_before(held.started, at), error=event.reason
+            )
         elif held.status in STUCK and event.decision == "retry":
             steps[step.id] = StepState(notes=held.notes, codes=held.codes)
         elif held.status in STUCK:
             proof = {"operator": f"{event.by}: {event.reason}"}
-            steps[step.id] = replace(held, status=Status.DONE, evidence=proof, finished=at)
+            steps[step.id] = replace(
+                held, status=Status.DONE, evidence=proof, finished=_not_before(held.started, at)
+            )
     return replace(state, steps=steps, decisions=(*state.decisions, event))
 
 
@@ -296,3 +205,29 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
     if state is None:
         raise ValueError("the journal is empty")
     return state
+
+
+__all__ = [  # the events are part of this module for its users
+    "PARTIAL",
+    "STUCK",
+    "Event",
+    "Evidence",
+    "NodeDecided",
+    "RequestRefused",
+    "RunEnded",
+    "RunPaused",
+    "RunResumed",
+    "RunStarted",
+    "RunState",
+    "Status",
+    "StepDone",
+    "StepFailed",
+    "StepNoted",
+    "StepReopened",
+    "StepStarted",
+    "StepState",
+    "StopAsked",
+    "apply",
+    "replay",
+    "start",
+]

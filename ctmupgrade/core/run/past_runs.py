@@ -75,7 +75,7 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
                 held_back = "" if step.node == held_back else held_back
             else:
                 emptied.add(step.node)
-        if state.outcome == "done":
+        if state.outcome in ("done", "partial"):
             alone.discard(_survivor(state))
         if any(changes_node(step.action) for step in state.plan.steps):
             last = state if state.unfinished else last

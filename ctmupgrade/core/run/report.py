@@ -8,7 +8,9 @@ from datetime import datetime
 
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
+from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.outcome import left_undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,28 @@ class NodeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentLine:
+    """A failure, pause, decision, resume... in a report; ``time`` as ISO 8601. "" where it has none of a field."""
+
+    time: str
+    kind: str
+    text: str
+    node: str = ""
+    step: str = ""
+    remedy: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHead:
+    """How many lines the journal has, and the sha256 of the last one: who keeps these two can tell later whether the
+    journal is still the same up to there."""
+
+    lines: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole document (contract: status and report)."""
 
@@ -58,9 +82,9 @@ class Report:
     notes: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     pending_reboots: tuple[str, ...] = ()  # a sentence each; among the notes too
-    left_behind: tuple[
-        str, ...
-    ] = ()  # the same, of nodes that a run which is done did not bring to its target
+    left_behind: tuple[str, ...] = ()  # likewise, of nodes that are not what the run's plan was for
+    incidents: tuple[IncidentLine, ...] = ()
+    journal: JournalHead | None = None  # None: it is not known, as in a run that another process writes
 
 
 def _time(moment: datetime | None) -> str:
@@ -94,13 +118,24 @@ def version_after(state: RunState, node: str) -> str:
 
 
 def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
-    """Where a run is done and nodes are not at its target: skipped by a decision, or left out by ``--nodes``. "Done"
-    must not be read as "all is well"."""
-    target = Version.parse(state.plan.target.version)
-    if state.outcome != "done" or not any(isinstance(s.action, RunUpgrade) for s in state.plan.steps):
+    """Where a run has ended and nodes are not what it was for: skipped by a decision, or left out by ``--nodes``.
+    "Done" must not be read as "all is well"."""
+    if state.outcome not in ("done", "partial"):
         return ()
+    if not any(isinstance(s.action, RunUpgrade) for s in state.plan.steps):
+        return tuple(
+            f"NOT finished: steps of {name or 'the run'} were skipped" for name in left_undone(state)
+        )
+    target = Version.parse(state.plan.target.version)
     behind = [n for n in nodes if n.version_after and not Version.parse(n.version_after).same_release(target)]
-    return tuple(f"NOT at {target.short}: {n.name} is left on {n.version_after}" for n in behind)
+    rest = [name for name in left_undone(state) if name not in {n.name for n in behind}]
+    return (
+        *(f"NOT at {target.short}: {n.name} is left on {n.version_after}" for n in behind),
+        *(
+            f"NOT finished: steps of {name or 'the run'} were skipped, or nothing has proven it"
+            for name in rest
+        ),
+    )
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
@@ -113,7 +148,7 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     todo = {
         s.node
         for s in state.plan.steps
-        if state.steps[s.id].status is Status.PENDING and isinstance(s.action, Reboot)
+        if state.steps[s.id].status in (Status.PENDING, Status.SKIPPED) and isinstance(s.action, Reboot)
     }
     what = (
         "sudo reboot, on it, before anything else; then: ctmupgrade check"
@@ -127,8 +162,11 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     )
 
 
-def make_report(state: RunState) -> Report:
-    """The report of a run at any moment of it."""
+def make_report(state: RunState, head: JournalHead | None = None) -> Report:
+    """The report of a run at any moment of it.
+
+    :param head: of the journal that the state was read from, where it is known.
+    """
     between = (
         () if state.name in ("running", "pausing") else pending_reboots(state, aborted=not state.unfinished)
     )
@@ -157,4 +195,9 @@ def make_report(state: RunState) -> Report:
         exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
         notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
+        incidents=tuple(_incident(one) for one in state.incidents), journal=head,
     )  # fmt: skip
+
+
+def _incident(one: Incident) -> IncidentLine:
+    return IncidentLine(_time(one.at), one.kind, one.text, one.node, one.step, one.remedy, one.who)

@@ -1,0 +1,52 @@
+"""Upgrades that were made on a node before, by somebody else or by a run whose journal has forgotten it."""
+
+from __future__ import annotations
+
+from ctmupgrade.actions.base import Ctx, decision, known
+from ctmupgrade.collect.collect import ask, logs_of
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.errors import InconclusiveError
+from ctmupgrade.ports import Shell
+
+STARTED = (
+    "started on a terminal"  # what is noted of a start; a later process tells by it that this run made it
+)
+
+
+def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
+    """Somebody else's upgrade that ended since the checks and waits for its reboot is not done again.
+
+    :raises InconclusiveError: there is one.
+    """
+    logs = known(logs_of(shell), f"{step.node}: its earlier upgrade logs")
+    version = known(ask(ctx.fleet.control(step.node), probes.SYSTEM), f"{step.node}: its version").version
+    _refuse_repeated(ctx, step, version)
+    last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
+    if last is None or Version.parse(last.version).release <= version.release:
+        return
+    raise InconclusiveError(
+        f"{step.id}: not started: an upgrade of {step.node} to {last.version} has succeeded and waits for its reboot "
+        f"({last.path}); this run did not start it",
+        remedy=f"where that is right, count it as done (the reboot comes next); where it is an old log, move it away "
+        f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
+    )
+
+
+def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
+    """A node that is at the target already is not upgraded again: this run's journal may be older than the node, as
+    where this machine was set back. Only what this run has begun itself may be begun again.
+
+    :raises InconclusiveError: it is at the target, and this run did not bring it there.
+    """
+    begun = NoteCode.SCRIPT_STARTED in ctx.noted.get(step.id, ())
+    if begun or not version.same_release(ctx.cluster.target.version):
+        return
+    raise InconclusiveError(
+        f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run has not begun that",
+        remedy=f"where the journal was set back (a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
+        "ctmupgrade run, which plans what is left",
+    )

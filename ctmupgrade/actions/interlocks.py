@@ -1,0 +1,80 @@
+"""What only the nodes can tell, asked right before a node is erased or upgraded without a gate.
+
+A plan, and a journal that is resumed, may say anything; the cluster itself says who holds its data.
+"""
+
+from __future__ import annotations
+
+from ctmupgrade.actions.base import Ctx, known
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RunUpgrade, Step
+from ctmupgrade.errors import BlockedError, NotToldError
+
+_ABORT = "the plan does not fit the cluster: ctmupgrade abort, then: ctmupgrade recover"
+
+
+def refuse_unsafe(ctx: Ctx, step: Step) -> None:
+    """Make sure that a step may start, by the nodes' own answers.
+
+    :raises BlockedError: it may not. :raises UnreachableError: a node that must be asked does not answer.
+    :raises NotToldError: it answers, and is not ready yet.
+    """
+    match step.action:
+        case ResetNode(via=via):
+            _needs_holder(ctx, step, via or joined_through(ctx, step.node))
+        case JoinNode(via=via):
+            _needs_holder(ctx, step, via)
+        case RunUpgrade(alone=alone) if alone or ctx.cluster.strategy is not StrategyName.IN_PLACE:
+            _needs_no_cluster(ctx, step)
+        case _:
+            pass
+
+
+def joined_through(ctx: Ctx, node: str) -> str:
+    """Return the member through which the plan joins a node; "" where it does not."""
+    joins = (s.action for s in ctx.plan.steps if s.node == node and isinstance(s.action, JoinNode))
+    return next((action.via for action in joins), "")
+
+
+def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
+    """Before a node is erased, another one of cluster.yaml must be a ready member of the cluster."""
+    names = [node.name for node in ctx.cluster.nodes if node.name != step.node]
+    if via and via not in names:
+        raise BlockedError(
+            f"{step.id} would erase {step.node}, and {via} is no other node of cluster.yaml", remedy=_ABORT
+        )
+    silent: Unknown | None = None
+    for name in [via] if via else names:
+        own = ask(ctx.fleet.control(name), probes.MEMBERSHIP)
+        if isinstance(own, Unknown):
+            silent = own
+        elif own.node_id and own.code == "r":
+            return
+        elif via and own.clustered:
+            raise NotToldError(f"{step.id}: {name} says of itself {own.code!r}, not ready")
+    if silent is not None:
+        known(silent, "a node that holds the cluster's data")
+    raise BlockedError(
+        f"{step.id} would erase {step.node}, and {via or 'no other node'} is "
+        f"{'no' if via else 'a'} ready member of a cluster: the data would be lost",
+        remedy=_ABORT,
+    )
+
+
+def _needs_no_cluster(ctx: Ctx, step: Step) -> None:
+    """Without a gate, only a node that no other depends on is upgraded."""
+    control = ctx.fleet.control(step.node)
+    own = known(ask(control, probes.MEMBERSHIP), f"{step.node}: its cluster state")
+    if not own.clustered:
+        return
+    members = known(ask(control, probes.MEMBERS), f"{step.node}: the members of its cluster")
+    others = [member.host for member in members if not member.is_this]
+    if others:
+        raise BlockedError(
+            f"{step.id}: not started: {step.node} is in a cluster with {', '.join(others)}, and nothing has shown that "
+            "these can do without it",
+            remedy=_ABORT,
+        )

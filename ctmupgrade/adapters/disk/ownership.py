@@ -1,0 +1,100 @@
+"""Refuse files and folders that somebody else owns or may write to.
+
+A journal is executed when it is resumed: whoever may write it decides what happens to the appliances. As OpenSSH and
+gpg do, only what belongs to this user or to root counts, and only where no group and nobody else may write it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from ctmupgrade.errors import ForeignStateError
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def refuse_foreign(*places: Path) -> None:
+    """Make sure of folders (or files) that are there; one that is not there yet is nobody's.
+
+    :raises ForeignStateError: one belongs to somebody else, or others may write to it.
+    """
+    for place in places:
+        try:
+            link = place.lstat()
+            if stat.S_ISLNK(link.st_mode):
+                _refuse_owner(place, link)
+                _judge(place, place.stat())
+            else:
+                _judge(place, link)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+
+
+def open_ours(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file that is ours, follow no link to it, and return its descriptor. One it makes has mode 0600.
+
+    :raises ForeignStateError: it is a link, no regular file, somebody else's, or others may write to it.
+    :raises OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise ForeignStateError(
+                f"{path}: it is a link, and no link is followed here",
+                remedy=f"ls -l {path}   # put the file itself there",
+            ) from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ForeignStateError(f"{path}: it is no regular file", remedy=f"ls -l {path.parent}")
+        _judge(path, found)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_ours(path: Path, limit: int) -> bytes:
+    """Return a file's content. :raises OSError: it cannot be read, or has more than ``limit`` bytes (EFBIG).
+
+    :raises ForeignStateError: see :func:`open_ours`.
+    """
+    with os.fdopen(open_ours(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"more than {limit} bytes", str(path))
+    return data
+
+
+def _judge(path: Path, found: os.stat_result) -> None:
+    _refuse_owner(path, found)
+    mode = stat.S_IMODE(found.st_mode)
+    shared = stat.S_ISDIR(found.st_mode) and mode & stat.S_ISVTX  # as /tmp: nobody can replace what is ours
+    if mode & _OTHERS_WRITE and not shared:
+        raise ForeignStateError(
+            f"{path}: others than its owner may write to it (mode {mode:04o})",
+            remedy=f"where nobody else has written to it: chmod go-w {path}   "
+            "# else name another place: --state-dir DIR",
+        )
+
+
+def _refuse_owner(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ForeignStateError(
+            f"{path}: it belongs to {_name(found.st_uid)}, and this process runs as {_name(os.geteuid())}",
+            remedy=f"run as {_name(found.st_uid)}, or name another place: --state-dir DIR; "
+            f"where its content is known to be good: chown -R {_name(os.geteuid())} {path}",
+        )
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"

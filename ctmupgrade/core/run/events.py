@@ -1,0 +1,151 @@
+"""What is written into a journal: one event a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.note_codes import NoteCode
+
+Evidence: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event of a run: who, where, in which mode, by which plan."""
+
+    run: str
+    cluster: str
+    mode: Mode
+    plan: Plan
+    by: str  # user@host
+    pid: int
+    version: str  # of ctmupgrade
+    waived: tuple[tuple[str, str], ...] = ()
+    kind: Literal["run-started"] = "run-started"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A process took the run up again."""
+
+    by: str
+    pid: int
+    version: str
+    kind: Literal["run-resumed"] = "run-resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Written before the act. ``before`` is what a later look compares with."""
+
+    step: str
+    before: Evidence
+    kind: Literal["step-started"] = "step-started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepNoted:
+    """Something worth keeping happened while a step ran."""
+
+    step: str
+    text: str
+    code: NoteCode | None = None  # None: written by version 0.1.0, which had none
+    kind: Literal["step-noted"] = "step-noted"
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """Written after the act, with the proof."""
+
+    step: str
+    evidence: Evidence
+    kind: Literal["step-done"] = "step-done"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The node said no (``inconclusive`` False), or it cannot be known what happened (True)."""
+
+    step: str
+    error: str
+    remedy: str
+    code: int
+    inconclusive: bool = False
+    kind: Literal["step-failed"] = "step-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepReopened:
+    """A look whose result has aged is done again."""
+
+    step: str
+    why: str
+    kind: Literal["step-reopened"] = "step-reopened"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDecided:
+    """An operator's decision on a stuck node."""
+
+    node: str
+    decision: Literal["retry", "skip", "done"]
+    reason: str
+    by: str
+    kind: Literal["node-decided"] = "node-decided"
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """``pause``, ``abort`` or Ctrl-C."""
+
+    what: Literal["pause", "abort"]
+    by: str
+    kind: Literal["stop-asked"] = "stop-asked"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused:
+    """Nothing further is started; ``resume`` goes on."""
+
+    why: str
+    code: int
+    kind: Literal["run-paused"] = "run-paused"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event: done, partial (ended as decided, but not every node is what the plan was for), aborted, dry-run."""
+
+    outcome: Literal["done", "partial", "aborted", "dry-run", "nothing-to-do", "taken-over"]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+    kind: Literal["run-ended"] = "run-ended"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request of another shell that is none: its file was set aside, and nothing came of it."""
+
+    file: str
+    why: str
+    kind: Literal["request-refused"] = "request-refused"
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunResumed
+    | StepStarted
+    | StepNoted
+    | StepDone
+    | StepFailed
+    | StepReopened
+    | NodeDecided
+    | StopAsked
+    | RequestRefused
+    | RunPaused
+    | RunEnded
+)

@@ -1,0 +1,82 @@
+"""Keep every failure, pause, decision and resume of a run: no later success and no skip folds one of them away."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.events import (
+    Event,
+    NodeDecided,
+    RequestRefused,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    StepFailed,
+    StopAsked,
+)
+from ctmupgrade.core.timing import clock_time
+
+Kind: TypeAlias = Literal[
+    "failure", "inconclusive", "pause", "stop-asked", "decision", "resume", "request-refused", "end", "clock"
+]
+_SET_BACK = timedelta(seconds=2)  # a clock that a time server steers goes back by less
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that an auditor asks about.
+
+    :ivar at: when, by the clock of the machine that ran it. :ivar step: "" where it concerns the whole run.
+    :ivar node: likewise. :ivar remedy: what was advised. :ivar who: who decided, stopped or resumed, as user@host.
+    """
+
+    at: datetime
+    kind: Kind
+    text: str
+    node: str = ""
+    step: str = ""
+    remedy: str = ""
+    who: str = ""
+
+
+def incidents_of(
+    event: Event, at: datetime, before: datetime, plan: Plan, told: tuple[Incident, ...]
+) -> tuple[Incident, ...]:
+    """Return what an event adds to a run's incidents.
+
+    :param before: the time of the event before it. :param told: the incidents until then.
+    """
+    return (*_clock(at, before), *_of(event, at, plan, {incident.text for incident in told[-3:]}))
+
+
+def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
+    if before - at > _SET_BACK:
+        back = clock_time(round((before - at).total_seconds()))
+        yield Incident(at, "clock", f"this machine's clock was set back by about {back}")
+
+
+def _of(event: Event, at: datetime, plan: Plan, told: Container[str]) -> Iterator[Incident]:
+    match event:
+        case StepFailed(step, error, remedy, _, inconclusive):
+            kind: Kind = "inconclusive" if inconclusive else "failure"
+            node = next((s.node for s in plan.steps if s.id == step), "")
+            yield Incident(at, kind, error, node, step, remedy)
+        case RunPaused(why, code):
+            why = "paused for that" if why in told else why  # a failure is told once
+            yield Incident(at, "pause", f"{why} (exit {code})")
+        case RunResumed(by=by):
+            yield Incident(at, "resume", "resumed", who=by)
+        case StopAsked(what, by):
+            yield Incident(at, "stop-asked", f"{what} asked", who=by)
+        case NodeDecided(node, decision, reason, by):
+            yield Incident(at, "decision", f"{decision}: {reason}", node, who=by)
+        case RequestRefused(file, why):
+            yield Incident(at, "request-refused", f"{why} (set aside: {file})")
+        case RunEnded(why=why) if why:
+            yield Incident(at, "end", why)
+        case _:
+            pass

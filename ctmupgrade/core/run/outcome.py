@@ -1,0 +1,50 @@
+"""Tell whether a run that has come to its end has done what its plan was for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ctmupgrade.core.model import Version
+from ctmupgrade.core.plan.steps import CompareSettings, RecordSettings, RunUpgrade, Step
+from ctmupgrade.core.run.journal import RunState, Status
+
+
+def outcome_of(state: RunState) -> Literal["done", "partial"]:
+    """Return the outcome of a run whose steps are all done or skipped."""
+    return "partial" if left_undone(state) else "done"
+
+
+def left_undone(state: RunState) -> tuple[str, ...]:
+    """Return the nodes of the plan that are not what the plan was for; "" stands for a step of no node.
+
+    A node is what the plan was for when none of its steps that matter was skipped and, where it was to be upgraded,
+    a look has proven the target's version.
+    """
+    names = dict.fromkeys(step.node for step in state.plan.steps)
+    return tuple(name for name in names if _is_undone(state, name))
+
+
+def _is_undone(state: RunState, node: str) -> bool:
+    steps = [step for step in state.plan.steps if step.node == node]
+    if any(state.steps[step.id].status is Status.SKIPPED and _matters(step) for step in steps):
+        return True
+    return any(isinstance(step.action, RunUpgrade) for step in steps) and not at_target(state, node)
+
+
+def _matters(step: Step) -> bool:
+    """Whether a node lacks something where this step is skipped; to write down how it is changes nothing."""
+    return not isinstance(step.action, CompareSettings | RecordSettings)
+
+
+def at_target(state: RunState, node: str) -> bool:
+    """Whether a look in this run has proven that a node has the target's version."""
+    proven = [
+        version
+        for step in state.plan.steps
+        if step.node == node and (version := state.steps[step.id].evidence.get("version"))
+    ]
+    try:
+        target = Version.parse(state.plan.target.version)
+        return bool(proven) and Version.parse(proven[-1]).same_release(target)
+    except ValueError:
+        return False
