@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     LOCKED = 8
     BUG = 70
     INTERRUPTED = 130
+    NOT_READ = 141  # nobody took the output of a look: as a shell tells SIGPIPE
 
 
 class CtmUpgradeError(Exception):
