@@ -185,7 +185,7 @@ def test_files_that_cannot_be_written(desk: Desk) -> None:
         refused(desk, said, place.removesuffix("/x"), "cannot be written")
 
 
-SHELL = ">/dev/full", ">&-", "2>&-", ">&- 2>&- <&-"
+SHELL = ">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&- <&-"
 
 
 @pytest.mark.parametrize("where", SHELL)

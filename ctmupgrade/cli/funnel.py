@@ -72,6 +72,15 @@ class LeftError(Exception):
     """Ctrl-C, SIGTERM or SIGHUP ended a command; the text says how to go on."""
 
 
+class ParserMustNotSeeError(Exception):
+    """Carries what ended a command past the parser, which reads meanings into it: a pipe that breaks anywhere is
+    1 to it, the end of any input is Ctrl-C, and whatever asks to leave may leave, with 0 too."""
+
+    def __init__(self, inside: BaseException) -> None:
+        super().__init__(repr(inside))
+        self.inside = inside
+
+
 def _is_usage(error: BaseException) -> bool:
     """Whether it comes from the command line parser. Its base class has lived in two packages."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
@@ -101,6 +110,8 @@ def funnel(program: Callable[[], object]) -> int:
 
 def _failed(error: BaseException) -> int:
     """The exit code of whatever ended a command too early, and its words on stderr."""
+    if isinstance(error, ParserMustNotSeeError):
+        error = error.inside
     if isinstance(error, CtmUpgradeError):
         complain(error)
         return int(error.exit_code)
@@ -108,9 +119,6 @@ def _failed(error: BaseException) -> int:
         sys.stderr.write(f"ctmupgrade: {str(error) or 'interrupted; nothing was being changed'}\n")
         _leave_now()
         return ExitCode.INTERRUPTED
-    if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
-        # The parser's answer to any pipe that breaks. Our own output has an error of its own.
-        error = error.__context__
     if isinstance(error, OSError):
         return _of_this_machine(error)
     if _is_usage(error):
