@@ -51,7 +51,8 @@ def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
     try:
         signed = verify(setup, hashed=hashed)
     except CtmUpgradeError as error:
-        return Unknown(". ".join(part for part in (error.brief, error.details) if part))
+        why = ". ".join(part for part in (error.brief, error.details) if part)
+        return Unknown(why, remedy=error.remedy)
     return ArchiveFacts(signed.size, signed.sha256, signed.signer)
 
 
