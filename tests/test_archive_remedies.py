@@ -10,17 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.alone import CLUSTER
 from tests.support.desk import Desk
 from tests.support.live import Signing
-
-CLUSTER = """
-cluster: c
-strategy: standalone
-target: {{archive: ./a_v2.21.0.tar.gz.gpg, version: 2.21.0, signer: {signer}{keyring}}}
-ssh: {{user: ksadmin}}
-ksctl: {{command: "false", username: admin, password_env: KSCTL_PASSWORD}}
-nodes: [{{name: n1, host: 127.0.0.1, ssh: {{port: 1}}}}]
-"""
 
 
 def no_key(desk: Desk, _signing: Signing) -> str:

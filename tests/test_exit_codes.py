@@ -11,8 +11,10 @@ import errno
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from ctmupgrade.adapters.tasks import ThreadTasks
 from ctmupgrade.cli.opening import registry
 from ctmupgrade.core.ticks import Noted, Task
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
+from tests.support.alone import CLUSTER
 from tests.support.breaking import Breakage, Ended, type_in
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.live import PROGRAM, Signing
@@ -275,3 +278,42 @@ def test_a_task_that_leaves_is_a_failure() -> None:
         if found and found[-1].error is not None:
             break
     assert "SystemExit" in str(found[-1].error)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "/root/../" + "y/" * 2500, "folder", "none", "~nobody-at-all/x", "loop"]
+)
+def test_verify_of_what_is_no_file_is_no_bug(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    said = Desk(tmp_path).type("verify", name, "--signer", "A" * 40)
+    assert said.returncode == 2 and "->" in said.stderr, said.stderr
+
+
+@pytest.mark.parametrize("words", ["verify a_v2.21.0.tar.gz.gpg", "check"])
+def test_ctrl_c_does_not_wait_for_gpg(words: str, signing: Signing, tmp_path: Path) -> None:
+    """A gpg that reads for ever: the program leaves at once, with 130, and says so."""
+    desk = Desk(tmp_path)
+    signing.sign(tmp_path / "a_v2.21.0.tar.gz.gpg", 100_000)
+    (tmp_path / "keys").write_bytes(signing.gpg("--export"))
+    (tmp_path / "cluster.yaml").write_text(
+        CLUSTER.format(signer=signing.fingerprint, keyring=", keyring: ./keys")
+    )
+    slow = tmp_path / "bin" / "gpg"
+    slow.parent.mkdir()
+    real = shutil.which("gpg")
+    slow.write_text(
+        f'#!/bin/sh\ncase " $* " in *" --verify "*) touch {tmp_path}/begun; exec sleep 90;; esac\nexec {real} "$@"\n'
+    )
+    slow.chmod(0o755)
+    environ = {**desk.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}", "KSCTL_PASSWORD": "x"}
+    argv = ["env", "--default-signal=INT", str(PROGRAM), *words.split()]
+    with subprocess.Popen(
+        argv, env=environ, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as made:
+        while not (tmp_path / "begun").exists():
+            assert made.poll() is None, made.communicate()
+            time.sleep(0.05)
+        made.send_signal(signal.SIGINT)
+        _out, err = made.communicate(timeout=60)
+    assert made.returncode == ExitCode.INTERRUPTED and "interrupted" in err, err
