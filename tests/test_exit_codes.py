@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import pytest
 
 import ctmupgrade.cli.app  # noqa: F401 - fills the registry
 from ctmupgrade.adapters.tasks import ThreadTasks
+from ctmupgrade.cli.funnel import funnel
 from ctmupgrade.cli.opening import registry
 from ctmupgrade.core.ticks import Noted, Task
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
@@ -317,3 +319,47 @@ def test_ctrl_c_does_not_wait_for_gpg(words: str, signing: Signing, tmp_path: Pa
         made.send_signal(signal.SIGINT)
         _out, err = made.communicate(timeout=60)
     assert made.returncode == ExitCode.INTERRUPTED and "interrupted" in err, err
+
+
+AFTER_THE_LAST_WORD = """
+import os
+from ctmupgrade.render import streams
+reader, writer = os.pipe()
+os.dup2(writer, 1)
+os.close(writer)
+streams.usable_streams()
+print("all that is to be said", flush=True)
+assert streams.untaken_output() is None, "somebody may read it yet"
+os.close(reader)
+error = streams.untaken_output()
+os.write(2, type(error).__name__.encode())
+os._exit(0)
+"""
+
+
+def test_a_reader_that_leaves_after_the_last_word() -> None:
+    """What was written stands in the pipe, and nobody will ever have it."""
+    argv = [sys.executable, "-c", AFTER_THE_LAST_WORD]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert said.stderr == "ReaderGoneError", said.stderr
+
+
+@pytest.mark.parametrize("result", [None, True, "0", 256, -1, 0.0])
+def test_a_command_without_an_exit_code_is_not_done(
+    result: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert funnel(lambda: result) == ExitCode.BUG
+    log = re.search(r"its traceback: (.+\.log)$", capsys.readouterr().err, re.MULTILINE)
+    assert log
+    Path(log[1]).unlink()
+
+
+def test_an_error_that_calls_itself_done_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    class OddError(CtmUpgradeError):
+        exit_code = ExitCode.DONE
+
+    def command() -> int:
+        raise OddError("odd")
+
+    assert funnel(command) == ExitCode.BUG
+    assert "odd" in capsys.readouterr().err
