@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from tests.support.alone import CLUSTER
 from tests.support.desk import Desk
+from tests.support.gpg_ring import garbage
 from tests.support.live import Signing
 
 
@@ -22,7 +22,7 @@ def no_key(desk: Desk, _signing: Signing) -> str:
 
 
 def damaged(desk: Desk, signing: Signing) -> str:
-    (desk.folder / "keys").write_bytes(signing.gpg("--export") + os.urandom(300_000))
+    (desk.folder / "keys").write_bytes(signing.gpg("--export") + garbage(300_000))
     return ", keyring: ./keys"
 
 

@@ -32,6 +32,7 @@ from ctmupgrade.errors import CtmUpgradeError, ExitCode
 from tests.support.alone import CLUSTER
 from tests.support.breaking import Breakage, Ended, type_in
 from tests.support.desk import SCENARIOS, Desk
+from tests.support.gpg_ring import garbage
 from tests.support.live import PROGRAM, Signing
 
 ERRORS: tuple[Callable[[], BaseException], ...] = (
@@ -197,7 +198,7 @@ def test_a_damaged_keyring_makes_no_altered_archive_good(signing: Signing, tmp_p
     altered = bytearray(archive.read_bytes())
     altered[100_000] ^= 1
     archive.write_bytes(altered)
-    keyring.write_bytes(signing.gpg("--export") + os.urandom(400_000))
+    keyring.write_bytes(signing.gpg("--export") + garbage(400_000))
     desk = Desk(tmp_path)
     for form in ("plain", "json"):
         words = ("verify", str(archive), "--signer", signing.fingerprint, "--keyring", str(keyring))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -97,3 +98,8 @@ def flip(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
+
+
+def garbage(size: int) -> bytes:
+    """Bytes without meaning, the same each time: now and then random ones look like packets that gpg skips."""
+    return b"junk" + random.Random(size).randbytes(size)
