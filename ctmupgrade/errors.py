@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     PARTIAL = 9
     BUG = 70
     INTERRUPTED = 130
+    NOT_READ = 141  # nobody took the output of a look: as a shell tells SIGPIPE
 
 
 class CtmUpgradeError(Exception):

@@ -185,7 +185,7 @@ def test_files_that_cannot_be_written(desk: Desk) -> None:
         refused(desk, said, place.removesuffix("/x"), "cannot be written")
 
 
-SHELL = ">/dev/full", ">&-", "2>&-", ">&- 2>&- <&-"
+SHELL = ">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&- <&-"
 
 
 @pytest.mark.parametrize("where", SHELL)
@@ -197,6 +197,9 @@ def test_streams_that_take_nothing(desk: Desk, words: str, where: str) -> None:
     if where == ">/dev/full":
         assert said.returncode == 2, said.stderr
         assert "standard output cannot be written to: No space left on device" in said.stderr
+    elif where.startswith(">&-") and words != "run":  # a run has its journal; of a look nobody has anything
+        assert said.returncode == 2, said.stderr
+        assert "standard output cannot be written to: it is closed" in said.stderr or "2>&-" in where
     else:
         assert said.returncode == 0, said.stderr
     if words == "run" and where != ">/dev/full":

@@ -187,7 +187,11 @@ def test_gpg_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     program = tmp_path / "gpg"
     program.write_text(f'#!/bin/sh\nenv >> {tmp_path}/seen\nexec gpg "$@"\n')
     program.chmod(0o755)
-    (tmp_path / "k.asc").write_bytes(b"no key")
+    home = ["gpg", "--homedir", str(tmp_path / "home"), "--batch", "--quiet"]
+    (tmp_path / "home").mkdir(mode=0o700)
+    subprocess.run([*home, "--passphrase", "", "--quick-gen-key", "a <a@example.com>", "ed25519"], check=True)
+    key = subprocess.run([*home, "--armor", "--export"], check=True, capture_output=True).stdout
+    (tmp_path / "k.asc").write_bytes(key)
     (tmp_path / "a.gpg").write_bytes(b"no archive")
     argv = [sys.executable, "-c", "import sys; from pathlib import Path as P; from ctmupgrade.adapters.gpg.verifier import "
             "GpgVerifier as G; G(sys.argv[1]).verify(P(sys.argv[2]), 'A' * 40, P(sys.argv[3]))"]  # fmt: skip

@@ -66,6 +66,8 @@ class ThreadTasks:
             self._happenings.put(TaskEvent(key, evidence=stop.value))
         except Exception as error:  # whatever it is, the loop decides, not this thread
             self._happenings.put(TaskEvent(key, error=error))
+        except BaseException as error:  # else SystemExit ends this thread, and the run waits for ever
+            self._happenings.put(TaskEvent(key, error=RuntimeError(repr(error))))
 
 
 class SideBySide:

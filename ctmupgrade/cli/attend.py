@@ -15,7 +15,7 @@ from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.errors import ExitCode, UsageError
 from ctmupgrade.render import plain, show
-from ctmupgrade.render.streams import OutputError, give_up_output
+from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.check import CheckResult
@@ -56,8 +56,9 @@ def finish(common: Common, made: Setup, outcome: Outcome) -> int:
     where nobody takes the report any more."""
     try:
         _tell(common, made, outcome)
-    except (OutputError, BrokenPipeError) as error:
+    except OutputError as error:
         give_up_output(error)
+    need_no_reader()
     return outcome.code
 
 

@@ -14,7 +14,13 @@ import typer
 
 from ctmupgrade.cli.memory import no_core_dumps
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
-from ctmupgrade.render.streams import OutputError, give_up_output, usable_streams
+from ctmupgrade.render.streams import (
+    OutputError,
+    ReaderGoneError,
+    give_up_output,
+    untaken_output,
+    usable_streams,
+)
 
 
 def complain(error: CtmUpgradeError) -> None:
@@ -26,14 +32,18 @@ def complain(error: CtmUpgradeError) -> None:
     sys.stderr.write("\n".join(out) + "\n")
 
 
-_DISK = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EMFILE")}
+_SURROUNDINGS = (
+    "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE",
+    "ENOLCK", "ENODEV", "ENXIO", "ELOOP", "ENAMETOOLONG",
+)  # fmt: skip
+_DISK = {getattr(errno, name) for name in _SURROUNDINGS}
 
 
 def _of_this_machine(error: OSError) -> int:
     """Output that nobody takes, or a disk that is full: nothing that a traceback would explain."""
     if isinstance(error, OutputError):
         give_up_output(error)
-        return ExitCode.USAGE
+        return ExitCode.NOT_READ if isinstance(error, ReaderGoneError) else ExitCode.USAGE
     if error.errno not in _DISK:
         return bug(error)
     place = f"{error.filename}: " if error.filename else ""
@@ -50,10 +60,10 @@ def bug(error: BaseException) -> int:
 
     try:
         handle, name = tempfile.mkstemp(prefix="ctmupgrade-bug-", suffix=".log")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(redacted("".join(traceback.format_exception(error))))
-    except OSError as full:
-        name = f"not written: {full.strerror}"
+    except Exception as full:  # no place for it, or no memory: the exit code must come out all the same
+        name = f"not written: {getattr(full, 'strerror', None) or type(full).__name__}"
     sys.stderr.write(
         f"ctmupgrade: a bug: {type(error).__name__}. Nothing on the appliances was stopped.\n"
         f"  its traceback: {name}\n  -> ctmupgrade status; ctmupgrade resume goes on from the journal\n"
@@ -65,7 +75,16 @@ class LeftError(Exception):
     """Ctrl-C, SIGTERM or SIGHUP ended a command; the text says how to go on."""
 
 
-def _is_usage(error: Exception) -> bool:
+class ParserMustNotSeeError(Exception):
+    """Carries what ended a command past the parser, which reads meanings into it: a pipe that breaks anywhere is
+    1 to it, the end of any input is Ctrl-C, and whatever asks to leave may leave, with 0 too."""
+
+    def __init__(self, inside: BaseException) -> None:
+        super().__init__(repr(inside))
+        self.inside = inside
+
+
+def _is_usage(error: BaseException) -> bool:
     """Whether it comes from the command line parser. Its base class has lived in two packages."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
@@ -78,42 +97,37 @@ def _leave_now() -> None:
     os._exit(ExitCode.INTERRUPTED)
 
 
-CHANGING = ("run", "resume", "stage", "backup", "recover")
-
-
-def _nobody_reads() -> int:
-    """The exit code where standard output was closed: a look is done, but nothing that changes nodes may say
-    that it is (0) when it could not even ask."""
-    sys.stdout = None
-    return ExitCode.INTERRUPTED if any(word in CHANGING for word in sys.argv[1:]) else ExitCode.DONE
-
-
 def funnel(program: Callable[[], object]) -> int:
-    """Runs ``program``; every way of ending becomes an exit code here and nowhere else."""
-    usable_streams()
-    no_core_dumps()
+    """Run ``program``; every way of ending becomes an exit code here and nowhere else. It is 0 only where the
+    program itself says so and somebody could read what it said: a look that nobody could read is not done."""
     try:
-        result = program()
-        return int(result) if isinstance(result, int) else 0
-    except CtmUpgradeError as error:
+        usable_streams()
+        no_core_dumps()
+        code = program()
+        if type(code) is bool or not isinstance(code, int) or not 0 <= code <= 255:
+            raise TypeError(f"a command ended without an exit code: {code!r}")
+        untaken = untaken_output() if code == ExitCode.DONE else None
+        return _of_this_machine(untaken) if untaken else int(code)
+    except BaseException as error:
+        return _failed(error) or ExitCode.BUG
+
+
+def _failed(error: BaseException) -> int:
+    """The exit code of whatever ended a command too early, and its words on stderr."""
+    if isinstance(error, ParserMustNotSeeError):
+        error = error.inside
+    if isinstance(error, CtmUpgradeError):
         complain(error)
         return int(error.exit_code)
-    except typer.Exit as leave:
-        return int(leave.exit_code)
-    except (typer.Abort, KeyboardInterrupt, LeftError) as leave:
-        sys.stderr.write(f"ctmupgrade: {str(leave) or 'interrupted; nothing was being changed'}\n")
+    if isinstance(error, (typer.Abort, KeyboardInterrupt, LeftError)):
+        sys.stderr.write(f"ctmupgrade: {str(error) or 'interrupted; nothing was being changed'}\n")
         _leave_now()
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return _nobody_reads()
-    except OSError as error:
+    if isinstance(error, OSError):
         return _of_this_machine(error)
-    except SystemExit as leave:  # 1 is the parser's own answer to a reader that went away
-        return _nobody_reads() if leave.code == 1 else int(leave.code or 0)
-    except Exception as error:
-        if _is_usage(error):
-            text = error.format_message() if hasattr(error, "format_message") else str(error)
-            if text:  # without a command its help was shown
-                sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
-            return ExitCode.USAGE
-        return bug(error)
+    if _is_usage(error):
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        if text:  # without a command its help was shown
+            sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
+        return ExitCode.USAGE
+    return bug(error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ctmupgrade.cli.funnel import LeftError
+from ctmupgrade.cli.funnel import LeftError, ParserMustNotSeeError
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.errors import UsageError
 
@@ -248,6 +248,8 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
             return function(default_paths(given.over(outer)), **kwargs)
         except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
             raise LeftError(str(leave)) from None
+        except (OSError, EOFError, SystemExit) as error:
+            raise ParserMustNotSeeError(error) from error
 
     wrapper.__signature__ = inspect.Signature([context, *mine, *extra])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in [context, *mine, *extra]}

@@ -51,7 +51,8 @@ def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
     try:
         signed = verify(setup, hashed=hashed)
     except CtmUpgradeError as error:
-        return Unknown(". ".join(part for part in (error.brief, error.details) if part))
+        why = ". ".join(part for part in (error.brief, error.details) if part)
+        return Unknown(why, remedy=error.remedy)
     return ArchiveFacts(signed.size, signed.sha256, signed.signer)
 
 
@@ -60,15 +61,19 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
 
     :param hashed: False: without the archive's SHA-256, which only a plan and an upload need.
     """
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    beside = ThreadPoolExecutor(max_workers=1)
+    try:
         archive = beside.submit(_archive_facts, setup, hashed)
         nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
         apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
         fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.gather) if apart.nodes else {}
+        archive_facts = archive.result()
+    finally:  # Ctrl-C does not wait for an archive of gigabytes
+        beside.shutdown(wait=False, cancel_futures=True)
     return Facts(
         at=setup.clock.now(),
         nodes=nodes,
-        archive=archive.result(),
+        archive=archive_facts,
         manifests=setup.store.manifests(),
         backups_possible=_why_no_backup(setup),
         max_backup_age=setup.cluster.backup.max_age,

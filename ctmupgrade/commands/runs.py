@@ -66,7 +66,7 @@ def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFo
         what = f"no run {run}" if run else "no run yet"
         raise UsageError(f"{what} in {base}", remedy="ctmupgrade run")
     latest = max(found, key=lambda folder: folder.run)
-    with suppress(JournalError, OSError):  # the latest's own is read, and judged, by who asked for it
+    with suppress(JournalError):  # the latest's own is read, and judged, by who asked for it
         if run is None:
             return next((folder for folder, _ in unfinished(latest.path.parent, Mode.LIVE)), latest)
     return latest
@@ -103,7 +103,7 @@ def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
 
     def states() -> Iterator[RunState]:
         for folder in folders(setup.home):
-            with suppress(JournalError, OSError):
+            with suppress(JournalError):
                 state = folder.state()
                 if state.mode is Mode.LIVE:
                     yield state
@@ -117,7 +117,7 @@ def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
     ``hashed_in`` names the run that hashed it; a journal that does not hold together proves nothing."""
     found: dict[str, Evidence] = {}
     for folder in folders(home):
-        with suppress(JournalError, OSError):
+        with suppress(JournalError):
             state = folder.state()
             for step in state.plan.steps if state.mode is mode else ():
                 held = state.steps[step.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,8 @@ def verify_archive(
     :raises SignatureError: not the pinned signer's good signature.
     :raises UsageError: no signer is known, or a file cannot be read.
     """
-    if not simulate and archive.is_dir():
-        raise UsageError(
-            f"{archive}: it is a folder", remedy="name the archive in it, a file like *.tar.gz.gpg"
-        )
-    if not simulate and not archive.exists():
-        raise UsageError(
-            f"{archive}: there is no such file", remedy="name the vendor's archive, a *.tar.gz.gpg"
-        )
+    if not simulate:
+        _refuse_no_file(archive)
     if simulate:
         fixture_folder(simulate)
     if not signer:
@@ -43,6 +38,26 @@ def verify_archive(
 
     named = NAMED_VERSION.search(archive.name)
     return signed, named.group(1) if named else ""
+
+
+def _refuse_no_file(archive: Path) -> None:
+    """:raises UsageError: it is a folder, is not there, or cannot be looked at."""
+    remedy = "name the vendor's archive, a file like *.tar.gz.gpg"
+    try:
+        about = archive.expanduser().stat()
+    except FileNotFoundError:
+        raise UsageError(f"{archive}: there is no such file", remedy=remedy) from None
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # a name too long, or with a NUL; a home that nobody knows
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{archive}: it cannot be read: {why}", remedy=remedy) from None
+    if stat.S_ISDIR(about.st_mode):
+        raise UsageError(
+            f"{archive}: it is a folder", remedy="name the archive in it, a file like *.tar.gz.gpg"
+        )
 
 
 def _verifier(simulate: Path | None) -> Verifier:

@@ -25,6 +25,7 @@ from ctmupgrade.errors import ConfigError, UsageError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
 
 if TYPE_CHECKING:
+    from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
     from ctmupgrade.sim import World
 
 
@@ -122,10 +123,14 @@ def setup(request: CommandRequest) -> Iterator[Setup]:
             return
         keep_memory_private()
         _passwords_are_there(cluster)
-        made = _with_skips(_live(request, cluster))
+        from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
+
+        hashes = PrefixHashes()
+        made = _with_skips(_live(request, cluster, hashes))
         try:
             yield made
         finally:
+            hashes.close()
             made.fleet.close()
 
 
@@ -151,15 +156,13 @@ def _passwords_are_there(cluster: Cluster) -> None:
             )
 
 
-def _live(request: CommandRequest, cluster: Cluster) -> Setup:
+def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Setup:
     from ctmupgrade.adapters.disk.backups import BackupStore
     from ctmupgrade.adapters.fleet import LiveFleet
-    from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
     from ctmupgrade.adapters.gpg.verifier import GpgVerifier
     from ctmupgrade.adapters.local.names import ResolvedNames
     from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
 
-    hashes = PrefixHashes()
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
     return Setup(

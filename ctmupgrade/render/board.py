@@ -20,6 +20,7 @@ from ctmupgrade.core.run.report import node_state, version_after
 from ctmupgrade.core.ticks import Progress, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.plain import event_line
+from ctmupgrade.render.streams import OutputError, give_up_output
 
 MIB = 2**20
 BAR = 24
@@ -119,6 +120,12 @@ def board(cluster: Cluster) -> Iterator[Callable[[RunState, Event | None, str, T
     live: list[Live] = []
 
     def watch(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        try:
+            draw(state, event, key, tick)
+        except OutputError as error:  # the run goes on, whoever looks
+            give_up_output(error)
+
+    def draw(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         shown.take(state, event, key, tick)
         if not live:  # not before the question was answered
             live.append(Live(shown, console=console, refresh_per_second=4, transient=True))

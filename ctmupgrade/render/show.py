@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.core.checks.findings import Finding
@@ -23,6 +22,7 @@ from ctmupgrade.render.streams import OutputError, give_up_output
 if TYPE_CHECKING:
     from rich.console import Console
 
+Say = Callable[[Iterable[str]], None]
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 _COLOURS = {
     "BLOCK": "bold red", "UNKNOWN": "bold red", "MANUAL": "yellow", "WARN": "yellow", "SKIPPED": "magenta",
@@ -37,15 +37,12 @@ def _console() -> Console:
 
 
 def _lines(lines: Iterable[str]) -> None:
-    try:
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads any more: a run goes on all the same, its journal tells
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def _news(lines: Iterable[str]) -> None:
-    """Lines of a run: it goes on also where its output is on a full disk; its journal tells."""
+    """Lines of a run: it goes on also where nobody reads, or its output is on a full disk; its journal tells."""
     try:
         _lines(lines)
     except OutputError as error:
@@ -106,42 +103,48 @@ def report(made: Report, shown: str) -> None:
 
 @contextmanager
 def watching(shown: str, cluster: Cluster | None = None) -> Iterator[Watch]:
-    """A watcher of a run in the wanted form, for the time of the run."""
+    """A watcher of a run in the wanted form, for the time of the run.
+
+    :param cluster: of the run that this process runs, and goes on with whoever reads; None: it only looks at
+        another process's, and ends where nobody reads.
+    """
+    say = _lines if cluster is None else _news
     if shown == "json":
-        yield _watch_json
+        yield functools.partial(_watch_json, say)
     elif shown == "rich" and cluster is not None:
         from ctmupgrade.render.board import board
 
         with board(cluster) as watch:
             yield watch
     else:
-        yield _PlainWatch().watch
+        yield _PlainWatch(say).watch
 
 
-def _watch_json(state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
+def _watch_json(say: Say, state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
     if event is None:
         return
     from ctmupgrade.codec import event_to_json
 
     document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
-    _news([json.dumps(document)])
+    say([json.dumps(document)])
 
 
 class _PlainWatch:
     """A line per event, and one when what is waited for changes (not at every look)."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Say) -> None:
+        self._say = say
         self._said: dict[str, str] = {}
 
     def watch(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         if event is not None:
-            _news([plain.event_line(event, state)])
+            self._say([plain.event_line(event, state)])
         elif isinstance(tick, Waiting):
             gist = tick.what.split(";")[0]
             if self._said.get(key) != gist:
                 self._said[key] = gist
                 until = tick.until.isoformat(timespec="minutes")
-                _news(
+                self._say(
                     [
                         f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"
                     ]

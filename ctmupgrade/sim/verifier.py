@@ -36,7 +36,8 @@ class SimVerifier:
         if problem != "none":
             self.world.record("", "refused_archive", problem)
             raise SignatureError(
-                f"{archive.name} {WORDS[problem]}", remedy="get the archive and the key again"
+                f"{archive.name} {WORDS[problem]}",
+                remedy="do not use this file; get the archive and the vendor's key again, and compare target.signer with it",
             )
         self.world.record("", "verified", held.sha256)
         sha256 = held.sha256 if hashed else ""

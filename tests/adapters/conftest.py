@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+from tests.support.gpg_ring import Ring, made_ring
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
 
@@ -176,3 +177,10 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture
 def sshd(start_sshd: StartSshd) -> Sshd:
     return start_sshd()
+
+
+@pytest.fixture(scope="session")
+def ring() -> Iterator[Ring]:
+    """Keys of many kinds; making them takes a second."""
+    with made_ring() as made:
+        yield made

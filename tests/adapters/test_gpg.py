@@ -10,93 +10,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctmupgrade.adapters.disk.private_folder import PREFIX
+from ctmupgrade.adapters.gpg import reading
 from ctmupgrade.adapters.gpg import verifier as adapter
 from ctmupgrade.adapters.gpg.verifier import GpgVerifier
 from ctmupgrade.errors import SignatureError, UsageError
+from tests.support.gpg_ring import Ring, flip, refused
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
 ROOT = Path(__file__).parents[2]
-INJECTION = "x\u0085[GNUPG:] BADSIG 0123456789ABCDEF y"
-# name -> (options of gpg, user id, algorithm, expiry)
-KEYS = {
-    "ours": ([], "Vendor Åsa <a@x>", "ed25519", "never"),
-    "other": ([], "Other <b@x>", "ed25519", "never"),
-    "revoked": ([], "Revoked <r@x>", "ed25519", "never"),
-    "rsa": (["--faked-system-time", "20200101T000000"], "Old <o@x>", "rsa2048", "never"),
-    "expired": (["--faked-system-time", "20200101T000000"], "Expired <e@x>", "ed25519", "10d"),
-    "future": (["--faked-system-time", "20400101T000000"], "Future <f@x>", "ed25519", "never"),
-    "trick": ([], INJECTION, "ed25519", "never"),
-    "crypt": ([], "Crypt <c@x>", "future-default", "never"),
-}
-
-
-@dataclass
-class Ring:
-    """A gpg home with all keys, and the data that gets signed."""
-
-    home: Path
-    fpr: dict[str, str]
-    data: Path
-    public: Path
-
-    def gpg(self, *argv: str, data: bytes | None = None) -> bytes:
-        command = ["gpg", "--homedir", str(self.home), "--batch", "--yes", "-q", *argv]
-        return subprocess.run(command, input=data, capture_output=True, check=True).stdout
-
-    def sign(self, out: Path, *options: str, by: str = "ours", how: str = "-s") -> Path:
-        users = [part for name in by.split() for part in ("-u", self.fpr[name])]
-        self.gpg("-z0", *users, *options, "-o", str(out), how, str(self.data))
-        return out
-
-
-@pytest.fixture(scope="module")
-def ring() -> Iterator[Ring]:
-    home = Path(tempfile.mkdtemp(prefix="gt", dir="/tmp"))
-    ring = Ring(home, {}, home / "data", home / "public.asc")
-    ring.data.write_bytes(b"\0" + os.urandom(299_999))
-    try:
-        for name, (options, user, kind, until) in KEYS.items():
-            usage = "default" if name == "crypt" else "sign"
-            ring.gpg(*options, "--passphrase", "", "--quick-gen-key", user, kind, usage, until)
-            rows = ring.gpg("--with-colons", "--list-secret-keys").decode().split("\n")
-            ring.fpr[name] = [
-                r.split(":")[9]
-                for n, r in enumerate(rows)
-                if r.startswith("fpr") and rows[n - 1].startswith("sec")
-            ][-1]
-        ring.gpg("--passphrase", "", "--quick-add-key", ring.fpr["ours"], "ed25519", "sign", "never")
-        rows = ring.gpg("--with-colons", "--list-keys", ring.fpr["ours"]).decode().split("\n")
-        ring.fpr["ours-sub"] = [r.split(":")[9] for r in rows if r.startswith("fpr")][-1]
-        ring.public.write_bytes(ring.gpg("--armor", "--export"))
-        yield ring
-    finally:
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def refused(
-    ring: Ring, path: Path, *words: str, signer: str = "ours", keyring: Path | None = None
-) -> SignatureError:
-    with pytest.raises(SignatureError) as caught:
-        GpgVerifier().verify(path, ring.fpr[signer], keyring or ring.public)
-    for word in (str(path), *words):
-        assert word in caught.value.brief, caught.value.brief + "\n" + caught.value.details
-    assert caught.value.remedy
-    return caught.value
-
-
-def flip(path: Path, at: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[at] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +59,23 @@ def test_good_from_a_pipe_and_compressed_content(ring: Ring, tmp_path: Path) -> 
 
 
 def test_pinned_by_primary_or_subkey(ring: Ring, tmp_path: Path) -> None:
-    sub = ring.sign(tmp_path / "sub", by="ours-sub")
+    sub = ring.sign(tmp_path / "sub", "-u", ring.fpr["ours-sub"] + "!", by="")
     main = ring.sign(tmp_path / "main", "-u", ring.fpr["ours"] + "!", by="")
     for signer in ("ours", "ours-sub"):
         got = GpgVerifier().verify(sub, ring.fpr[signer], ring.public)
         assert (got.signer, got.key) == (ring.fpr["ours"], ring.fpr["ours-sub"])
-        got = GpgVerifier().verify(main, ring.fpr[signer], ring.public)
-        assert (got.signer, got.key) == (ring.fpr["ours"], ring.fpr["ours"])
+    got = GpgVerifier().verify(main, ring.fpr["ours"], ring.public)
+    assert (got.signer, got.key) == (ring.fpr["ours"], ring.fpr["ours"])
+
+
+def test_a_pinned_subkey_means_that_one(ring: Ring, tmp_path: Path) -> None:
+    """Not the primary key, and no other subkey of the same owner."""
+    main = ring.sign(tmp_path / "main", "-u", ring.fpr["ours"] + "!", by="")
+    other = ring.sign(tmp_path / "other", "-u", ring.fpr["ours-sub-2"] + "!", by="")
+    for path, key in ((main, "ours"), (other, "ours-sub-2")):
+        error = refused(ring, path, "another key of the same owner", ring.fpr[key], signer="ours-sub")
+        assert ring.fpr["ours"] in error.remedy
+        assert GpgVerifier().verify(path, ring.fpr["ours"], ring.public).key == ring.fpr[key]
 
 
 def test_keyring_forms(ring: Ring, tmp_path: Path) -> None:
@@ -472,13 +410,13 @@ def test_remembered_per_file_key_and_object(
 ) -> None:
     path = ring.sign(tmp_path / "a")
     runs: list[int] = []
-    real = adapter._side_by_side
+    real = reading.read_once
 
     def counted(*words: Any) -> Any:
         runs.append(1)
         return real(*words)
 
-    monkeypatch.setattr(adapter, "_side_by_side", counted)
+    monkeypatch.setattr(adapter, "read_once", counted)
     verifier = GpgVerifier()
     first = verifier.verify(path, ring.fpr["ours"], ring.public)
     assert verifier.verify(path, ring.fpr["ours"], ring.public) is first and len(runs) == 1

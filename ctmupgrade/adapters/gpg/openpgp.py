@@ -54,7 +54,16 @@ def _further() -> ShapeError:
     return ShapeError("holds further data behind the signed message", REPORT)
 
 
+# What a compressed message may hold: an archive is compressed inside already and becomes no smaller. What becomes
+# a thousand times larger is there to keep a program busy.
+MOST_TIMES = 64
+MOST_MORE = 256 * 2**20  # bytes besides
+LEAST_PARTIAL = 512  # bytes (RFC 4880, 4.2.2.4, of the first one); all programs write all of them so
+
+
 class _Source(Protocol):
+    stop: threading.Event
+
     def take(self, most: int) -> bytes: ...  # b"" at the end
     def skip(self, count: int) -> None: ...  # ShapeError where there is less
 
@@ -84,7 +93,7 @@ class _Body:
     """A packet's content, put together from its pieces. ``left`` None: it goes on to the end."""
 
     def __init__(self, source: _Source) -> None:
-        self.source, self.more = source, False
+        self.source, self.stop, self.more = source, source.stop, False
         self.left: int | None = 0
         first = source.take(1)
         self.end, self.tag = not first, -1
@@ -110,6 +119,10 @@ class _Body:
         self.more = 224 <= first < 255
         if self.more:
             self.left = 1 << (first & 31)
+            if self.left < LEAST_PARTIAL:
+                raise ShapeError(
+                    f"is damaged or was made to keep a program busy: a part of {self.left} bytes", REPORT
+                )
         elif first < 192:
             self.left = first
         else:
@@ -147,10 +160,11 @@ def _skip(source: _Source, count: int) -> None:
 
 
 class _Inflated:
-    """What a compressed packet holds, a piece at a time."""
+    """What a compressed packet holds, a piece at a time. :param most: bytes, all together."""
 
-    def __init__(self, body: _Body) -> None:
-        self.body, self.out = body, b""
+    def __init__(self, body: _Body, most: int) -> None:
+        self.body, self.stop, self.left = body, body.stop, most
+        self.out, self.at = b"", 0
         kind = body.take(1)
         if kind not in (b"\1", b"\2", b"\3"):
             raise ShapeError("is compressed in a way nobody uses, or damaged", AGAIN)
@@ -162,19 +176,30 @@ class _Inflated:
         return self.bz.eof if self.bz else self.z.eof
 
     def take(self, most: int) -> bytes:
-        while not self.out and not self.done:
-            hungry = self.bz is None or self.bz.needs_input
-            fed = self.body.take(1 << 14) if hungry else b""
-            if hungry and not fed:
-                raise _cut()
-            try:  # 16 KiB hold at most 16 MiB of deflated data; bzip2 needs the limit
-                self.out = self.bz.decompress(fed, 1 << 20) if self.bz else self.z.decompress(fed)
-            except (zlib.error, OSError, ValueError) as error:
-                raise ShapeError(
-                    "is damaged or was altered: its compressed data do not add up", REPORT
-                ) from error
-        got, self.out = self.out[:most], self.out[most:]
+        if self.stop.is_set():
+            raise StoppedError
+        while self.at == len(self.out) and not self.done:
+            self._more()
+        got = self.out[self.at : self.at + most]
+        self.at += len(got)
         return got
+
+    def _more(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError
+        hungry = self.bz is None or self.bz.needs_input
+        fed = self.body.take(1 << 14) if hungry else b""
+        if hungry and not fed:
+            raise _cut()
+        try:  # 16 KiB hold at most 16 MiB of deflated data; bzip2 needs the limit
+            self.out, self.at = self.bz.decompress(fed, 1 << 20) if self.bz else self.z.decompress(fed), 0
+        except (zlib.error, OSError, ValueError) as error:
+            raise ShapeError(
+                "is damaged or was altered: its compressed data do not add up", REPORT
+            ) from error
+        self.left -= len(self.out)
+        if self.left < 0:
+            raise ShapeError("holds far more than its size allows: a compression bomb", REPORT)
 
     def skip(self, count: int) -> None:
         _skip(self, count)
@@ -185,8 +210,16 @@ class _Inflated:
             raise _further()
 
 
-def signatures(source: _Source, inner: bool = False) -> int:
-    """Walks over the packets. :returns: how many signatures stand on the one signed message."""
+def signatures(source: ArchiveFile) -> int:
+    """Walk over the packets; return how many signatures the one signed message has.
+
+    :raises ShapeError: it is not one signed message. :raises StoppedError: another reader has failed.
+    """
+    return _walk(source, MOST_MORE + MOST_TIMES * source.size)
+
+
+def _walk(source: _Source, most: int, inner: bool = False) -> int:
+    """:param most: bytes that a compressed message may hold."""
     word, count = "", 0
     while not (body := _next(source, _whole(word))).end:
         letter = _LETTERS.get(body.tag, "x")
@@ -196,8 +229,8 @@ def signatures(source: _Source, inner: bool = False) -> int:
         word += letter
         _sensible(word, inner)
         if letter == "c":
-            packed = _Inflated(body)
-            count = signatures(packed, inner=True)
+            packed = _Inflated(body, most)
+            count = _walk(packed, most, inner=True)
             packed.finish()
         body.drain()
     if word == "c":

@@ -2,6 +2,9 @@
 
 Twenty nodes were interrupted at twenty places, and the archive is read once for all of them: states of the
 hash are kept on the way, and a beginning is hashed from the last state before its end.
+
+A file that was verified is kept open, and what is hashed later is read from there: its name may lead to another
+file by then, and back again a moment later, as often as somebody renames a folder above it.
 """
 
 from __future__ import annotations
@@ -9,25 +12,30 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ctmupgrade.adapters.gpg.local_file import mark
+from ctmupgrade.errors import NodeError
 
 STEP = 32 * 2**20  # bytes between two states that are kept; the most that is read again
 _PIECE = 1 << 18
 
 
-def _mark(about: os.stat_result) -> tuple[int, ...]:
-    return (about.st_size, about.st_mtime_ns, about.st_ino, about.st_dev, about.st_ctime_ns)
-
-
 @dataclass(slots=True)
 class _Known:
-    """A file as it was, and the states of its hash after 0, 1, 2, ... steps."""
+    """A file as it was, and the states of its hash after 0, 1, 2, ... steps.
+
+    :ivar fd: of the verified file; None where it was not verified, or not here.
+    """
 
     mark: tuple[int, ...]
     states: list[Any] = field(default_factory=lambda: [hashlib.sha256()])
     whole: str = ""  # where all of it was read
+    fd: int | None = None
 
 
 class Recorder:
@@ -38,7 +46,7 @@ class Recorder:
         self._hash, self._left = hashlib.sha256(), STEP
 
     def update(self, data: memoryview | bytes) -> None:
-        """More of the file."""
+        """Take more of the file."""
         view = memoryview(data)
         while len(view) >= self._left:
             self._hash.update(view[: self._left])
@@ -49,64 +57,109 @@ class Recorder:
         self._left -= len(view)
 
     def hexdigest(self) -> str:
-        """Of all so far."""
+        """Return the hash of all so far."""
         return self._hash.hexdigest()
 
 
 class PrefixHashes:
-    """Beginnings of local files. Thread-safe; a file that changed is read anew."""
+    """Beginnings of local files. Thread-safe; a file that changed is read again, a verified one refused."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._files: dict[Path, _Known] = {}
         self.bytes_read = 0  # by this object: what others recorded is not read again
 
-    def keep(self, path: Path, about: os.stat_result, recorder: Recorder) -> None:
-        """What was recorded of a file that was ``about`` both before and after it was read."""
+    def keep(self, path: Path, about: os.stat_result, recorder: Recorder, fd: int | None = None) -> None:
+        """Remember what was recorded of a file that was ``about`` both before and after it was read.
+
+        :param fd: of the file, where it was verified; it stays the caller's.
+        """
         with self._lock:
-            self._files[path.resolve()] = _Known(_mark(about), recorder.states, recorder.hexdigest())
+            self._forget(path.resolve())
+            held = None if fd is None else os.dup(fd)
+            self._files[path.resolve()] = _Known(mark(about), recorder.states, recorder.hexdigest(), held)
+
+    def close(self) -> None:
+        """Let go of the verified files."""
+        with self._lock:
+            for path in list(self._files):
+                self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        known = self._files.pop(path, None)
+        if known is not None and known.fd is not None:
+            os.close(known.fd)
 
     def prefix(self, path: Path, length: int) -> str:
-        """SHA-256 (hex) of the first ``length`` bytes, or of all where there are fewer.
+        """Return the SHA-256 (hex) of the first ``length`` bytes, or of all where there are fewer.
 
-        :raises OSError: it cannot be read.
+        :raises OSError: it cannot be read. :raises NodeError: it is not the file any more that was verified.
         """
-        return str(self._until(path, length).hexdigest())
+        with self._open(path) as (fd, known):
+            return str(self._until(fd, known, length).hexdigest())
 
     def rest(self, path: Path, offset: int) -> tuple[str, str]:
-        """SHA-256 (hex) of the bytes from ``offset`` on, and of the whole file, of which they are the end.
+        """Return the SHA-256 (hex) of the bytes from ``offset`` on, and of the whole file that they end.
 
-        :raises OSError: it cannot be read.
+        :raises OSError: it cannot be read. :raises NodeError: it is not the file any more that was verified.
         """
-        with path.open("rb", buffering=0) as file:
-            known, mark = self._files.get(path.resolve()), _mark(os.fstat(file.fileno()))
-            recorded = known.whole if known is not None and known.mark == mark else ""
-            whole, tail = None if recorded else self._until(path, offset), hashlib.sha256()
-            file.seek(offset)
-            while piece := file.read(_PIECE):
-                self.bytes_read += len(piece)
+        with self._open(path) as (fd, known):
+            recorded, tail = known.whole, hashlib.sha256()
+            whole = None if recorded else self._until(fd, known, offset)
+            for piece in self._pieces(fd, offset, os.fstat(fd).st_size - offset):
                 tail.update(piece)
                 if whole is not None:
                     whole.update(piece)
             if whole is None:
-                same = _mark(os.fstat(file.fileno())) == mark
+                same = mark(os.fstat(fd)) == known.mark
                 return tail.hexdigest(), recorded if same else "it changed while it was read"
         return tail.hexdigest(), str(whole.hexdigest())
 
-    def _until(self, path: Path, length: int) -> Any:
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[tuple[int, _Known]]:
+        """The file, and what is known of it as it is now."""
+        key = path.resolve()
+        with self._lock:
+            known = self._files.get(key)
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                now = mark(os.fstat(fd))
+                if known is not None and known.fd is not None:
+                    if not known.mark == now == mark(os.fstat(known.fd)):
+                        raise _changed(path)
+                    os.dup2(known.fd, fd, inheritable=False)
+                elif known is None or known.mark != now:
+                    known = self._files[key] = _Known(now)
+            except BaseException:
+                os.close(fd)
+                raise
+        try:
+            yield fd, known
+        finally:
+            os.close(fd)
+
+    def _until(self, fd: int, known: _Known, length: int) -> Any:
         """The hash after the first ``length`` bytes; the caller's own."""
         # One at a time: the second to ask finds what the first has read.
-        with self._lock, path.open("rb", buffering=0) as file:
-            known, mark = self._files.get(path.resolve()), _mark(os.fstat(file.fileno()))
-            if known is None or known.mark != mark:
-                known = self._files[path.resolve()] = _Known(mark)
+        with self._lock:
             step = min(length // STEP, len(known.states) - 1)
-            file.seek(step * STEP)
-            digest, left = known.states[step].copy(), length - step * STEP
-            while left > 0 and (piece := file.read(min(left, _PIECE))):
-                self.bytes_read += len(piece)
+            at, digest = step * STEP, known.states[step].copy()
+            for piece in self._pieces(fd, at, length - at):
                 digest.update(piece)
-                left -= len(piece)
-                if (length - left) == len(known.states) * STEP:
+                at += len(piece)
+                if at == len(known.states) * STEP:
                     known.states.append(digest.copy())
             return digest
+
+    def _pieces(self, fd: int, at: int, left: int) -> Iterator[bytes]:
+        while left > 0 and (piece := os.pread(fd, min(left, _PIECE), at)):
+            self.bytes_read += len(piece)
+            at, left = at + len(piece), left - len(piece)
+            yield piece
+
+
+def _changed(path: Path) -> NodeError:
+    return NodeError(
+        f"{path} has changed since it was verified",
+        remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, and run again",
+    )

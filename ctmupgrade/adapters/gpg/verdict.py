@@ -11,8 +11,17 @@ from ctmupgrade.adapters.gpg.openpgp import REPORT, VENDOR
 from ctmupgrade.errors import SignatureError
 
 CLOCK = "compare the clock of this machine with another (date -u; timedatectl)"
+STRONGER = "ask the vendor for an archive signed with SHA-256 or better, and a key of 2048 bits (RSA) or more"
 _AHEAD = timedelta(minutes=10)  # how far clocks may differ
-_WEAK = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}  # hash algorithm ids of RFC 4880, 9.4
+# Hash algorithm ids of RFC 4880, 9.4: MD5 and SHA-1 are broken, the others are refused by NIST SP 800-131A
+# (112 bits of security) or nobody looks at them any more.
+_WEAK = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160", "11": "SHA-224"}
+# Public key algorithm ids of RFC 4880, 9.1 and RFC 9580, 9.1: name, and the fewest bits that are accepted (NIST SP 800-57).
+_SIGNING = {
+    "1": ("RSA", 2048), "3": ("RSA", 2048), "17": ("DSA", 2048), "19": ("ECDSA", 224), "22": ("EdDSA", 224),
+    "27": ("Ed25519", 224), "28": ("Ed448", 224),
+}  # fmt: skip
+_MOST_LINES = 5000  # gpg says about ten for a signature
 # Status lines that say nothing against a signature. KEYEXPIRED may be about another subkey;
 # where it matters there is EXPKEYSIG instead of GOODSIG.
 _HARMLESS = re.compile(
@@ -31,7 +40,10 @@ class Status:
 
     def handle_status(self, key: str, value: str) -> None:
         """Keep one status line of gpg: its keyword and its words."""
-        self.lines.append((key, value.split()))
+        if len(self.lines) < _MOST_LINES:
+            self.lines.append((key, value.split()))
+        else:
+            self.lines[-1] = ("TOO_MANY_LINES", [])  # which is not harmless
 
     def all(self, key: str) -> list[list[str]]:
         """Return the words of every status line with this keyword."""
@@ -40,14 +52,28 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
-    """The pinned key; ``others``: primary fingerprint and name of every key of the keyring, by fingerprint."""
+    """The pinned key.
+
+    :ivar primary: its primary key's fingerprint. :ivar made: when that was made.
+    :ivar others: primary fingerprint and name of every key of the keyring, by fingerprint.
+    :ivar strength: algorithm id and bits of the pinned key and its subkeys, by fingerprint.
+    """
 
     primary: str
     made: datetime
     others: dict[str, tuple[str, str]]
+    strength: dict[str, tuple[str, int]]
+
+    def weakness(self, fingerprint: str) -> str:
+        """Return why nobody should trust that key's signatures, or "" where it is strong enough."""
+        algorithm, bits = self.strength.get(fingerprint, ("", 0))
+        name, least = _SIGNING.get(algorithm, ("", 0))
+        if not name:
+            return f"a key of a kind that is not known here (algorithm {algorithm or '?'})"
+        return f"a weak key: {name} with {bits} bits, fewer than {least}" if bits < least else ""
 
 
-def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:  # noqa: C901 - one case a kind
+def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:
     """:raises SignatureError: by what gpg's status lines say; the worst is said first."""
 
     def no(what: str, remedy: str) -> SignatureError:
@@ -60,28 +86,52 @@ def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:  # noq
         ours = any(valid[-1] == key.primary for valid in said.all("VALIDSIG"))
         raise no(f"bears a signature of {signer}, but also {what}" if ours else what, remedy)
     for fields in said.all("VALIDSIG"):
-        if fields[-1] != key.primary:
-            raise no(f"is signed by another key: {fields[0]} instead of {signer}", REPORT)
-        if said.all("REVKEYSIG"):
-            raise no(
-                f"is signed with the revoked key {fields[0]}",
-                "ask the vendor for its present key and archive",
-            )
-        if said.all("EXPKEYSIG"):
-            raise no(f"is signed with the key {fields[0]}, which has expired", "get the vendor's key anew (a prolonged one has the same fingerprint): target.keyring; " + CLOCK)  # fmt: skip
-        if said.all("EXPSIG"):
-            raise no(
-                "bears a signature that has expired", "get a newly signed archive from the vendor; " + CLOCK
-            )
-        if fields[7] in _WEAK:
-            raise no(f"is signed with the weak hash {_WEAK[fields[7]]}", "ask the vendor for an archive signed with SHA-256 or better")  # fmt: skip
-        if fields[8] != "00":
-            raise no(f"bears a signature of class {fields[8]}, which is not one over binary data", VENDOR)
-        if datetime.fromtimestamp(int(fields[2]), UTC) > datetime.now(UTC) + _AHEAD:
-            raise no("was signed in the future, as the clock of this machine has it", CLOCK)
+        found = _of_another(fields, key, signer) or _not_valid_now(said, fields) or _weak(fields, key)
+        if found is None and fields[8] != "00":
+            found = f"bears a signature of class {fields[8]}, which is not one over binary data", VENDOR
+        if found is not None:
+            raise no(*found)
     strange = {name for name, _ in said.lines if not _HARMLESS.fullmatch(name)}
     if strange or not said.all("GOODSIG"):
         raise no_judgement(path, said)
+
+
+_Fault = tuple[str, str] | None  # what is wrong, behind the file's name, and the remedy
+
+
+def _of_another(fields: list[str], key: PinnedKey, signer: str) -> _Fault:
+    if fields[-1] != key.primary:
+        return f"is signed by another key: {fields[0]} instead of {signer}", REPORT
+    if signer in (key.primary, fields[0]):
+        return None
+    # A subkey is pinned: that one is meant, no other one of its owner.
+    return (
+        f"is signed by another key of the same owner: {fields[0]} instead of the subkey {signer}",
+        f"if the vendor signs with several subkeys: target.signer: {key.primary}   # the primary key",
+    )
+
+
+def _not_valid_now(said: Status, fields: list[str]) -> _Fault:
+    if said.all("REVKEYSIG"):
+        return f"is signed with the revoked key {fields[0]}", "ask the vendor for its present key and archive"
+    if said.all("EXPKEYSIG"):
+        return (
+            f"is signed with the key {fields[0]}, which has expired",
+            "get the vendor's key anew (a prolonged one has the same fingerprint): target.keyring; " + CLOCK,
+        )
+    if said.all("EXPSIG"):
+        return "bears a signature that has expired", "get a newly signed archive from the vendor; " + CLOCK
+    if datetime.fromtimestamp(int(fields[2]), UTC) > datetime.now(UTC) + _AHEAD:
+        return "was signed in the future, as the clock of this machine has it", CLOCK
+    return None
+
+
+def _weak(fields: list[str], key: PinnedKey) -> _Fault:
+    if fields[7] in _WEAK:
+        return f"is signed with the weak hash {_WEAK[fields[7]]}", STRONGER
+    # A weak primary key can be forged, and then be given another subkey.
+    weakness = key.weakness(fields[0]) or key.weakness(key.primary)
+    return (f"is signed with {weakness} ({fields[0]})", STRONGER) if weakness else None
 
 
 def _errsig(fields: list[str], key: PinnedKey, signer: str) -> tuple[str, str]:
@@ -89,10 +139,7 @@ def _errsig(fields: list[str], key: PinnedKey, signer: str) -> tuple[str, str]:
     code, seen = fields[5], fields[6] if len(fields) > 6 and fields[6] != "-" else fields[0]
     owner, name = key.others.get(seen, ("", ""))
     if fields[2] in _WEAK and code == "5":
-        return (
-            f"is signed with the weak hash {_WEAK[fields[2]]}",
-            "ask the vendor for an archive signed with SHA-256",
-        )
+        return f"is signed with the weak hash {_WEAK[fields[2]]}", STRONGER
     if code == "39" or key.made > datetime.now(UTC):
         return "and its key were made in an impossible order, as the clock of this machine has it", CLOCK
     if code == "9" and owner and owner != key.primary:

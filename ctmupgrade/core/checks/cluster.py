@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -207,8 +208,7 @@ def archive_signature_good(q: Question) -> Iterator[Finding]:
     """Judge the archive's signature against the pinned signer."""
     check = "archive_signature_good"
     if isinstance(q.facts.archive, Unknown):
-        yield Finding(
-            check, Verdict.BLOCK, "", q.facts.archive.why, f"gpg --verify {q.cluster.target.archive}"
-        )
+        remedy = q.facts.archive.remedy or f"ctmupgrade verify {shlex.quote(str(q.cluster.target.archive))}"
+        yield Finding(check, Verdict.BLOCK, "", q.facts.archive.why, remedy)
     else:
         yield Finding(check, Verdict.PASS, "", f"signed by {q.facts.archive.signer}")

@@ -59,7 +59,8 @@ def free_space_sufficient(q: Question) -> Iterator[Finding]:
     """Judge each node's free space by the strictest published rule (docs/appliance.md 2)."""
     check = "free_space_sufficient"
     if isinstance(q.facts.archive, Unknown):
-        yield unknown(check, "", q.facts.archive, "name the archive in cluster.yaml", "the archive's size")
+        remedy = q.facts.archive.remedy or "name the archive in cluster.yaml"
+        yield unknown(check, "", q.facts.archive, remedy, "the archive's size")
         return
     for facts in q.pending:
         mounts, version = facts.mounts, facts.version

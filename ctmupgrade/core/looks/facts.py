@@ -18,17 +18,20 @@ class Unknown:
     """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
     ``host_key``: because another machine may be answering, which never mends itself.
     ``login``: because ksctl's user or password is refused.
-    ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`)."""
+    ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
+    ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer."""
 
     why: str
     unreachable: bool = False
     host_key: bool = False
     login: bool = False
     certificate: str = ""
+    remedy: str = ""
     kind: Literal["unknown"] = "unknown"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", foreign(self.why))
+        object.__setattr__(self, "remedy", foreign(self.remedy))
 
 
 @dataclass(frozen=True, slots=True)

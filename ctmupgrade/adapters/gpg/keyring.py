@@ -1,0 +1,107 @@
+"""The file with the vendor's public keys: what it must be, and what else people have in its place."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from ctmupgrade.adapters.gpg.local_file import open_file
+from ctmupgrade.adapters.gpg.verdict import Status
+from ctmupgrade.errors import UsageError
+
+LARGEST = 64 * 2**20  # bytes: a whole distribution's keyring has less
+AGAIN = "get the vendor's public key file again, and set target.keyring to it"
+# gpg's own words, which are English with LC_ALL=C (g10/import.c, g10/armor.c). A file of secret keys ends in
+# "import from ... failed" too, as there is no agent that could take them.
+_BROKEN_OFF = re.compile(
+    r"^gpg: (read_block: read error|CRC error|import from .* failed: Invalid)", re.MULTILINE
+)
+
+
+def read_keyring(path: Path, signer: str) -> bytes:
+    """Return a keyring's bytes, which may be gpg's public or secret keys, armored or binary.
+
+    :param signer: the fingerprint that is looked for, for the remedy.
+    :raises UsageError: it cannot be read, is no file, too large, or plainly something else, which is named.
+    """
+    real, fd = open_file(path, f"keyring {path}")
+    try:
+        data = _at_most(fd, LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"keyring {path} cannot be read: {error.strerror}", remedy=f"ls -l {path}"
+        ) from error
+    finally:
+        os.close(fd)
+    if len(data) > LARGEST:
+        raise UsageError(
+            f"keyring {path} is larger than {LARGEST >> 20} MiB: it is no public key", remedy=AGAIN
+        )
+    what = _something_else(data)
+    if what:
+        raise UsageError(f"keyring {path} {what}", remedy=_remedy(what, real, signer))
+    return data
+
+
+def _at_most(fd: int, most: int) -> bytes:
+    pieces = []
+    while most > 0 and (piece := os.read(fd, min(most, 1 << 20))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
+
+
+KEYBOX = "is gpg's own keybox (pubring.kbx), which cannot be imported"
+BOM = "begins with a byte order mark (BOM), so that gpg finds no key in it"
+UTF16 = "is UTF-16 text, in which gpg finds no key"
+_KINDS: tuple[tuple[Callable[[bytes], object], str], ...] = (
+    (lambda head: not head, "is empty (0 bytes)"),
+    (lambda head: head[8:12] == b"KBXf", KEYBOX),
+    (lambda head: head.startswith(b"\xef\xbb\xbf"), BOM),
+    (lambda head: head.startswith((b"\xff\xfe", b"\xfe\xff", b"-\0-\0", b"\0-\0-")), UTF16),
+    (lambda head: head.lstrip()[:64].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")),
+     "is a web page, perhaps that of a login, and no key"),
+    (lambda head: head.startswith(b"\x1f\x8b"), "is a gzip file, and no key"),
+    (lambda head: head.startswith(b"PK\3\4"), "is a zip file, and no key"),
+    (lambda head: b"-----BEGIN CERTIFICATE" in head, "is a certificate (X.509), and no OpenPGP key"),
+    (lambda head: re.match(rb"(ssh|ecdsa|sk)-|-----BEGIN OPENSSH", head), "is an SSH key, and no OpenPGP key"),
+    (lambda head: head.lstrip().startswith((b"-----BEGIN PGP SIG", b"-----BEGIN PGP MESSAGE")),
+     "is a signature or a message, and no key"),
+)  # fmt: skip
+
+
+def _something_else(data: bytes) -> str:
+    """Return what the file is where it cannot be a keyring; "" where it may be one."""
+    found = next((what for test, what in _KINDS if test(data[:4096])), "")
+    if found or data[0] & 0x80 or b"-----BEGIN PGP P" in data:
+        return found
+    return "holds no OpenPGP key: neither a binary one nor -----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
+def _remedy(what: str, path: Path, signer: str) -> str:
+    name = shlex.quote(str(path))
+    to = "vendor-signing-key.asc   # then set target.keyring to that file"
+    if what == KEYBOX:
+        return f"gpg --no-default-keyring --keyring {name} --armor --export {signer} > {to}"
+    if what == BOM:
+        return f"tail -c +4 {name} > {to}"
+    if what == UTF16:
+        return f"iconv -f UTF-16 -t ASCII {name} > {to}"
+    return AGAIN
+
+
+def refuse_damaged(path: Path, said: Status) -> None:
+    """Refuse a keyring that gpg could not read to its end, also where the signer's key was read: what is
+    behind the damage may be its revocation.
+
+    :raises UsageError: it is damaged.
+    """
+    if _BROKEN_OFF.search(said.stderr):
+        raise UsageError(
+            f"keyring {path} is damaged: gpg cannot read it to its end",
+            details=said.stderr.strip(),
+            remedy=AGAIN,
+        )

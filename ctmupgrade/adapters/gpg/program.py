@@ -1,0 +1,106 @@
+"""gpg as a child process: raw status lines, an end in time, and standard input of our choice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gnupg  # type: ignore[import-untyped,unused-ignore]
+
+from ctmupgrade.adapters.gpg.verdict import Status
+from ctmupgrade.errors import UsageError
+
+SHORT = 60.0  # seconds for a call that reads keys; with a keyring of 64 MiB it is a few
+_LONGEST_LINE = 1 << 16  # bytes of one status line that are read as one
+
+
+class GpgProgram(gnupg.GPG):  # type: ignore[misc,unused-ignore]
+    """python-gnupg with raw status lines, a time limit for each call, and its child at hand."""
+
+    result_map = {**gnupg.GPG.result_map, "verify": Status, "import": Status}  # noqa: RUF012
+    child: subprocess.Popen[bytes] | None = None
+    limit = SHORT
+    stopped = False
+
+    def _open_subprocess(self, args: list[str], passphrase: bool = False) -> Any:  # noqa: ARG002 - the library's own signature
+        return self._start(args, subprocess.PIPE)
+
+    def _start(self, args: list[str], stdin: int) -> subprocess.Popen[bytes]:
+        # A session of its own: where gpg is a script, what it has started ends with it.
+        self.child = subprocess.Popen(
+            self.make_args(args, None), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.env, start_new_session=True,
+        )  # fmt: skip
+        if self.stopped:  # while it was being started, by another thread
+            self.stop()
+        return self.child
+
+    def _collect_output(self, process: Any, result: Any, writer: Any = None, stdin: Any = None) -> Any:
+        overdue = threading.Event()
+
+        def give_up() -> None:
+            overdue.set()
+            self.stop()
+
+        timer = threading.Timer(self.limit, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            code = super()._collect_output(process, result, writer, stdin)
+        except BaseException:  # Ctrl-C: gpg does not get it, as it is not of our terminal's group
+            self.stop()
+            raise
+        finally:
+            timer.cancel()
+        if overdue.is_set():
+            raise UsageError(
+                f"{self.gpgbinary} has not finished within {self.limit:.0f} s and was stopped",
+                remedy=f"{self.gpgbinary} --version   # must answer at once",
+            )
+        return code
+
+    def _read_response(self, stream: Any, result: Any) -> None:
+        # The library splits at U+0085 and others too, and a signature may carry a name with such a
+        # character and "[GNUPG:] VALIDSIG ..." behind it. gpg itself ends lines with \n only.
+        for raw in iter(lambda: stream.stream.readline(_LONGEST_LINE), b""):
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            if line.startswith("[GNUPG:] "):
+                key, _, value = line[9:].partition(" ")
+                result.handle_status(key, value)
+            else:
+                kept = getattr(result, "stderr", "") or ""
+                result.stderr = (kept + line + "\n")[-4000:]
+
+    def stop(self) -> None:
+        """End the child, with all that it has started, and any that is started later."""
+        self.stopped = True
+        if self.child is not None and self.child.poll() is None:
+            with suppress(OSError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+
+    def import_file(self, path: Path, *options: str) -> Status:
+        """Import keys from a file, never through a pipe: gpg stops reading where a keyring is damaged.
+
+        :raises UsageError: it does not end in time.
+        """
+        said = Status(self)
+        self._collect_output(self._start(["--import", *options, str(path)], subprocess.DEVNULL), said)
+        return said
+
+    def verify_descriptor(self, fd: int, limit: float) -> Status:
+        """Verify the signed message that ``fd`` reads, from its present offset to the end.
+
+        gpg gets the open file itself. By its name it might open another one: whoever may rename a folder
+        above it can swap it between two openings.
+
+        :param limit: seconds. :raises UsageError: it does not end in time.
+        """
+        self.limit = limit
+        said = Status(self)
+        self._collect_output(self._start(["--verify", "-"], fd), said)
+        return said

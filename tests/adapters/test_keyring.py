@@ -1,0 +1,121 @@
+"""What people have where the vendor's public key should be: each is named, and none is taken for a good archive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.adapters.gpg import keyring as adapter
+from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+from ctmupgrade.errors import SignatureError, UsageError
+from tests.support.gpg_ring import Ring, flip, garbage, refused
+
+pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
+
+
+def vendor(ring: Ring, *options: str) -> bytes:
+    return ring.gpg(*options, "--export", ring.fpr["ours"])
+
+
+KINDS: dict[str, tuple[Callable[[Ring], bytes], str]] = {
+    "keybox": (lambda r: (r.home / "pubring.kbx").read_bytes(), "keybox"),
+    "BOM": (lambda r: b"\xef\xbb\xbf" + vendor(r, "--armor"), "BOM"),
+    "UTF-16": (lambda r: vendor(r, "--armor").decode().encode("utf-16"), "UTF-16"),
+    "UTF-16 without BOM": (lambda r: vendor(r, "--armor").decode().encode("utf-16-le"), "UTF-16"),
+    "login page": (lambda _r: b"\n<!DOCTYPE html><html><body>Log in</body></html>", "web page"),
+    "html": (lambda _r: b"<HTML>" + bytes(5000), "web page"),
+    "empty": (lambda _r: b"", "empty"),
+    "text": (lambda _r: b"see the intranet for the key\n" * 20_000, "holds no OpenPGP key"),
+    "certificate": (lambda _r: b"-----BEGIN CERTIFICATE-----\nAAAA", "X.509"),
+    "ssh key": (lambda _r: b"ssh-ed25519 AAAA x", "SSH key"),
+    "gzip": (lambda _r: b"\x1f\x8b\x08" + bytes(300_000), "gzip"),
+    "zip": (lambda _r: b"PK\3\4" + bytes(99), "zip"),
+    "signature": (lambda r: r.gpg("--armor", "-u", r.fpr["ours"], "-b", data=b"x"), "signature"),
+    "key and garbage": (lambda r: vendor(r) + garbage(300_000), "damaged"),
+    "key and text": (lambda r: vendor(r) + b"junk", "damaged"),
+    "cut": (lambda r: vendor(r)[:200], "damaged"),
+    "armor that lacks a letter": (lambda r: vendor(r, "--armor").replace(b"A", b"", 1), "damaged"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_no_keyring_is_named(ring: Ring, tmp_path: Path, name: str) -> None:
+    make, word = KINDS[name]
+    archive, keyring = ring.sign(tmp_path / "a"), tmp_path / "the keys"
+    keyring.write_bytes(make(ring))
+    with pytest.raises(UsageError) as caught:
+        GpgVerifier().verify(archive, ring.fpr["ours"], keyring)
+    assert word in caught.value.brief and str(keyring) in caught.value.brief
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["keybox", "BOM", "UTF-16"])
+def test_the_remedy_works_as_printed(ring: Ring, tmp_path: Path, name: str) -> None:
+    archive, keyring = ring.sign(tmp_path / "a"), tmp_path / "the keys"
+    keyring.write_bytes(KINDS[name][0](ring))
+    with pytest.raises(UsageError) as caught:
+        GpgVerifier().verify(archive, ring.fpr["ours"], keyring)
+    environ = {**os.environ, "GNUPGHOME": str(ring.home)}
+    subprocess.run(["bash", "-c", caught.value.remedy], cwd=tmp_path, env=environ, check=True)
+    made = tmp_path / "vendor-signing-key.asc"
+    assert GpgVerifier().verify(archive, ring.fpr["ours"], made).signer == ring.fpr["ours"]
+
+
+@pytest.mark.parametrize("size", [240_000, 5_000_000])
+@pytest.mark.parametrize("start", ["garbage", "the vendor's key", "many damaged keys"])
+def test_a_damaged_keyring_never_makes_an_altered_archive_good(
+    ring: Ring, tmp_path: Path, start: str, size: int
+) -> None:
+    """gpg stops reading such a file; whoever wrote it into a pipe got a broken one."""
+    archive, keyring = ring.sign(tmp_path / "a"), tmp_path / "keys"
+    flip(archive, 150_000)
+    damaged = bytearray(ring.gpg("--export") * 40)
+    for at in range(999, len(damaged), 997):
+        damaged[at] ^= 0x55
+    begin = {"garbage": b"\x99", "the vendor's key": vendor(ring), "many damaged keys": bytes(damaged)}
+    keyring.write_bytes(begin[start] + garbage(size))
+    with pytest.raises((UsageError, SignatureError), match=r"damaged|does not hold|altered"):
+        GpgVerifier().verify(archive, ring.fpr["ours"], keyring)
+
+
+def test_an_honest_large_keyring_works(ring: Ring, tmp_path: Path) -> None:
+    archive, keyring = ring.sign(tmp_path / "a"), tmp_path / "keys"
+    keyring.write_bytes(ring.gpg("--export") * 5)
+    assert GpgVerifier().verify(archive, ring.fpr["ours"], keyring).size
+    flip(archive, 150_000)
+    refused(ring, archive, "altered", keyring=keyring)
+
+
+@pytest.mark.parametrize("what", ["fifo", "/dev/zero", "/dev/null", "folder", "none", "too large"])
+def test_a_keyring_that_is_no_file_or_endless(
+    ring: Ring, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, keyring = ring.sign(tmp_path / "a"), tmp_path / what.strip("/")
+    if what == "fifo":
+        os.mkfifo(keyring)
+    elif what == "folder":
+        keyring.mkdir()
+    elif what == "too large":
+        monkeypatch.setattr(adapter, "LARGEST", 1 << 20)
+        keyring.write_bytes(b"\x99" + bytes(2 << 20))
+    elif what != "none":
+        keyring = Path(what)
+    found: list[BaseException] = []
+
+    def verify() -> None:
+        try:
+            GpgVerifier().verify(archive, ring.fpr["ours"], keyring)
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=verify, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "it waits for somebody to write"
+    assert isinstance(found[0], UsageError) and f"keyring {keyring}" in found[0].brief and found[0].remedy
