@@ -93,6 +93,10 @@ class AuthenticationError(UnreachableError):
     """The node refuses the key. Trying again cannot help, except while it boots."""
 
 
+class IncompatibleError(AuthenticationError):
+    """The SSH server and ctmupgrade have no algorithm in common. Trying again cannot help."""
+
+
 class ConnectionLostError(CtmUpgradeError):
     """The connection ended before the answer came: the command may or may not have run."""
 

@@ -83,7 +83,12 @@ class Screenful:
 
 
 class Terminal(Protocol):
-    """A command on a pseudo-terminal that goes on while we look elsewhere."""
+    """A command on a pseudo-terminal that goes on while we look elsewhere.
+
+    :ivar ends_with_us: why it ends when this process does; "" where it outlives it.
+    """
+
+    ends_with_us: str
 
     def look(self) -> Screenful:
         """The new output, without waiting. Never raises."""

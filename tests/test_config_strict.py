@@ -111,9 +111,13 @@ WRONG = {
     "check": [*NUMBERS, *TRUTHS, '""', "no_such_check", "archive_signature_good"],
 }  # fmt: skip
 LISTS = ["5", "a", "true", "{a: b}", "null"]  # in place of a list
+JUMP = {
+    "user": "user", "port": "port", "identity_file": "text", "passphrase_env": "variable", "known_hosts": "text",
+}  # fmt: skip
 SSH = {
     "user": "user", "port": "port", "identity_file": "text", "passphrase_env": "variable", "known_hosts": "text",
-    "proxy_jump": "jumps",
+    "proxy_jump": "jumps", "config": "text",
+    **{f"jump.{key}": kind for key, kind in JUMP.items()},
 }  # fmt: skip
 KSCTL = {
     "command": "command", "through_ssh": "flag", "username": "text", "auth_domain": "text", "domain": "text",

@@ -97,6 +97,8 @@ class Upgrade(StepHandler):
             session.refused = error.brief
             return
         yield Noted(f"started on a terminal: {' '.join(argv)}", NoteCode.SCRIPT_STARTED)
+        if why := session.terminal.ends_with_us:
+            yield Noted(f"the terminal ends with ctmupgrade, keep it running: {why}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))

@@ -33,6 +33,7 @@ from ctmupgrade.errors import (
     HostKeyError,
     LoginRefusedError,
     UnreachableError,
+    UsageError,
 )
 from ctmupgrade.ports import Clock, Gather, Looks, Reader, Reply
 
@@ -99,7 +100,7 @@ def _reach(reader: Reader) -> Maybe[bool]:
     """Whether commands run there at all; ``ls`` is known to work in the restricted shell."""
     try:
         reader.read("ls", timeout=30.0)
-    except (HostKeyError, AuthenticationError) as error:
+    except (HostKeyError, AuthenticationError, UsageError) as error:
         return Unknown(". ".join(p for p in (error.brief, error.details, error.remedy) if p))
     except CtmUpgradeError as error:
         return Unknown(error.brief, unreachable=isinstance(error, UnreachableError | ConnectionLostError))

@@ -26,6 +26,7 @@ from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, Ski
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
 from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
+from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import (
     NAMED_VERSION,
     BackupSettings,
@@ -224,12 +225,27 @@ class _Builder:
             at: Place = ("ssh", "identity_file")
             if raw.identity_file or raw.ssh.identity_file:
                 at = (*place, "identity_file") if raw.identity_file else (*place, *at)
-            merged["identity_file"] = self._file(at, merged["identity_file"])
-        if (
-            "known_hosts" in merged
-        ):  # one that does not exist yet knows no host, which is said when it matters
-            merged["known_hosts"] = self._path(("ssh", "known_hosts"), merged["known_hosts"])
+            merged["identity_file"] = self._key(at, merged["identity_file"])
+        # A known_hosts that does not exist yet knows no host: said when it matters.
+        for key in ("known_hosts", "config"):
+            if key in merged:
+                merged[key] = self._path(("ssh", key), merged[key])
+        merged["jump"] = self._jump(common, raw, place)
+        if (raw.config or raw.ssh.config or common.config or "").lower() == "none":
+            merged["config"] = Path(os.devnull)
         return SshSettings(**merged, host_key=raw.host_key)
+
+    def _jump(self, common: SshKeys, raw: NodeKeys, place: Place) -> JumpSettings:
+        """Key by key: the node's own first, then those for all."""
+        merged: dict[str, Any] = {}
+        for holder, keys in ((("ssh",), common), ((*place, "ssh"), raw.ssh), (place, raw)):
+            own = keys.jump.model_dump(exclude_none=True) if keys.jump else {}
+            if "identity_file" in own:
+                own["identity_file"] = self._key((*holder, "jump", "identity_file"), own["identity_file"])
+            if "known_hosts" in own:
+                own["known_hosts"] = self._path((*holder, "jump", "known_hosts"), own["known_hosts"])
+            merged.update(own)
+        return JumpSettings(**merged)
 
     def _one_way(self, raw: NodeKeys, place: Place) -> None:
         """Nobody can tell which of two different values for one key is meant."""
@@ -271,14 +287,17 @@ class _Builder:
             )
             return self.base
 
+    def _key(self, place: Place, text: str) -> Path:
+        """A key's file. It may be missing where its public half is there and names a key of the ssh-agent."""
+        path = self._path(place, text)
+        return path if Path(f"{path}.pub").is_file() else self._file(place, text)
+
     def _file(self, place: Place, text: str) -> Path:
         path = self._path(place, text)
         try:
             missing = not self.simulated and not path.is_file()
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # a name too long, a loop of links, a folder that is closed to us
+        except (OSError, ValueError) as error:
+            # a name too long, a loop of links, a folder that is closed to us
             why = error.strerror if isinstance(error, OSError) else str(error)
             shown = "it" if place[-1] in PRIVATE else str(path)[:200]
             self.source.complain(place, f"{shown} cannot be looked at: {why}", alike=str(path))

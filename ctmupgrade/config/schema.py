@@ -39,6 +39,16 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class JumpKeys(Strict):
+    """The jump hosts on the way to a node; what is not here is as the SSH configuration says."""
+
+    user: User | None = None
+    port: Port | None = None
+    identity_file: Text | None = None
+    passphrase_env: Variable | None = None
+    known_hosts: Text | None = None
+
+
 class SshKeys(Strict):
     """``ssh``, of all nodes or of one."""
 
@@ -48,6 +58,8 @@ class SshKeys(Strict):
     passphrase_env: Variable | None = None
     known_hosts: Text | None = None
     proxy_jump: Jumps | None = None
+    jump: JumpKeys | None = None
+    config: Text | None = None
 
 
 class KsctlKeys(Strict):
@@ -149,7 +161,7 @@ class FileKeys(Strict):
 
 
 MODELS: Mapping[str, type[BaseModel]] = {
-    "": FileKeys, "ssh": SshKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
+    "": FileKeys, "ssh": SshKeys, "jump": JumpKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
     "timeouts": TimeoutKeys, "nodes": NodeKeys, "checks": ChecksKeys, "skip": SkipKeys,
 }  # fmt: skip
 

@@ -6,10 +6,12 @@ pasted one by one. No secret is ever in one.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
-from ctmupgrade.core.model import KsctlSettings, Node, Target
+from ctmupgrade.core.jumps import JumpSettings
+from ctmupgrade.core.model import KsctlSettings, Node, SshSettings, Target
 
 # Beside ~/.gnupg: an import starts gpg's agent, whose socket lies there and must have a short path.
 GPG_HOME = "~/ctmupgrade-gpg"
@@ -73,10 +75,36 @@ def _reach(node: Node, port: str) -> list[str]:
         path = str(settings.known_hosts)
         # The value is read like a line of ssh_config: blanks would make two files of it.
         words += ["-o", f'UserKnownHostsFile="{path}"' if " " in path else f"UserKnownHostsFile={path}"]
-    if settings.proxy_jump:
-        # cluster.yaml may have blanks behind the commas, and a slash at the end of an ssh:// form; ssh takes neither.
-        words += ["-J", ",".join(spec.strip().rstrip("/") for spec in settings.proxy_jump.split(","))]
-    return words
+    if settings.config:
+        words += ["-F", "none" if str(settings.config) == "/dev/null" else str(settings.config)]
+    return words + _through(settings)
+
+
+def _through(settings: SshSettings) -> list[str]:
+    """The options for the jump hosts. ``-J`` shows them no key and no known_hosts: one that has its own gets a
+    command of its own."""
+    if not settings.proxy_jump:
+        return []
+    # cluster.yaml may have blanks behind the commas, and a slash at the end of an ssh:// form; ssh takes neither.
+    specs = [_filled(spec.strip().rstrip("/"), settings.jump) for spec in settings.proxy_jump.split(",")]
+    jump = settings.jump
+    if len(specs) > 1 or not (jump.identity_file or jump.known_hosts):
+        return ["-J", ",".join(specs)]
+    words = ["ssh", *(["-i", str(jump.identity_file)] if jump.identity_file else [])]
+    words += ["-o", f"UserKnownHostsFile={jump.known_hosts}"] if jump.known_hosts else []
+    begin = shlex.join(words).replace("%", "%%")
+    place = specs[0] if "://" in specs[0] else f"ssh://{specs[0]}"
+    return ["-o", f"ProxyCommand={begin} -W '[%h]:%p' {shlex.quote(place)}"]
+
+
+def _filled(spec: str, jump: JumpSettings) -> str:
+    """A jump host with the user and the port of ``ssh.jump``, where it names none itself."""
+    scheme, mark, rest = spec.rpartition("://")
+    if jump.user and "@" not in rest:
+        rest = f"{jump.user}@{rest}"
+    if jump.port and not re.search(r":[0-9]+$", rest.rpartition("]")[2] or rest):
+        rest = f"{rest}:{jump.port}"
+    return f"{scheme}{mark}{rest}"
 
 
 def _host(node: Node) -> str:

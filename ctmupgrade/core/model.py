@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from ctmupgrade.core.jumps import NO_JUMP, JumpSettings
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
@@ -110,6 +111,8 @@ class SshSettings:
     known_hosts: Path | None = None
     proxy_jump: str | None = None
     host_key: str | None = None  # pinned "SHA256:..." fingerprint
+    jump: JumpSettings = NO_JUMP
+    config: Path | None = None  # read instead of the operator's SSH configuration; /dev/null: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class Book:
             yield f"ksctl's password for {whose}, which no command below carries: `{line}`"
         seconds = math.ceil(max(node.ksctl.timeout for node in nodes))
         yield f"long calls: `export KSCTL_TIMEOUT={seconds}`; one that times out may have succeeded: look first"
-        keys = {str(n.ssh.identity_file): None for n in nodes if n.ssh.proxy_jump and n.ssh.identity_file}
+        jumping = [n.ssh for n in nodes if n.ssh.proxy_jump and not n.ssh.jump.identity_file]
+        keys = {str(ssh.identity_file): None for ssh in jumping if ssh.identity_file}
         for key in keys:
             yield f"`ssh -J` does not show its `-i` to the jump hosts: `ssh-add {shlex.quote(key)}`"
 

@@ -260,6 +260,8 @@ def _grown(kept: File | None, data: bytes | None, offset: int, upto: int, *, hol
 class SimTerminal:
     """The upgrade script on a pseudo-terminal."""
 
+    ends_with_us = ""
+
     def __init__(self, world: World, node: SimNode, run: UpgradeRun) -> None:
         self.world, self.node, self.run = world, node, run
         self.link, self.shown, self.lost = node.link, 0, False
@@ -289,6 +291,8 @@ class SimTerminal:
 
 class SaidTerminal:
     """A command on a terminal that has ended already."""
+
+    ends_with_us = ""
 
     def __init__(self, text: str, code: int) -> None:
         self.text, self.code = text, code

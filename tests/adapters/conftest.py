@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -184,3 +186,29 @@ def ring() -> Iterator[Ring]:
     """Keys of many kinds; making them takes a second."""
     with made_ring() as made:
         yield made
+
+
+@contextmanager
+def agent(*paths: Path, passphrase: str = "") -> Iterator[str]:
+    """A real ssh-agent with these keys (and the certificates beside them); its socket."""
+    folder = Path(tempfile.mkdtemp(prefix="ctm-agent-"))  # a short path: a socket's name is limited
+    sock = folder / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
+    try:
+        while not sock.exists():
+            time.sleep(0.01)
+        ask = folder / "ask"
+        ask.write_text(f"#!/bin/sh\necho '{passphrase}'\n")
+        ask.chmod(0o700)
+        for path in paths:
+            environ = os.environ | {
+                "SSH_AUTH_SOCK": str(sock),
+                "SSH_ASKPASS": str(ask),
+                "SSH_ASKPASS_REQUIRE": "force",
+            }
+            subprocess.run(["ssh-add", "-q", str(path)], env=environ, check=True)
+        yield str(sock)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)

@@ -9,7 +9,6 @@ import hmac
 import os
 import signal
 import socket
-import subprocess
 import sys
 import termios
 import threading
@@ -19,14 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.ssh import connect
-from ctmupgrade.adapters.ssh import keys as ssh_keys
-from ctmupgrade.adapters.ssh import shell as ssh
+from ctmupgrade.adapters.ssh import connect, dialler, handshake
 from ctmupgrade.adapters.ssh.prompt_socket import PromptSocket
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.adapters.ssh.trust import fingerprint, known_keys
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError, UsageError
-from tests.adapters.conftest import Sshd, StartSshd, free_port, public
+from tests.adapters.conftest import Sshd, StartSshd, agent, free_port, public
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -166,30 +163,6 @@ def test_passphrase_from_the_environment(sshd: Sshd, keys: Path, monkeypatch: py
     assert answers(sshd, **locked) == "hello\n"
 
 
-@contextmanager
-def agent(*paths: Path, passphrase: str = "") -> Iterator[str]:
-    folder = paths[0].parent
-    sock = folder / f"agent{os.getpid()}{len(list(folder.iterdir()))}"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
-    try:
-        while not sock.exists():
-            pass
-        ask = folder / "ask"
-        ask.write_text(f"#!/bin/sh\necho '{passphrase}'\n")
-        ask.chmod(0o700)
-        for path in paths:
-            environ = os.environ | {
-                "SSH_AUTH_SOCK": str(sock),
-                "SSH_ASKPASS": str(ask),
-                "SSH_ASKPASS_REQUIRE": "force",
-            }
-            subprocess.run(["ssh-add", "-q", str(path)], env=environ, check=True)
-        yield str(sock)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_agent_holds_the_key(sshd: Sshd, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with agent(keys / "stranger", keys / "locked", passphrase="open sesame 4711") as sock:
         monkeypatch.setenv("SSH_AUTH_SOCK", sock)
@@ -198,26 +171,21 @@ def test_agent_holds_the_key(sshd: Sshd, keys: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_accepted_key_goes_first_the_next_time(
-    sshd: Sshd, keys: Path, monkeypatch: pytest.MonkeyPatch
+    start_sshd: StartSshd, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sshd = start_sshd("LogLevel VERBOSE")
     lines: list[str] = []
     with agent(keys / "stranger", keys / "user") as sock:
         monkeypatch.setenv("SSH_AUTH_SOCK", sock)
         shell = SshShell(sshd.node(identity_file=None), log=lines.append)
-        shell.read("true")
-        shell.disconnect()
-        offered: list[str] = []
-        real = ssh_keys.credentials
-
-        def spy(*args: object, **named: object) -> object:
-            found = real(*args, **named)  # type: ignore[arg-type]
-            offered.extend(one.fingerprint for one in found)
-            return found
-
-        monkeypatch.setattr(connect, "credentials", spy)
-        shell.read("true")
-        shell.disconnect()
-    assert offered[0] == fingerprint(blob(keys / "user"))
+        for _ in range(3):
+            shell.read("true")
+            shell.disconnect()
+    log = (sshd.folder / "log").read_text()
+    assert log.count("Accepted publickey") == 3
+    assert (
+        log.count(fingerprint(blob(keys / "stranger"))) == 1
+    )  # refused the first time, not offered after it
     assert any("agent key" in line for line in lines)
 
 
@@ -232,6 +200,7 @@ def test_default_key_and_config_key(sshd: Sshd, keys: Path, home: Path) -> None:
     )
     assert answers(sshd, identity_file=None) == "hello\n"
     (home / ".ssh" / "config").unlink()
+    (home / ".ssh" / "id_ed25519").touch(0o600)
     (home / ".ssh" / "id_ed25519").write_bytes((keys / "user").read_bytes())
     assert answers(sshd, identity_file=None) == "hello\n"
 
@@ -346,17 +315,17 @@ def test_closed_before_the_host_key(sshd: Sshd, talk: tuple[bytes, ...]) -> None
 def test_silence_before_the_host_key(
     sshd: Sshd, talk: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "BANNER_TIMEOUT", 1)
-    monkeypatch.setattr(connect, "_KEX_TIMEOUT", 2)
+    monkeypatch.setattr(handshake, "BANNER_TIMEOUT", 1)
+    monkeypatch.setattr(handshake, "KEX_TIMEOUT", 2)
     with tcp_server(*talk, hold=True) as port, pytest.raises(UnreachableError, match="no answer in time"):
         answers(sshd, port=port)
 
 
 def test_a_node_that_did_not_answer_is_dialled_anew_soon(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel repeats a SYN ever more seldom: one attempt of ten seconds would notice late that it is back."""
-    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT", 3.0)
-    monkeypatch.setattr(ssh, "AGAIN_TIMEOUT", 0.5)
-    monkeypatch.setattr(ssh, "LONG_EVERY", 3)
+    monkeypatch.setattr(dialler, "CONNECT_TIMEOUT", 3.0)
+    monkeypatch.setattr(dialler, "AGAIN_TIMEOUT", 0.5)
+    monkeypatch.setattr(dialler, "LONG_EVERY", 3)
     with socket.socket() as full, ExitStack() as queue:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -396,7 +365,7 @@ def test_hang_up_in_authentication_is_a_node_that_boots(sshd: Sshd, monkeypatch:
 
 
 def test_stall_in_authentication(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "AUTH_TIMEOUT", 1)
+    monkeypatch.setattr(handshake, "AUTH_TIMEOUT", 1)
     real = connect._authenticate
 
     def stop_first(*args: object) -> object:

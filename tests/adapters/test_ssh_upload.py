@@ -100,14 +100,14 @@ def test_fastest_way_is_chosen_remembered_and_said(sshd: Sshd, source: Path, tmp
     assert [line for line in lines if "uploads go by" in line] == ["ctm-1: uploads go by the ssh program"]
 
 
-def test_key_with_a_passphrase_goes_by_channel(
+def test_key_with_a_passphrase_goes_by_the_ssh_program_too(
     sshd: Sshd, keys: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEY_PW", "open sesame 4711")
     lines: list[str] = []
     shell = SshShell(sshd.node(identity_file=keys / "locked", passphrase_env="KEY_PW"), log=lines.append)
     progress(shell, source, tmp_path / "target")
-    assert "ctm-1: uploads go by an SSH channel" in lines
+    assert "ctm-1: uploads go by the ssh program" in lines
 
 
 def test_no_ssh_program(sshd: Sshd, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

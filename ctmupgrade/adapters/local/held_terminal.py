@@ -60,6 +60,8 @@ class HeldTerminal:
     """Implements :class:`ctmupgrade.ports.Terminal`: a program of this machine on a pseudo-terminal which is there
     for as long as the program is, whatever becomes of us. In a session of its own, where no Ctrl-C reaches it."""
 
+    ends_with_us = ""
+
     def __init__(
         self,
         argv: Sequence[str],

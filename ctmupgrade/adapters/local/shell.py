@@ -54,7 +54,10 @@ class LocalShell:
         """:param log: gets a line for what is worth knowing."""
         self._place = f"{node.name} (this machine)"
         self._log: Callable[[str], None] = log or (lambda _line: None)
-        self._home = Path.home()
+        try:
+            self._home = Path.home()
+        except RuntimeError:  # a user without a name has none; a login starts in / then
+            self._home = Path("/")
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         """See :meth:`ctmupgrade.ports.Reader.read`; a program that is missing replies 127.

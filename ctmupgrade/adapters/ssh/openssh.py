@@ -12,11 +12,12 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,11 +25,14 @@ from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.adapters.ssh.connect import Login
 from ctmupgrade.adapters.ssh.node_file import NodeFile, UnusableError, Writer
+from ctmupgrade.adapters.ssh.own_agent import own_agent
 from ctmupgrade.adapters.ssh.rate_limit import Limiter, take
+from ctmupgrade.adapters.ssh.transport import CIPHERS, DIGESTS
+from ctmupgrade.adapters.ssh.way import Hop
 from ctmupgrade.errors import ConnectionLostError, UnreachableError
 from ctmupgrade.ports import Sent
 
-_CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,aes192-ctr"
+_OWN_AGENT = "agent"  # the socket of our own agent, in the private folder
 _POLL = 1.0  # seconds between two looks at the file on the node
 _STALLED = 90.0  # seconds without a byte moving; the child's own keepalive gives up at 45
 _PIECE = 262_144
@@ -42,19 +46,47 @@ def child_command(
 
     :param folder: private; files with the verified host keys and public keys are put there.
     :param own: options of the client that runs it, not of the jump hosts'; of two that differ the first counts.
-    :raises Unusable: a key was used that another program cannot use without its passphrase.
     """
     argv = [program]
     for number in range(len(logins)):
         last = number == len(logins) - 1
         before, argv = argv, [program, *(own if last else ("-T",)), *_options(logins[number], folder, number)]
-        if number:
+        if not number:
+            argv += _first(logins[0].hop)
+        else:
             hop = logins[number].hop
             address = f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}"
             proxy = shlex.join([*before[:-1], "-W", address, before[-1]])
             argv += ["-o", f"ProxyCommand={proxy.replace('%', '%%')}"]
         argv += [f"-l{logins[number].hop.user}", logins[number].hop.host]
     return [*argv, command]
+
+
+def _first(hop: Hop) -> list[str]:
+    """How the first server is reached: as the SSH configuration says."""
+    wishes = []
+    if hop.command:
+        wishes.append(f"ProxyCommand={hop.command.replace('%', '%%')}")
+    if hop.bind:
+        wishes.append(f"BindAddress={hop.bind}")
+    if hop.family != socket.AF_UNSPEC:
+        wishes.append(f"AddressFamily={'inet6' if hop.family == socket.AF_INET6 else 'inet'}")
+    return [word for wish in wishes for word in ("-o", wish)]
+
+
+@contextmanager
+def keys_for_child(logins: Sequence[Login], folder: Path) -> Iterator[None]:
+    """Serve the keys that only we can read to the client, while it enters."""
+    ours = [login.credential.key for login in logins if _is_ours(login)]
+    if not ours:
+        yield
+        return
+    with own_agent(folder / _OWN_AGENT, ours):
+        yield
+
+
+def _is_ours(login: Login) -> bool:
+    return not login.credential.agent and not login.credential.file
 
 
 def _options(login: Login, folder: Path, number: int) -> list[str]:
@@ -64,14 +96,12 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
     known.write_text(
         f"{alias} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}\n", encoding="utf-8"
     )
-    if credential.agent:
+    identity = credential.file
+    agent: Path | str = "none"
+    if identity is None:
         identity = folder / f"identity_{number}.pub"
         identity.write_text(credential.public_line(), encoding="utf-8")
-        agent = "SSH_AUTH_SOCK"
-    elif credential.file:
-        identity, agent = credential.file, "none"
-    else:
-        raise UnusableError("the key's passphrase is known to us only; ssh-add the key to use ssh's speed")
+        agent = Path(credential.agent) if credential.agent else folder / _OWN_AGENT
     kinds = _RSA_SIGNATURES if key.get_name() == "ssh-rsa" else key.get_name()
     wishes = {
         "BatchMode": "yes",
@@ -86,6 +116,7 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
         "IdentitiesOnly": "yes",
         "IdentityAgent": agent,
         "IdentityFile": identity,
+        **({"CertificateFile": credential.certificate.path} if credential.certificate else {}),
         "ForwardAgent": "no",
         "ForwardX11": "no",
         "ControlPath": "none",
@@ -93,16 +124,20 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
         "ServerAliveInterval": 15,
         "ServerAliveCountMax": 3,
         "LogLevel": "ERROR",
-        "Ciphers": _CIPHERS,
+        "Ciphers": ",".join(CIPHERS),
+        "MACs": ",".join(DIGESTS),
         "Port": login.hop.port,
     }
     pairs = (("-o", f"{name}={_quoted(value)}") for name, value in wishes.items())
     return ["-F", "none", *(word for pair in pairs for word in pair)]
 
 
-def child_environ() -> dict[str, str]:
-    """The client's environment: nothing in it makes it ask, and no password of ours stands there."""
-    return login_environ() | {"SHELL": "/bin/sh"}  # the shell that runs ProxyCommand and LocalCommand
+def child_environ(logins: Sequence[Login]) -> dict[str, str]:
+    """The client's environment: nothing in it makes it ask, and no password of ours stands there. Where it runs a
+    ProxyCommand of the operator's, it has what that needs."""
+    own = dict(logins[0].hop.environ) if logins else {}
+    # The shell runs ProxyCommand and LocalCommand.
+    return own | login_environ() | {"SHELL": "/bin/sh"}
 
 
 def _quoted(value: object) -> str:
@@ -124,7 +159,7 @@ def send_by_child(
 ) -> Iterator[Sent]:
     """Feeds ``writer`` on the node from ``source``. Progress is the size of the file on the node.
 
-    :raises Unusable: no OpenSSH client, or it does not get in.
+    :raises UnusableError: no OpenSSH client, or it does not get in.
     :raises NodeError: the writer failed.
     :raises ConnectionLostError: the link broke, or nothing moved for a minute and a half.
     """
@@ -133,9 +168,13 @@ def send_by_child(
         raise UnusableError("no ssh program here")
     with private_folder() as folder:
         argv = child_command(program, logins, folder, shlex.join(writer.argv))
-        with source.open("rb", buffering=0) as data, (folder / "said").open("w+b") as said:
+        with (
+            keys_for_child(logins, folder),
+            source.open("rb", buffering=0) as data,
+            (folder / "said").open("w+b") as said,
+        ):
             data.seek(writer.start)
-            with _running(argv, data.fileno(), said.fileno(), limits) as child:
+            with _running(argv, child_environ(logins), data.fileno(), said.fileno(), limits) as child:
                 yield from _watch(child, data.fileno(), file, writer.start, size)
             said.seek(0)
             text = said.read(8192).decode("utf-8", "replace").strip()
@@ -151,14 +190,14 @@ def _dying_with_us(argv: list[str]) -> list[str]:
 
 @contextmanager
 def _running(
-    argv: list[str], data: int, said: int, limits: Sequence[Limiter]
+    argv: list[str], environ: Mapping[str, str], data: int, said: int, limits: Sequence[Limiter]
 ) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
         _dying_with_us(argv),
         stdin=subprocess.PIPE if limits else data,
         stdout=subprocess.DEVNULL,
         stderr=said,
-        env=child_environ(),
+        env=dict(environ),
         start_new_session=True,
     )
     feeder = threading.Thread(target=_feed, args=(child, data, limits), daemon=True)

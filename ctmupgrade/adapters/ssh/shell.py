@@ -16,15 +16,8 @@ from pathlib import Path
 import paramiko
 
 from ctmupgrade.adapters.ssh.channel import Exchange, SilenceError, bounded, lost, outlives, start
-from ctmupgrade.adapters.ssh.connect import (
-    AGAIN_TIMEOUT,
-    CHANNEL_TIMEOUT,
-    CONNECT_TIMEOUT,
-    Link,
-    Log,
-    Login,
-    connect,
-)
+from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
+from ctmupgrade.adapters.ssh.dialler import Dialler
 from ctmupgrade.adapters.ssh.errors import reason
 from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
@@ -34,6 +27,7 @@ from ctmupgrade.core.model import Node
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
+    CtmUpgradeError,
     HostKeyError,
     NodeError,
     UnreachableError,
@@ -41,7 +35,6 @@ from ctmupgrade.errors import (
 from ctmupgrade.ports import Reply, Sent, Terminal
 
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
-LONG_EVERY = 6  # so often a node that did not answer gets the whole time again: a slow line is not given up
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
 
 
@@ -72,16 +65,15 @@ class SshShell:
         :param limiter: a limit shared with other nodes, besides ``rate_limit``."""
         self._node = node
         self._log: Callable[[str], None] = log or (lambda _line: None)
+        self._dial = Dialler(node, self._log).dial
         self._lock = threading.Lock()
         self._shared: _Shared | None = None
-        self._accepted: dict[str, str] = {}
         self._missing: dict[str, Reply] = {}
-        self._unanswered = 0  # attempts in a row that made no connection
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
             self,
             node.name,
-            dial=self._dial,
+            dial=self._dial_beside,
             logins=self._logins,
             away=self._away,
             log=self._log,
@@ -114,7 +106,7 @@ class SshShell:
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         """See :meth:`ctmupgrade.ports.Reader.stream`; same errors as :meth:`read`."""
         command = shlex.join(argv)
-        with self._channel() as channel:
+        with self._translated(command), self._channel() as channel:
             start(channel, self.place, command)
             exchange = Exchange(channel, timeout, b"", keep_err=65_536)
             with self._verdict(command, timeout):
@@ -133,11 +125,16 @@ class SshShell:
         :raises NodeError: the node refuses a pseudo-terminal.
         """
         command = shlex.join(argv)
+        with self._translated(command):
+            return self._terminal(command)
+
+    def _terminal(self, command: str) -> Terminal:
         link, _ = self._with_pty()  # a client that is refused a terminal would go on without one
         link.close()
         try:
             held = held_by_ssh(link.logins, command)
-        except UnusableError as why:
+        except UnusableError as error:
+            why = str(error)
             self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
         else:
             self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
@@ -148,7 +145,7 @@ class SshShell:
         except BaseException:
             link.close()
             raise
-        return SshTerminal(link, channel)
+        return SshTerminal(link, channel, why)
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
         """See :meth:`ctmupgrade.ports.Shell.upload`; ``offset`` in bytes.
@@ -157,7 +154,8 @@ class SshShell:
         :raises NodeError: the node cannot take it.
         :raises ConnectionLostError: the link broke.
         """
-        return self._uploads.send(source, target, offset)
+        with self._translated(f"upload of {target}"):
+            yield from self._uploads.send(source, target, offset)
 
     def disconnect(self) -> None:
         """Drops the connection of looks and changes; terminals and uploads keep their own."""
@@ -171,7 +169,7 @@ class SshShell:
 
     def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes) -> Reply:
         command = shlex.join(argv)
-        with self._channel() as channel:
+        with self._translated(command), self._channel() as channel:
             start(channel, self.place, command)
             exchange = Exchange(channel, timeout, stdin)
             with self._verdict(command, timeout):
@@ -188,26 +186,41 @@ class SshShell:
         except SilenceError:
             raise self._lost(command, f"silence for {timeout:g} s") from None
 
+    @contextmanager
+    def _translated(self, command: str) -> Iterator[None]:
+        """What a library makes of a node's or the operator's surroundings is no bug of ours, whatever its class."""
+        try:
+            yield
+        except CtmUpgradeError:
+            raise
+        except Exception as error:
+            raise self._lost(command, f"{type(error).__name__}: {reason(error)}") from error
+
     def _lost(self, command: str, why: str) -> ConnectionLostError:
         return lost(self.place, command, why)
 
     # -- connections -----------------------------------------------------------------------------
 
-    def _dial(self) -> Link:
-        patience = AGAIN_TIMEOUT if self._unanswered % LONG_EVERY else CONNECT_TIMEOUT
+    def _dial_beside(self) -> Link:
+        """A connection besides the one for looks, which gives way where the node lets no second one in."""
         try:
-            link = connect(self._node, prefer=self._accepted, log=self._log, patience=patience)
+            return self._dial()
         except (HostKeyError, AuthenticationError):
             raise
-        except UnreachableError:
-            self._unanswered += 1
-            raise
-        self._unanswered = 0
-        for login in link.logins:
-            if self._accepted.get(login.hop.label) != login.credential.fingerprint:
-                self._accepted[login.hop.label] = login.credential.fingerprint
-                self._log(f"{login.hop.label}: {login.hop.user} enters with {login.credential.origin}")
-        return link
+        except UnreachableError as error:
+            if not self._give_way():
+                raise
+            self._log(f"{error.brief}; the connection for looks gives way")
+        return self._dial()
+
+    def _give_way(self) -> bool:
+        with self._lock:
+            shared = self._shared
+            if shared is None or shared.users or not shared.link.alive:
+                return False
+            self._shared = None
+        shared.link.close()
+        return True
 
     def _logins(self) -> list[Login]:
         with self._lock:
@@ -228,7 +241,7 @@ class SshShell:
         return min(times)
 
     def _with_pty(self) -> tuple[Link, paramiko.Channel]:
-        link = self._dial()
+        link = self._dial_beside()
         try:
             channel = self._session(link)
             try:
@@ -261,6 +274,11 @@ class SshShell:
         try:
             yield channel
         except (ConnectionLostError, NodeError):
+            self._give_up(shared)
+            raise
+        except CtmUpgradeError:
+            raise
+        except Exception:
             self._give_up(shared)
             raise
         finally:

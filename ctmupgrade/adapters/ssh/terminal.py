@@ -24,7 +24,7 @@ from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal, Screen
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Login
 from ctmupgrade.adapters.ssh.node_file import UnusableError
-from ctmupgrade.adapters.ssh.openssh import child_command, child_environ
+from ctmupgrade.adapters.ssh.openssh import child_command, child_environ, keys_for_child
 from ctmupgrade.ports import Screenful
 
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
@@ -37,7 +37,9 @@ _STATUS = re.compile(r"^debug1: Exit status (\d+)\r?$", re.MULTILINE)
 class SshTerminal:
     """Implements :class:`ctmupgrade.ports.Terminal` on our own connection; a thread keeps the output flowing."""
 
-    def __init__(self, link: Link, channel: paramiko.Channel) -> None:
+    def __init__(self, link: Link, channel: paramiko.Channel, why: str) -> None:
+        """:param why: no OpenSSH client can hold it."""
+        self.ends_with_us = why
         self._link = link
         self._channel = channel
         self.screen = Screen()
@@ -96,7 +98,7 @@ def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
     The client waits at a gate after it has entered and before it sends the command, so that nothing was started
     where this fails, or where we die meanwhile.
 
-    :raises Unusable: no OpenSSH client here, or it does not get in.
+    :raises UnusableError: no OpenSSH client here, or it does not get in.
     """
     program = shutil.which("ssh")
     if not program or sys.platform == "win32":
@@ -122,18 +124,19 @@ def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
         # Its own words apart from the command's: what the command says is judged.
         apart = ["/bin/sh", "-c", 'exec "$@" 2> "$0"', str(log)]
         argv = [*apart, *child_command(program, logins, folder, command, own=own)]
-        try:
-            terminal = HeldSsh(argv, environ=child_environ(), gate=gate)
-        except OSError as error:
-            raise UnusableError(f"{argv[0]}: {error.strerror}") from error
-        _wait_for(there, terminal, log)
+        with keys_for_child(logins, folder):
+            try:
+                terminal = HeldSsh(argv, environ=child_environ(logins), gate=gate)
+            except OSError as error:
+                raise UnusableError(f"{argv[0]}: {error.strerror}") from error
+            _wait_for(there, terminal, log)
         terminal.log = log.open("rb")  # readable after the folder has gone
         terminal.release()
     return terminal
 
 
 def _wait_for(there: Path, terminal: HeldSsh, log: Path) -> None:
-    """:raises Unusable: the client ended, or did not come there in time."""
+    """:raises UnusableError: the client ended, or did not come there in time."""
     end = time.monotonic() + _ENTERING
     while not there.exists():
         if terminal.screen.done or time.monotonic() > end:

@@ -6,13 +6,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 
+from ctmupgrade.adapters.ssh.patterns import matches
 from ctmupgrade.errors import HostKeyError
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
@@ -49,13 +49,54 @@ def known_keys(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, .
     return keys or _of_name(lines, known_name(host, 22))
 
 
+def authorities(files: Iterable[Path], host: str, port: int) -> tuple[str, ...]:
+    """Where ``files`` name a certificate authority for a host: ``file:line``. Their signatures are not read."""
+    names = {known_name(host, port), known_name(host, 22)}
+    return tuple(
+        where
+        for file in files
+        for where, words in _lines(file)
+        if words[0] == "@cert-authority"
+        and len(words) > 2
+        and any(_matches(words[1], name) for name in names)
+    )
+
+
+def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
+    """The keys of a ``RevokedHostKeys`` file, one a line.
+
+    :raises HostKeyError: it cannot be read, or is a KRL; as in OpenSSH no host is trusted then.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+    else:
+        if not data.startswith(b"SSHKRL\n"):
+            lines = [(where, words) for where, words in _fields(file, data) if len(words) > 1]
+            return tuple(key for where, words in lines if (key := _known(words, where, revoked=True)))
+        why = "it is a KRL, which is not read here; a list of public keys is"
+    raise HostKeyError(
+        f"RevokedHostKeys of the SSH configuration: {file}: {why}",
+        remedy="Without it no host key can be trusted. Correct it, or take it out for these hosts.",
+    )
+
+
 def _lines(file: Path) -> list[tuple[str, list[str]]]:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        return list(_fields(file, file.read_bytes()))
     except OSError:
         return []
-    numbered = enumerate(text.splitlines(), 1)
-    return [(f"{file}:{n}", line.split()) for n, line in numbered if line.strip() and line.lstrip()[0] != "#"]
+
+
+def _fields(file: Path, data: bytes) -> Iterator[tuple[str, list[str]]]:
+    r"""The words of each line, with its place. Lines end at \n and words at blanks and tabs, as for OpenSSH:
+    whatever else looks like an end of line is part of a comment, and a NUL ends what it reads of a line."""
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        line = raw.partition(b"\0")[0].replace(b"\t", b" ").decode("utf-8", "surrogateescape")
+        words = [word for word in line.split(" ") if word]
+        if words and not words[0].startswith("#") and words[0] != "\r":
+            yield f"{file}:{number}", words
 
 
 def _of_name(lines: Iterable[tuple[str, list[str]]], name: str) -> tuple[KnownKey, ...]:
@@ -66,11 +107,20 @@ def _of_name(lines: Iterable[tuple[str, list[str]]], name: str) -> tuple[KnownKe
         # Certificate authorities are not supported: such a line must not pass for a host's own key.
         if len(fields) < 3 or marker not in ("", "@revoked") or not _matches(fields[0], name):
             continue
-        try:
-            found.append(KnownKey(fields[1], base64.b64decode(fields[2]), bool(marker), where))
-        except binascii.Error:
-            continue
+        if key := _known(fields[1:], where, revoked=bool(marker)):
+            found.append(key)
     return tuple(found)
+
+
+def _known(fields: list[str], where: str, *, revoked: bool) -> KnownKey | None:
+    """A key from its type and its base64; None where the two do not belong together."""
+    kind, text = fields[0], fields[1].rstrip("\r\v\f")
+    try:
+        blob = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeError):
+        return None
+    size = int.from_bytes(blob[:4], "big")
+    return KnownKey(kind, blob, revoked, where) if blob[4 : 4 + size] == kind.encode() else None
 
 
 def _matches(patterns: str, name: str) -> bool:
@@ -78,10 +128,7 @@ def _matches(patterns: str, name: str) -> bool:
     for pattern in patterns.split(","):
         if pattern.startswith("|1|"):
             hit = hit or _hashed(pattern, name)
-            continue
-        # fnmatch would take the brackets of "[host]:port" for a set of characters.
-        glob = re.escape(pattern.lstrip("!").lower()).replace(r"\*", ".*").replace(r"\?", ".")
-        if re.fullmatch(glob, name):
+        elif matches(pattern.removeprefix("!").lower(), name):
             if pattern.startswith("!"):
                 return False
             hit = True
@@ -98,7 +145,11 @@ def _hashed(pattern: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What is known of one server's host keys, and the verdict on the one it shows."""
+    """What is known of one server's host keys, and the verdict on the one it shows.
+
+    :ivar pinnable: a node's own key may stand in cluster.yaml; a jump host's has its place in known_hosts only.
+    :ivar unread: what else speaks of the host, and is not read.
+    """
 
     label: str  # the node's name, for errors
     host: str
@@ -106,6 +157,8 @@ class Trust:
     files: tuple[Path, ...]
     known: tuple[KnownKey, ...]
     pinned: str | None = None
+    pinnable: bool = True
+    unread: tuple[str, ...] = ()
 
     def preference(self, offered: tuple[str, ...], tried: Iterable[str] = ()) -> tuple[str, ...]:
         """``offered`` host key algorithms, those that known_hosts has a key for first.
@@ -151,13 +204,14 @@ class Trust:
             expected = ", ".join(f"{key.kind} {fingerprint(key.blob)} ({key.where})" for key in good)
         return HostKeyError(
             f"{self.label}: the host key of {self.host}:{self.port} {what}: {shown or 'none usable'}",
-            details=f"seen: {shown or 'none usable'}\nexpected: {expected}",
+            details="\n".join([f"seen: {shown or 'none usable'}", f"expected: {expected}", *self.unread]),
             remedy=self._remedy(seen),
         )
 
     def _remedy(self, seen: list[paramiko.PKey]) -> str:
+        machine = "appliance's own console" if self.pinnable else "jump host's own console"
         text = (
-            "Compare the fingerprint with the one on the appliance's own console (there: ssh-keygen -lf "
+            f"Compare the fingerprint with the one on the {machine} (there: ssh-keygen -lf "
             "/etc/ssh/ssh_host_ed25519_key.pub). Do not take it from ssh-keyscan, which shows whoever "
             "answers. If they differ, somebody is in between: stop."
         )
@@ -168,8 +222,10 @@ class Trust:
             f"{known_name(self.host, self.port)} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
         )
         target = self.files[0] if self.files else "~/.ssh/known_hosts"
-        pin = f'or under the node in cluster.yaml:\n  host_key: "{fingerprint(key.asbytes())}"'
-        return f"{text} If they are equal, replace the host's lines in {target} by:\n  {line}\n{pin}"
+        text = f"{text} If they are equal, replace the host's lines in {target} by:\n  {line}"
+        if self.pinnable:
+            text += f'\nor under the node in cluster.yaml:\n  host_key: "{fingerprint(key.asbytes())}"'
+        return text
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

@@ -1,0 +1,171 @@
+"""The stream to a server, its greeting and the key exchange: everything up to a checked host key."""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+import paramiko
+
+from ctmupgrade.adapters.ssh.carriers import DroppedError
+from ctmupgrade.adapters.ssh.dial import CommandSocket, tcp
+from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.transport import BoundedTransport
+from ctmupgrade.adapters.ssh.trust import Trust
+from ctmupgrade.adapters.ssh.way import Hop
+from ctmupgrade.errors import CtmUpgradeError, IncompatibleError, UnreachableError
+
+CONNECT_TIMEOUT = 10.0  # seconds, of TCP and of a jump host's forwarding
+# The same for a node that did not answer a moment ago: the kernel repeats a SYN ever more seldom, so a new
+# attempt notices sooner that it is back.
+AGAIN_TIMEOUT = 2.0
+BANNER_TIMEOUT = 15.0
+AUTH_TIMEOUT = 25.0  # a little longer than an agent may take to sign
+CHANNEL_TIMEOUT = 15.0
+KEX_TIMEOUT = 30.0  # banner and key exchange together
+
+Stream = socket.socket | paramiko.Channel
+
+
+class Before(Protocol):
+    """The connection that leads to the next server, where there is one."""
+
+    patience: float
+
+    @property
+    def carrying(self) -> BoundedTransport | None:
+        """The last server's connection; None for the first server."""
+        ...
+
+    @property
+    def carrying_place(self) -> str:
+        """Its ``host:port``."""
+        ...
+
+
+def trusted(hop: Hop, via: Before) -> BoundedTransport:
+    """Return a connection whose host key was checked; other key types are tried for a pinned one.
+
+    :raises HostKeyError: :raises IncompatibleError: :raises UnreachableError:
+    """
+    trust = hop.trust()
+    seen: list[paramiko.PKey] = []
+    while True:
+        transport = _greeted(hop, via, trust, seen)
+        if transport is None:
+            raise trust.refusal(seen)
+        key = transport.get_remote_server_key()
+        try:
+            if trust.accepts(key):
+                return transport
+        except CtmUpgradeError:
+            transport.close()
+            raise
+        transport.close()
+        repeated = any(key.get_name() == other.get_name() for other in seen)
+        seen.append(key)
+        if not hop.pinned or repeated:
+            raise trust.refusal(seen)
+
+
+def _greeted(hop: Hop, via: Before, trust: Trust, seen: list[paramiko.PKey]) -> BoundedTransport | None:
+    """A connection after its key exchange; None when the server has no other key type than ``seen``."""
+    stream = _dial(hop, via)
+    try:
+        transport = BoundedTransport(stream)
+    except Exception as error:
+        stream.close()
+        raise unreachable(hop, "key exchange", error) from error
+    try:
+        options = transport.get_security_options()
+        kinds = trust.preference(tuple(options.key_types), [key.get_name() for key in seen])
+        if not kinds:
+            stream.close()  # nothing runs yet that would
+            return None
+        options.key_types = kinds
+        transport.banner_timeout = BANNER_TIMEOUT
+        transport.auth_timeout = AUTH_TIMEOUT
+        transport.channel_timeout = CHANNEL_TIMEOUT
+        transport.start_client(timeout=KEX_TIMEOUT)
+        transport.get_remote_server_key()  # start_client returns silently on its timeout: this raises
+    except paramiko.ssh_exception.IncompatiblePeer as error:
+        transport.close()
+        if seen:
+            return None
+        raise _incompatible(hop, transport, error) from error
+    except Exception as error:
+        said = _said(stream, transport)
+        transport.close()
+        stream.close()
+        raise unreachable(hop, "banner or key exchange", error, said) from error
+    except BaseException:
+        transport.close()
+        stream.close()
+        raise
+    return transport
+
+
+def _said(stream: Stream, transport: BoundedTransport) -> str:
+    words = stream.said() if isinstance(stream, CommandSocket) else ""
+    return "; ".join(text for text in (transport.hung_up_with(), words) if text)
+
+
+def _dial(hop: Hop, via: Before) -> Stream:
+    before = via.carrying
+    if before is None:
+        return _first(hop, via.patience)
+    try:
+        return before.open_channel(
+            "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=via.patience
+        )
+    except Exception as error:
+        raise unreachable(hop, f"forwarding by the jump host {via.carrying_place}", error) from error
+
+
+def _first(hop: Hop, patience: float) -> socket.socket:
+    if hop.command:
+        try:
+            return CommandSocket(hop.command, hop.environ)
+        except OSError as error:
+            raise unreachable(hop, "ProxyCommand of the SSH configuration", error) from error
+    try:
+        return tcp(hop.host, hop.port, patience, family=hop.family, bind=hop.bind)
+    except socket.gaierror as error:
+        raise unreachable(hop, "name resolution", error) from error
+    except OSError as error:
+        raise unreachable(hop, "TCP", error) from error
+
+
+_REMEDIES = {
+    "name resolution": "Check the host name in cluster.yaml, or use the address.",
+    "TCP": "Check that the node is up and that port {port} is open from here: nc -vz {host} {port}",
+    "authentication": "It may be booting or shutting down (/run/nologin): try again in a minute.",
+}
+
+
+def unreachable(hop: Hop, phase: str, error: BaseException, said: str = "") -> UnreachableError:
+    """Return the error for a connection that failed in ``phase``, before anything was sent.
+
+    :param said: the server's words, or the ProxyCommand's.
+    """
+    remedy = _REMEDIES.get(phase, "Check that an SSH server answers there: ssh -v -p {port} {host}")
+    kind = DroppedError if phase.startswith("banner") and not hop.command else UnreachableError
+    through = f" through {hop.command}" if hop.command else ""
+    words = f' ("{said[:300]}")' if said else ""
+    return kind(
+        f"{hop.label}: no SSH connection to {hop.place}{through}: {phase}: {reason(error)}{words}",
+        remedy=remedy.format(host=hop.host, port=hop.port),
+    )
+
+
+def _incompatible(hop: Hop, transport: BoundedTransport, error: Exception) -> CtmUpgradeError:
+    found = transport.mismatch()
+    if found is None:
+        return unreachable(hop, "key exchange", error)
+    what, keyword, theirs, ours = found
+    return IncompatibleError(
+        f"{hop.label}: the SSH server at {hop.place} and ctmupgrade have no {what} algorithm in common: "
+        f"it has only {', '.join(theirs)[:300]}",
+        details=f"ctmupgrade has: {', '.join(ours)}",
+        remedy=f"Allow one of them in the server's sshd_config, for example: {keyword} +{ours[0]}",
+    )

@@ -1,0 +1,97 @@
+"""The SSH configuration of another home than the passwd entry's, as files that the ssh program can be given.
+
+``ssh`` takes ``~``, ``%d`` and a relative ``Include`` for the home in the passwd entry, whatever ``$HOME`` says.
+A copy has the whole paths instead, line by line, so that errors name the right line.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctmupgrade.errors import UsageError
+
+_SYSTEM = Path("/etc/ssh/ssh_config")
+_LINE = re.compile(r"^([ \t]*)([A-Za-z]+)([ \t]*=[ \t]*|[ \t]+)(.*)$")
+_TILDE = re.compile(r"(?<![^\s\"'=,])~(?=/|[\s\"']|$)")
+_HOME_TOKEN = re.compile(r"(?<!%)((?:%%)*)%d")
+_DEEPEST = 16  # OpenSSH's own limit of files in files
+
+
+@dataclass(slots=True)
+class _Copies:
+    home: Path
+    folder: Path
+    names: dict[str, str] = field(default_factory=dict)  # copy -> original
+
+    def copy(self, original: Path, depth: int = 0) -> Path:
+        _refuse_unsafe(original)
+        text = original.read_bytes().decode("utf-8", "surrogateescape")
+        made = self.folder / f"config-{len(self.names)}"
+        self.names[str(made)] = str(original)
+        lines = [self._line(line, depth) for line in text.split("\n")]
+        made.touch(0o600)
+        made.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+        return made
+
+    def _line(self, line: str, depth: int) -> str:
+        found = _LINE.match(line.rstrip("\r"))
+        if not found:
+            return line
+        indent, keyword, between, value = found.groups()
+        if keyword.lower() == "include":
+            return f"{indent}{keyword}{between}{self._included(value, depth)}"
+        home = str(self.home)
+        value = _TILDE.sub(lambda _: home, value)
+        return f"{indent}{keyword}{between}" + _HOME_TOKEN.sub(lambda hit: hit[1] + home, value)
+
+    def _included(self, value: str, depth: int) -> str:
+        if depth >= _DEEPEST:
+            raise UsageError("the SSH configuration includes itself", remedy="Take the Include out.")
+        try:
+            words = shlex.split(value, comments=True)
+        except ValueError:
+            return value  # the ssh program says what is wrong with it
+        files: list[str] = []
+        for word in words:
+            path = str(self.home) + word[1:] if word == "~" or word.startswith("~/") else word
+            if not path.startswith(("/", "~")):
+                path = str(self.home / ".ssh" / path)
+            files += [f'"{self.copy(Path(one), depth + 1)}"' for one in sorted(glob.glob(path))]  # noqa: PTH207 - whole patterns
+        return " ".join(files) or f'"{self.folder / "nothing"}"'
+
+
+def moved_config(home: Path, folder: Path) -> tuple[Path, dict[str, str]]:
+    """Make the files in ``folder``.
+
+    :returns: the file for ``ssh -F``, and for each copy the name of its original.
+    :raises UsageError: a file that others may write, which OpenSSH refuses too, or that cannot be read.
+    """
+    copies = _Copies(home, folder)
+    own = home / ".ssh" / "config"
+    lines = []
+    try:
+        if own.exists():
+            lines.append(f'Include "{copies.copy(own)}"')
+    except OSError as error:
+        raise UsageError(f"{own} cannot be read: {error.strerror}", remedy=f"ls -l {own}") from error
+    if _SYSTEM.exists():
+        lines.append(f"Include {_SYSTEM}")
+    known = " ".join(f'"{home / ".ssh" / name}"' for name in ("known_hosts", "known_hosts2"))
+    lines += ["Host *", f"  UserKnownHostsFile {known}"]
+    first = folder / "config"
+    first.touch(0o600)
+    first.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+    return first, copies.names
+
+
+def _refuse_unsafe(file: Path) -> None:
+    status = file.stat()
+    if status.st_uid not in (0, os.getuid()) or status.st_mode & 0o022:
+        raise UsageError(
+            f"{file}: bad owner or permissions, others could write it", remedy=f"chmod 600 {file}"
+        )
