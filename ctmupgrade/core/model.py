@@ -13,7 +13,8 @@ from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
 
 NAMED_VERSION = re.compile(
-    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-(?:alpha|beta|rc)\d{0,4})?(?:\+\d{1,15})?)(?!\d)", re.ASCII
+    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-(?:alpha|beta|rc)\d{0,4})?(?:\+\d{1,15})?)(?!\d)",
+    re.ASCII,
 )  # in an archive's name
 _VERSION = re.compile(
     r"^v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\+(\d{1,15}))?(?:[-_. ]?([A-Za-z][\w.-]{0,63}))?(?:\+(\d{1,15}))?$",
