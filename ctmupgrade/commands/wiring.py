@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.tasks import one_by_one
-from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.collect.login_guard import GuardedFleet
+from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.commands.options import with_options, with_skips
 from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
