@@ -75,6 +75,11 @@ class NotToldError(NodeError):
     """It answered, but not what was asked. A locked database or a starting service passes by itself."""
 
 
+class NotYetError(NotToldError):
+    """The same from a node that is being added, removed or started, or whose login service starts: that takes up to
+    half an hour (vendor's Terraform provider), and is waited for as long as the step itself."""
+
+
 class LoginRefusedError(NodeError):
     """The control plane refuses the user or the password. Trying again may lock the account."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ctmupgrade.actions.backup import BackupHandler
 from ctmupgrade.actions.base import StepHandler
-from ctmupgrade.actions.membership import DeleteClusterHandler, JoinHandler, NewClusterHandler, RemoveHandler
+from ctmupgrade.actions.joining import JoinHandler
+from ctmupgrade.actions.membership import DeleteClusterHandler, NewClusterHandler, RemoveHandler
 from ctmupgrade.actions.services import ResetHandler, RestartHandler
 from ctmupgrade.actions.settings import CompareHandler, RecordHandler, RestoreHandler
 from ctmupgrade.actions.stage import StageHandler, VerifyHandler

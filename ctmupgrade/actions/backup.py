@@ -12,17 +12,18 @@ import os
 from collections.abc import Generator
 from datetime import timedelta
 
+from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision, known
 from ctmupgrade.collect.collect import ask, every_page
-from ctmupgrade.core.ksctl import backup_state, sounds_away
+from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import parse_ksctl, probes
 from ctmupgrade.core.looks.facts import BackupEntry, BackupKey, Manifest
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
-from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.errors import NodeError, NotYetError, UnreachableError
 from ctmupgrade.ports import Control, Reply
 
 
@@ -51,17 +52,6 @@ def key_password(cluster: Cluster) -> Secret:
     return Secret(os.environ[cluster.backup.key_password_env or ""])
 
 
-def refused(reply: Reply) -> str:
-    """The error in a ksctl answer, "" where it is none. Its exit code alone proves nothing."""
-    try:
-        parse_ksctl.json_object(reply.out)
-    except NotUnderstoodError as error:
-        text = str(error)
-        if ERROR_BODY in text or reply.code != 0 or sounds_away(text):
-            return parse_ksctl.excerpt(f"{text} {reply.err}", 300)
-    return ""
-
-
 class BackupHandler(StepHandler):
     """One node's backup."""
 
@@ -82,12 +72,7 @@ class BackupHandler(StepHandler):
         reply = control.change(
             "backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}"
         )
-        said = refused(reply)
-        if said and sounds_away(said):
-            ctx.session(step).unsure = True
-        elif said:
-            ctx.session(step).refused = f"backup create was refused: {said}"
-        yield Noted(f"backup create sent{f': {said}' if said else ''}")
+        yield Noted(note_refusal(ctx, step, reply, "backup create"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         control = ctx.fleet.control(step.node)
@@ -164,6 +149,8 @@ def _fetch(reply: Reply, what: str) -> None:
     said = parse_ksctl.excerpt(f"{reply.out} {reply.err}", 300)
     if sounds_away(said):
         raise UnreachableError(f"the {what} could not be downloaded: {said}")
+    if sounds_later(said) or sounds_like_login(said):
+        raise NotYetError(f"the {what} cannot be downloaded now: {said}")
     if "NCERR" in said or "codeDesc" in said:
         raise NodeError(
             f"the {what} could not be downloaded: {said}", remedy="ksctl backup list; then: ctmupgrade resume"

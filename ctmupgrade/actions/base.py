@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
-from ctmupgrade.errors import HostKeyError, NotToldError, UnreachableError
+from ctmupgrade.errors import HostKeyError, NotToldError, NotYetError, UnreachableError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
 
 T = TypeVar("T")
@@ -34,13 +34,16 @@ def known(fact: Maybe[T], what: str) -> T:
     """The fact itself.
 
     :raises UnreachableError: nothing answered. :raises NotToldError: it answered, but could not tell.
+    :raises NotYetError: it answered that it cannot tell now.
     """
     if not isinstance(fact, Unknown):
         return fact
-    text = f"{what} cannot be found out: {fact.why}"
+    text = f"{what} cannot be found out: {fact.words}"
     if fact.host_key:
         raise HostKeyError(text, remedy=HOST_KEY_REMEDY)
-    raise UnreachableError(text) if fact.unreachable else NotToldError(text)
+    if fact.unreachable:
+        raise UnreachableError(text)
+    raise NotYetError(text) if fact.later or fact.login else NotToldError(text)
 
 
 HOST_KEY_REMEDY = (
@@ -99,6 +102,23 @@ class Patience:
     grace: timedelta = timedelta(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was seen, by both clocks: one stands still while a machine sleeps, the other may be set."""
+
+    monotonic: float
+    wall: datetime
+
+    @classmethod
+    def of(cls, clock: Clock) -> Moment:
+        """Now."""
+        return cls(clock.monotonic(), clock.now())
+
+    def age(self, clock: Clock) -> float:
+        """Seconds since then, by the clock that says more."""
+        return max(clock.monotonic() - self.monotonic, abs((clock.now() - self.wall).total_seconds()))
+
+
 @dataclass(slots=True)
 class Session:
     """What this process knows of a step's start: the terminal it runs on, and what it said."""
@@ -107,13 +127,22 @@ class Session:
     text: str = ""
     ended: bool = False
     code: int | None = None
-    refused: str = ""  # a definite "no" at the start
+    refused: str = ""  # a "no" at the start
+    definite: bool = False  # and one that no waiting changes
     unsure: bool = False  # the connection was lost at the start: it may not have reached the node
     last: str = ""  # the last growth seen
     last_at: float = 0.0  # by the monotonic clock
     said_stuck: bool = False
+    looked: Moment | None = None  # when the looks that precede the act were made
+    young_s: float = 0.0  # so many seconds they are good for
+    stale: bool = False  # they were older than that when it was to begin: nothing was sent
     untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
     memo: dict[str, str] = field(default_factory=dict)
+
+    def aged(self, clock: Clock) -> bool:
+        """Whether the looks before the act are too old to begin it now; remembered as :attr:`stale`."""
+        self.stale = self.looked is not None and self.looked.age(clock) > self.young_s
+        return self.stale
 
 
 @dataclass(slots=True)
@@ -142,6 +171,9 @@ class Ctx:
     anchor: Callable[[Step], None] = lambda _step: (
         None
     )  # keeps the journal's head on the node that is changed
+    looked: dict[str, Moment] = field(
+        default_factory=dict
+    )  # step -> when the looks before it began to be made
 
     def session(self, step: Step) -> Session:
         """This process's session of a step."""
@@ -154,7 +186,11 @@ class Ctx:
 
 
 class StepHandler:
-    """One action's behaviour. The defaults are those of a step that only looks."""
+    """One action's behaviour. The defaults are those of a step that only looks.
+
+    :ivar lost_words: what to say where the connection ends as it starts; "": that its answer was lost."""
+
+    lost_words = ""
 
     def patience(self, ctx: Ctx) -> Patience:
         """How long to wait for it."""

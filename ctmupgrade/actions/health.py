@@ -3,12 +3,14 @@ has waived by name and with a reason, keeps no node from being upgraded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.collect import collect
-from ctmupgrade.core.looks.facts import NodeFacts, Services
+from ctmupgrade.core.checks import caught_up, health
+from ctmupgrade.core.checks.health import Problem
+from ctmupgrade.core.looks.facts import Member, NodeFacts, Services
 from ctmupgrade.core.plan.plan import services_in_error
 
 
@@ -21,6 +23,24 @@ def all_health(ctx: Ctx) -> Mapping[str, NodeFacts]:
 def health_of(ctx: Ctx, name: str) -> NodeFacts:
     """The same of one node."""
     return _judged(ctx, collect.health_of(ctx.fleet, ctx.cluster, name, ctx.clock))
+
+
+def caught_up_is_waived(ctx: Ctx) -> bool:
+    """Whether a person said by name that replication which is behind stops nothing."""
+    return any(check == "replication_caught_up" for check, _ in ctx.plan.options.skips)
+
+
+def replication_behind(ctx: Ctx, members: Sequence[Member]) -> list[Problem]:
+    """What speaks against every one of these members holding what all the others hold, by reports of now."""
+    nodes = all_health(ctx)
+    ids = {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
+    named = {m.node_id: ids.get(m.node_id) or health.name_at(m.host, ctx.cluster) for m in members}
+    strangers = [m for m in members if named[m.node_id] not in nodes]
+    found = [
+        Problem(m.host, "is a member that cannot be asked what it holds", unknown=True) for m in strangers
+    ]
+    among = {node_id: name for node_id, name in named.items() if name in nodes}
+    return found + list(caught_up.caught_up_problems(nodes, among, ctx.clock.now(), caught_up.REMOVAL))
 
 
 def _judged(ctx: Ctx, facts: NodeFacts) -> NodeFacts:

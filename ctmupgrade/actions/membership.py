@@ -7,40 +7,32 @@ removed node answers with an internal error (FACTS 6). Long calls may time out a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.backup import refused
-from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
-from ctmupgrade.actions.health import health_of
-from ctmupgrade.actions.waits import refuse_host_keys
+from ctmupgrade.actions.answers import note_refusal
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, known
+from ctmupgrade.actions.health import caught_up_is_waived, replication_behind
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.commands import join_argv, new_cluster_argv, removal_argv
-from ctmupgrade.core.ksctl import sounds_away
+from ctmupgrade.core.checks.health import Problem
+from ctmupgrade.core.commands import new_cluster_argv, removal_argv
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Member, Unknown
-from ctmupgrade.core.plan.steps import JoinNode, RemoveNode, Step
+from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
-from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
-from ctmupgrade.ports import Reply
+from ctmupgrade.errors import LoginRefusedError, NodeError
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
-DOWN_GRACE = timedelta(
-    minutes=10
-)  # `down` may appear for a short time in a join; only a lasting one is failure
-
-
-def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
-    """What a changing call said, in words for the journal; a definite no is remembered as such. Another one ("consensus
-    is down" for a while after each join, a time-out) is sent again where looks show that nothing came of it."""
-    said, session = refused(reply), ctx.session(step)
-    if said and sounds_away(said):
-        session.unsure, session.memo["said"] = True, f"{what}: {said}"
-    elif said:
-        session.refused = f"{what} was refused: {said}"
-    return f"{what} sent{f': {said}' if said else ''}"
+UNDER_WAY = JOINING | {
+    "",
+    "m",
+}  # "": joined a moment ago and not published yet (seen on 2.21.3 for up to 100 s)
+BEHIND = (
+    "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find out why; then: "
+    "ctmupgrade resume"
+)
 
 
 def members_seen_by(ctx: Ctx, name: str) -> tuple[Member, ...]:
@@ -71,16 +63,29 @@ class RemoveHandler(StepHandler):
         reset is shown for a while yet."""
         began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
         while True:
-            busy = [m for m in members_seen_by(ctx, self.action.via) if m.code in JOINING or m.code == "m"]
-            if not busy:
+            ctx.looked[step.id] = Moment.of(ctx.clock)
+            members = members_seen_by(ctx, self.action.via)
+            busy = [m for m in members if m.code in UNDER_WAY]
+            if busy:
+                words = f"{step.id}: {busy[0].host} is {busy[0].state}; one change at a time"
+            elif behind := self._behind(ctx, members):
+                words = f"{step.id}: not removed: {behind}"
+            else:
                 return {"id": self.action.node_id, "via": self.action.via}
-            words = (
-                f"{step.id}: {busy[0].host} is {busy[0].description or busy[0].code}; one change at a time"
-            )
             late = ctx.clock.monotonic() - began >= patience.total_seconds()
-            if late or any(m.node_id != self.action.node_id for m in busy):
-                raise NodeError(words)
+            if late or any(m.node_id != self.action.node_id and m.code for m in busy):
+                raise NodeError(words, remedy="" if busy else BEHIND)
             yield Waiting(ctx.poll, words, since, since + patience)
+
+    def _behind(self, ctx: Ctx, members: tuple[Member, ...]) -> Problem | None:
+        """What keeps the node that is to go from being given up: those that stay must hold all that it holds. In a
+        recovery a member that is not ready (its own join failed, a person said that it is gone) is no such holder."""
+        going = next((m for m in members if m.node_id == self.action.node_id), None)
+        rebuilt = any(isinstance(step.action, NewCluster) for step in ctx.plan.steps)
+        sound = going is not None and (going.ready or rebuilt)
+        if not sound or self.action.force or caught_up_is_waived(ctx):
+            return None
+        return next(iter(replication_behind(ctx, members)), None)
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         if self.look(ctx, step, before).state is LookState.DONE:
@@ -95,35 +100,65 @@ class RemoveHandler(StepHandler):
             return LookResult(
                 LookState.DONE, evidence={"removed": self.action.node_id, "proven_by": self.action.via}
             )
-        state = there[0].description or there[0].code
         so = LookState.GOING_ON if there[0].code in ("m", "v", "k") else LookState.NOT_YET
-        return LookResult(so, f"{self.action.via} still lists it as {state}")
+        return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
 class DeleteClusterHandler(StepHandler):
-    """``cluster delete`` on the node itself. It may answer with a time-out although it succeeded."""
+    """``cluster delete`` on the node itself, because the procedure says so: a removed node may say at once that it is
+    not clustered, and still keep a configuration for which its next join is refused.
+
+    The answer proves nothing. The call removes only the last node of a cluster and answers 200 all the same, and it
+    may never answer although it succeeded (vendor's Terraform provider, pull 525). What proves it is what the node
+    itself says afterwards.
+    """
 
     def patience(self, ctx: Ctx) -> Patience:
+        # After the removal and after the deletion its logins may fail for up to half an hour each (FACTS 9.3).
         return Patience(
-            ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
+            2 * ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
         )
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Nobody else may be left in its cluster unless it was removed from it by another member."""
+        began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
+        while others := self._others(ctx, step):
+            words = (
+                f"{step.id}: it still lists {', '.join(others)}; `cluster delete` removes only the last node"
+            )
+            if ctx.clock.monotonic() - began >= patience.total_seconds():
+                raise NodeError(
+                    words, remedy=f"ksctl cluster nodes list   # on {step.node}; then: ctmupgrade resume"
+                )
+            yield Waiting(ctx.poll, words, since, since + patience)
         return {"members": str(len(members_or_none(ctx, step.node)))}
-        yield  # pragma: no cover
+
+    def _others(self, ctx: Ctx, step: Step) -> list[str]:
+        """The other members; a removed node may keep a list of its own, which says nothing."""
+        if any(s.node == step.node and isinstance(s.action, RemoveNode) for s in ctx.plan.steps):
+            return []
+        return [m.host or m.node_id for m in members_or_none(ctx, step.node) if not m.is_this]
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        if self.look(ctx, step, before).state is LookState.DONE:
-            yield Noted("it is unclustered already")
-            return
-        reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
+        session = ctx.session(step)
+        session.memo["sent"] = "yes"  # an answer that never comes is no rarity here: it counts as sent
+        try:
+            reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
+        except LoginRefusedError:
+            del session.memo["sent"]
+            raise
         yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
+        session.unsure = session.unsure or not session.refused  # an answer of 200 is no proof: see above
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        if "sent" not in ctx.session(step).memo:
+            return LookResult(
+                LookState.NOT_YET,
+                "whether the order to delete its configuration was sent is not known; a second harms nothing",
+            )
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
-        if own.clustered:
-            return LookResult(LookState.NOT_YET, f"it still says {own.code}")
+        if not own.left:
+            return LookResult(LookState.NOT_YET, f"it still says {own.code or 'that it is a member'}")
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
 
 
@@ -151,116 +186,5 @@ class NewClusterHandler(StepHandler):
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
         if own.node_id and own.code == "r":
             return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
-        so = LookState.GOING_ON if own.code in JOINING else LookState.NOT_YET
-        return LookResult(so, f"it says {own.code}")
-
-
-def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> CtmUpgradeError | None:
-    """Why a node cannot be joined now, though perhaps soon.
-
-    :param up: those of the two whose services must be up.
-    :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
-    """
-    both = {name: health_of(ctx, name) for name in (via, step.node)}
-    refuse_host_keys(both)
-    problem = next(iter(health.service_problems({n: f for n, f in both.items() if n in up})), None)
-    if problem is not None:
-        kind = UnreachableError if problem.unreachable else NodeError
-        remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
-        return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
-    versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
-    if versions[via].release != versions[step.node].release:
-        raise NodeError(
-            f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
-        )
-    busy = [m for m in members_seen_by(ctx, via) if not m.ready]
-    if busy:
-        state = busy[0].description or busy[0].code
-        return NodeError(f"{step.id}: {busy[0].host} is {state}; one join at a time")
-    return None
-
-
-class JoinHandler(StepHandler):
-    """``fulljoin`` through a member; done when that member shows the joiner ready, several looks in a row."""
-
-    def __init__(self, action: JoinNode) -> None:
-        self.action = action
-
-    def patience(self, ctx: Ctx) -> Patience:
-        return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
-
-    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Equal versions, services up on both, and no other join or removal under way. What passes by itself, a
-        node that boots or a member that settles, is waited for."""
-        began, since = ctx.clock.monotonic(), ctx.clock.now()
-        timeout = ctx.cluster.timeouts.service
-        via = self.action.via
-        while (hindrance := join_hindrance(ctx, step, via, up=(via, step.node))) is not None:
-            if ctx.clock.monotonic() - began >= timeout.total_seconds():
-                raise hindrance
-            yield Waiting(ctx.poll, f"before the join: {hindrance.brief}", since, since + timeout)
-        return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
-
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
-        public = ctx.baselines.get(f"record-settings:{step.node}", {}).get("public_address", "")
-        argv = join_argv(joiner, member, self.action, public, "{joiner}")
-        control = ctx.fleet.control(self.action.via)
-        login = {"joiner": ctx.fleet.control(step.node).login()}
-        timeout = ctx.cluster.timeouts.join.total_seconds()
-        reply = control.change(*argv, "-y", timeout=timeout, files=login)
-        yield Noted(note_refusal(ctx, step, reply, f"cluster fulljoin through {self.action.via}"))
-
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        members = members_seen_by(ctx, self.action.via)
-        member = member_for(ctx, members, step.node)
-        session = ctx.session(step)
-        if member is None:
-            gone = session.memo.get("seen") == "yes"
-            return LookResult(
-                LookState.FAILED if gone else LookState.NOT_YET,
-                f"{self.action.via} does not list it",
-                remedy=_BROKEN,
-            )
-        session.memo["seen"] = "yes"
-        if member.ready:
-            return self._ready(ctx, step, member)
-        if member.code == "k":
-            return LookResult(LookState.FAILED, "the join was killed", remedy=_BROKEN)
-        if member.code in JOINING:
-            session.memo.pop("down_since", None)
-            return LookResult(
-                LookState.GOING_ON, f"{member.description or member.code} (30 minutes are usual)"
-            )
-        return self._down(ctx, step, member)
-
-    def _ready(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
-        own = health_of(ctx, step.node)
-        problems = list(health.service_problems({step.node: own}))
-        if isinstance(own.version, Unknown):
-            return LookResult(LookState.GOING_ON, f"ready, but login does not work yet: {own.version.why}")
-        if problems:
-            return LookResult(LookState.GOING_ON, f"ready, but {problems[0]}")
-        return LookResult(
-            LookState.DONE,
-            evidence={
-                "node_id": member.node_id,
-                "seen_ready_by": self.action.via,
-                "version": str(own.version),
-            },
-        )
-
-    def _down(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
-        memo, now = ctx.session(step).memo, ctx.clock.monotonic()
-        since = float(memo.setdefault("down_since", str(now)))
-        state = member.description or member.code
-        if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
-            return LookResult(
-                LookState.FAILED,
-                f"it has been {state} for {int(now - since) // 60} min in its join",
-                remedy=_BROKEN,
-            )
-        return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which happens in a join")
-
-
-_BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"
+        so = LookState.GOING_ON if own.node_id and own.code in UNDER_WAY else LookState.NOT_YET
+        return LookResult(so, f"it says {own.code or 'nothing of a cluster'}")

@@ -7,10 +7,11 @@ long enough, that it did not happen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, decision
 from ctmupgrade.actions.interlocks import refuse_unsafe
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -21,13 +22,16 @@ from ctmupgrade.errors import (
     ConnectionLostError,
     HostKeyError,
     InconclusiveError,
+    LoginRefusedError,
     NodeError,
     NotToldError,
+    NotYetError,
     UnreachableError,
 )
 
 # The first node locks the database for under 30 s (vendor page "Clusters and Nodes"); services start in minutes.
 NOT_TOLD = timedelta(minutes=5)
+YOUNG_S = 60.0  # so old the last look before an act may be when the act begins
 
 
 def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None) -> Task:
@@ -64,9 +68,10 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
         except HostKeyError:
             raise
         except NotToldError as error:
-            if ctx.clock.monotonic() - began >= min(ceiling, NOT_TOLD).total_seconds():
+            limit = ceiling if isinstance(error, NotYetError) else min(ceiling, NOT_TOLD)
+            if ctx.clock.monotonic() - began >= limit.total_seconds():
                 raise
-            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + min(ceiling, NOT_TOLD))
+            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + limit)
         except (UnreachableError, ConnectionLostError) as error:
             if ctx.clock.monotonic() - began >= ceiling.total_seconds():
                 remedy = error.remedy or f"bring {step.node or 'it'} back, then: ctmupgrade resume"
@@ -77,13 +82,27 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
 def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     """Prepares, says so in the journal, and starts. A start that did not happen goes through it again: what
     was seen before it (that all are well, that nothing else runs) has aged since."""
-    yield from _interlocked(ctx, step)
-    before = yield from _prepared(ctx, handler, step)
-    yield Started(before)
-    ctx.baselines[step.id] = before
-    ctx.noted.pop(step.id, None)
-    yield from _begin(ctx, handler, step, before)
-    return before
+    fastest = math.inf
+    while True:
+        ctx.looked.pop(step.id, None)
+        yield from _interlocked(ctx, step)
+        before = yield from _prepared(ctx, handler, step)
+        looked = ctx.looked.get(step.id) or Moment.of(ctx.clock)
+        young = YOUNG_S if fastest == math.inf else max(YOUNG_S, 2 * fastest)
+        fastest = min(fastest, looked.age(ctx.clock))
+        yield Started(before)
+        ctx.baselines[step.id] = before
+        ctx.noted.pop(step.id, None)
+        ctx.sessions.pop(step.id, None)
+        session = ctx.session(step)
+        session.looked, session.young_s = looked, young
+        if not session.aged(ctx.clock):
+            yield from _begin(ctx, handler, step, before)
+        if not session.stale:
+            return before
+        yield Noted(
+            f"the look before it is {clock_time(round(looked.age(ctx.clock)))} old: was this machine asleep? It looks again"
+        )
 
 
 def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
@@ -96,13 +115,16 @@ def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
 
 
 def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> TaskPart:
-    ctx.sessions.pop(step.id, None)
     ctx.anchor(step)
     try:
         yield from handler.start(ctx, step, before)
+    except LoginRefusedError as refused:
+        session = ctx.session(step)
+        session.unsure, session.memo["said"] = True, refused.brief
+        yield Noted(f"not sent: {refused.brief}")
     except ConnectionLostError as lost:
         ctx.session(step).unsure = True
-        yield Noted(f"the connection was lost while starting it ({lost.brief}); looking whether it happened")
+        yield Noted(handler.lost_words or f"no answer to it ({lost.brief}); looking whether it happened")
     except UnreachableError as gone:
         if isinstance(gone, HostKeyError):
             raise
@@ -118,6 +140,8 @@ def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -
         seen = handler.look(ctx, step, before)
     except HostKeyError:
         raise
+    except NotYetError as error:
+        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
     except NotToldError as error:
         now = ctx.clock.monotonic()
         session.untold_at = now if session.untold_at < 0 else session.untold_at
@@ -196,21 +220,29 @@ def _never_arrived(ctx: Ctx, step: Step, patience: Patience, since: float) -> bo
 
 
 def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience, since: float) -> None:
-    """A start that was refused and left no trace has failed; there is nothing to wait for."""
-    refused = ctx.session(step).refused
-    if refused and since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds():
-        raise NodeError(f"{step.id}: {refused}", details=seen.detail, remedy=seen.remedy)
+    """A start that was refused and left no trace has failed; there is nothing to wait for. Where it is only likely
+    that it was refused, looks must show for a while that nothing comes of it."""
+    session = ctx.session(step)
+    if not session.refused:
+        return
+    lasting = since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds()
+    unseen = seen.state is LookState.UNKNOWN and not (seen.unreachable or seen.untold)
+    if lasting or (session.definite and (since >= 0 or unseen)):
+        raise NodeError(f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy)
 
 
 def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:
-    text = f"{step.id}: not done after {clock_time(round(patience.timeout.total_seconds()))}; last look: {seen.detail or seen.state.value}"
-    if said := ctx.session(step).memo.get("said"):
+    waited = clock_time(round(patience.timeout.total_seconds()))
+    text = f"{step.id}: not done after {waited}; last look: {seen.detail or seen.state.value}"
+    if refused := ctx.session(step).refused:
+        text = f"{step.id}: {refused}; last look after {waited}: {seen.detail or seen.state.value}"
+    elif said := ctx.session(step).memo.get("said"):
         text += f"; the answer had been: {said}"
     if seen.unreachable:
         return UnreachableError(
             text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"
         )
-    if seen.state is LookState.UNKNOWN:
+    if seen.state is LookState.UNKNOWN and not seen.untold:
         return InconclusiveError(
             text,
             remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",

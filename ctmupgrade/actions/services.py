@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
+from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.interlocks import joined_through
-from ctmupgrade.actions.membership import JOINING, join_hindrance, member_for, members_seen_by, note_refusal
+from ctmupgrade.actions.joining import join_hindrance, wait_until_steady
+from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import NodeError
+from ctmupgrade.ports import Reply
 
 
 class ResetHandler(StepHandler):
@@ -37,14 +41,12 @@ class ResetHandler(StepHandler):
             self._refuse_sound(ctx, step)
             return {"reset": "asked"}
         own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
-        if own.clustered:
+        if not own.left:
             raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
         for via in filter(None, [joined_through(ctx, step.node)]):
-            began, since, timeout = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
-            while (hindrance := join_hindrance(ctx, step, via, up=(via,))) is not None:
-                if ctx.clock.monotonic() - began >= timeout.total_seconds():
-                    raise hindrance
-                yield Waiting(ctx.poll, f"before the reset: {hindrance.brief}", since, since + timeout)
+            yield from wait_until_steady(
+                ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before the reset"
+            )
         return {"reset": "asked"}
 
     def _refuse_sound(self, ctx: Ctx, step: Step) -> None:
@@ -58,8 +60,7 @@ class ResetHandler(StepHandler):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
-        ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
-        yield Noted(note_refusal(ctx, step, reply, "services reset"))
+        yield Noted(_sent(ctx, step, reply, "services reset"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         sent = float(ctx.session(step).memo.get("sent", "-1"))
@@ -81,18 +82,20 @@ class RestartHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        ctx.session(step).memo["sent"] = str(ctx.clock.monotonic())
         if self.action.by_shell:
             done = ctx.fleet.shell(step.node).change(
                 "sudo", "-n", "systemctl", "restart", "keysecure", timeout=300.0
             )
             said = " ".join((done.err or done.out).split())
-            if not done.ok:
-                ctx.session(step).refused = f"systemctl restart keysecure was refused: {said}"
+            session = ctx.session(step)
+            if done.ok:
+                session.memo["sent"] = str(ctx.clock.monotonic())
+            else:
+                session.refused, session.definite = f"systemctl restart keysecure was refused: {said}", True
             yield Noted(f"systemctl restart keysecure sent{f': {said}' if said else ''}")
             return
         reply = ctx.fleet.control(step.node).change("services", "restart", "--yes", "--delay", DELAY_S)
-        yield Noted(note_refusal(ctx, step, reply, "services restart"))
+        yield Noted(_sent(ctx, step, reply, "services restart"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         seen = _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
@@ -100,6 +103,14 @@ class RestartHandler(StepHandler):
 
 
 _NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
+
+
+def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
+    """The order's answer in words. Only one that was taken makes looks wait for what it does."""
+    words, session = note_refusal(ctx, step, reply, what), ctx.session(step)
+    if not (session.refused or session.unsure):
+        session.memo["sent"] = str(ctx.clock.monotonic())
+    return words
 
 
 def _well(ctx: Ctx, step: Step, sent: float) -> LookResult:

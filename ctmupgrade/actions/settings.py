@@ -4,65 +4,47 @@ before, put back where a tool can, told where a person must, compared afterwards
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator, Iterator
 from datetime import timedelta
 from typing import Any
 
+from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
-from ctmupgrade.actions.membership import note_refusal
 from ctmupgrade.collect.collect import ask
-from ctmupgrade.core.looks import parse_ksctl, probes
+from ctmupgrade.collect.settings import passes_by_itself, read_settings
+from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.node_settings import (
-    BY_HAND,
-    COUNTS,
-    LOOKS,
-    PAGE,
     _hosts,
     _rows,
     differences,
     fewer,
+    look_again,
+    not_known,
     restoring,
+    what_to_do,
 )
-from ctmupgrade.core.plan.steps import CompareSettings, RestoreSettings, Step
-from ctmupgrade.core.redact import scrubbed
+from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, ResetNode, RestoreSettings, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Noted, TaskPart, Tick
-from ctmupgrade.errors import CtmUpgradeError
-from ctmupgrade.ports import Reader
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
+from ctmupgrade.errors import NotToldError, NotYetError
+
+AGAIN = timedelta(seconds=60)  # for so long a setting that cannot be read is asked for again
 
 
-def read_settings(control: Reader) -> dict[str, Any]:
-    """All of :data:`LOOKS` and :data:`COUNTS` that the node tells; what it does not is ``{"unknown": why}``."""
-    settings = {name: _setting(control, argv) for name, argv in LOOKS.items()}
-    return settings | {name: _count(control, argv) for name, (argv, _) in COUNTS.items()}
-
-
-def _count(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        answer = parse_ksctl.json_object(control.read(*argv, "--limit", "1").out)
-    except NotUnderstoodError as error:
-        return {"unknown": str(error)}
-    except CtmUpgradeError as error:
-        return {"unknown": error.brief}
-    total = answer.get("total")
-    return {"count": total} if isinstance(total, int) else {"unknown": "it tells no total"}
-
-
-def _setting(control: Reader, argv: tuple[str, ...]) -> dict[str, Any]:
-    """One answer, in two tries. A listing is asked for a long page first; not every one is known to take a limit."""
-    found: dict[str, Any] = {}
-    for words in ((*argv, *PAGE), argv) if argv[-1] == "list" else (argv, argv):
-        try:
-            answer: dict[str, Any] = scrubbed(parse_ksctl.json_object(control.read(*words).out))
-        except NotUnderstoodError as error:
-            found = {"unknown": str(error)}
-        except CtmUpgradeError as error:
-            found = {"unknown": error.brief}
-        else:
-            return answer
-    return found
+def _settled(
+    ctx: Ctx, node: str, wanted: Callable[[dict[str, Any]], Collection[str]]
+) -> Generator[Tick, None, dict[str, Any]]:
+    """A node's settings; those of them that are ``wanted`` and not known are asked for again for a while."""
+    control, began, since = ctx.fleet.control(node), ctx.clock.monotonic(), ctx.clock.now()
+    settings = read_settings(control)
+    while missing := wanted(settings):
+        if ctx.clock.monotonic() - began >= AGAIN.total_seconds():
+            break
+        words = f"{node}: {', '.join(missing)} cannot be read now; asked again"
+        yield Waiting(ctx.poll, words, since, since + AGAIN)
+        settings |= read_settings(control, missing)
+    return settings
 
 
 class RecordHandler(StepHandler):
@@ -72,20 +54,25 @@ class RecordHandler(StepHandler):
         return Patience(timedelta(minutes=10))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        control = ctx.fleet.control(step.node)
-        settings = read_settings(control)
-        members = ask(control, probes.MEMBERS)
+        settings = yield from _settled(
+            ctx, step.node, lambda told: [name for name, value in told.items() if passes_by_itself(value)]
+        )
+        members = ask(ctx.fleet.control(step.node), probes.MEMBERS)
         public = ""
         if not isinstance(members, Unknown):
             public = next((m.public_address for m in members if m.is_this), "")
         path = ctx.store.save(f"{step.node}-{ctx.run}-settings.json", json.dumps(settings, indent=2))
         return {"settings": json.dumps(settings), "public_address": public, "file": path}
-        yield  # pragma: no cover
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         if not before.get("settings"):
             return LookResult(LookState.NOT_YET, "not recorded")
-        return LookResult(LookState.DONE, evidence={"file": before["file"]})
+        settings = json.loads(before["settings"])
+        lacking = ", ".join(name for name, value in settings.items() if "unknown" in value)
+        return LookResult(
+            LookState.DONE,
+            evidence={"file": before["file"], **({"not_recorded": lacking} if lacking else {})},
+        )
 
 
 def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
@@ -93,6 +80,28 @@ def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
     text = ctx.baselines.get(f"record-settings:{node}", {}).get("settings", "")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
+
+
+def _unread(ctx: Ctx, node: str) -> Callable[[dict[str, Any]], Collection[str]]:
+    """What was recorded of a node and is not known now."""
+    old = recorded(ctx, node)
+    return lambda now: not_known(old, now)
+
+
+def _told(
+    old: dict[str, Any], now: dict[str, Any], *, erased: bool, by_hand: bool = False
+) -> Iterator[Noted]:
+    """What a person must know: what differs, with what helps, and what could not be compared.
+
+    :param by_hand: only those differences that a person can do something about.
+    """
+    for name, what in differences(old, now):
+        todo = what_to_do(name, erased=erased)
+        if by_hand and not todo:
+            continue
+        yield Noted(f"TO DO by hand: {todo}; {name} {what}" if todo else f"{name} {what}")
+    for name, why in not_known(old, now).items():
+        yield Noted(f"not known: {name} cannot be read now ({why}); look again with: {look_again(name)}")
 
 
 class RestoreHandler(StepHandler):
@@ -105,19 +114,27 @@ class RestoreHandler(StepHandler):
         return Patience(timedelta(minutes=10), grace=timedelta(seconds=60))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        old, now = recorded(ctx, self.action.of or step.node), read_settings(ctx.fleet.control(step.node))
+        of = self.action.of or step.node
+        old, now = recorded(ctx, of), (yield from _settled(ctx, step.node, _unread(ctx, of)))
+        session, refusal = ctx.session(step), ("", False)
         for argv in restoring(old, now):
             reply = ctx.fleet.control(step.node).change(*argv)
             yield Noted(note_refusal(ctx, step, reply, " ".join(argv[:3])))
-            ctx.session(step).refused = ""  # the look decides; a server may be there already
-        for name, what in differences(old, now):
-            if name in BY_HAND:
-                yield Noted(f"TO DO by hand: {BY_HAND[name]} ({what})")
+            if argv[0] == "ntp" and session.refused:
+                refusal = (session.refused, session.definite)
+            session.refused, session.definite = "", False
+        # Without its time servers a node must not join; what else was refused is told below.
+        session.refused, session.definite = refusal
+        yield from _told(old, now, erased=True, by_hand=True)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        old = recorded(ctx, self.action.of or step.node)
-        now = read_settings(ctx.fleet.control(step.node))
-        missing = [row.get("host") for row in _rows(old.get("ntp")) if row.get("host") not in _hosts(now)]
+        old = _rows(recorded(ctx, self.action.of or step.node).get("ntp"))
+        now = read_settings(ctx.fleet.control(step.node), ("ntp",))
+        why = now["ntp"].get("unknown", "")
+        if old and why:
+            kind = NotYetError if passes_by_itself(now["ntp"]) else NotToldError
+            raise kind(f"{step.node}: its time servers cannot be read: {why}")
+        missing = [str(row.get("host")) for row in old if str(row.get("host")) not in _hosts(now)]
         if missing:
             return LookResult(
                 LookState.NOT_YET,
@@ -137,22 +154,22 @@ class CompareHandler(StepHandler):
         return Patience(timedelta(minutes=10))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        now = read_settings(ctx.fleet.control(step.node))
-        found = list(differences(recorded(ctx, self.action.of or step.node), now))
-        ctx.session(step).memo["differences"] = ", ".join(name for name, _ in found) or "none"
-        lost = list(fewer(recorded(ctx, self.action.of or step.node), now))
-        ctx.session(step).memo["fewer"] = ", ".join(lost)
-        if lost:
-            yield Noted(f"FEWER than before: {', '.join(lost)}; find out why before you call it done")
-        for name, what in found:
-            todo = f"TO DO by hand: {BY_HAND[name]}; " if name in BY_HAND else ""
-            yield Noted(f"{todo}{name} {what}")
+        of = self.action.of or step.node
+        old, now = recorded(ctx, of), (yield from _settled(ctx, step.node, _unread(ctx, of)))
+        memo = ctx.session(step).memo
+        memo["differences"] = ", ".join(name for name, _ in differences(old, now)) or "none"
+        memo["not_known"] = ", ".join(not_known(old, now))
+        memo["fewer"] = ", ".join(fewer(old, now))
+        if memo["fewer"]:
+            yield Noted(f"FEWER than before: {memo['fewer']}; find out why before you call it done")
+        erasing = (
+            s for s in ctx.plan.steps if s.node == step.node and isinstance(s.action, JoinNode | ResetNode)
+        )
+        yield from _told(old, now, erased=any(erasing))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        found = ctx.session(step).memo.get("differences")
-        if found is None:
+        memo = ctx.session(step).memo
+        if "differences" not in memo:
             return LookResult(LookState.NOT_YET, "not compared")
-        lost = ctx.session(step).memo.get("fewer", "")
-        return LookResult(
-            LookState.DONE, evidence={"differences": found, **({"fewer": lost} if lost else {})}
-        )
+        told = {name: memo[name] for name in ("fewer", "not_known") if memo.get(name)}
+        return LookResult(LookState.DONE, evidence={"differences": memo["differences"], **told})

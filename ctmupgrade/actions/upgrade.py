@@ -17,6 +17,7 @@ from ctmupgrade.actions.base import (
     Ctx,
     LookResult,
     LookState,
+    Moment,
     Patience,
     Session,
     StepHandler,
@@ -61,6 +62,7 @@ class Upgrade(StepHandler):
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """What is there already, to tell new from old; and last, right before the start, the gate once more."""
         while True:
+            ctx.looked[step.id] = Moment.of(ctx.clock)
             before = self._of_the_node(ctx, step)
             if ctx.cluster.strategy is not StrategyName.IN_PLACE or self.action.alone:
                 return before
@@ -91,6 +93,8 @@ class Upgrade(StepHandler):
         )
         session = ctx.session(step)
         session.last_at = ctx.clock.monotonic()
+        if session.aged(ctx.clock):
+            return
         try:
             session.terminal = ctx.fleet.shell(step.node).terminal(*argv)
         except NodeError as error:

@@ -6,9 +6,9 @@ from collections.abc import Generator, Mapping
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
-from ctmupgrade.actions.health import all_health, health_of
+from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
 from ctmupgrade.collect.collect import ask, boot_against
-from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import BootMark, NodeFacts, Rights, Unknown
@@ -27,6 +27,8 @@ def gate_look(ctx: Ctx) -> LookResult:
     nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
     problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
+    if clustered and not problems and not caught_up_is_waived(ctx):
+        problems += caught_up.behind_problems(nodes, ctx.cluster, ctx.clock.now())
     problems += health.version_problems(nodes, ctx.expected)
     refuse_host_keys(nodes)
     if not problems:
@@ -73,6 +75,8 @@ class GateHandler(StepHandler):
 class RebootHandler(StepHandler):
     """``sudo reboot``; only another boot id proves it."""
 
+    lost_words = "sudo reboot sent; it closed the connection, as every reboot does; checking its boot"
+
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
 
@@ -107,9 +111,9 @@ class RebootHandler(StepHandler):
             shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
         if "password is required" in said or "not allowed" in said or reply.missing:
-            ctx.session(
-                step
-            ).refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
+            session = ctx.session(step)
+            session.refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
+            session.definite = True
         if said:
             ctx.session(step).memo["said"] = f"sudo reboot: {said}"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
@@ -180,7 +184,7 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
         problems += _seen_by_others(ctx, step.node, nodes)
     if isinstance(own.version, Unknown):
         problems.append(
-            Problem(step.node, f"login or version: {own.version.why}", True, own.version.unreachable)
+            Problem(step.node, f"login or version: {own.version.words}", True, own.version.unreachable)
         )
     elif not reached(own.version, ctx.cluster.target.version):
         wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"

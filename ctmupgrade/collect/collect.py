@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from ctmupgrade.collect.login_guard import Accounts, CarefulControl
+from ctmupgrade.collect.patience import PatientControl
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_like_login
+from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks.consensus_port import consensus_port, is_needed
 from ctmupgrade.core.looks.facts import (
     BootMark,
     ClockReading,
@@ -68,7 +69,9 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
     why = "; ".join(dict.fromkeys(tried))
     trouble = certificate_trouble(why)
     away = sounds_away(why) and not trouble
-    return Unknown(why, unreachable=away, login=sounds_like_login(why), certificate=trouble)
+    return Unknown(
+        why, unreachable=away, login=sounds_like_login(why), certificate=trouble, later=sounds_later(why)
+    )
 
 
 LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
@@ -178,14 +181,9 @@ def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> M
             return tuple(rows)
 
 
-def health_of(
-    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None = None
-) -> NodeFacts:
-    """What the gate between two nodes must know of one.
-
-    :param accounts: the logins of all that are asked at once; None: it is asked alone.
-    """
-    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
+def health_of(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
+    """What the gate between two nodes must know of one."""
+    shell, control = looks.shell(name), _patient(looks, cluster, name, clock)
     unit = ask(shell, probes.UNIT)
     if isinstance(unit, Unknown) and unit.unreachable:
         return _silent(name, unit)
@@ -207,11 +205,8 @@ def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
     return Membership(own.node_id, own.code, len(members)) if own else None
 
 
-def _careful(
-    looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts | None
-) -> CarefulControl:
-    account = (accounts or Accounts(cluster)).account(name)
-    return CarefulControl(looks.control(name), cluster.node(name), clock, account)
+def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> PatientControl:
+    return PatientControl(looks.control(name), cluster.node(name), clock)
 
 
 def _control_health(control: Reader) -> dict[str, object]:
@@ -237,9 +232,9 @@ def _silent(name: str, why: Unknown) -> NodeFacts:
     )  # fmt: skip
 
 
-def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock, accounts: Accounts) -> NodeFacts:
+def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
     """Everything about one node, over one connection and its control plane."""
-    shell, control = looks.shell(name), _careful(looks, cluster, name, clock, accounts)
+    shell, control = looks.shell(name), _patient(looks, cluster, name, clock)
     reach = _reach(shell)
     if isinstance(reach, Unknown) and reach.unreachable:
         control.hurry()
@@ -280,8 +275,7 @@ def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -
 def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """All nodes at once; then port 5432 between those that no fresh report shows connected."""
     names = [node.name for node in cluster.nodes]
-    accounts = Accounts(cluster)
-    nodes = gather(lambda name: node_facts(looks, cluster, name, clock, accounts), names)
+    nodes = gather(lambda name: node_facts(looks, cluster, name, clock), names)
     proven = health.connected_pairs(nodes, clock.now())
 
     def ports_of(name: str) -> dict[str, Maybe[PortState]]:
@@ -289,15 +283,33 @@ def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) 
             return {}
         return _ports(looks, cluster, name, [p for p in names if p != name and (name, p) not in proven])
 
-    asked = gather(ports_of, names)
-    return {name: replace(facts, ports=asked[name]) for name, facts in nodes.items()}
+    asked, consensus = gather(ports_of, names), _consensus_ports(looks, cluster, nodes, gather)
+    return {
+        name: replace(facts, ports=asked[name], consensus_ports=consensus[name])
+        for name, facts in nodes.items()
+    }
+
+
+def _consensus_ports(
+    looks: Looks, cluster: Cluster, nodes: Mapping[str, NodeFacts], gather: Gather
+) -> Mapping[str, Mapping[str, Maybe[PortState]]]:
+    """Port 2380 between all nodes, where a version that runs or is to come needs it."""
+    versions = [f.version for f in nodes.values() if not isinstance(f.version, Unknown)]
+    needed = is_needed(cluster.target.version, *versions) and cluster.strategy is not StrategyName.STANDALONE
+
+    def asked(name: str) -> dict[str, Maybe[PortState]]:
+        if not needed or isinstance(nodes[name].shell, Unknown):
+            return {}
+        shell = looks.shell(name)
+        return {p: ask(shell, consensus_port(cluster.node(p).cluster_host)) for p in nodes if p != name}
+
+    return gather(asked, list(nodes))
 
 
 def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """What the gate must know, of all nodes."""
-    accounts = Accounts(cluster)
     names = [node.name for node in cluster.nodes]
-    return gather(lambda name: health_of(looks, cluster, name, clock, accounts), names)
+    return gather(lambda name: health_of(looks, cluster, name, clock), names)
 
 
 def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:

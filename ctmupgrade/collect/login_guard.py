@@ -1,153 +1,209 @@
-"""Asks a control plane no more often than it can bear: a login that is refused is not tried again and again,
-and one that does not answer is not waited for again and again.
+"""Tries a login of ``ksctl`` no more often than the account can bear.
 
-Every call of ksctl logs in anew. The appliance locks an account after failed logins, for longer each time, as
-its password policy says (`failed_logins_lockout_thresholds` of the vendor's Terraform provider): twenty nodes
-with nine looks each would lock `admin` out of the whole cluster for one mistyped password.
+Every call of ksctl logs in anew. The appliance locks an account after failed logins, for longer each time, as its
+password policy says (`failed_logins_lockout_thresholds` of the vendor's Terraform provider; users are replicated, so
+it is locked in the whole cluster). And a login may fail for up to half an hour after a reboot, a join or a removal,
+because the login service starts (FACTS 9.3). So a refusal is remembered as long as the process lives, whoever asks:
+checks, waits, settings and orders alike; there are a few more tries, far apart.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from ctmupgrade.core.ksctl import sounds_away, sounds_like_login
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError, excerpt, json_object
-from ctmupgrade.core.model import Cluster, KsctlSettings, Node
-from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, UnreachableError
-from ctmupgrade.ports import Clock, Reader, Reply
+from ctmupgrade.core.ksctl import sounds_like_login
+from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError, listing
+from ctmupgrade.core.model import Cluster, KsctlSettings, Secret
+from ctmupgrade.core.timing import clock_time
+from ctmupgrade.errors import LoginRefusedError
+from ctmupgrade.ports import Clock, Control, Fleet, Reply, Shell
 
-LONG = 10.0  # seconds: an answer "away" that took longer was a time-out
-BRIEF = 30.0  # seconds a look gets where the one before was not answered
-SILENCES = 2  # so many looks in a row without an answer, and no more is asked
-REFUSALS = 2  # so many nodes may refuse a login that no node has taken yet
+REFUSALS = 2  # so many nodes may refuse a login that no node has taken since
 FIRST = 5.0  # seconds others wait for the first one that tries a login
+# Seconds until the next try after the first, second, third and each further refusal: five tries in the half hour that
+# a login may fail for. The first two are further apart than the locks of the vendor's example policy (0 and 5 minutes).
+SPACED = (60.0, 300.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What one node said last to a login; ``until``: by the monotonic clock, no try before."""
+
+    said: str
+    count: int
+    until: float
 
 
 class Account:
-    """What is known of one login of the cluster: the first look with it is made alone."""
+    """What is known of one login of the cluster. Until a node has taken it, one look at a time is made with it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, Refusal] = {}
         self._trying = ""
 
-    def enter(self, name: str) -> None:
+    def enter(self, name: str, now: float) -> None:
         """Waits for its turn.
 
-        :raises LoginRefusedError: it is not worth trying.
+        :raises LoginRefusedError: it is not worth trying, or would lock the account.
         """
         with self._changed:
             while not self._taken and len(self._refused) < REFUSALS and self._trying:
                 before = self._trying
                 if not self._changed.wait(FIRST) and self._trying == before:
                     break
-            if not self._taken and len(self._refused) >= REFUSALS:
-                first = next(iter(self._refused.items()))
-                raise LoginRefusedError(
-                    f"not asked, for {' and '.join(self._refused)} refuse the login: {first[1]}"
-                )
+            self._refuse(name, now)
             self._trying = name
 
-    def leave(self, name: str, *, taken: bool, refused: str) -> None:
+    def _refuse(self, name: str, now: float) -> None:
+        own = self._refused.get(name)
+        if own and now < own.until:
+            raise LoginRefusedError(f"{own.said}; tried again in {clock_time(round(own.until - now))}")
+        until = max((refusal.until for refusal in self._refused.values()), default=now)
+        if not self._taken and len(self._refused) >= REFUSALS and now < until:
+            first = next(iter(self._refused.values()))
+            raise LoginRefusedError(
+                f"not asked, for {' and '.join(self._refused)} refuse the login: {first.said}"
+            )
+
+    def leave(self, name: str, now: float, *, taken: bool, refused: str) -> None:
         """How it went. ``refused``: what was said, "" where it was something else."""
         with self._changed:
-            self._taken = self._taken or taken
             if refused:
-                self._refused.setdefault(name, refused)
+                count = self._refused[name].count + 1 if name in self._refused else 1
+                self._refused[name] = Refusal(refused, count, now + SPACED[min(count, len(SPACED)) - 1])
+                self._taken = False  # it may be the account: the next node tries alone
+            elif taken:
+                self._taken = True
+                self._refused.pop(name, None)
             self._trying = ""
             self._changed.notify_all()
 
 
 class Accounts:
-    """The accounts of one gathering: nodes with the same user and the same place of the password share one."""
+    """The accounts of a cluster: nodes with the same user and the same place of the password share one."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._of = {node.name: _key(node.ksctl) for node in (*cluster.nodes, *cluster.fresh)}
-        self._made = {key: Account() for key in self._of.values()}
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Account] = {}
+        self._lock = threading.Lock()
 
-    def account(self, name: str) -> Account:
-        """Return what is known of this user's logins, shared by all nodes that have it."""
-        return self._made[self._of[name]]
-
-
-def _key(ksctl: KsctlSettings) -> tuple[object, ...]:
-    return ksctl.username, ksctl.password_env, ksctl.password_file, ksctl.password_command
+    def of(self, ksctl: KsctlSettings) -> Account:
+        """Return the account of a node's login."""
+        key = ksctl.username, ksctl.password_env, ksctl.password_file, ksctl.password_command
+        with self._lock:
+            return self._made.setdefault(key, Account())
 
 
-class CarefulControl:
-    """Implements :class:`ctmupgrade.ports.Reader` for one node's control plane in one gathering of looks."""
+class GuardedControl:
+    """Implements :class:`ctmupgrade.ports.Control`: each call of it is a login, and is made only where that is wise."""
 
-    def __init__(self, reader: Reader, node: Node, clock: Clock, account: Account) -> None:
-        self._reader, self._clock, self._account = reader, clock, account
-        self._name, self._usual = node.name, node.ksctl.timeout
-        self._taken = False
-        self._refused = ""
-        self._silent = 0
-        self._said = ""
-
-    def hurry(self) -> None:
-        """Its shell does not answer either: no look is given the usual time."""
-        self._silent = max(self._silent, 1)
+    def __init__(self, control: Control, name: str, user: str, account: Account, clock: Clock) -> None:
+        self._control, self._name, self._user = control, name, user
+        self._account, self._clock = account, clock
 
     def read(self, *argv: str, timeout: float | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Reader.read`.
 
-        :param timeout: seconds; None is the configured time, or less where the look before had no answer.
         :raises LoginRefusedError: the login was refused a moment ago.
-        :raises UnreachableError: the looks before were not answered.
         """
-        if self._refused:
-            raise LoginRefusedError(self._refused)
-        if self._silent >= SILENCES:
-            raise UnreachableError(
-                f"not asked again after {self._silent} looks without an answer: {self._said}"
-            )
-        if self._taken:
-            return self._asked(argv, timeout)
-        self._account.enter(self._name)
-        try:
-            reply = self._asked(argv, timeout)
-            self._taken, self._refused = _login_of(reply)
-            return reply
-        except LoginRefusedError as error:
-            self._refused = error.brief
-            raise
-        finally:
-            self._account.leave(self._name, taken=self._taken, refused=self._refused)
+        with _Try(self) as attempt:
+            more = {} if timeout is None else {"timeout": timeout}
+            return attempt.heard(self._control.read(*argv, **more))
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
-        """See :meth:`ctmupgrade.ports.Reader.stream`."""
-        return self._reader.stream(*argv, timeout=timeout)
+        """See :meth:`ctmupgrade.ports.Reader.stream`; errors as :meth:`read`."""
+        with _Try(self):
+            yield from self._control.stream(*argv, timeout=timeout)
 
-    def _asked(self, argv: tuple[str, ...], timeout: float | None) -> Reply:
-        if self._silent:
-            timeout = min(BRIEF, timeout or self._usual)
-        began = self._clock.monotonic()
-        try:
-            reply = self._reader.read(*argv) if timeout is None else self._reader.read(*argv, timeout=timeout)
-        except ConnectionLostError as error:
-            self._count(began, error.brief)
-            raise
-        if not reply.ok and sounds_away(said := f"{reply.out} {reply.err}"):
-            self._count(began, excerpt(said))
-        else:
-            self._silent = 0
+    def login(self) -> Secret:
+        """See :meth:`ctmupgrade.ports.Control.login`."""
+        return self._control.login()
+
+    def change(
+        self,
+        *argv: str,
+        timeout: float | None = None,
+        answer: Secret | None = None,
+        files: Mapping[str, Secret] | None = None,
+    ) -> Reply:
+        """See :meth:`ctmupgrade.ports.Control.change`.
+
+        :raises LoginRefusedError: the login was refused a moment ago: nothing was sent.
+        """
+        with _Try(self) as attempt:
+            return attempt.heard(self._control.change(*argv, timeout=timeout, answer=answer, files=files))
+
+    def enter(self) -> None:
+        """Waits for its turn with the account. :raises LoginRefusedError: as above."""
+        self._account.enter(self._name, self._clock.monotonic())
+
+    def leave(self, *, taken: bool, refused: str) -> None:
+        """Tells the account how it went."""
+        said = f"{self._name} refuses the login as {self._user}: {refused}" if refused else ""
+        self._account.leave(self._name, self._clock.monotonic(), taken=taken, refused=said)
+
+
+class _Try:
+    """One call, from the account's permission to what it learns from it."""
+
+    def __init__(self, control: GuardedControl) -> None:
+        self._control = control
+        self._taken, self._refused = False, ""
+
+    def __enter__(self) -> _Try:
+        self._control.enter()
+        return self
+
+    def heard(self, reply: Reply) -> Reply:
+        """Remembers what an answer says of the login."""
+        self._taken, self._refused = _login_of(reply)
         return reply
 
-    def _count(self, began: float, said: str) -> None:
-        """An "away" that came at once costs nothing: others may be answered."""
-        if self._clock.monotonic() - began >= min(LONG, self._usual):
-            self._silent += 1
-            self._said = said
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, LoginRefusedError):
+            self._refused = error.brief
+        self._control.leave(taken=self._taken, refused=self._refused)
+
+
+class GuardedFleet:
+    """Implements :class:`ctmupgrade.ports.Fleet` over another one; its control planes share one memory of logins."""
+
+    def __init__(self, fleet: Fleet, cluster: Cluster, clock: Clock) -> None:
+        self._fleet, self._cluster, self._clock = fleet, cluster, clock
+        self._accounts = Accounts()
+
+    def shell(self, node: str) -> Shell:
+        """See :meth:`ctmupgrade.ports.Fleet.shell`."""
+        return self._fleet.shell(node)
+
+    def control(self, node: str) -> Control:
+        """See :meth:`ctmupgrade.ports.Fleet.control`."""
+        ksctl = self._cluster.node(node).ksctl
+        account = self._accounts.of(ksctl)
+        return GuardedControl(self._fleet.control(node), node, ksctl.username, account, self._clock)
+
+    def learn(self, cluster: Cluster) -> None:
+        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        self._cluster = cluster
+        learn = getattr(self._fleet, "learn", None)
+        if learn is not None:
+            learn(cluster)
+
+    def close(self) -> None:
+        """See :meth:`ctmupgrade.ports.Fleet.close`."""
+        self._fleet.close()
 
 
 def _login_of(reply: Reply) -> tuple[bool, str]:
     """(the login was taken, what refuses it). Neither, where it is about something else."""
+    if reply.ok and reply.out[:1] in ("{", "[") and "codeDesc" not in reply.out[:256]:
+        return True, ""  # a long summary is not read twice: an error body begins with its code
     text = f"{reply.out} {reply.err}"
     try:
-        json_object(text)
+        listing(text)
     except NotUnderstoodError as error:
         said = str(error)
         no = not reply.ok or "codeDesc" in text

@@ -13,15 +13,11 @@ from ctmupgrade.errors import BlockedError
 
 def learn_of_run(setup: Setup, state: RunState) -> None:
     """Add to the cluster what the run's command line said: new instances (``--fresh``) and ``--strategy``."""
-    from ctmupgrade.adapters.fleet import LiveFleet
-
     setup.cluster = replace(setup.cluster, strategy=state.plan.strategy)
     names = {node.name for node in setup.cluster.nodes}
     pairs = tuple(pair for pair in state.plan.options.fresh if pair[0] in names)
     if pairs:
-        setup.cluster = with_fresh(setup.cluster, pairs)
-        if isinstance(setup.fleet, LiveFleet):
-            setup.fleet.learn(setup.cluster)
+        setup.learn(with_fresh(setup.cluster, pairs))
 
 
 def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:

@@ -9,11 +9,12 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.collect.login_guard import GuardedFleet
 from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.commands.options import with_options, with_skips
 from ctmupgrade.commands.request import CommandRequest, fixture_folder
@@ -47,6 +48,16 @@ class Setup:
     world: object = None
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
+    _guarded: GuardedFleet = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._guarded = GuardedFleet(self.fleet, self.cluster, self.clock)
+        self.fleet = self._guarded
+
+    def learn(self, cluster: Cluster) -> None:
+        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        self.cluster = cluster
+        self._guarded.learn(cluster)
 
     @property
     def mode(self) -> Mode:

@@ -199,7 +199,7 @@ class _Builder:
         if version is None:
             self.source.complain(("target", "version"), "is missing, and the archive's name does not tell it")
             version = Version(0, 0, 0)
-        elif named and Version.parse(named.group(1)).release != version.release:
+        elif named and Version.parse(named.group(1)).identity != version.identity:
             self.source.complain(
                 ("target", "version"), f"is {version}, but the archive's name says {named.group(1)}"
             )

@@ -15,6 +15,24 @@ _AWAY = re.compile(
     r"|service unavailable|gateway time|\b50[234]\b|no leader|consensus is down",
     re.IGNORECASE,
 )
+# A node that is added, removed, restarted or catches up answers its own API, login included, with HTTP 500
+# (vendor's Terraform provider, pull 525): that says neither yes nor no. The others are named in FACTS 6 and 9.
+_LATER = re.compile(
+    r"NCERRInternalServerError|\b500 internal|\bhttp[ /](?:status |code )*(?:1\.1 )?500\b|internal server error"
+    r"|not ready|database is locked|non-successful HTTP code|socket (?:is )?busy",
+    re.IGNORECASE,
+)
+# Error classes of the appliance that name a reason, and what ksctl says of words that it does not know.
+_REFUSED = re.compile(
+    r"\bNCERR(?!InternalServerError|Unauthori[sz]ed)\w+|unknown (?:flag|shorthand|command)|required flag|invalid argument",
+    re.IGNORECASE,
+)
+# The words are not known; those of the vendor's own messages about membership, read generously.
+_LEFT_OVER = re.compile(
+    r"(?:already|still)\b[^.;]{0,60}\bcluster|\bcluster(?:ed)?\b[^.;]{0,60}\b(?:already|exists|existing|left|still)\b"
+    r"|cluster config(?:uration)?\b",
+    re.IGNORECASE,
+)
 _LOGIN = re.compile(
     r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:", re.IGNORECASE
 )
@@ -82,6 +100,21 @@ def unverified(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
         if why:
             found[why] = (*found.get(why, ()), node.name)
     return found
+
+
+def sounds_later(text: str) -> bool:
+    """It answers, and not with what was asked: a node that is being added, removed, started, or that catches up."""
+    return bool(_LATER.search(text))
+
+
+def is_refusal(text: str) -> bool:
+    """A definite no: asking again changes nothing."""
+    return bool(_REFUSED.search(text)) and not (sounds_away(text) or sounds_later(text))
+
+
+def names_left_configuration(text: str) -> bool:
+    """A join was refused because the joining node still has the configuration of a cluster."""
+    return bool(_LEFT_OVER.search(text)) and not sounds_away(text) and "not clustered" not in text.lower()
 
 
 def backup_state(word: str) -> bool | None:

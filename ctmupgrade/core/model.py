@@ -14,12 +14,16 @@ from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
 
 NAMED_VERSION = re.compile(
-    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:\+\d{1,15})?)(?!\d)", re.ASCII
+    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-(?:alpha|beta|rc)\d{0,4})?(?:\+\d{1,15})?)(?!\d)",
+    re.ASCII,
 )  # in an archive's name
 _VERSION = re.compile(
     r"^v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\+(\d{1,15}))?(?:[-_. ]?([A-Za-z][\w.-]{0,63}))?(?:\+(\d{1,15}))?$",
     re.ASCII,
 )
+
+
+_BETA = re.compile(r"(?:alpha|beta|rc|dev|pre|preview|snapshot)\d{0,9}\b", re.IGNORECASE | re.ASCII)
 
 
 class Secret:
@@ -73,13 +77,24 @@ class Version:
         return (self.major, self.minor, self.patch)
 
     @property
+    def beta(self) -> str:
+        """Which beta of X.Y.Z it is ("beta7"); "" for a release. What else may follow (LTS, tct) is one."""
+        return self.suffix.lower() if _BETA.match(self.suffix) else ""
+
+    @property
+    def identity(self) -> tuple[int, int, int, str]:
+        """What tells two versions apart whatever their builds are: a beta of X.Y.Z is not X.Y.Z."""
+        return (*self.release, self.beta)
+
+    @property
     def line(self) -> tuple[int, int]:
         """Major and minor: the release line."""
         return (self.major, self.minor)
 
     def same_release(self, other: Version) -> bool:
-        """The same X.Y.Z; builds are compared only where both are known."""
-        if self.release != other.release:
+        """The same X.Y.Z, or the same beta of it; builds are compared only where both are known. Those of betas have a
+        range of their own (FACTS 9.1), so a beta's is never compared with a release's."""
+        if self.identity != other.identity:
             return False
         return self.build is None or other.build is None or self.build == other.build
 

@@ -26,6 +26,12 @@ LOOKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Other words for the same look: which of them a ksctl knows depends on its version (FACTS 9.5).
+OTHER_WORDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "lockdata": (("licensing", "lockdata", "get"),),
+}
+
+
 COUNTED = ("ntp", "proxy", "interfaces", "products", "licenses", "hsm", "rot_keys", "schedules")
 
 
@@ -49,6 +55,10 @@ BY_HAND = {
     "diskenc": "disk encryption: ksctl diskenc status",
     "schedules": "scheduled backups: ksctl scheduler configs list",
 }
+
+
+# What sets these up again resets the appliance or changes its keys: never said of a node that was not erased.
+DESTROYING = frozenset(("hsm", "rot_keys"))
 
 
 # What the cluster holds, by its number alone, and how much of it must still be there afterwards: clients go on
@@ -81,16 +91,42 @@ def steady(value: Any) -> Any:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(setting, what differs) between two recordings."""
+    """Yield (setting, what differs) for what is known both times. What is not known now is no difference."""
     for name, old in before.items():
-        new = after.get(name, {})
-        if "unknown" in old or (name in COUNTS and "unknown" not in new):
+        new = after.get(name, {"unknown": "not asked"})
+        if "unknown" in old or "unknown" in new or name in COUNTS:
             continue  # numbers have their thresholds: see fewer()
-        if "unknown" in new:
-            yield name, f"cannot be read any more: {new['unknown']}"
-        elif steady(old) != steady(new):
+        if steady(old) != steady(new):
             was, is_now = json.dumps(steady(old)), json.dumps(steady(new))
             yield name, f"was {parse_ksctl.excerpt(was, 120)}, is {parse_ksctl.excerpt(is_now, 120)}"
+
+
+def not_known(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """Return why each setting that was known before is not known now."""
+    return {
+        name: str(after[name]["unknown"])
+        for name, old in before.items()
+        if "unknown" not in old and "unknown" in after.get(name, {})
+    }
+
+
+def look_again(name: str) -> str:
+    """Return the command that shows a setting."""
+    argv = LOOKS[name] if name in LOOKS else COUNTS[name][0]
+    return " ".join(("ksctl", *argv))
+
+
+def what_to_do(name: str, *, erased: bool) -> str:
+    """Return what a person does about a setting that is known to differ; "" where nothing is known to help.
+
+    :param erased: whether the node was, or is to be, reset or joined: else nothing may reset it or rotate its keys.
+    """
+    if name in DESTROYING and not erased:
+        return (
+            f"compare {look_again(name)} with the settings that were recorded before, and ask vendor support: setting "
+            "it up again would reset this node or change its keys"
+        )
+    return BY_HAND.get(name, "")
 
 
 def _rows(setting: Any) -> list[dict[str, Any]]:
@@ -104,12 +140,12 @@ def _hosts(settings: Mapping[str, Any]) -> set[str]:
 
 def restoring(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The ksctl calls that bring back what a tool can bring back."""
-    for row in _rows(old.get("ntp")):
+    for row in _rows(old.get("ntp")) if "unknown" not in now.get("ntp", {}) else ():
         host = str(row.get("host", ""))
         if host and host not in _hosts(now):
             yield "ntp", "servers", "add", "--host", host
     name = old.get("system", {}).get("name")
-    if name and name != now.get("system", {}).get("name"):
+    if name and "unknown" not in now.get("system", {}) and name != now.get("system", {}).get("name"):
         yield "system", "info", "set", "--name", str(name)
     states = {row.get("name"): row.get("state") for row in _rows(now.get("products"))}
     for row in _rows(old.get("products")):

@@ -104,6 +104,13 @@ def judge_path(
     """
     if target.release < current.release:
         return _judge_downgrade(current, target, strategy, allow_downgrade)
+    if current.beta or target.beta:
+        return Judgement(
+            PathVerdict.BLOCK,
+            f"{current} to {target}: no path from or to a beta is published, and builds of betas cannot be compared; "
+            "ask vendor support",
+            "none found",
+        )
     special = _judge_special_models(current, target, strategy, model)
     if special:
         return special

@@ -73,7 +73,7 @@ def member_row(seen: MemberView, viewer: SimNode) -> dict[str, object]:
         row |= {"port": 5432, "state": None}
     row["isThisNode"] = seen.node is viewer
     if viewer.ksctl.format == "new":
-        row["publicAddress"] = seen.node.public_address
+        row["publicAddress"] = seen.node.public_address if seen.code else ""
     return row
 
 
@@ -118,7 +118,7 @@ def _report(world: World, member: SimNode, members: list[SimNode]) -> tuple[str,
         else:
             at = silent // REPORT_EVERY * REPORT_EVERY
             good = tuple(MemberView(n, "r", True) for n in members)
-            body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True, "") for s in good)))
+            body = _peers(world, member, View(good, tuple((s.node.node_id, "r", True, "", "") for s in good)))
         memo[key] = (member.node_id, body, stamp(world, at, member))
     found: tuple[str, str, str] = memo[key]
     return found
@@ -149,6 +149,7 @@ def _peer(seen: MemberView, member: SimNode) -> dict[str, object]:
             "replayLagBytes": 0,
             "replicationBlocked": False,
         }
+        info |= json.loads(seen.behind or "{}").get("fields", {})
     good = seen.code == "r" and seen.connected
     errors = (
         None if good else [{"errorMessage": "could not connect to the postgresql server: timeout expired\n"}]
@@ -256,7 +257,9 @@ def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str
             return [{"name": name, "state": state} for name, state in names]
         case ("licensing", "licenses"):
             return [{"id": f"lic-{i}", "type": name} for i, name in enumerate(node.licences)]
-        case ("licensing", "features") | ("licensing", "trials") | ("rot-keys",) | ("properties",):
+        case (
+            ("licensing", "features") | ("licensing", "trials") | ("rot-keys",) | ("properties",) | ("keys",)
+        ):
             return []
         case ("interfaces",):
             return [{"name": name, "enabled": True} for name in node.interfaces]

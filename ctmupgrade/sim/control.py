@@ -10,7 +10,7 @@ from ctmupgrade.core.model import Secret
 from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Reply
 from ctmupgrade.sim import active_faults, answers, orders, status, timeline
-from ctmupgrade.sim.effects import Lost, struck
+from ctmupgrade.sim.effects import UNAUTHORIZED, Lost, struck
 from ctmupgrade.sim.order import Order, parse
 from ctmupgrade.sim.state import SimNode
 from ctmupgrade.sim.world import World
@@ -86,8 +86,13 @@ class SimControl:
         away = self._away(node)
         if away:
             return away
+        if self._login_fails(node):
+            world.record(node.name, "login_refused", " ".join(order.words))
+            return self._printed(json.dumps(UNAUTHORIZED), node)
         if order.words[:2] == ("services", "status"):
             return Reply(0, answers.services(world, node), "")
+        if "limit" in order.flags and not node.ksctl.limits:
+            return Reply(1, "", "Error: unknown flag: --limit\n")
         unwell = _unwell(world, node)
         if unwell:
             return self._printed(unwell, node)
@@ -111,6 +116,11 @@ class SimControl:
                 return self._failed(f"dial tcp {node.host}:443: {text}")
         return None
 
+    def _login_fails(self, node: SimNode) -> bool:
+        """Its login service starts: after a boot, a join or a removal, for up to half an hour (FACTS 9.3)."""
+        since = max(node.changed_at, node.up_at)
+        return since <= self.world.now < since + node.times.login_s
+
     def _printed(self, body: str, node: SimNode) -> Reply:
         """An error body exits, and goes where, as the node's traits say."""
         if '"codeDesc"' not in body[:80]:  # it stands in front, and a summary is long
@@ -127,6 +137,10 @@ def error(code: int, text: str, message: str = "") -> str:
 
 def _unwell(world: World, node: SimNode) -> str:
     """Why the node's API answers with an error; "" where it is well."""
+    if node.changed_at <= world.now < node.changed_at + node.times.upset_s or (
+        node.join and node.times.upset_s
+    ):
+        return error(14, "NCERRInternalServerError: unexpected error")
     if status.lock_until(world, node):
         return error(14, "NCERRInternalServerError: unexpected error", "database is locked")
     if node.silent_from <= world.now < node.ready_at or node.broken_at <= world.now:
@@ -150,7 +164,10 @@ def _looked(world: World, node: SimNode, order: Order) -> str | None:  # noqa: C
         case ("cluster", "summary"):
             return answers.summary(world, node)
         case ("cluster", "errors"):
-            return json.dumps({"skip": 0, "limit": 10, "total": 0, "resources": []})
+            rows: list[object] = []
+            return json.dumps(
+                rows if node.ksctl.bare_lists else {"skip": 0, "limit": 10, "total": 0, "resources": rows}
+            )
         case ("ntp", "status"):
             return answers.ntp_status(world, node)
         case ("backup", "status"):
@@ -159,13 +176,14 @@ def _looked(world: World, node: SimNode, order: Order) -> str | None:  # noqa: C
             return _backup(world, node, order.flags.get("id", ""))
         case ("diskenc", "status"):
             return json.dumps({"encrypted": node.attended_boot, "attendedBoot": node.attended_boot})
-        case ("licensing", "lockdata"):
+        case ("licensing", "lockdata", *more) if "".join(more) == node.ksctl.lockdata:
             return json.dumps({"code": node.lock_code, "cluster_code": "*17Z QZK5 CMCZ Z7F9"})
         case ("banners", "get"):
             return json.dumps({"banner": ""})
         case (*what, "list"):
             limit, skip = order.number("limit", 10), order.number("skip", 0)
-            return answers.listing(world, node, tuple(what), skip, limit)
+            found = answers.listing(world, node, tuple(what), skip, limit)
+            return json.dumps(json.loads(found)["resources"]) if found and node.ksctl.bare_lists else found
         case _:
             return None
 

@@ -36,9 +36,10 @@ LASTING: dict[str, tuple[str, ...]] = {
     "services": ("state", "names"),
     "unit": ("state",),
     "member_code": ("code", "seen_by", "where"),  # where: summary: the list of members goes on to say r
-    "port_closed": ("peer",),
+    "port_closed": ("peer", "port"),
     "process": ("args",),  # somebody's ks_upgrade.sh in the process list
     "ntp_lost": (),
+    "replication_behind": ("fields", "peer"),  # fields: of its entry in the others' (or one peer's) summary
     "consensus_down": (),
 }
 # Strike commands that match.

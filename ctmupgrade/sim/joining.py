@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.sim import active_faults, status
 from ctmupgrade.sim.active_faults import take_next
+from ctmupgrade.sim.effects import TIMED_OUT
 from ctmupgrade.sim.setup import MAX_NODES, node_id_of
 from ctmupgrade.sim.state import NEVER, JoinRun, SimNode
 from ctmupgrade.sim.world import World
@@ -47,16 +47,24 @@ def new_cluster(world: World, node: SimNode, flags: Mapping[str, str]) -> str:
     return _member_answer(node, "r", 1)
 
 
-def delete_cluster(world: World, node: SimNode) -> str:
-    """The node forgets its cluster and keeps its data."""
-    if not node.cluster and node.removed_at >= NEVER:
+def delete_cluster(world: World, node: SimNode, timeout: float = 300.0) -> str:
+    """The node forgets its cluster and keeps its data. Only the last node of a cluster does; another one answers
+    the same and does nothing."""
+    if not node.cluster and node.removed_at >= NEVER and not node.config_left:
         return _bad("not clustered")
-    if node.cluster:
-        alone = len(status.members_of(world, node.cluster)) == 1
-        world.record(node.name, "cluster_deleted", "the last member" if alone else "others remain")
-    else:
-        world.record(node.name, "cluster_deleted", "removed before")
+    if node.cluster and len(status.members_of(world, node.cluster)) > 1:
+        world.record(node.name, "cluster_delete_in_vain", "others remain")
+        return "{}"
+    if node.membership.vain_deletes > 0:
+        node.membership.vain_deletes -= 1
+        world.record(node.name, "cluster_delete_in_vain", "for no reason that it tells")
+        return "{}"
+    world.record(node.name, "cluster_deleted", "the last member" if node.cluster else "removed before")
     node.cluster, node.node_id, node.removed_at, node.removed_id = "", "", NEVER, ""
+    node.config_left, node.changed_at = False, world.now
+    if node.membership.delete == "silent":
+        world.clock.advance(timeout)
+        return json.dumps(TIMED_OUT)
     return "{}"
 
 
@@ -75,8 +83,11 @@ def remove(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
         return _bad("node is down; use --force")
     if gone.join is not None or any(n.join for n in status.members_of(world, via.cluster)):
         return _break_consensus(world, gone, "removed while a join runs")
+    if active_faults.lasting(world, "replication_behind", via.name) and "force" not in flags:
+        world.record(gone.name, "newest_data_removed", f"{via.name} had not caught up with it")
     gone.removed_at, gone.removed_id = world.now, gone.node_id
     gone.cluster, gone.node_id = "", ""
+    gone.config_left, gone.changed_at = gone.membership.keeps_configuration, world.now
     world.record(gone.name, "node_removed", f"{identity} via {via.name}")
     return "{}"
 
@@ -104,12 +115,15 @@ def _refusal(world: World, via: SimNode, joiner: SimNode) -> str:
         return _bad("the member is not clustered")
     if joiner.cluster:
         return _bad("the joining node is clustered already")
+    if joiner.config_left:
+        return _bad("node is already part of a cluster")
     if len(status.members_of(world, via.cluster)) >= MAX_NODES:
         return _bad("a cluster has at most 20 nodes")
-    if Version.parse(via.version).release != Version.parse(joiner.version).release:
+    if via.version.partition("+")[0] != joiner.version.partition("+")[0]:
         return _bad(f"versions differ: {via.version} and {joiner.version}")
-    if not status.serving(world, joiner):
-        return _bad("joining node is not ready", 14)
+    if not status.serving(world, joiner) or status.services_of(world, joiner)[0] != "started":
+        world.record(joiner.name, "join_not_ready")
+        return _bad("joining node is not ready, status: error", 14)
     return _no_consensus(world, via)
 
 

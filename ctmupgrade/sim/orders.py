@@ -43,7 +43,7 @@ def carry_out(world: World, node: SimNode, order: Order, timeout: float) -> str 
         case ("cluster", "new"):
             return joining.new_cluster(world, node, flags)
         case ("cluster", "delete"):
-            return joining.delete_cluster(world, node) if order.sure else _asks(world, timeout)
+            return joining.delete_cluster(world, node, timeout) if order.sure else _asks(world, timeout)
         case ("cluster", "nodes", "delete"):
             return joining.remove(world, node, flags) if order.sure else _asks(world, timeout)
         case ("cluster", "fulljoin"):
@@ -112,6 +112,7 @@ def _reset(world: World, node: SimNode) -> str:
     node.backups, node.backup_keys, node.hsm = [], [BackupKeyState("key-default")], []
     if node.cluster:
         node.cluster, node.node_id = "", ""
+    node.config_left = False
     changes.restart_services(world, node, "services reset")
     return json.dumps({"delay": 5})
 

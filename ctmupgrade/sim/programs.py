@@ -38,10 +38,11 @@ def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # 
             return _df(node, rest)
         case ("ps", *_) | ("pgrep", *_):
             return _processes(world, node, argv)
-        case ("nc", *_, host, "5432"):
-            return _port(world, node, host, "nc")
+        case ("nc", *_, host, "5432" | "2380" as port):
+            return _port(world, node, host, port, "nc")
         case ("timeout", _, "bash", "-c", text) if "/dev/tcp/" in text:
-            return _port(world, node, text.split("/dev/tcp/")[1].split("/")[0], "bash")
+            place = text.split("/dev/tcp/")[1].split("/")
+            return _port(world, node, place[0], place[1], "bash")
         case ("hostname",):
             return said(f"{node.name}\n")
         case ("whoami",) | ("id", "-un"):
@@ -134,18 +135,25 @@ def _processes(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply:
             return Reply(0 if rows else 1, "".join(f"{row}\n" for row in rows), "")
 
 
-def _port(world: World, node: SimNode, host: str, how: str) -> Reply:
+def _port(world: World, node: SimNode, host: str, port: str, how: str) -> Reply:
+    """From 2.22 on something listens on 2380; what closes 5432 alone says nothing of it."""
     peer = next((n for n in world.nodes.values() if host in (n.cluster_host, n.host)), None)
     away = peer is None or status.booting(peer, world.now)
     blocked = False
     for one, other in ((node, peer), (peer, node)):
         fault = active_faults.lasting(world, "port_closed", one.name) if one else None
-        blocked |= fault is not None and other is not None and fault.text("peer", other.name) == other.name
-    if not away and not blocked:
+        hit = fault is not None and other is not None and fault.text("peer", other.name) == other.name
+        blocked |= bool(hit and fault and fault.text("port", "5432") == port)
+    if port == "2380" and blocked:
+        return Reply(124, "", "") if how == "bash" else refused(1, "nc: connect: Connection timed out")
+    silent = (
+        port == "2380" and peer is not None and peer.version < "2.22"
+    )  # two digits each: text compares them
+    if not away and not blocked and not silent:
         return said("")
-    if how == "nc":
+    if how == "nc" and port == "5432":
         return Reply(1, "", "")
-    return refused(1, f"bash: connect: Connection refused\nbash: /dev/tcp/{host}/5432: Connection refused")
+    return refused(1, f"bash: connect: Connection refused\nbash: /dev/tcp/{host}/{port}: Connection refused")
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -61,7 +61,13 @@ class Times:
     backup_s: float = 60.0
     join_s: float = 1800.0
     linger_s: float = 1.0  # the old boot still answers for so long after `sudo reboot`
-    removed_s: float = 30.0  # a removed node calls itself down for so long, then not clustered
+    removed_s: float = 30.0  # a removed node calls itself down for so long, then not clustered; 0: at once
+    publish_s: float = (
+        0.0  # so long after its join a member's status is "" for the others (2.21.3: up to 100 s)
+    )
+    upset_s: float = 0.0  # so long after a removal, deletion or join, and in the join, it answers HTTP 500
+    login_s: float = 0.0  # so long after them, and after a boot, its logins are refused
+    flap_s: float = 0.0  # so long after they started its services go back to error and starting
 
 
 @dataclass
@@ -95,7 +101,23 @@ class KsctlTraits:
     null_lists: bool = False
     errors_on: str = "stdout"
     error_exit: int = 1  # 0: it lies
+    limits: bool = True  # listings know --limit
+    lockdata: str = ""  # "get": the words are `licensing lockdata get`
+    bare_lists: bool = False  # listings are bare arrays
     status_words: list[str] = field(default_factory=lambda: ["in progress", "completed", "failed"])
+
+
+@dataclass
+class ClusterTraits:
+    """How its cluster calls behave (FACTS 9.3).
+
+    ``keeps_configuration``: a removed node must be told to delete what it knew, or its next join is refused.
+    ``delete``: yes, silent (done, and never answered). ``vain_deletes``: so many answer 200 and do nothing.
+    """
+
+    keeps_configuration: bool = True
+    delete: str = "yes"
+    vain_deletes: int = 0
 
 
 @dataclass
@@ -224,6 +246,7 @@ class SimNode:
     sudo: SudoRights = field(default_factory=SudoRights)
     ksctl: KsctlTraits = field(default_factory=KsctlTraits)
     upgrade: UpgradeTraits = field(default_factory=UpgradeTraits)
+    membership: ClusterTraits = field(default_factory=ClusterTraits)
     times: Times = field(default_factory=Times)
     # -- from here on: what a run does to it -----------------------------------------------------
     files: dict[str, File] = field(default_factory=dict)
@@ -242,6 +265,9 @@ class SimNode:
     join: JoinRun | None = None
     removed_at: float = NEVER
     removed_id: str = ""
+    config_left: bool = False  # it was removed, and still has its cluster's configuration
+    changed_at: float = -1e6  # when it was last removed, told to leave, or done joining
+    joined_at: float = -1e6
     schedule: list[Due] = field(default_factory=list)
 
     def __setattr__(self, name: str, value: object) -> None:

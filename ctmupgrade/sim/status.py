@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from ctmupgrade.sim.active_faults import lasting
@@ -24,8 +25,12 @@ DESCRIPTIONS = {
     "m": "removing",
     "v": "removed",
     "?": "unknown",
+    "": "",
     **{code: text for _, code, text in JOINING},
 }
+
+
+FLAP_EVERY = 15.0  # seconds that services which flap stay in one state
 
 
 def booting(node: SimNode, now: float) -> bool:
@@ -97,6 +102,8 @@ def services_of(world: World, node: SimNode) -> tuple[str, dict[str, str]]:
         word = "error"
     elif node.silent_from <= now < node.ready_at:
         word = "starting"
+    elif node.ready_at <= now < node.ready_at + node.times.flap_s:
+        word = ("", "error", "starting")[int((now - node.ready_at) // FLAP_EVERY) % 3]
     elif run is not None:
         word = script_word(run, now)
     if fault:
@@ -144,6 +151,8 @@ def code_seen(world: World, viewer: SimNode, node: SimNode) -> str:
         return fault.text("code", "d")
     if node.join is not None:
         return own_code(world, node)
+    if viewer is not node and node.joined_at <= world.now < node.joined_at + node.times.publish_s:
+        return ""
     if viewer is node or serving(world, node):
         return "r" if connected(world, viewer, node) or viewer is node else "d"
     return "d"
@@ -165,7 +174,14 @@ def _unlisted(world: World, viewer: SimNode, node: SimNode) -> str:
 def _see(world: World, viewer: SimNode, node: SimNode) -> MemberView:
     unlisted = _unlisted(world, viewer, node)
     linked = connected(world, viewer, node) and not unlisted
-    return MemberView(node, code_seen(world, viewer, node), linked, unlisted)
+    return MemberView(node, code_seen(world, viewer, node), linked, unlisted, _behind(world, viewer, node))
+
+
+def _behind(world: World, viewer: SimNode, node: SimNode) -> str:
+    fault = lasting(world, "replication_behind", node.name)
+    if viewer is node or not fault or fault.text("peer", viewer.name) != viewer.name:
+        return ""
+    return json.dumps(fault.params, sort_keys=True)
 
 
 def connected(world: World, viewer: SimNode, node: SimNode) -> bool:
@@ -174,7 +190,7 @@ def connected(world: World, viewer: SimNode, node: SimNode) -> bool:
         return viewer is node
     for one, other in ((viewer, node), (node, viewer)):
         fault = lasting(world, "port_closed", one.name)
-        if fault and fault.text("peer", other.name) == other.name:
+        if fault and fault.text("peer", other.name) == other.name and fault.text("port", "5432") == "5432":
             return False
     return True
 
@@ -193,6 +209,7 @@ class MemberView:
     code: str
     connected: bool
     unlisted: str = ""  # the code by the cluster summary, where it differs from the list's
+    behind: str = ""  # the parameters of replication that is behind, as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +217,7 @@ class View:
     """All members as one of them sees them; ``key`` tells equal ones cheaply."""
 
     seen: tuple[MemberView, ...]
-    key: tuple[tuple[str, str, bool, str], ...]
+    key: tuple[tuple[str, str, bool, str, str], ...]
 
 
 def view(world: World, viewer: SimNode) -> View:
@@ -211,7 +228,9 @@ def view(world: World, viewer: SimNode) -> View:
     key = ("view", viewer.cluster if shared else viewer.name, shared)
     if key not in memo:
         seen = tuple(_see(world, viewer, n) for n in members_of(world, viewer.cluster))
-        memo[key] = View(seen, tuple((s.node.node_id, s.code, s.connected, s.unlisted) for s in seen))
+        memo[key] = View(
+            seen, tuple((s.node.node_id, s.code, s.connected, s.unlisted, s.behind) for s in seen)
+        )
     found: View = memo[key]
     return found
 
@@ -221,5 +240,8 @@ def _uneven(world: World) -> bool:
     memo = world.moment()
     if "uneven" not in memo:
         now = world.now
-        memo["uneven"] = any(f.kind in ("port_closed", "member_code") and f.lasts(now) for f in world.faults)
+        memo["uneven"] = any(
+            f.kind in ("port_closed", "member_code", "replication_behind") and f.lasts(now)
+            for f in world.faults
+        )
     return bool(memo["uneven"])

@@ -84,7 +84,7 @@ def _end_join(world: World, node: SimNode, at: float) -> None:
         return
     node.join = None
     node.data = next((n.data for n in world.nodes.values() if n.name == join.via), node.data)
-    node.ready_at = at
+    node.ready_at = node.joined_at = node.changed_at = at
     world.record(node.name, "join_done", join.cluster, at)
 
 
@@ -93,6 +93,7 @@ def leave(world: World, node: SimNode, at: float, kind: str, detail: str) -> Non
     node.drop_due("join_end", "join_break")
     node.join = None
     node.cluster, node.node_id = "", ""
+    node.config_left = kind == "node_removed" and node.membership.keeps_configuration
     world.record(node.name, kind, detail, at)
 
 

@@ -67,3 +67,66 @@ class _Guarded:
             except StopIteration:
                 return
             yield piece
+
+
+class OrderFleet(KillingFleet):
+    """The same; but only orders to control planes count whose words are these."""
+
+    def __init__(self, world: World, words: str, fuse: Fuse) -> None:
+        super().__init__(world, Fuse())
+        self._words, self._orders = words, fuse
+
+    def control(self, node: str) -> Any:
+        """The node's control plane."""
+        return _Orders(self._fleet.control(node), self._words, self._orders)
+
+
+class _Orders:
+    """One node's control plane, whose orders of these words go past the fuse."""
+
+    def __init__(self, real: Any, words: str, fuse: Fuse) -> None:
+        self._real, self._words, self._fuse = real, words, fuse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def change(self, *argv: str, **more: Any) -> Any:
+        """The order; the process may die before it or right after it."""
+        if " ".join(argv).startswith(self._words):
+            return self._fuse.around(lambda: self._real.change(*argv, **more))
+        return self._real.change(*argv, **more)
+
+
+class SleepyFleet(SimFleet):
+    """A simulated fleet whose machine falls asleep once, after the n-th look of these words to a shell."""
+
+    def __init__(self, world: World, words: str, nth: int, sleep: Callable[[], None]) -> None:
+        super().__init__(world)
+        self._words, self._left, self._sleep = words, nth, sleep
+
+    def shell(self, node: str) -> Any:
+        """The node's shell."""
+        return _Sleepy(super().shell(node), self)
+
+    def looked(self, command: str) -> None:
+        """Falls asleep where it is time."""
+        if command.startswith(self._words):
+            self._left -= 1
+            if self._left == 0:
+                self._sleep()
+
+
+class _Sleepy:
+    """One node's shell of that fleet."""
+
+    def __init__(self, real: Any, fleet: SleepyFleet) -> None:
+        self._real, self._fleet = real, fleet
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def read(self, *argv: str, **more: Any) -> Any:
+        """The look; then perhaps a nap."""
+        reply = self._real.read(*argv, **more)
+        self._fleet.looked(" ".join(argv))
+        return reply

@@ -93,6 +93,10 @@ def _data_kept(world: World) -> Iterator[str]:
                 holders.discard(event.node)
             case "join_done" | "restored":
                 holders.add(event.node)
+            case "newest_data_removed":
+                yield f"promise 5: {event.node}: removed while {event.detail}"
+            case "cluster_delete_in_vain" if event.detail == "others remain":
+                yield f"promise 5: {event.node}: told to leave a cluster of which it is not the last node"
             case "consensus_broken":
                 yield f"promise 5: two membership changes at once: {event.node}: {event.detail}"
             case "cluster_deleted" if event.detail == "the last member" and len(holders) < 2:

@@ -68,7 +68,9 @@ def reports(count: int) -> tuple[SummaryReport, ...]:
         SummaryReport(
             node_id(reporter), AT - timedelta(seconds=5),
             {
-                node_id(n): PeerView("r", "GOOD", None if n == reporter else True, f"10.0.0.{n}")
+                node_id(n): PeerView(
+                    "r", "GOOD", None if n == reporter else True, f"10.0.0.{n}", {"replicationBlocked": False, "replayLagBytes": 0}
+                )
                 for n in range(1, count + 1)
             },
         )

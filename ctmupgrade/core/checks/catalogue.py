@@ -17,6 +17,7 @@ from ctmupgrade.core.checks.cluster import (
     no_upgrade_running,
     node_count_supported,
     port_5432_open,
+    replication_caught_up,
     replication_connected,
     services_started,
     versions_equal,
@@ -34,6 +35,7 @@ from ctmupgrade.core.checks.node import (
     sudo_allows_upgrade,
     upgrade_path_known,
 )
+from ctmupgrade.core.checks.ports import port_2380_open
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
 
@@ -51,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     Check("cluster_members_match", "the members are the nodes of cluster.yaml", cluster_members_match, False),
     Check("every_node_ready", "every node is ready in every node's eyes", every_node_ready),
     Check("replication_connected", "all nodes are connected, by fresh reports", replication_connected),
+    Check("replication_caught_up", "no node is behind the others", replication_caught_up),
     Check("services_started", "keysecure is active and its services started", services_started),
     Check("versions_equal", "all nodes have one version", versions_equal),
     Check("upgrade_path_known", "the upgrade path is known and allowed", upgrade_path_known),
@@ -61,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     Check("ntp_synchronised", "every node follows a time server", ntp_synchronised),
     Check("clocks_agree", "clocks are within a second of each other", clocks_agree),
     Check("port_5432_open", "nodes reach each other on port 5432", port_5432_open),
+    Check("port_2380_open", "nodes reach each other on port 2380 from 2.22 on", port_2380_open),
     Check("sudo_allows_upgrade", "sudo allows ks_upgrade.sh and reboot", sudo_allows_upgrade),
     Check("no_upgrade_running", "no upgrade runs already", no_upgrade_running, False),
     Check("no_reboot_pending", "no upgrade waits for its reboot", no_reboot_pending),

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from itertools import combinations
 
-from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.ages import ours_against, span
 from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
@@ -84,6 +84,23 @@ def replication_connected(q: Question) -> Iterator[Finding]:
     )
 
 
+def replication_caught_up(q: Question) -> Iterator[Finding]:
+    """Check that no node lacks changes that only others hold: a member that stalled is ready, connected and GOOD."""
+    check = "replication_caught_up"
+    if not q.clustered or len(q.cluster.nodes) == 1:
+        yield Finding(check, Verdict.PASS, "", "no other node")
+        return
+    if any(health.replication_problems(q.facts.nodes, q.cluster, q.facts.at)):
+        yield Finding(check, Verdict.PASS, "", "judged when all are connected: see replication_connected")
+        return
+    yield from of_problems(
+        check,
+        caught_up.behind_problems(q.facts.nodes, q.cluster, q.facts.at),
+        "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked of each member; wait, or find out why",
+        "every node has taken the others' changes, by reports of now",
+    )
+
+
 CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the appliance's parts call it
 
 
@@ -114,7 +131,7 @@ def versions_equal(q: Question) -> Iterator[Finding]:
             known[name] = facts.version
     target = q.cluster.target.version
     done = sorted(n for n, v in known.items() if reached(v, target))
-    old = {v.release for v in known.values() if not reached(v, target)}
+    old = {v.identity for v in known.values() if not reached(v, target)}
     if len(old) > 1:
         listing = ", ".join(f"{n} {v}" for n, v in known.items())
         yield Finding(

@@ -16,7 +16,7 @@ from ctmupgrade.core.looks.facts import NodeFacts, SummaryReport, Unknown
 from ctmupgrade.core.model import Cluster
 
 __all__ = [
-    "FRESH", "Problem", "cluster_problems", "connected_pairs", "fresh_reports", "membership_problems", "name_at", "name_of",
+    "FRESH", "Problem", "clock_of", "cluster_problems", "connected_pairs", "fresh_reports", "membership_problems", "name_at", "name_of",
     "names_by_id", "readiness_problems", "replication_problems", "service_problems", "upgrade_problems", "version_problems",
 ]  # fmt: skip
 
@@ -40,7 +40,7 @@ def readiness_problems(
                 yield Problem(seen or member.host, words, beside=name)
 
 
-def _clock_of(facts: NodeFacts, now: datetime) -> datetime:
+def clock_of(facts: NodeFacts, now: datetime) -> datetime:
     """The node's own idea of now: its report's time is by its own clock."""
     if isinstance(facts.clock, Unknown):
         return now
@@ -88,7 +88,7 @@ def _report_problems(
     if report.updated is None:
         yield Problem(name, "its cluster summary says no time, so it may be an old one", unknown=True)
         return
-    age = _clock_of(facts, now) - report.updated
+    age = clock_of(facts, now) - report.updated
     if age > FRESH:
         minutes = int(age.total_seconds() // 60)
         yield Problem(name, f"its cluster summary is {minutes} minutes old", unknown=True)
@@ -113,7 +113,7 @@ def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[
     pairs = set()
     for reporter, report in fresh_reports(nodes).items():
         name = ids.get(reporter)
-        if name is None or report.updated is None or _clock_of(nodes[name], now) - report.updated > FRESH:
+        if name is None or report.updated is None or clock_of(nodes[name], now) - report.updated > FRESH:
             continue
         for peer_id, peer in report.peers.items():
             if peer_id in ids and peer.connected is True and peer.code == "r":
@@ -147,12 +147,12 @@ def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
 def version_problems(
     nodes: Mapping[str, NodeFacts], expected: Mapping[str, Sequence[object]]
 ) -> Iterator[Problem]:
-    """Every node's X.Y.Z is one of those expected of it (``Version.release`` tuples)."""
+    """Every node's X.Y.Z is one of those expected of it (``Version.identity`` tuples)."""
     for name, facts in nodes.items():
         version = facts.version
         if isinstance(version, Unknown):
             yield not_known(name, "its version", version)
-        elif version.release not in expected.get(name, ()):
+        elif version.identity not in expected.get(name, ()):
             yield Problem(name, f"has version {version}, which is not expected now")
 
 

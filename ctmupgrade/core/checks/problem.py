@@ -30,5 +30,5 @@ class Problem:
 def not_known(node: str, what: str, fact: Unknown) -> Problem:
     """Return the problem that something of a node is not known."""
     remedy = TRUST_FIRST if fact.certificate else ""
-    text = f"{what} is not known: {fact.why}"
+    text = f"{what} is not known: {fact.words}"
     return Problem(node, text, unknown=True, unreachable=fact.unreachable, remedy=remedy)

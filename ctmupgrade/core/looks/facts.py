@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 
+from ctmupgrade.core.looks.replication import Lag, lag_of
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.redact import foreign
@@ -19,7 +20,8 @@ class Unknown:
     ``host_key``: because another machine may be answering, which never mends itself.
     ``login``: because ksctl's user or password is refused.
     ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
-    ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer."""
+    ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer.
+    ``later``: because the node is not ready to tell: it is added, removed or started, or catches up."""
 
     why: str
     unreachable: bool = False
@@ -27,11 +29,19 @@ class Unknown:
     login: bool = False
     certificate: str = ""
     remedy: str = ""
+    later: bool = False
     kind: Literal["unknown"] = "unknown"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "why", foreign(self.why))
         object.__setattr__(self, "remedy", foreign(self.remedy))
+
+    @property
+    def words(self) -> str:
+        """Why, for a reader who waits: what every boot and every join brings is told as that, not as a fault."""
+        if self.later and not (self.login or self.unreachable):
+            return "it answers with an internal error, as a node does that starts, joins or catches up"
+        return self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +147,21 @@ class Membership:
 
     @property
     def clustered(self) -> bool:
-        """Return whether the node says that it is in a cluster."""
+        """Whether anything in it speaks for a membership."""
         return bool(self.node_id) or self.code not in ("none", "")
+
+    @property
+    def left(self) -> bool:
+        """Whether it proves that a node has left its cluster, after it was told to: the vendor's own code takes an
+        empty id or an empty code for that, as well as `none` (Terraform provider, pull 525)."""
+        return not self.node_id or self.code in ("none", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One line of ``ksctl cluster nodes list``. Codes: r ready, d down, k killed, creating, b, i, c, o
-    joining, m and v removing and removed (FACTS 4.3). Older servers give no port."""
+    joining, m and v removing and removed (FACTS 4.3), "" joined a moment ago and not published yet (9.3), ? not
+    told. Older servers give no port."""
 
     node_id: str
     host: str
@@ -159,6 +176,11 @@ class Member:
         """Return whether this member is listed as ready."""
         return self.code == "r"
 
+    @property
+    def state(self) -> str:
+        """Its code in words."""
+        return self.description or self.code or "just joined, its state not published yet"
+
 
 @dataclass(frozen=True, slots=True)
 class PeerView:
@@ -168,6 +190,12 @@ class PeerView:
     summary: str
     connected: bool | None = None
     host: str = ""
+    link: Mapping[str, object] = field(default_factory=dict, repr=False)  # all that is said of the link to it
+
+    @property
+    def lag(self) -> Lag:
+        """How far it is behind the one that reports."""
+        return lag_of(self.link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +261,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class PortState:
-    """Whether a peer's port 5432 can be reached from a node, and what says so."""
+    """Whether a port of a peer can be reached from a node, and what says so."""
 
     open: bool
     basis: str
@@ -308,6 +336,7 @@ class NodeFacts:
     hsm: Maybe[int] = -1  # HSM servers it uses; -1: not asked, for only a rebuild needs it
     attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
     ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)
+    consensus_ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)  # 2380, where it is needed
 
     @property
     def version(self) -> Maybe[Version]:

@@ -49,7 +49,7 @@ ERROR_BODY = "the answer is an error: "  # before what an error body says
 def json_object(text: str) -> Json:
     """The first JSON object in ``text`` (a prompt or notice may stand before it).
 
-    :raises NotUnderstood: none, cut short, or an error body (``codeDesc``, FACTS 4.1).
+    :raises NotUnderstoodError: none, cut short, or an error body (``codeDesc``, FACTS 4.1).
     """
     start = text.find("{")
     if start < 0:
@@ -60,7 +60,7 @@ def json_object(text: str) -> Json:
         raise NotUnderstoodError(f"the JSON is cut short or broken: {excerpt(text)}") from None
     if not isinstance(value, dict):
         raise NotUnderstoodError(f"not a JSON object: {excerpt(text)}")
-    if "codeDesc" in value or set(value) <= {"code", "message", "error"}:
+    if "codeDesc" in value or (value and set(value) <= {"code", "message", "error"}):
         raise NotUnderstoodError(f"{ERROR_BODY}{error_text(value)}")
     return value
 
@@ -69,6 +69,21 @@ def error_text(body: Mapping[str, object]) -> str:
     """``codeDesc`` and ``message`` of an error body on one line."""
     parts = [str(body[key]) for key in ("codeDesc", "message", "error") if body.get(key)]
     return excerpt("; ".join(parts) or json.dumps(body))
+
+
+def listing(text: str) -> Json:
+    """A listing as an object with ``resources``; some calls answer a bare array instead (`cluster errors`, FACTS 9.2).
+
+    :raises NotUnderstoodError: as :func:`json_object`.
+    """
+    array, brace = text.find("["), text.find("{")
+    if array < 0 or 0 <= brace < array:
+        return json_object(text)
+    try:
+        rows, _ = json.JSONDecoder().raw_decode(text[array:])
+    except ValueError:
+        return json_object(text)  # a bracket in a notice before it
+    return {"resources": rows, "total": len(rows)}
 
 
 def _rows(value: Json) -> list[Json]:
@@ -106,7 +121,7 @@ def instant(text: object) -> datetime | None:
 
 def total_of(text: str) -> tuple[int, int]:
     """(rows in this page, total) of a listing."""
-    value = json_object(text)
+    value = listing(text)
     rows = _rows(value)
     total = _whole(value.get("total"))
     return len(rows), total if total is not None else len(rows)
@@ -119,11 +134,18 @@ def system_info(text: str) -> SystemInfo:
     try:
         version = Version.parse(raw)
     except ValueError:
-        raise NotUnderstoodError(f"no version in the answer: {excerpt(text)}") from None
+        raise NotUnderstoodError(_no_version(raw, text)) from None
     return SystemInfo(
         version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time")),
         _uptime(_text(value.get("uptime"))),
     )  # fmt: skip
+
+
+def _no_version(raw: str, text: str) -> str:
+    """Why a version cannot be compared with anything: a development build may call itself one word (FACTS 9.1)."""
+    if raw:
+        return f"its version {excerpt(raw, 40)!r} is not of the form X.Y.Z: a development build? It cannot be compared"
+    return f"no version in the answer: {excerpt(text)}"
 
 
 def _uptime(text: str) -> float:
@@ -138,11 +160,17 @@ def _uptime(text: str) -> float:
 def server_version(text: str) -> SystemInfo:
     """``ksctl version``: the server's, never the client's, which differs (FACTS 2)."""
     value = json_object(text)
+    raw = _text(value.get("server_version"))
     try:
-        version = Version.parse(_text(value.get("server_version")))
+        version = Version.parse(raw)
     except ValueError:
-        raise NotUnderstoodError(f"no server_version in the answer: {excerpt(text)}") from None
+        raise NotUnderstoodError(_no_version(raw, text)) from None
     return SystemInfo(version, _text(value.get("server_model")))
+
+
+def _code(status: Json) -> str:
+    """A status code; "" is one too (joined a moment ago, not published yet), "?" is that none is told."""
+    return _text(status["code"]) if "code" in status else "?"
 
 
 def membership(text: str) -> Membership:
@@ -151,14 +179,12 @@ def membership(text: str) -> Membership:
     status = _object(value.get("status"))
     if "nodeID" not in value or not status:
         raise NotUnderstoodError(f"not a cluster info: {excerpt(text)}")
-    return Membership(
-        _text(value["nodeID"]), _text(status.get("code")) or "?", _whole(value.get("nodeCount"))
-    )
+    return Membership(_text(value["nodeID"]), _code(status), _whole(value.get("nodeCount")))
 
 
 def members(text: str) -> tuple[Member, ...]:
     """``ksctl cluster nodes list``."""
-    return tuple(_member(row) for row in _rows(json_object(text)))
+    return tuple(_member(row) for row in _rows(listing(text)))
 
 
 def _member(row: Json) -> Member:
@@ -166,7 +192,7 @@ def _member(row: Json) -> Member:
     return Member(
         node_id=_text(row.get("nodeID") or row.get("id")),
         host=_text(row.get("host")),
-        code=_text(status.get("code")) or "?",
+        code=_code(status),
         description=_text(status.get("description")),
         is_this=row.get("isThisNode") is True,
         port=_whole(row.get("port")),
@@ -194,11 +220,23 @@ def _peer(body: Json) -> PeerView:
     info = _object(body.get("nodeInfo"))
     connected = info.get("connected")
     return PeerView(
-        code=_text(_object(info.get("status")).get("code")) or "?",
+        code=_code(_object(info.get("status"))),
         summary=_text(body.get("summary")),
         connected=connected if isinstance(connected, bool) else None,
         host=_text(info.get("host")),
+        link=info,
     )
+
+
+def cluster_errors(text: str) -> tuple[str, ...]:
+    """``ksctl cluster errors``: what each node says, in words; rows may be a bare array (FACTS 9.2)."""
+    found = []
+    for row in _rows(listing(text)):
+        own = row.get("clusterErrors")
+        for error in own if isinstance(own, list) else [row] if "errorMessage" in row else []:
+            if isinstance(error, dict) and error.get("errorMessage"):
+                found.append(excerpt(_text(error["errorMessage"])))
+    return tuple(found)
 
 
 def services(text: str) -> Services:
@@ -236,7 +274,7 @@ def backups(text: str) -> tuple[BackupEntry, ...]:
             created=instant(row.get("createdAt")),
             key_id=_text(row.get("backupKey") or row.get("backupKeyID")),
         )
-        for row in _rows(json_object(text))
+        for row in _rows(listing(text))
     )
 
 
@@ -244,14 +282,13 @@ def backup_keys(text: str) -> tuple[BackupKey, ...]:
     """``ksctl backupkeys list``."""
     return tuple(
         BackupKey(_text(row.get("id")), _text(row.get("state")), row.get("default") is True)
-        for row in _rows(json_object(text))
+        for row in _rows(listing(text))
     )
 
 
 def row_count(text: str) -> int:
     """How many rows a listing has, of which one page may be shown."""
-    value = json_object(text)
-    return max(total_of(text)[1], len(_rows(value)))
+    return max(total_of(text)[1], len(_rows(listing(text))))
 
 
 def attended_boot(text: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ctmupgrade.core.looks.facts import BootMark, Mount, Unit
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.model import Version
 
 
 def boot_id(text: str) -> BootMark:
@@ -123,7 +124,7 @@ def epoch(text: str) -> tuple[float, float]:
     return float(found.group(1)), 1.0
 
 
-_SUCCESS = re.compile(r"Upgrade to (\d+\.\d+\.\d+)(\+\d+)?\S* succeeded")
+_SUCCESS = re.compile(r"Upgrade to (\d+\.\d+\.\d+)(\S{0,64}) succeeded")
 _FAILURE = re.compile(
     r"\bupgrade\b.{0,80}\b(failed|aborted|refused|not supported|unsuccessful)\b"
     r"|\b(fatal|abort(ed|ing)|bad signature|no space left|not permitted|cannot upgrade)\b",
@@ -142,10 +143,18 @@ def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
     last = lines[-1] if lines else ""
     found = _SUCCESS.findall(text)
     if found:
-        return LogVerdict.SUCCEEDED, "".join(found[-1]), last
+        return LogVerdict.SUCCEEDED, _version_of(*found[-1]), last
     if any(_FAILURE.search(line) for line in lines):
         return LogVerdict.FAILED, "", last
     return LogVerdict.NONE, "", last
+
+
+def _version_of(release: str, rest: str) -> str:
+    """The version of a success line: X.Y.Z with what follows it, where that is a build or a beta's name."""
+    try:
+        return str(Version.parse(release + rest))
+    except ValueError:
+        return release
 
 
 def failure_lines(text: str, limit: int = 5) -> str:
@@ -180,12 +189,20 @@ _LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell|cat|less|more|h
 
 def upgrade_processes(text: str) -> tuple[str, ...]:
     """Command lines of a running ``ks_upgrade.sh`` in a process list; our own looks, and what we run on other nodes,
-    are left out."""
+    are left out, and so is what has ended and was not collected by its parent yet."""
     return tuple(
         excerpt(line)
         for line in text.replace("\0", " ").splitlines()
-        if _RUNNING.search(line) and not _LOOKING.search(line) and not _ELSEWHERE.search(line)
+        if _RUNNING.search(line)
+        and not (_LOOKING.search(line) or _ELSEWHERE.search(line) or _has_ended(line))
     )
+
+
+def _has_ended(line: str) -> bool:
+    """Whether a line of ``ps`` or ``pgrep -a`` is a defunct process; ``ps aux`` has its state in the eighth column."""
+    words = line.split(maxsplit=8)
+    by_state = len(words) > 8 and words[1].isdigit() and words[7].startswith("Z")
+    return "<defunct>" in line or by_state
 
 
 def file_size(text: str) -> int:

@@ -78,7 +78,7 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     read = lru_cache(maxsize=32)(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
-        if "{" in out:
+        if "{" in out or "[" in out:
             return read(out)
         said = parse_ksctl.excerpt(f"{out} {err}")
         raise NotUnderstoodError(said or f"no answer (exit {code})")
@@ -289,6 +289,9 @@ SERVICES: Probe[Services] = _ksctl("services", parse_ksctl.services, ("services"
 MEMBERSHIP: Probe[Membership] = _ksctl("cluster info", parse_ksctl.membership, ("cluster", "info"))
 MEMBERS: Probe[tuple[Member, ...]] = _ksctl(
     "cluster members", parse_ksctl.members, ("cluster", "nodes", "list")
+)
+CLUSTER_ERRORS: Probe[tuple[str, ...]] = _ksctl(
+    "cluster errors", parse_ksctl.cluster_errors, ("cluster", "errors")
 )
 SUMMARY: Probe[tuple[SummaryReport, ...]] = _ksctl(
     "cluster summary", parse_ksctl.summary, ("cluster", "summary")

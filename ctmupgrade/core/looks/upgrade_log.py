@@ -36,4 +36,5 @@ class UpgradeLog:
         if self.verdict is not LogVerdict.SUCCEEDED:
             return False
         done = Version.parse(self.version)
-        return done.release > version.release or (done.same_release(version) and bool(self.in_this_boot))
+        here = done.same_release(version) or (done.release == version.release and done.beta != version.beta)
+        return done.release > version.release or (here and bool(self.in_this_boot))

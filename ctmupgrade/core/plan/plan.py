@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from ctmupgrade.core.ksctl import unverified
+from ctmupgrade.core.looks.consensus_port import is_needed
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
@@ -116,9 +117,21 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from rebuild_notes(facts, cluster, options)
     if steps:
         yield from (f"{', '.join(names)}: {why}" for why, names in unverified(cluster).items())
+        yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"
+
+
+def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
+    """A port that the target needs among the nodes and the releases before it did not (FACTS 9.3)."""
+    versions = [f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)]
+    standalone = cluster.strategy is StrategyName.STANDALONE
+    if not standalone and is_needed(cluster.target.version) and not all(is_needed(v) for v in versions):
+        yield (
+            "from 2.22 on the nodes also need TCP 2380 among each other, both ways (their control planes agree over "
+            "it), besides 5432: open it in every firewall between them before the upgrade"
+        )
 
 
 def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:

@@ -10,11 +10,11 @@ from ctmupgrade.core.run.journal import RunState, Status
 def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:
     """Per node the releases it may have now: the old one until its upgrade, the target's after it; either
     one where an operator decided or an attempt is under way."""
-    target = Version.parse(state.plan.target.version).release
+    target = Version.parse(state.plan.target.version).identity
     decided = {d.node for d in state.decisions}
     expected: dict[str, tuple[object, ...]] = {}
     for node, text in state.plan.versions.items():
-        old = Version.parse(text).release if text else None
+        old = Version.parse(text).identity if text else None
         step = state.steps.get(f"reboot:{node}")
         upgrade = state.steps.get(f"upgrade:{node}")
         if node in decided or (upgrade and upgrade.status in journal.STUCK):

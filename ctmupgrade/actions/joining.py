@@ -1,0 +1,208 @@
+"""Joining a node: when it may be asked for, that it is asked for once, and how it ends.
+
+``fulljoin`` prints differently in each version: its text is not read, the member that lets it in is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator
+from datetime import timedelta
+
+from ctmupgrade.actions.answers import note_refusal, refused
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
+from ctmupgrade.actions.health import health_of
+from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
+from ctmupgrade.actions.waits import refuse_host_keys
+from ctmupgrade.collect.collect import ask
+from ctmupgrade.core.checks import health
+from ctmupgrade.core.commands import join_argv
+from ctmupgrade.core.ksctl import names_left_configuration
+from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks.facts import Member, Unknown
+from ctmupgrade.core.plan.steps import JoinNode, Step
+from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
+from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
+
+CLEARINGS = (
+    3  # `cluster delete` may answer 200 and do nothing (FACTS 9.3): so often it is tried before a join
+)
+STEADY_LOOKS = 3  # as many good looks in a row as a node needs to count as back
+DOWN_GRACE = timedelta(
+    minutes=10
+)  # `down` may appear for a short time in a join; only a lasting one is failure
+
+
+def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> CtmUpgradeError | None:
+    """Why a node cannot be joined now, though perhaps soon.
+
+    :param up: those of the two whose services must be up.
+    :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
+    """
+    both = {name: health_of(ctx, name) for name in (via, step.node)}
+    refuse_host_keys(both)
+    problem = next(iter(health.service_problems({n: f for n, f in both.items() if n in up})), None)
+    if problem is not None:
+        kind = UnreachableError if problem.unreachable else NodeError
+        remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
+        return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
+    versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
+    if versions[via].identity != versions[step.node].identity:
+        raise NodeError(
+            f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
+        )
+    busy = [m for m in members_seen_by(ctx, via) if not m.ready]
+    if busy:
+        return NodeError(f"{step.id}: {busy[0].host} is {busy[0].state}; one join at a time")
+    return None
+
+
+def wait_until_steady(
+    ctx: Ctx, hindrance: Callable[[], CtmUpgradeError | None], what: str
+) -> Generator[Tick, None, None]:
+    """Waits until nothing hinders, several looks in a row and for ``stable_for``: services go back to error and
+    starting for minutes after the first `started`, and a join meanwhile fails (FACTS 9.3).
+
+    :raises CtmUpgradeError: what hindered last, after ``timeouts.service``.
+    """
+    began, since, timeout = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
+    good, good_since = 0, began
+    while True:
+        problem = hindrance()
+        now = ctx.clock.monotonic()
+        good, good_since = (0, now) if problem else (good + 1, good_since if good else now)
+        if good >= STEADY_LOOKS and now - good_since >= ctx.cluster.stable_for.total_seconds():
+            return
+        if problem and now - began >= timeout.total_seconds():
+            raise problem
+        words = problem.brief if problem else f"services have been started for {round(now - good_since)} s"
+        yield Waiting(ctx.poll, f"{what}: {words}", since, since + timeout)
+
+
+class JoinHandler(StepHandler):
+    """``fulljoin`` through a member; done when that member shows the joiner ready, several looks in a row."""
+
+    def __init__(self, action: JoinNode) -> None:
+        self.action = action
+
+    def patience(self, ctx: Ctx) -> Patience:
+        return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Equal versions, services up on both, and no other join or removal under way. What passes by itself, a
+        node that boots or a member that settles, is waited for."""
+        via = self.action.via
+        yield from wait_until_steady(
+            ctx, lambda: join_hindrance(ctx, step, via, up=(via, step.node)), "before the join"
+        )
+        return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
+
+    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        said, session = (yield from self._send(ctx, step)), ctx.session(step)
+        for _ in range(CLEARINGS):
+            left = bool(session.refused) and names_left_configuration(said)
+            if not left or not self._may_clear(ctx, step):
+                return
+            yield Noted(
+                f"{step.node} still has the configuration of a cluster: it is deleted, then joined again"
+            )
+            yield from self._clear(ctx, step)
+            session.refused, session.definite = "", False
+            said = yield from self._send(ctx, step)
+
+    def _send(self, ctx: Ctx, step: Step) -> Generator[Tick, None, str]:
+        """Asks the member for the join; returns the error that it answers, "" where it is none."""
+        joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
+        public = ctx.baselines.get(f"record-settings:{step.node}", {}).get("public_address", "")
+        argv = join_argv(joiner, member, self.action, public, "{joiner}")
+        control = ctx.fleet.control(self.action.via)
+        login = {"joiner": ctx.fleet.control(step.node).login()}
+        timeout = ctx.cluster.timeouts.join.total_seconds()
+        reply = control.change(*argv, "-y", timeout=timeout, files=login)
+        yield Noted(note_refusal(ctx, step, reply, f"cluster fulljoin through {self.action.via}"))
+        return refused(reply)
+
+    def _may_clear(self, ctx: Ctx, step: Step) -> bool:
+        """Whether the refusal is about what was left on the joiner: the member does not list it, and it does not call
+        itself a member of anything. A new instance that is in some cluster is for a person."""
+        if step.node in {node.name for node in ctx.cluster.fresh}:
+            return False
+        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        listed = member_for(ctx, members_seen_by(ctx, self.action.via), step.node)
+        return listed is None and (own.left or own.code in ("d", "k", "m", "v"))
+
+    def _clear(self, ctx: Ctx, step: Step) -> TaskPart:
+        """``cluster delete`` on the joiner, until it says that it is in no cluster and its services are up again."""
+        reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
+        said = refused(reply)
+        yield Noted(f"cluster delete sent{f': {said}' if said else ''}")
+
+        def hindrance() -> CtmUpgradeError | None:
+            own = ask(ctx.fleet.control(step.node), probes.MEMBERSHIP)
+            if isinstance(own, Unknown):
+                return NodeError(f"{step.node}: its cluster state is not known: {own.why}")
+            if not own.left:
+                return NodeError(f"{step.node}: it still says {own.code or 'that it is a member'}")
+            return join_hindrance(ctx, step, self.action.via, up=(self.action.via, step.node))
+
+        yield from wait_until_steady(ctx, hindrance, "before the join is asked for again")
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        members = members_seen_by(ctx, self.action.via)
+        member = member_for(ctx, members, step.node)
+        session = ctx.session(step)
+        if member is None:
+            gone = session.memo.get("seen") == "yes"
+            if not gone:
+                return LookResult(LookState.NOT_YET, f"{self.action.via} does not list it")
+            said = _cluster_errors(ctx, self.action.via)
+            return LookResult(
+                LookState.FAILED, f"{self.action.via} does not list it any more{said}", remedy=_BROKEN
+            )
+        session.memo["seen"] = "yes"
+        if member.ready:
+            return self._ready(ctx, step, member)
+        if member.code == "k":
+            said = _cluster_errors(ctx, self.action.via)
+            return LookResult(LookState.FAILED, f"the join was killed{said}", remedy=_BROKEN)
+        if member.code in JOINING or not member.code:
+            session.memo.pop("down_since", None)
+            return LookResult(LookState.GOING_ON, f"{member.state} (30 minutes are usual)")
+        return self._down(ctx, step, member)
+
+    def _ready(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
+        own = health_of(ctx, step.node)
+        problems = list(health.service_problems({step.node: own}))
+        if isinstance(own.version, Unknown):
+            return LookResult(LookState.GOING_ON, f"ready, but login does not work yet: {own.version.words}")
+        if problems:
+            return LookResult(LookState.GOING_ON, f"ready, but {problems[0]}")
+        return LookResult(
+            LookState.DONE,
+            evidence={
+                "node_id": member.node_id,
+                "seen_ready_by": self.action.via,
+                "version": str(own.version),
+            },
+        )
+
+    def _down(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
+        memo, now = ctx.session(step).memo, ctx.clock.monotonic()
+        since = float(memo.setdefault("down_since", str(now)))
+        state = member.state
+        if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
+            return LookResult(
+                LookState.FAILED,
+                f"it has been {state} for {int(now - since) // 60} min in its join",
+                remedy=_BROKEN,
+            )
+        return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which happens in a join")
+
+
+def _cluster_errors(ctx: Ctx, via: str) -> str:
+    """What the member says of why, in words to be added; "" where it says nothing."""
+    errors = ask(ctx.fleet.control(via), probes.CLUSTER_ERRORS)
+    return "" if isinstance(errors, Unknown) or not errors else f"; {via} says: {errors[-1]}"
+
+
+_BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"

@@ -1,0 +1,81 @@
+"""Reads a node's own settings, each by the ways that its ``ksctl`` may know, and again where it cannot tell now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ctmupgrade.core.ksctl import sounds_away, sounds_later, sounds_like_login
+from ctmupgrade.core.looks import parse_ksctl
+from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.node_settings import COUNTS, LOOKS, OTHER_WORDS, PAGE
+from ctmupgrade.core.redact import scrubbed
+from ctmupgrade.errors import CtmUpgradeError
+from ctmupgrade.ports import Reader, Reply
+
+UNKNOWN_WORDS = ("unknown flag", "unknown shorthand", "unknown command")
+
+
+def read_settings(control: Reader, only: Collection[str] = ()) -> dict[str, Any]:
+    """Return all of ``LOOKS`` and ``COUNTS`` that the node tells; what it does not tell is ``{"unknown": why}``.
+
+    :param only: the names that are wanted; none: all.
+    """
+    names = [name for name in (*LOOKS, *COUNTS) if not only or name in only]
+    return {name: _count(control, name) if name in COUNTS else _setting(control, name) for name in names}
+
+
+def passes_by_itself(setting: Any) -> bool:
+    """Return whether a setting is not known now, for a reason that ends without anybody's doing."""
+    why = str(setting.get("unknown", "")) if isinstance(setting, dict) else ""
+    return sounds_away(why) or sounds_later(why) or sounds_like_login(why)
+
+
+def _count(control: Reader, name: str) -> dict[str, Any]:
+    """The total of a listing, of which one row is asked for; not every listing takes a limit."""
+    argv, _ = COUNTS[name]
+    answer = _answer(control, ((*argv, "--limit", "1"), argv))
+    if "unknown" in answer:
+        return answer
+    total = answer.get("total")
+    return {"count": total} if isinstance(total, int) else {"unknown": "it tells no total"}
+
+
+def _setting(control: Reader, name: str) -> dict[str, Any]:
+    """One answer. A listing is asked for a long page first; one of which only a part is shown is not known."""
+    argv = LOOKS[name]
+    if argv[-1] != "list":
+        return _answer(control, (argv, *OTHER_WORDS.get(name, (argv,))))
+    answer = _answer(control, ((*argv, *PAGE), argv))
+    rows, total = answer.get("resources"), answer.get("total")
+    if isinstance(rows, list) and isinstance(total, int) and len(rows) < total:
+        return {"unknown": f"only {len(rows)} of {total} rows were shown"}
+    return answer
+
+
+def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """The first answer; where there is none, why the best known of the ways has none."""
+    found: list[str] = []
+    for words in ways:
+        try:
+            answer: dict[str, Any] = scrubbed(parse_ksctl.listing(_text(control.read(*words))))
+        except NotUnderstoodError as error:
+            found.append(str(error))
+        except CtmUpgradeError as error:
+            found.append(error.brief)
+        else:
+            return answer
+    telling = [why for why in found if not any(words in why.lower() for words in UNKNOWN_WORDS)]
+    return {"unknown": (telling or found)[0]}
+
+
+def _text(reply: Reply) -> str:
+    """What was said, wherever ksctl puts its errors (FACTS 9.5).
+
+    :raises NotUnderstoodError: nothing of it is JSON.
+    """
+    for text in (reply.out, reply.err):
+        if "{" in text or "[" in text:
+            return text
+    said = parse_ksctl.excerpt(f"{reply.out} {reply.err}")
+    raise NotUnderstoodError(said or f"no answer (exit {reply.code})")

@@ -1,0 +1,95 @@
+"""Whether every member holds what every other holds.
+
+Promise 5: a node is taken out of service, removed or reset only when those that stay hold its data. Replication that
+stands still leaves a member connected, ready and GOOD, with old data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ctmupgrade.core.checks.health import (
+    FRESH,
+    Problem,
+    clock_of,
+    fresh_reports,
+    names_by_id,
+)
+from ctmupgrade.core.looks.facts import NodeFacts
+from ctmupgrade.core.looks.replication import Lag
+from ctmupgrade.core.model import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class MostLag:
+    """So far behind another a node may be."""
+
+    seconds: float
+    bytes: int
+
+
+# Replication is asynchronous: while clients write, somebody is always a little behind.
+WORKING = MostLag(10.0, 16 * 2**20)
+# What a removed node had not yet sent is lost: next to nothing.
+REMOVAL = MostLag(1.0, 64 * 2**10)
+
+
+def behind_problems(
+    nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime, most: MostLag = WORKING
+) -> list[Problem]:
+    """Every configured node holds what every other holds, as far as :func:`caught_up_problems` can say."""
+    ids = names_by_id(nodes)
+    return list(caught_up_problems(nodes, ids, now, most)) if len(cluster.nodes) > 1 else []
+
+
+def caught_up_problems(
+    nodes: Mapping[str, NodeFacts], ids: Mapping[str, str], now: datetime, most: MostLag
+) -> Iterator[Problem]:
+    """Each of these members has a fresh report by which each other one has taken all that it has to give.
+
+    :param ids: the members that are asked about, id to name.
+    :param most: how far behind one may be.
+    """
+    reports = fresh_reports(nodes)
+    for own, name in ids.items():
+        report = reports.get(own)
+        if len(ids) > 1 and (report is None or report.updated is None):
+            yield Problem(
+                name, "how far the others are behind it is not known: it has no report", unknown=True
+            )
+        elif (
+            len(ids) > 1 and report and report.updated and clock_of(nodes[name], now) - report.updated > FRESH
+        ):
+            yield Problem(
+                name, "how far the others are behind it is not known: its report is old", unknown=True
+            )
+        elif report is not None:
+            others = [(peer, seen) for peer, seen in ids.items() if peer != own]
+            for peer, seen in others:
+                view = report.peers.get(peer)
+                if view is None or view.connected is not True:
+                    words = f"whether it has all that {name} has is not known: they are not connected"
+                    yield Problem(seen, words, unknown=True, beside=name)
+                elif words := lag_words(view.lag, most):
+                    yield Problem(seen, words.format(name), words.startswith("how far"), beside=name)
+
+
+def lag_words(lag: Lag, most: MostLag) -> str:
+    """What is wrong with it, with ``{}`` for the node that reports it; "" where it is caught up."""
+    if lag.blocked:
+        return "takes no changes from {} any more: replication is blocked"
+    if lag.unclear:
+        return (
+            f"how far it is behind {{}} is not understood: {lag.unclear.replace('{', '(').replace('}', ')')}"
+        )
+    if lag.seconds is not None and lag.seconds > most.seconds:
+        return f"is {lag.seconds:.0f} s behind {{}}: it lacks changes that only others hold"
+    if lag.catchup_s:
+        return f"needs {lag.catchup_s:.0f} s to catch up with {{}}"
+    if lag.bytes is not None and lag.bytes > (most.bytes if lag.seconds is not None else 0):
+        return f"is {lag.bytes} bytes behind {{}}: it lacks changes that only others hold"
+    if lag.blocked is None and lag.seconds is None and lag.bytes is None:
+        return "how far it is behind {} is not said in the cluster summary"
+    return ""
