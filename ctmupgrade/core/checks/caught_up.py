@@ -7,7 +7,7 @@ stands still leaves a member connected, ready and GOOD, with old data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ctmupgrade.core.checks.health import (
@@ -24,16 +24,22 @@ from ctmupgrade.core.model import Cluster
 
 @dataclass(frozen=True, slots=True)
 class MostLag:
-    """So far behind another a node may be."""
+    """So far behind another a node may be.
+
+    :ivar must_tell: a summary without any number is not enough. Where nothing is removed, connected and GOOD are: not
+        every release's summary has these numbers.
+    """
 
     seconds: float
     bytes: int
+    must_tell: bool = False
 
 
 # Replication is asynchronous: while clients write, somebody is always a little behind.
 WORKING = MostLag(10.0, 16 * 2**20)
 # What a removed node had not yet sent is lost: next to nothing.
-REMOVAL = MostLag(1.0, 64 * 2**10)
+REMOVAL = MostLag(1.0, 64 * 2**10, must_tell=True)
+BEFORE_REMOVAL = replace(WORKING, must_tell=True)  # for the check of a rebuild, hours before it
 
 
 def behind_problems(
@@ -90,6 +96,6 @@ def lag_words(lag: Lag, most: MostLag) -> str:
         return f"needs {lag.catchup_s:.0f} s to catch up with {{}}"
     if lag.bytes is not None and lag.bytes > (most.bytes if lag.seconds is not None else 0):
         return f"is {lag.bytes} bytes behind {{}}: it lacks changes that only others hold"
-    if lag.blocked is None and lag.seconds is None and lag.bytes is None:
+    if most.must_tell and not lag.told:
         return "how far it is behind {} is not said in the cluster summary"
     return ""

@@ -93,9 +93,11 @@ def replication_caught_up(q: Question) -> Iterator[Finding]:
     if any(health.replication_problems(q.facts.nodes, q.cluster, q.facts.at)):
         yield Finding(check, Verdict.PASS, "", "judged when all are connected: see replication_connected")
         return
+    removes = q.cluster.strategy is StrategyName.REBUILD
+    most = caught_up.BEFORE_REMOVAL if removes else caught_up.WORKING
     yield from of_problems(
         check,
-        caught_up.behind_problems(q.facts.nodes, q.cluster, q.facts.at),
+        caught_up.behind_problems(q.facts.nodes, q.cluster, q.facts.at, most),
         "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked of each member; wait, or find out why",
         "every node has taken the others' changes, by reports of now",
     )

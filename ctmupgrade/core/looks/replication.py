@@ -26,6 +26,11 @@ class Lag:
     blocked: bool | None = None
     unclear: str = ""
 
+    @property
+    def told(self) -> bool:
+        """Return whether anything is said at all; not every release's summary has these fields."""
+        return not (self.blocked is None and self.seconds is None and self.bytes is None)
+
 
 _INTERVALS = ("writeLag", "flushLag", "replayLag", "catchupInterval")
 _BYTES = ("sentLagBytes", "writeLagBytes", "flushLagBytes", "replayLagBytes")
