@@ -24,7 +24,7 @@ ODD = (
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_what_is_no_answer_is_not_understood(parse: object, text: str) -> None:
     if text == "[]" and parse in (parse_ksctl.members, parse_ksctl.backups, parse_ksctl.backup_keys):
-        assert parse(text) == ()  # type: ignore[operator]  # some releases answer with the rows alone
+        assert parse(text) == ()  # some releases answer with the rows alone
         return
     with pytest.raises(NotUnderstoodError):
         parse(text)  # type: ignore[operator]
