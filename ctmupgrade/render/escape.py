@@ -13,8 +13,8 @@ from ctmupgrade.core.clean_text import clean, one_line
 # What means something inside a line, each before which a backslash is CommonMark's own escape. Not in it: "_" between
 # letters, and what means something only at a line's start or behind one of these ("(", "!", "#", "-").
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_ENTITIES = re.compile(r"[<>]|&(?=[#\w])")
-_LINE_START = re.compile(r"[-+=](?=[-+=\s]|$)|#(?=[#\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
+_ENTITIES = re.compile(r"<|&(?=[#\w])")
+_LINE_START = re.compile(r">|[-+=](?=[-+=\s]|$)|#(?=[#\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
 _LINK = re.compile(r"(?i)(?<=http|.ftp)(s?)(:)(?=//)|(?<=www)()(\.)")
 
 
@@ -29,7 +29,7 @@ def markdown(text: str) -> str:
     return f"{start[0]}\\{line[start.end() :]}" if start[0].isdigit() else f"\\{line}"
 
 
-_NAMES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_NAMES = {"<": "&lt;", "&": "&amp;"}
 
 
 def code(text: str) -> str:
