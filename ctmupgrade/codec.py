@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from ctmupgrade.core.json_text import BadJsonError, read_json
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.journal import Event
 from ctmupgrade.errors import JournalError, UsageError
@@ -62,12 +62,9 @@ def plan_document(text: str, place: str) -> dict[str, object]:
     :param place: the file's name, for the message.
     :raises UsageError: it is not JSON, or no object."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        what = f"it is not JSON (line {error.lineno}, column {error.colno})"
-        raise UsageError(f"{place}: {what}", remedy=_NEW_PLAN) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
-        raise UsageError(f"{place}: it is not JSON that can be read", remedy=_NEW_PLAN) from None
+        value = read_json(text)
+    except BadJsonError as error:
+        raise UsageError(f"{place}: it is {error}", remedy=_NEW_PLAN) from None
     if not isinstance(value, dict):
         raise UsageError(f"{place}: it is not a plan: an object is expected", remedy=_NEW_PLAN)
     return value

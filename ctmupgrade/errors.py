@@ -27,6 +27,17 @@ class ExitCode(IntEnum):
     NOT_READ = 141  # nobody took the output of a look: as a shell tells SIGPIPE
 
 
+# What reading an answer may raise that nobody foresaw. It makes that one look unknown, never more.
+UNFORESEEN = (
+    ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError, MemoryError,
+)  # fmt: skip
+
+
+def named(error: BaseException) -> str:
+    """Return a foreign error's kind and the beginning of its words."""
+    return f"{type(error).__name__}: {str(error)[:80]}"
+
+
 class CtmUpgradeError(Exception):
     """An error with a remedy.
 
@@ -38,10 +49,11 @@ class CtmUpgradeError(Exception):
     exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, brief: str, *, details: str = "", remedy: str = "") -> None:
+        from ctmupgrade.core.clean_text import one_line  # noqa: PLC0415 - as below
         from ctmupgrade.core.redact import foreign  # noqa: PLC0415 - `--version` must not wait for it
 
         # Much of it is what a node said: it must not move the cursor, and no token may be in it.
-        self.brief, self.details, self.remedy = foreign(brief), foreign(details), foreign(remedy)
+        self.brief, self.details, self.remedy = one_line(foreign(brief)), foreign(details), foreign(remedy)
         super().__init__(self.brief)
 
 
@@ -78,6 +90,10 @@ class NotToldError(NodeError):
 class NotYetError(NotToldError):
     """The same from a node that is being added, removed or started, or whose login service starts: that takes up to
     half an hour (vendor's Terraform provider), and is waited for as long as the step itself."""
+
+
+class TooMuchError(NotToldError):
+    """A look was answered without an end, in size or in time. It is not understood, and asked once."""
 
 
 class LoginRefusedError(NodeError):

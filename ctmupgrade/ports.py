@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.looks.facts import Manifest
 from ctmupgrade.core.model import Secret
 from ctmupgrade.core.run import journal
@@ -20,16 +21,30 @@ from ctmupgrade.core.run.journal import Event
 from ctmupgrade.core.ticks import Task, Tick
 
 R = TypeVar("R")
+MOST_ANSWER = 2**20  # bytes of one stream of an answer; a summary of 20 nodes has 200 KB
+
+
+def most_time(silence: float) -> float:
+    """Return the seconds in which an answer must be whole that may be silent for ``silence`` seconds: one that comes
+    a byte at a time has an end too."""
+    return 2 * silence
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A command's whole answer. ``code`` is the exit status, always >= 0: a command whose
-    status never came raises ``ConnectionLostError`` instead."""
+    status never came raises ``ConnectionLostError`` instead. What it said is cleaned here, once, whoever said it:
+    see :func:`ctmupgrade.core.clean_text.clean`."""
 
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        if (out := clean(self.out)) is not self.out:
+            object.__setattr__(self, "out", out)
+        if self.err:
+            object.__setattr__(self, "err", clean(self.err))
 
     @property
     def ok(self) -> bool:
@@ -51,6 +66,7 @@ class Reader(Protocol):
         :param timeout: seconds of silence after which the connection counts as lost.
         :raises UnreachableError: no connection; nothing was sent.
         :raises ConnectionLostError: the answer did not come whole.
+        :raises TooMuchError: it is longer than :data:`MOST_ANSWER`, or takes longer than :func:`most_time`.
         """
         ...
 
@@ -75,11 +91,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Screenful:
-    """What a terminal said since the last look. ``ended`` with ``code`` None: it was lost."""
+    """What a terminal said since the last look, cleaned. ``ended`` with ``code`` None: it was lost."""
 
     text: str
     ended: bool
     code: int | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean(self.text))
 
 
 class Terminal(Protocol):
@@ -103,8 +122,8 @@ class Shell(Reader, Protocol):
     """A node's shell as ``ksadmin``."""
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
-        """Runs ``argv``, which changes something. Same errors as :meth:`Reader.read`; after
-        ``ConnectionLostError`` it must be looked at whether it happened, never repeated blindly."""
+        """Runs ``argv``, which changes something. Same errors as :meth:`Reader.read`, but an answer without an end is
+        a ``ConnectionLostError`` too; after ``ConnectionLostError`` it must be looked at whether it happened, never repeated blindly."""
         ...
 
     def terminal(self, *argv: str) -> Terminal:

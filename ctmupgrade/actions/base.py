@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
@@ -82,7 +83,7 @@ class LookResult:
 
     def __post_init__(self) -> None:
         """What a node said stands in all of these."""
-        object.__setattr__(self, "detail", foreign(self.detail))
+        object.__setattr__(self, "detail", one_line(foreign(self.detail)))
         object.__setattr__(self, "evidence", {name: foreign(text) for name, text in self.evidence.items()})
 
 

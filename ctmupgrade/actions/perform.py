@@ -8,7 +8,8 @@ long enough, that it did not happen.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, decision
@@ -18,6 +19,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, Started, Task, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
+    UNFORESEEN,
     BlockedError,
     ConnectionLostError,
     HostKeyError,
@@ -27,6 +29,7 @@ from ctmupgrade.errors import (
     NotToldError,
     NotYetError,
     UnreachableError,
+    named,
 )
 
 # The first node locks the database for under 30 s (vendor page "Clusters and Nodes"); services start in minutes.
@@ -64,7 +67,8 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     while True:
         try:
             refuse_unsafe(ctx, step)
-            return (yield from handler.prepare(ctx, step))
+            with _foreseen(step):
+                return (yield from handler.prepare(ctx, step))
         except HostKeyError:
             raise
         except NotToldError as error:
@@ -77,6 +81,18 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
                 remedy = error.remedy or f"bring {step.node or 'it'} back, then: ctmupgrade resume"
                 raise UnreachableError(f"{step.id}: not started: {error.brief}", remedy=remedy) from error
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + ceiling)
+
+
+@contextmanager
+def _foreseen(step: Step) -> Iterator[None]:
+    """What an answer raises that no parser foresaw is an answer that does not tell.
+
+    :raises NotToldError: that.
+    """
+    try:
+        yield
+    except UNFORESEEN as error:
+        raise NotToldError(f"{step.node or step.id}: an answer is not understood ({named(error)})") from error
 
 
 def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
@@ -122,6 +138,11 @@ def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task
         session = ctx.session(step)
         session.unsure, session.memo["said"] = True, refused.brief
         yield Noted(f"not sent: {refused.brief}")
+    except UNFORESEEN as error:
+        ctx.session(step).unsure = True
+        yield Noted(
+            f"an answer was not understood while starting it ({named(error)}); looking whether it happened"
+        )
     except ConnectionLostError as lost:
         ctx.session(step).unsure = True
         yield Noted(handler.lost_words or f"no answer to it ({lost.brief}); looking whether it happened")
@@ -137,7 +158,8 @@ def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -
     tell. A wrong host key is for a person."""
     session = ctx.session(step)
     try:
-        seen = handler.look(ctx, step, before)
+        with _foreseen(step):
+            seen = handler.look(ctx, step, before)
     except HostKeyError:
         raise
     except NotYetError as error:

@@ -4,6 +4,7 @@ before, put back where a tool can, told where a person must, compared afterwards
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Collection, Generator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -139,7 +140,7 @@ class RestoreHandler(StepHandler):
             return LookResult(
                 LookState.NOT_YET,
                 f"time server {missing[0]} is missing",
-                remedy=f"ksctl ntp servers add --host {missing[0]}",
+                remedy=f"ksctl ntp servers add --host {shlex.quote(str(missing[0]))}",
             )
         return LookResult(LookState.DONE, evidence={"ntp": ", ".join(sorted(_hosts(now))) or "none"})
 

@@ -14,13 +14,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.model import Secret
 from ctmupgrade.core.redact import hidden, redacted
-from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError, NodeError, UnreachableError, UsageError
+from ctmupgrade.errors import (
+    UNFORESEEN,
+    ConnectionLostError,
+    CtmUpgradeError,
+    NodeError,
+    UnreachableError,
+    UsageError,
+)
 from ctmupgrade.ports import Control, Looks, Reader, Reply, Sent, Shell, Signed, Terminal
 
 TRANSCRIPT = "transcript.jsonl"
+MOST = 256 * MIB  # of a transcript
 _PROCESSES = frozenset(way.argv for way in probes.PROCESSES.ways)
 _NAME = "ks_upgrade"
 
@@ -114,12 +124,21 @@ def read_transcript(folder: Path) -> tuple[Header, dict[tuple[str, str, tuple[st
     """
     path = folder / TRANSCRIPT
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        header = Header(datetime.fromisoformat(lines[0]["at"]), lines[0]["archive"])
-        looks = {(x["node"], x["side"], tuple(x["argv"])): x for x in lines[1:]}
-    except (OSError, ValueError, KeyError, IndexError) as error:
+        text = read_text_bounded(path, MOST)
+        lines = [read_json(line) for line in text.split("\n") if line.strip()]
+        header = Header(_moment(lines[0]["at"]), dict(lines[0]["archive"]))
+        looks = {(x["node"], x["side"], tuple(map(str, x["argv"]))): x for x in lines[1:]}
+    except (OSError, *UNFORESEEN) as error:
         raise UsageError(f"{path}: not a transcript: {error}", remedy="ctmupgrade record DIR") from None
     return header, looks
+
+
+def _moment(text: str) -> datetime:
+    """:raises ValueError: not a time of this age with its zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or at.year not in range(1970, 2200):
+        raise ValueError("no time with its zone")
+    return at
 
 
 @dataclass(slots=True)
@@ -140,8 +159,10 @@ class ReplayReader:
                 UnreachableError if found.get("unreachable") else NodeError
             )
             raise kind(str(found["error"]))
-        code = found["code"]
-        return Reply(code if isinstance(code, int) else 1, str(found["out"]), str(found["err"]))
+        code = found.get("code")
+        return Reply(
+            code if isinstance(code, int) else 1, str(found.get("out", "")), str(found.get("err", ""))
+        )
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         """As read, in one piece."""

@@ -28,6 +28,7 @@ from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.errors import (
+    UNFORESEEN,
     AuthenticationError,
     ConnectionLostError,
     CtmUpgradeError,
@@ -35,11 +36,13 @@ from ctmupgrade.errors import (
     LoginRefusedError,
     UnreachableError,
     UsageError,
+    named,
 )
 from ctmupgrade.ports import Clock, Gather, Looks, Reader, Reply
 
 T = TypeVar("T")
 R = TypeVar("R")
+MOST_PAGES = 100  # of a listing
 LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
 
 
@@ -66,6 +69,8 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(_said(error), login=True)
         except CtmUpgradeError as error:
             tried.append(_said(error))
+        except UNFORESEEN as error:
+            tried.append(f"{way.argv[0]}: {_not_foreseen(error)}")
     why = "; ".join(dict.fromkeys(tried))
     trouble = certificate_trouble(why)
     away = sounds_away(why) and not trouble
@@ -169,16 +174,17 @@ def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
 
 
 def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
-    """All rows of a listing: the default page of 10 hides the newest."""
-    rows: list[T] = []
-    while True:
+    """All rows of a listing: the default page of 10 hides the newest. One that does not end is not known."""
+    rows: dict[T, None] = {}
+    for _ in range(MOST_PAGES):
         found = ask(reader, page(len(rows)))
         if isinstance(found, Unknown):
             return found
-        fresh = [row for row in found if row not in rows]
-        rows += fresh
-        if len(found) < probes.PAGE or not fresh:
+        before = len(rows)
+        rows |= dict.fromkeys(found)
+        if len(found) < probes.PAGE or len(rows) == before:
             return tuple(rows)
+    return Unknown(f"the listing does not end: {len(rows)} rows on {MOST_PAGES} pages")
 
 
 def health_of(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
@@ -272,10 +278,29 @@ def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -
     return {peer: ask(shell, probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
 
 
+def _not_foreseen(error: BaseException) -> str:
+    return f"the answer is not understood ({named(error)})"
+
+
+def _guarded(look: Callable[[str], NodeFacts]) -> Callable[[str], NodeFacts]:
+    """A look at one node that ends neither the process nor the looks at other nodes: whatever is raised that is
+    no error of ours makes all of that node unknown."""
+
+    def safe(name: str) -> NodeFacts:
+        try:
+            return look(name)
+        except CtmUpgradeError:
+            raise
+        except Exception as error:
+            return _silent(name, Unknown(_not_foreseen(error)))
+
+    return safe
+
+
 def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """All nodes at once; then port 5432 between those that no fresh report shows connected."""
     names = [node.name for node in cluster.nodes]
-    nodes = gather(lambda name: node_facts(looks, cluster, name, clock), names)
+    nodes = gather(_guarded(lambda name: node_facts(looks, cluster, name, clock)), names)
     proven = health.connected_pairs(nodes, clock.now())
 
     def ports_of(name: str) -> dict[str, Maybe[PortState]]:
@@ -309,7 +334,7 @@ def _consensus_ports(
 def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
     """What the gate must know, of all nodes."""
     names = [node.name for node in cluster.nodes]
-    return gather(lambda name: health_of(looks, cluster, name, clock), names)
+    return gather(_guarded(lambda name: health_of(looks, cluster, name, clock)), names)
 
 
 def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:

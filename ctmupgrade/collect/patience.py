@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ctmupgrade.core.ksctl import sounds_away
 from ctmupgrade.core.looks.parse_ksctl import excerpt
 from ctmupgrade.core.model import Node
-from ctmupgrade.errors import ConnectionLostError, UnreachableError
+from ctmupgrade.errors import ConnectionLostError, TooMuchError, UnreachableError
 from ctmupgrade.ports import Clock, Reader, Reply
 
 LONG = 10.0  # seconds: an answer "away" that took longer was a time-out
@@ -43,7 +43,7 @@ class PatientControl:
         began = self._clock.monotonic()
         try:
             reply = self._reader.read(*argv) if timeout is None else self._reader.read(*argv, timeout=timeout)
-        except ConnectionLostError as error:
+        except (ConnectionLostError, TooMuchError) as error:
             self._count(began, error.brief)
             raise
         if not reply.ok and sounds_away(said := f"{reply.out} {reply.err}"):

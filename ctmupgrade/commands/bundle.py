@@ -21,13 +21,17 @@ from ctmupgrade.commands.known_secrets import of_environment
 from ctmupgrade.commands.runs import restore_world
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core import redact
+from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.run.report import make_report
 from ctmupgrade.errors import CtmUpgradeError, UsageError
+from ctmupgrade.ports import Reader
 from ctmupgrade.render import documents, fixture, markdown
 
 LOGS = 3  # newest upgrade logs of a node
+MOST_LOG = 4 * 2**20  # bytes of a log's end that are kept
+LOG_SECONDS = 300.0
 ABOUT = "about.json"
 
 
@@ -138,13 +142,23 @@ def _logs(setup: Setup, node: str) -> Iterator[tuple[str, str | Unknown]]:
             yield "upgrade logs", names
             return
         for name in names[-LOGS:]:
-            reply = shell.read("cat", name, timeout=120.0)
-            yield (
-                name,
-                reply.out if reply.ok else Unknown(" ".join(reply.err.split()) or f"exit {reply.code}"),
-            )
+            yield name, _log(shell, name)
     except CtmUpgradeError as error:
         yield "upgrade logs", Unknown(error.brief)
+
+
+def _log(shell: Reader, name: str) -> str | Unknown:
+    """A log's end, which is all of it unless it is longer than any that was seen."""
+    kept, heard, end = bytearray(), 0, time.monotonic() + LOG_SECONDS
+    try:
+        for piece in shell.stream("cat", name, timeout=120.0):
+            heard += len(piece)
+            kept = (kept + piece)[-MOST_LOG:]
+            if heard > 4 * MOST_LOG or time.monotonic() > end:
+                return Unknown(f"no end of it after {heard} bytes")
+    except CtmUpgradeError as error:
+        return Unknown(error.details or error.brief)
+    return clean(kept.decode("utf-8", "replace"))
 
 
 def _write(target: Path, files: dict[str, str]) -> None:

@@ -8,10 +8,12 @@ run has ended *in this machine's own journals* makes it so, or an operator's ``-
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from ctmupgrade.core.looks.parse_ksctl import excerpt
 from ctmupgrade.errors import (
     ConnectionLostError,
     CtmUpgradeError,
@@ -26,9 +28,17 @@ RUN = "ctmupgrade run"
 NAMELESS_LOOKS, LOOK_EVERY = 6, 0.5  # a mark gets its name at once; one without was left by a killed process
 
 
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text can be a run's id: it goes into paths here and into commands that a person copies."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who a mark names."""
+    """Who a mark names. ``run`` is "" where the mark is none that this program made."""
 
     run: str
     who: str
@@ -44,12 +54,12 @@ def owner_of(name: str) -> Owner:
     """The owner that an inner folder's name tells."""
     run, _, rest = name.strip().partition("__")
     who, _, since = rest.partition("__")
-    return Owner(run, who or "unknown", since or "unknown")
+    return Owner(run if is_run_id(run) else "", who or "unknown", since or "unknown")
 
 
 def _said(listing: str) -> list[str]:
     """The names of marks in a listing. A shell that greets, or warns of its use, says other words before it."""
-    return [word for word in listing.split() if word.count("__") >= 2]
+    return [word for word in listing.split() if word.count("__") >= 2 and "/" not in word and len(word) < 256]
 
 
 def claim(
@@ -108,10 +118,15 @@ def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
 
 def held_by(node: str, owner: Owner, command: str = RUN) -> LockedError:
     """The error that names who holds a node, and what takes it over: ``command``, as it was called."""
+    if not owner.run:
+        return LockedError(
+            f"{node}: a mark of somebody else is on it, which names no run: {excerpt(owner.who)}",
+            remedy=f"find out who made it: ls -lR {MARK} in the node's home; then remove it there by hand",
+        )
     broken = f"; where the cluster is broken: ctmupgrade recover --take-over {owner.run}"
     return LockedError(
         f"{node}: run {owner.run} by {owner.who} since {owner.since} works on this cluster",
-        remedy=f"ask {owner.who}; where that run is dead for good: {command} --take-over {owner.run}"
+        remedy=f"ask {shlex.quote(owner.who)}; where that run is dead for good: {command} --take-over {owner.run}"
         + broken * (command == RUN),
     )
 

@@ -86,6 +86,8 @@ class Marks:
     def _is_over(self, run: str) -> bool:
         """Whether a run has ended by this machine's own journals, or is named to be taken over. A run that
         these journals do not know may be alive elsewhere."""
+        if not node_marks.is_run_id(run):
+            return False
         if run in self._take_over:
             return True
         folder = RunFolder(self._setup.home / run)

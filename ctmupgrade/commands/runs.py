@@ -12,17 +12,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, state_dir
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.facts import Manifest, Unbooted
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
 from ctmupgrade.core.run.journal import Evidence, RunState, Status
-from ctmupgrade.errors import ForeignStateError, JournalError, LockedError, UsageError
+from ctmupgrade.errors import UNFORESEEN, ForeignStateError, JournalError, LockedError, UsageError
 
 _STAMP = re.compile(r"(\d{8}T\d{6})-(\d{3})", re.ASCII)  # what a run's id begins with
 
@@ -189,7 +191,12 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
             f"run {folder.run} was simulated and its process was killed: its world is gone",
             remedy="ctmupgrade run --simulate",
         )
-    setup.world.become(World.from_dict(json.loads(file.read_text(encoding="utf-8"))))
+    try:
+        setup.world.become(World.from_dict(read_json(read_text_bounded(file, 64 * MIB))))
+    except (OSError, *UNFORESEEN) as error:
+        raise UsageError(
+            f"{file}: not a simulated world: {error}", remedy="ctmupgrade run --simulate"
+        ) from None
     setup.clock = setup.world.clock
 
 

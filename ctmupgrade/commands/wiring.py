@@ -22,7 +22,7 @@ from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core import redact
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.errors import ConfigError, UsageError
+from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _world(folder: Path, value: dict[str, object]) -> World:
 
     try:
         return World.from_dict(value)
-    except ValueError as error:
+    except UNFORESEEN as error:
         raise UsageError(f"{folder / 'world.yaml'}: {error}") from None
 
 

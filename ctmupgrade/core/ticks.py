@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
@@ -30,7 +31,7 @@ class Noted:
     code: NoteCode = NoteCode.NONE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", foreign(self.text))
+        object.__setattr__(self, "text", one_line(foreign(self.text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Waiting:
     until: datetime
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "what", foreign(self.what))
+        object.__setattr__(self, "what", one_line(foreign(self.what)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ctmupgrade.core.clean_text import clean, one_line
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.report import node_state, version_after
@@ -66,11 +67,14 @@ class Board:
             word = node_state(state, node.name)
             doing = self._doing(state, node.name)
             table.add_row(
-                node.name, version_after(state, node.name), Text(word, _STYLES.get(word, "dim")), doing
+                Text(node.name),
+                _text(version_after(state, node.name)),
+                Text(word, _STYLES.get(word, "dim")),
+                doing,
             )
         done = sum(s.status in (Status.DONE, Status.SKIPPED) for s in state.steps.values())
         head = f"{state.mode.value}  {state.plan.cluster}  run {state.run}  {state.name}  {done}/{len(state.steps)}"
-        return Group(Text(head, "bold"), table, self._without_node(state))
+        return Group(_text(head, "bold"), table, self._without_node(state))
 
     def _running(self, state: RunState, node: str) -> list[str]:
         return [s.id for s in state.plan.steps if s.node == node and self._is_on(state, s.id)]
@@ -82,10 +86,10 @@ class Board:
 
     def _doing(self, state: RunState, node: str) -> Text:
         running = self._running(state, node)
-        return Text("; ".join(self._words(step) for step in running) or "-", "" if running else "dim")
+        return _text("; ".join(self._words(step) for step in running) or "-", "" if running else "dim")
 
     def _without_node(self, state: RunState) -> Text:
-        return Text("; ".join(self._words(step) for step in self._running(state, "")), "dim")
+        return _text("; ".join(self._words(step) for step in self._running(state, "")), "dim")
 
     def _words(self, step: str) -> str:
         match self.ticks.get(step):
@@ -104,6 +108,11 @@ class Board:
         rate = (held.done - held.first) / took
         left = clock_time(int((held.total - held.done) / rate)) if rate > 0 else "?"
         return f"[{bar:-<{BAR}}] {share:4.0%} {rate / MIB:.0f} MiB/s, {left} left"
+
+
+def _text(text: str, style: str = "") -> Text:
+    """A text of anybody's: no markup, no second line."""
+    return Text(one_line(clean(text)), style)
 
 
 def waited(since: datetime, until: datetime) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 
+from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.run.report import Report
 
 _STYLE = """
@@ -14,6 +15,11 @@ border-bottom:1px solid #d8dee4;overflow-wrap:anywhere}
 .done{color:#116329}.failed,.needs-operator,.inconclusive{color:#a40e26;font-weight:600}
 .pending,.skipped,.unchanged{color:#57606a}code{background:#f3f4f6;padding:.1rem .3rem}
 """
+
+
+def escape(text: str) -> str:
+    """Return a text of anybody's as HTML that shows it."""
+    return html.escape(clean(text))
 
 
 def _row(cells: list[str], kind: str = "td") -> str:

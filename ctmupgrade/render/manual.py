@@ -32,7 +32,7 @@ from ctmupgrade.core.plan.steps import Step
 
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(
-    r"(?:KSCTL_URL=\S+ )?\bksctl ((?:backup|backupkeys|cluster|diskenc|hsm|ntp|services|system) \w+)"
+    r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:backup|backupkeys|cluster|diskenc|hsm|ntp|services|system) \w+)"
 )
 
 

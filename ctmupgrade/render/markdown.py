@@ -8,30 +8,31 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.escape import block, code, markdown
 from ctmupgrade.render.manual import Book
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(markdown, cells))} |"
 
 
 def report_markdown(report: Report) -> str:
     """What happened, for the change record."""
     lines = [
-        f"# Upgrade of {report.cluster} to {report.target}",
+        f"# Upgrade of {markdown(report.cluster)} to {markdown(report.target)}",
         "",
-        f"- run: `{report.run}` ({report.mode}), {report.strategy}, by {report.by}",
+        f"- run: {code(report.run)} ({report.mode}), {report.strategy}, by {markdown(report.by)}",
         f"- from {report.started} to {report.finished}",
         f"- state: **{report.state}**, outcome: **{report.outcome}**"
         + (f", exit code {report.exit_code}" if report.exit_code else ""),
     ]
     if report.why:
-        lines.append(f"- why: {report.why}")
-    lines += [f"- waived: `{check}`: {reason}" for check, reason in report.waived]
-    lines += [f"- decision: {decision}" for decision in report.decisions]
-    lines += [f"- note: {note}" for note in report.notes]
+        lines.append(f"- why: {markdown(report.why)}")
+    lines += [f"- waived: {code(check)}: {markdown(reason)}" for check, reason in report.waived]
+    lines += [f"- decision: {markdown(decision)}" for decision in report.decisions]
+    lines += [f"- note: {markdown(note)}" for note in report.notes]
     lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
-    lines += [f"| {n.name} | {n.version_before} | {n.version_after} | {n.state} |" for n in report.nodes]
+    lines += [_row(n.name, n.version_before, n.version_after, n.state) for n in report.nodes]
     lines += [
         "",
         "## Steps",
@@ -41,21 +42,23 @@ def report_markdown(report: Report) -> str:
     ]
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or step.error
-        lines.append(f"| {step.id} | {step.status} | {step.started} | {step.finished} | {_cell(proof)} |")
+        lines.append(_row(step.id, step.status, step.started, step.finished, proof))
     if report.incidents:
         lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
         lines += [
-            f"| {one.time} | {one.kind} | {one.step or one.node} | {_cell(_with_remedy(one))} | {_cell(one.who)} |"
+            _row(one.time, one.kind, one.step or one.node, _with_remedy(one), one.who)
             for one in report.incidents
         ]
     noted = [(s.id, note) for s in report.steps for note in s.notes]
     if noted:
         lines += ["", "## Notes", ""]
-        lines += [f"- {step}: {note}" for step, note in noted]
+        lines += [f"- {markdown(step)}: {markdown(note)}" for step, note in noted]
     troubled = [s for s in report.steps if s.remedy]
     if troubled:
         lines += ["", "## What to do", ""]
-        lines += [f"- {s.id}: {s.error}\n  - {s.remedy}" for s in troubled]
+        for s in troubled:
+            lines.append(f"- {markdown(s.id)}: {markdown(s.error)}")
+            lines += [f"  - {markdown(line)}" for line in s.remedy.splitlines()]
     lines += ["", *_journal_lines(report)]
     return "\n".join(lines)
 
@@ -81,22 +84,23 @@ def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple
     """The plan with the manual command for every step: what to do where the tool cannot be used."""
     book = Book(plan, cluster, facts)
     lines = [
-        f"# Runbook: {plan.cluster} to {plan.target.version} ({plan.strategy.value})",
+        f"# Runbook: {markdown(plan.cluster)} to {plan.target.version} ({plan.strategy.value})",
         "",
-        f"Plan `{plan.id}`, about {clock_time(plan.critical_path_s())} in all.",
+        f"Plan {code(plan.id)}, about {clock_time(plan.critical_path_s())} in all.",
         "",
-        *[f"- {note}" for note in plan.notes],
+        *[f"- {markdown(note)}" for note in plan.notes],
     ]
     stops = [f for f in findings if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
     if stops:
         lines += ["", "## Before", ""]
         for f in stops:
-            lines.append(f"- **{f.verdict.value}** {f.check} {f.node}: {f.summary}")
+            lines.append(
+                f"- **{f.verdict.value}** {markdown(f.check)} {markdown(f.node)}: {markdown(f.summary)}"
+            )
             if f.remedy:
-                lines.append(f"  - `{book.addressed(f.remedy, f.node)}`")
+                lines.append(f"  - {code(book.addressed(f.remedy, f.node))}")
     lines += ["", "## Logins", "", *(f"- {line}" for line in book.logins()), "", "## Steps", ""]
     for number, step in enumerate(plan.steps, 1):
-        lines += [f"### {number}. {step.id} (about {clock_time(step.estimate_s)})", "", step.why, "", "```sh"]
-        lines += list(book.commands(step))
-        lines += ["```", ""]
+        lines += [f"### {number}. {markdown(step.id)} (about {clock_time(step.estimate_s)})", ""]
+        lines += [markdown(step.why), "", *block(book.commands(step), "sh"), ""]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.escape import ours
 
 MIB = 2**20
 
@@ -52,7 +53,7 @@ def finding_lines(
     counted = found if of is None else list(of)
     passes = sum(f.verdict is Verdict.PASS for f in counted)
     lines.append(f"verdict: {overall(found).value}; {passes} of {len(counted)} findings pass")
-    return lines
+    return ours(lines)
 
 
 def _grouped(findings: list[Finding]) -> list[tuple[Finding, str]]:
@@ -97,7 +98,7 @@ def plan_lines(plan: Plan) -> list[str]:
         )
     else:
         lines.append("  nothing to do")
-    return lines
+    return ours(lines)
 
 
 def question(plan: Plan, cluster_size: int) -> list[str]:
@@ -114,7 +115,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     ]
     lines += [f"  {note}" for note in plan.notes]
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
-    return lines
+    return ours(lines)
 
 
 def _touched(step: Step) -> str:
@@ -129,7 +130,7 @@ def _short(value: str, limit: int = 48) -> str:
 
 def event_line(event: Event, state: RunState) -> str:
     """One line per change, with its time."""
-    return f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"
+    return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"])[0]
 
 
 def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
@@ -182,4 +183,4 @@ def report_lines(report: Report) -> list[str]:
                 lines.append(f"    -> {step.remedy}")
     if report.journal is not None:
         lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
-    return lines
+    return ours(lines)

@@ -9,6 +9,7 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Action, RemoveNode, ResetNode, Step
 from ctmupgrade.core.recovery.result import Advice, Diagnosis
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.escape import ours
 
 COMMAND = "      "  # what a line with a command begins with
 
@@ -48,7 +49,7 @@ def diagnosis_lines(found: Diagnosis, plan: Plan, *, take: str = "", place: str 
         lines += _block("if nothing is done until morning:", found.if_left)
     if found.advice:
         lines += ["for you to decide or do:", *_advice_lines(found.advice, place)]
-    return lines
+    return ours(lines)
 
 
 def _block(title: str, texts: Iterable[str]) -> list[str]:

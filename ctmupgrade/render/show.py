@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ctmupgrade.core.checks.findings import Finding
+from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.journal import Event, RunState
@@ -37,7 +38,7 @@ def _console() -> Console:
 
 
 def _lines(lines: Iterable[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.write("".join(f"{clean(line)}\n" for line in lines))
     sys.stdout.flush()
 
 
@@ -62,7 +63,7 @@ def findings(
     console = _console()
     for line in lines:
         style = next((colour for word, colour in _COLOURS.items() if line.startswith(word)), "")
-        text = Text(line)
+        text = Text(clean(line))
         if style:
             text.stylize(style, 0, 8)
         console.print(text)
@@ -74,13 +75,14 @@ def plan(planned: Plan, shown: str) -> None:
         _lines(plain.plan_lines(planned))
         return
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"plan {planned.id}: {planned.cluster} to {planned.target.version}", box=None)
+    table = Table(title=Text(f"plan {planned.id}: {planned.cluster} to {planned.target.version}"), box=None)
     for heading in ("step", "about", "why", "after"):
         table.add_column(heading)
     for step in planned.steps:
         after = ", ".join(step.after[:2]) + (" ..." if len(step.after) > 2 else "")
-        table.add_row(step.id, clock_time(step.estimate_s), step.why, after)
+        table.add_row(*map(Text, (step.id, clock_time(step.estimate_s), step.why, after)))
     console = _console()
     console.print(table)
     for note in planned.notes:

@@ -115,9 +115,9 @@ def parse_when(text: str) -> Trigger:
     plain = text.strip()
     if plain in ("", "now"):
         return Trigger("start")
-    counted = re.fullmatch(r"(.*?)\s*#(\d+)", plain)
+    counted = re.fullmatch(r"(.*)#(\d{1,6})", plain)
     nth = int(counted.group(2)) if counted else 1
-    body = counted.group(1) if counted else plain
+    body = counted.group(1).rstrip() if counted else plain
     if body.startswith("command "):
         return Trigger("command", body.removeprefix("command ").strip(), nth=nth)
     at = re.fullmatch(r"at\s+(\d+(?:\.\d+)?)\s*s?", body)

@@ -53,7 +53,7 @@ def test_format_modes_and_reading_back(path: Path) -> None:
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
     book = JournalFile.open(path)
-    assert [line.event["text"] for line in book.lines()] == [f"ä {n}\u2028\n" for n in range(3)]
+    assert [line.event["text"] for line in book.lines()] == [f"ä {n} \n" for n in range(3)]
     assert book.lines()[2].at == AT + timedelta(seconds=2)
     book.append({"kind": "x"}, AT)
     assert verify_chain(path) == [] and book.lines()[-1].seq == 4

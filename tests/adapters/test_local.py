@@ -16,8 +16,8 @@ import pytest
 
 from ctmupgrade.adapters.local.shell import LocalShell, disk_free, processes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
-from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
-from ctmupgrade.ports import Shell, Terminal
+from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
+from ctmupgrade.ports import MOST_ANSWER, Shell, Terminal
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -57,12 +57,31 @@ def test_missing_and_forbidden_programs(shell: LocalShell, home: Path) -> None:
 
 
 def test_both_streams_and_stdin(shell: LocalShell) -> None:
-    size = 5 << 20
-    reply = shell.read("sh", "-c", f"head -c {size} /dev/zero >&2 & head -c {size} /dev/zero; wait")
+    size = MOST_ANSWER
+    reply = shell.read(
+        "sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x >&2 & head -c {size} /dev/zero | tr '\\0' x; wait"
+    )
     assert (len(reply.out), len(reply.err)) == (size, size)
+    size = 5 << 20
     assert shell.change("wc", "-c", stdin=b"x" * size).out.strip() == str(size)
     assert shell.read("cat").out == ""
     assert shell.change("true", stdin=b"x" * size).ok
+
+
+@pytest.mark.parametrize("where", ["", " >&2"])
+def test_an_answer_without_an_end_is_stopped(shell: LocalShell, where: str) -> None:
+    with pytest.raises(TooMuchError, match="longer than"):
+        shell.read("sh", "-c", f"exec cat /dev/zero{where}")
+    with pytest.raises(ConnectionLostError, match="longer than"):
+        shell.change("sh", "-c", f"exec cat /dev/zero{where}")
+
+
+DRIPS = "import time\nfor n in range(240): print(flush=True); time.sleep(0.05)"  # for 12 s at least
+
+
+def test_an_answer_that_drips_has_an_end(shell: LocalShell) -> None:
+    with pytest.raises(TooMuchError, match="did not end within 4 s"):
+        shell.read(sys.executable, "-c", DRIPS, timeout=2.0)
 
 
 def test_silence_is_lost_and_ended(shell: LocalShell) -> None:

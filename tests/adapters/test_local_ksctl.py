@@ -15,7 +15,7 @@ import pytest
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.secrets import Scrubber, readable_by_others
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
-from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
+from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
 from ctmupgrade.ports import Control
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -52,6 +52,8 @@ elif what == "sleep":
     os.fork(); time.sleep(60)
 elif what == "big":
     sys.stdout.write("x" * 100000 + os.environ["KSCTL_PASSWORD"] + "y" * 100000)
+elif what == "forever":
+    while True: (sys.stderr if rest else sys.stdout).write("x" * 65536)
 elif what == "fail":
     print("connection refused", file=sys.stderr); sys.exit(1)
 """
@@ -361,3 +363,11 @@ def test_no_secret_in_a_command_line(fake: Path, tmp_path: Path, monkeypatch: py
     for secret in (PASSWORD, ANSWER, "filed 99"):
         assert not any(secret in word for word in seen)
         assert secret not in str(vars(caught.value))
+
+
+@pytest.mark.parametrize("where", [(), ("err",)], ids=["out", "err"])
+def test_an_answer_without_an_end_is_stopped(fake: Path, tmp_path: Path, where: tuple[str, ...]) -> None:
+    with pytest.raises(TooMuchError, match="longer than"):
+        control(fake, tmp_path).read("forever", *where)
+    with pytest.raises(ConnectionLostError, match="longer than"):
+        control(fake, tmp_path).change("forever", *where)

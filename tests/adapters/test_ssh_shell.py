@@ -16,8 +16,8 @@ from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.ssh.channel import start
 from ctmupgrade.adapters.ssh.connect import connect
 from ctmupgrade.adapters.ssh.shell import SshShell
-from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
-from ctmupgrade.ports import Shell, Terminal
+from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UnreachableError
+from ctmupgrade.ports import MOST_ANSWER, Shell, Terminal
 from tests.adapters.conftest import Sshd, StartSshd, free_port
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -91,8 +91,28 @@ def test_stdin_that_nobody_reads_does_no_harm(shell: SshShell) -> None:
 def test_both_streams_larger_than_the_window(shell: SshShell) -> None:
     size = 5 << 20
     command = f"head -c {size} /dev/zero >&2 & head -c {size} /dev/zero; wait"
+    assert sum(map(len, shell.stream("sh", "-c", command))) == size
+    size = MOST_ANSWER
+    command = f"head -c {size} /dev/zero | tr '\\0' x >&2 & head -c {size} /dev/zero | tr '\\0' x; wait"
     reply = shell.read("sh", "-c", command)
     assert (len(reply.out), len(reply.err)) == (size, size)
+
+
+@pytest.mark.parametrize("where", ["", " >&2"])
+def test_an_answer_without_an_end_is_stopped(shell: SshShell, where: str) -> None:
+    with pytest.raises(TooMuchError, match="longer than"):
+        shell.read("sh", "-c", f"exec cat /dev/zero{where}")
+    with pytest.raises(ConnectionLostError, match="longer than"):
+        shell.change("sh", "-c", f"exec cat /dev/zero{where}")
+    assert shell.read("echo", "still there").out == "still there\n"
+
+
+DRIPS = "import time\nfor n in range(240): print(flush=True); time.sleep(0.05)"  # for 12 s at least
+
+
+def test_an_answer_that_drips_has_an_end(shell: SshShell) -> None:
+    with pytest.raises(TooMuchError, match="did not end within 4 s"):
+        shell.read(sys.executable, "-c", DRIPS, timeout=2.0)
 
 
 def test_stream_yields_pieces_and_says_no_at_the_end(shell: SshShell) -> None:

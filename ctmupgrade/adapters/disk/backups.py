@@ -13,10 +13,12 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
 from ctmupgrade.adapters.disk.private_file import not_ours, write_private
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.facts import Manifest
-from ctmupgrade.errors import NodeError
+from ctmupgrade.errors import UNFORESEEN, NodeError
 
 SUFFIX = ".manifest.json"
 _ARRIVING = ".arriving"  # how folders end in which a download is under way
@@ -84,7 +86,7 @@ class BackupStore:
         for path in paths:
             try:
                 found.append(_read(path))
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, *UNFORESEEN):
                 continue  # not one of ours, or torn: it proves nothing
         return tuple(found)
 
@@ -151,8 +153,8 @@ class BackupStore:
 
 
 def _read(path: Path) -> Manifest:
-    body = json.loads(path.read_text(encoding="utf-8"))
-    files = [path.parent / body[kind]["name"] for kind in ("file", "key_file")]
+    body = read_json(read_text_bounded(path))
+    files = [path.parent / _plain_name(body[kind]["name"]) for kind in ("file", "key_file")]
     problem = ""
     for file, kind in zip(files, ("file", "key_file"), strict=True):
         if not file.is_file():
@@ -173,6 +175,13 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text}: its time zone is missing")
     return moment
+
+
+def _plain_name(name: str) -> str:
+    """:raises ValueError: not the name of a file beside the manifest."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError("no name of a file")
+    return name
 
 
 def _hash(path: Path) -> str:

@@ -16,12 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from ctmupgrade.adapters.disk.bounded_file import MIB
 from ctmupgrade.adapters.disk.durable import failed, make_dirs, write_all, write_new
 from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
+from ctmupgrade.core.json_text import CutJsonError, read_json
 from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import JournalError
 
 FIRST_PREV = "0" * 64
+MOST = 256 * MIB  # of a journal; the longest run seen has 3
 _BROKEN = "the journal cannot be trusted: keep a copy of {0}, look at the nodes with `ctmupgrade check`, then `ctmupgrade abort {1}`, which sets it aside, and begin a new run"
 
 
@@ -37,16 +40,24 @@ class Line:
 
 
 def _parse(raw: bytes) -> Line:
-    """:raises ValueError: not a journal line; ``json.JSONDecodeError`` where it is not even JSON."""
+    """:raises ValueError: not a journal line; :class:`CutJsonError` where it is not even JSON."""
     try:
-        value = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise json.JSONDecodeError("not UTF-8", "", error.start) from error
+        value = read_json(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise CutJsonError("not UTF-8") from None
     match value:
         case {"seq": int(seq), "at": str(at), "prev": str(prev), "event": dict(event)}:
-            return Line(seq, datetime.fromisoformat(at), prev, event)
+            return Line(seq, _moment(at), prev, event)
         case _:
             raise ValueError("no seq, at, prev or event")
+
+
+def _moment(text: str) -> datetime:
+    """:raises ValueError: no time with a zone, or none of this age, with which differences would overflow."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or at.year not in range(1970, 2200):
+        raise ValueError("no time of ours")
+    return at
 
 
 class _Chain:
@@ -67,7 +78,7 @@ class _Chain:
             try:
                 line = _parse(raw)
             except ValueError as error:
-                if at_end and isinstance(error, json.JSONDecodeError):
+                if at_end and isinstance(error, CutJsonError):
                     rest = raw + b"\n"
                 else:
                     self._unreadable(number, error)
@@ -101,8 +112,8 @@ class _Chain:
 
     def settled(self) -> list[str]:
         """The problems; a jump ahead whose missing numbers only stand elsewhere is part of a reordering."""
-        present = {line.seq for line in self.lines}
-        if present >= set(range(1, self._top + 1)):
+        present = {line.seq for line in self.lines if 1 <= line.seq <= self._top}
+        if len(present) == self._top:  # counted: a number that was changed may be anything
             return [text for text in self.problems if not text.startswith("lines were removed")]
         return self.problems
 
@@ -112,7 +123,10 @@ def _read(path: Path) -> _Chain:
     refuse_foreign(path.parent, *path.parent.parents[:2])
     try:
         with os.fdopen(open_ours(path), "rb") as file:
-            return _Chain(file.read())
+            data = file.read(MOST + 1)
+        if len(data) > MOST:
+            raise JournalError(f"{path}: the journal is longer than {MOST} bytes; no run writes so much")
+        return _Chain(data)
     except OSError as error:
         raise JournalError(
             f"{path}: the journal cannot be read: {error.strerror}", remedy=f"ls -l {path.parent}"
@@ -234,7 +248,8 @@ class JournalFile:
             raise ValueError("a time zone is needed")
         seq = self._seq + 1
         value = {"seq": seq, "at": at.isoformat(), "prev": self._prev, "event": dict(event)}
-        raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        raw = text.encode("utf-8", "replace")  # half a character of a node's must not keep an event out
         try:
             self._ours()
             self._dirty = True

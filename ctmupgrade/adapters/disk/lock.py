@@ -15,9 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import failed, make_dirs
 from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
-from ctmupgrade.errors import LockedError
+from ctmupgrade.core.json_text import read_json
+from ctmupgrade.errors import UNFORESEEN, LockedError
 
 
 class ClusterLock:
@@ -77,8 +79,9 @@ class ClusterLock:
     def _held(self) -> LockedError:
         info: dict[str, str] = {}
         for _ in range(10):  # the holder may not have written yet; what stands there is then a dead one's
-            with suppress(OSError, ValueError):
-                info = {str(key): str(value) for key, value in json.loads(self.path.read_text()).items()}
+            with suppress(OSError, *UNFORESEEN):
+                found = read_json(read_text_bounded(self.path))
+                info = {str(key): str(value) for key, value in found.items()}
                 if info.get("host") != socket.gethostname() or _alive(info.get("pid", "")):
                     break
             time.sleep(0.05)
@@ -119,7 +122,7 @@ def _user() -> str:
 def _alive(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, ValueError, OverflowError):
         return False
     except PermissionError:
         return True

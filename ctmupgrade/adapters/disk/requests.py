@@ -16,9 +16,11 @@ from typing import TypeAlias
 from ctmupgrade.adapters.disk.durable import failed, make_dirs, sync_dir, write_new
 from ctmupgrade.adapters.disk.ownership import read_ours, refuse_foreign
 from ctmupgrade.codec import event_from_json
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.run.events import NodeDecided, StopAsked
 from ctmupgrade.errors import ForeignStateError, JournalError
 
+MOST = 1_000  # requests that are read at once; the others wait
 _LARGEST = 64 * 1024  # bytes of a request
 Asked: TypeAlias = StopAsked | NodeDecided
 
@@ -66,7 +68,7 @@ def read_requests(run_dir: Path, nodes: Collection[str]) -> tuple[list[StopReque
     folder = run_dir / "requests"
     try:
         refuse_foreign(folder)
-        paths = sorted(folder.glob("[0-9]*.json"))
+        paths = sorted(folder.glob("[0-9]*.json"))[:MOST]
     except ForeignStateError as error:
         return [], [(folder, error.brief)]
     except OSError as error:
@@ -89,7 +91,7 @@ def read_requests(run_dir: Path, nodes: Collection[str]) -> tuple[list[StopReque
 
 def _request(path: Path, nodes: Collection[str]) -> StopRequest:
     """:raises ValueError: it is no request. :raises JournalError: likewise, or it is not ours. :raises OSError:"""
-    match json.loads(read_ours(path, _LARGEST)):
+    match read_json(read_ours(path, _LARGEST).decode("utf-8")):
         case {"kind": str(kind), "at": str(at), "payload": dict(payload)}:
             event = event_from_json(payload)
         case _:

@@ -21,7 +21,7 @@ from ctmupgrade.adapters.disk.requests import (
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, replay
 from ctmupgrade.core.run.report import JournalHead
-from ctmupgrade.errors import JournalError
+from ctmupgrade.errors import UNFORESEEN, JournalError
 
 JOURNAL = "journal.jsonl"
 _UNUSABLE = "ctmupgrade check   # on the nodes, first; then: ctmupgrade abort {0}   # sets that journal aside"
@@ -64,7 +64,7 @@ def state_of(lines: list[Line]) -> RunState:
     """The fold over journal lines. :raises JournalError: not a run's journal."""
     try:
         return replay((event_from_json(line.event), line.at) for line in lines)
-    except (ValueError, KeyError) as error:
+    except UNFORESEEN as error:
         raise JournalError(f"the journal does not hold together: {error}") from error
 
 

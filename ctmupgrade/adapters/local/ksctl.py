@@ -25,8 +25,8 @@ from ctmupgrade.adapters.local.process import Running, StoppedError, network_env
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
-from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, UsageError
-from ctmupgrade.ports import Reply
+from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, TooMuchError, UsageError
+from ctmupgrade.ports import MOST_ANSWER, Reply
 
 _GRACE = 30.0  # seconds beyond ksctl's own timeout before it is ended
 _MOST_ANSWERS = 4
@@ -48,7 +48,8 @@ _AGAIN = re.compile(
 _OF_A_LOGIN = re.compile(r"@|://|\blog(?:in|on)?\b|\buser|\bhost|\bserver", re.I)
 # What is left of a prompt that nobody answered: its line, with or without the complaint after it.
 _UNANSWERED = re.compile(
-    r"pass(word|phrase)[^\n]*[:?]\s*(EOF|inappropriate ioctl[^\n]*|[^\n]*not a (terminal|tty)[^\n]*)?\s*$",
+    r"pass(word|phrase)[^\n]{0,100}[:?]\s{0,4}"
+    r"(EOF|inappropriate ioctl[^\n]{0,60}|[^\n]{0,60}not a (terminal|tty)[^\n]{0,60})?\s{0,4}$",
     re.I,
 )
 
@@ -86,6 +87,7 @@ class KsctlControl:
         :raises UsageError: the password is not where cluster.yaml says.
         :raises NodeError: ksctl cannot be started, or asks for a password.
         :raises ConnectionLostError: it did not end in time.
+        :raises TooMuchError: its answer has no end.
         """
         return self._plain(list(argv), timeout, Scrubber([self._secret()]), spare=False)
 
@@ -142,7 +144,7 @@ class KsctlControl:
     def _plain(self, argv: list[str], timeout: float | None, scrub: Scrubber, *, spare: bool) -> Reply:
         heard = {"out": bytearray(), "err": bytearray()}
         with self._started(argv, timeout, spare=spare) as (running, limit):
-            for name, piece in running.pieces(total=limit):
+            for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
                 heard[name] += piece
             code = running.process.returncode
         return self._reply(argv, code, scrub.text(heard["out"]), scrub.text(heard["err"]))
@@ -158,7 +160,7 @@ class KsctlControl:
         ):
             slave.close()  # the program has its own; ours would keep the terminal from ending
             running.watch("terminal", os.dup(master.fileno()))
-            for name, piece in running.pieces(total=limit):
+            for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
                 heard[name] += piece
                 prompt = _PROMPT.search(heard[name][told[name] :][-_LAST_LINE:].decode("utf-8", "replace"))
                 if not prompt:
@@ -180,7 +182,7 @@ class KsctlControl:
         return self._reply(argv, code, scrub.text(heard["out"]), err)
 
     def _reply(self, argv: list[str], code: int, out: str, err: str) -> Reply:
-        if code and any(_UNANSWERED.search(text.rstrip()) for text in (out, err)):
+        if code and any(_UNANSWERED.search(text.rstrip()[-_LAST_LINE:]) for text in (out, err)):
             raise self._asks(argv, f"{out}\n{err}".strip())
         if code < 0:
             raise self._lost(argv, f"it was killed by signal {-code}")
@@ -201,8 +203,13 @@ class KsctlControl:
         try:
             with started(words, environ=environ, stdin=stdin, spare=spare, umask=_PRIVATE) as running:
                 yield running, seconds + _GRACE
-        except StoppedError:
-            raise self._lost(argv, f"it did not end within {seconds + _GRACE:g} s") from None
+        except StoppedError as why:
+            if why.endless and not spare:
+                what = shlex.join(argv)[:200]
+                raise TooMuchError(
+                    f"{self._place}: no end of ksctl's answer to {what}: {why.endless}"
+                ) from None
+            raise self._lost(argv, why.endless or f"it did not end within {seconds + _GRACE:g} s") from None
         except OSError as error:
             raise self._missing(command[0], error.strerror or str(error)) from error
 

@@ -63,7 +63,12 @@ def operators_environ(withheld: Iterable[str], environ: Mapping[str, str] = os.e
 
 
 class StoppedError(Exception):
-    """The program was stopped: it ran, or was silent, for longer than agreed."""
+    """The program was stopped: it ran, or was silent, for longer than agreed, or said more. ``endless``: it was
+    speaking all the while."""
+
+    def __init__(self, endless: str = "") -> None:
+        super().__init__(endless or "silence")
+        self.endless = endless
 
 
 def on_terminal(argv: Sequence[str]) -> list[str]:
@@ -112,21 +117,30 @@ class Running:
         self._left = True
 
     def pieces(
-        self, *, silence: float | None = None, total: float | None = None
+        self, *, silence: float | None = None, total: float | None = None, most: int | None = None
     ) -> Iterator[tuple[str, bytes]]:
         """("out" | "err" | a watched name, bytes) as they come, until both outputs have ended.
 
         :param silence: seconds without a piece that are too long.
         :param total: seconds in all that are too long.
-        :raises Stopped: the program was ended.
+        :param most: bytes of one of the outputs that are too many.
+        :raises StoppedError: the program was ended.
         """
         end = time.monotonic() + total if total is not None else None
+        heard: dict[str, int] = {}
         while self._open & {"out", "err"}:
             rest = [left for left in (silence, end and end - time.monotonic()) if left is not None]
+            if end is not None and time.monotonic() >= end:
+                self._stop(f"it did not end within {total:g} s")
             try:
-                yield from self._next(max(0.0, min(rest)) if rest else None)
+                for name, piece in self._next(max(0.0, min(rest)) if rest else None):
+                    heard[name] = heard.get(name, 0) + len(piece)
+                    if most is not None and heard[name] > most:
+                        self._stop(f"it is longer than {most} bytes")
+                    yield name, piece
             except queue.Empty:
-                self._stop()
+                over = silence is not None and end is not None and time.monotonic() >= end
+                self._stop(f"it did not end within {total:g} s" if over else "")
         try:
             self.process.wait(timeout=silence if end is None else max(0.1, end - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -142,9 +156,9 @@ class Running:
         else:
             self._open.discard(name)
 
-    def _stop(self) -> NoReturn:
+    def _stop(self, endless: str = "") -> NoReturn:
         kill(self.process)
-        raise StoppedError
+        raise StoppedError(endless)
 
     def _pump(self, name: str, descriptor: int) -> None:
         piece = b"-"

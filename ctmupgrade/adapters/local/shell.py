@@ -15,8 +15,8 @@ from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.process import StoppedError, login_environ, started
 from ctmupgrade.core.model import Node
-from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
-from ctmupgrade.ports import Reply, Sent
+from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
+from ctmupgrade.ports import MOST_ANSWER, Reply, Sent, most_time
 
 __all__ = ["KsctlControl", "LocalShell", "disk_free", "processes"]
 
@@ -63,12 +63,22 @@ class LocalShell:
         """See :meth:`ctmupgrade.ports.Reader.read`; a program that is missing replies 127.
 
         :raises ConnectionLostError: it was silent for ``timeout`` seconds, or killed by a signal.
+        :raises TooMuchError: its answer has no end.
         """
-        return self._run(argv, timeout, b"", spare=False)
+        try:
+            return self._run(argv, timeout, b"", spare=False)
+        except StoppedError as why:
+            if why.endless:
+                what = shlex.join(argv)[:200]
+                raise TooMuchError(f"{self._place}: no end of the answer to {what}: {why.endless}") from None
+            raise self._lost(argv, f"silence for {timeout:g} s") from None
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; it goes on when we are interrupted."""
-        return self._run(argv, timeout, stdin or b"", spare=True)
+        try:
+            return self._run(argv, timeout, stdin or b"", spare=True)
+        except StoppedError as why:
+            raise self._lost(argv, why.endless or f"silence for {timeout:g} s") from None
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         """See :meth:`ctmupgrade.ports.Reader.stream`.
@@ -140,18 +150,17 @@ class LocalShell:
     def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes, *, spare: bool) -> Reply:
         heard = {"out": bytearray(), "err": bytearray()}
         try:
+            total = None if stdin else most_time(timeout)
             with started(
                 argv, environ=login_environ(), folder=self._home, stdin=stdin, spare=spare
             ) as running:
-                for name, piece in running.pieces(silence=timeout):
+                for name, piece in running.pieces(silence=timeout, total=total, most=MOST_ANSWER):
                     heard[name] += piece
                 code = running.process.returncode
         except FileNotFoundError:
             return Reply(127, "", f"{argv[0]}: command not found")
         except OSError as error:
             return Reply(126, "", f"{argv[0]}: {error.strerror}")
-        except StoppedError:
-            raise self._lost(argv, f"silence for {timeout:g} s") from None
         if code < 0:
             raise self._lost(argv, f"killed by signal {-code}")
         out, err = (bytes(heard[name]).decode("utf-8", "replace") for name in ("out", "err"))

@@ -24,6 +24,10 @@ class SilenceError(Exception):
     """Nothing was heard for the agreed time."""
 
 
+class EndlessError(Exception):
+    """More was heard, or for longer, than agreed; its text says which."""
+
+
 @contextmanager
 def bounded(transport: paramiko.Transport, seconds: float = CHANNEL_TIMEOUT) -> Iterator[None]:
     """Ends the connection when the block takes longer: some of paramiko's waits have no timeout."""
@@ -81,7 +85,7 @@ def lost(place: str, command: str, why: str) -> ConnectionLostError:
 
 class Exchange:
     """The traffic of a started command. Both streams are read at once: with one of them unread
-    the server stops when 2 MiB are under way. Silence is measured over everything."""
+    the server stops when 2 MiB are under way. SilenceError is measured over everything."""
 
     def __init__(
         self,
@@ -89,8 +93,13 @@ class Exchange:
         timeout: float,
         stdin: bytes | None = None,
         keep_err: int | None = None,
+        *,
+        most: int | None = None,
+        total: float | None = None,
     ) -> None:
-        """:param timeout: seconds of silence that end it.
+        """:param most: bytes of each stream that end it; None is any.
+        :param total: seconds in all that end it; None is any.
+        :param timeout: seconds of silence that end it.
         :param stdin: sent, then closed; None leaves standard input to the caller.
         :param keep_err: bytes of standard error that are kept; None is all."""
         self.err = bytearray()
@@ -99,6 +108,9 @@ class Exchange:
         self._keep = keep_err
         self._heard = time.monotonic()
         self._silent = False
+        self._most, self._total, self._began = most, total, time.monotonic()
+        self._endless = ""  # why it was too much
+        self._out = 0  # bytes of standard output
         channel.settimeout(min(timeout, _TICK))
         self._threads = [threading.Thread(target=self._read_err, daemon=True)]
         if stdin is not None:
@@ -114,7 +126,12 @@ class Exchange:
         self._heard = time.monotonic()
 
     def check(self) -> None:
-        """:raises Silence: for longer than agreed nothing was heard."""
+        """:raises SilenceError: for longer than agreed nothing was heard.
+        :raises EndlessError: it goes on for longer than agreed, or has said more."""
+        if self._total is not None and time.monotonic() - self._began >= self._total:
+            self._endless = self._endless or f"it did not end within {self._total:g} s"
+        if self._endless:
+            raise EndlessError(self._endless)
         # Once silent, always silent: the two readers must come to the same verdict.
         self._silent = self._silent or time.monotonic() - self._heard >= self._timeout
         if self._silent:
@@ -128,18 +145,29 @@ class Exchange:
     def pieces(self) -> Iterator[bytes]:
         """Standard output as it comes, until its end (which a lost connection also looks like).
 
-        :raises Silence:
+        :raises SilenceError:
+        :raises EndlessError:
         """
         while piece := self._receive(self._channel.recv):
+            self._out += len(piece)
+            self._count(self._out)
+            self.check()
             yield piece
+
+    def _count(self, length: int) -> None:
+        if self._most is not None and length > self._most:
+            self._endless = f"it is longer than {self._most} bytes"
 
     def status(self) -> int | None:
         """The exit status; None when the connection or the command ended without one.
 
-        :raises Silence:
+        :raises SilenceError:
+        :raises EndlessError:
         """
         for thread in self._threads[:1]:
             thread.join()
+        if self._endless:
+            raise EndlessError(self._endless)
         # Never recv_exit_status(): it has no timeout.
         while not self._channel.status_event.wait(min(self._timeout, _TICK)):
             self.check()
@@ -172,9 +200,11 @@ class Exchange:
             return piece
 
     def _read_err(self) -> None:
-        with suppress(SilenceError):  # the main thread notices it too, and raises
+        with suppress(SilenceError, EndlessError):  # the main thread notices it too, and raises
             while piece := self._receive(self._channel.recv_stderr):
                 self.err += piece
+                self._count(len(self.err))
+                self.check()
                 if self._keep is not None:
                     del self.err[: -self._keep]
 

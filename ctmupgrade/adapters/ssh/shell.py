@@ -15,7 +15,16 @@ from pathlib import Path
 
 import paramiko
 
-from ctmupgrade.adapters.ssh.channel import Exchange, SilenceError, bounded, lost, outlives, start
+from ctmupgrade.adapters.ssh.channel import (
+    EndlessError,
+    Exchange,
+    SilenceError,
+    bounded,
+    lost,
+    outlives,
+    shown,
+    start,
+)
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
 from ctmupgrade.adapters.ssh.dialler import Dialler
 from ctmupgrade.adapters.ssh.errors import reason
@@ -30,9 +39,10 @@ from ctmupgrade.errors import (
     CtmUpgradeError,
     HostKeyError,
     NodeError,
+    TooMuchError,
     UnreachableError,
 )
-from ctmupgrade.ports import Reply, Sent, Terminal
+from ctmupgrade.ports import MOST_ANSWER, Reply, Sent, Terminal, most_time
 
 _FOREIGN = (paramiko.SSHException, OSError, EOFError)
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
@@ -91,17 +101,26 @@ class SshShell:
         :raises UnreachableError: no connection (its children: host key, authentication).
         :raises ConnectionLostError: the answer did not come whole.
         :raises NodeError: the SSH server runs no commands.
+        :raises TooMuchError: the answer has no end.
         """
         if argv[0] in self._missing:  # a look that polls does not ask again for what the shell has not
             return self._missing[argv[0]]
-        reply = self._run(argv, timeout, b"")
+        try:
+            reply = self._run(argv, timeout, b"")
+        except EndlessError as why:
+            raise TooMuchError(
+                f"{self.place}: no end of the answer to {shown(shlex.join(argv))}: {why}"
+            ) from None
         if reply.code == _NOT_FOUND:
             self._missing[argv[0]] = reply
         return reply
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
-        return self._run(argv, timeout, stdin or b"")
+        try:
+            return self._run(argv, timeout, stdin or b"")
+        except EndlessError as why:
+            raise self._lost(shlex.join(argv), f"its answer has no end: {why}") from None
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         """See :meth:`ctmupgrade.ports.Reader.stream`; same errors as :meth:`read`."""
@@ -171,7 +190,8 @@ class SshShell:
         command = shlex.join(argv)
         with self._translated(command), self._channel() as channel:
             start(channel, self.place, command)
-            exchange = Exchange(channel, timeout, stdin)
+            total = None if stdin else most_time(timeout)  # an upload may take its time
+            exchange = Exchange(channel, timeout, stdin, most=MOST_ANSWER, total=total)
             with self._verdict(command, timeout):
                 out = b"".join(exchange.pieces())
                 code = exchange.status()
@@ -273,7 +293,7 @@ class SshShell:
         shared, channel = self._lease()
         try:
             yield channel
-        except (ConnectionLostError, NodeError):
+        except (ConnectionLostError, NodeError, EndlessError):
             self._give_up(shared)
             raise
         except CtmUpgradeError:

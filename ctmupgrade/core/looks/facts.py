@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 
+from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.replication import Lag, lag_of
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.model import Version
@@ -33,7 +34,7 @@ class Unknown:
     kind: Literal["unknown"] = "unknown"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "why", foreign(self.why))
+        object.__setattr__(self, "why", one_line(foreign(self.why)))
         object.__setattr__(self, "remedy", foreign(self.remedy))
 
     @property

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TypeAlias
 
+from ctmupgrade.core.json_text import BadJsonError, read_first_array, read_first_object
+from ctmupgrade.core.looks.answer_fields import BACKUP_ID, NODE_ID, Json, instant, object_of, uptime, whole
 from ctmupgrade.core.looks.facts import (
     BackupEntry,
     BackupKey,
@@ -25,8 +25,6 @@ from ctmupgrade.core.looks.facts import (
 )
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.redact import foreign
-
-Json: TypeAlias = dict[str, object]
 
 
 class NotUnderstoodError(ValueError):
@@ -43,23 +41,23 @@ def excerpt(text: str, limit: int = 160) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+MOST_ROWS = 10_000  # of one answer; the longest page that is asked for has 256
+MOST_FIELD = 1_000  # characters of one field's text
 ERROR_BODY = "the answer is an error: "  # before what an error body says
 
 
 def json_object(text: str) -> Json:
-    """The first JSON object in ``text`` (a prompt or notice may stand before it).
+    """The one JSON object in ``text`` (a prompt or notice may stand before it).
 
-    :raises NotUnderstoodError: none, cut short, or an error body (``codeDesc``, FACTS 4.1).
+    :raises NotUnderstoodError: none, cut short, with two readings (:mod:`ctmupgrade.core.json_text`), or an error body
+        (``codeDesc``, FACTS 4.1).
     """
-    start = text.find("{")
-    if start < 0:
+    if "{" not in text:
         raise NotUnderstoodError(f"no JSON in the answer: {excerpt(text) or 'empty'}")
     try:
-        value, _ = json.JSONDecoder().raw_decode(text[start:])
-    except ValueError:
-        raise NotUnderstoodError(f"the JSON is cut short or broken: {excerpt(text)}") from None
-    if not isinstance(value, dict):
-        raise NotUnderstoodError(f"not a JSON object: {excerpt(text)}")
+        value: Json = read_first_object(text)
+    except BadJsonError as error:
+        raise NotUnderstoodError(f"{error}: {excerpt(text)}") from None
     if "codeDesc" in value or (value and set(value) <= {"code", "message", "error"}):
         raise NotUnderstoodError(f"{ERROR_BODY}{error_text(value)}")
     return value
@@ -80,8 +78,8 @@ def listing(text: str) -> Json:
     if array < 0 or 0 <= brace < array:
         return json_object(text)
     try:
-        rows, _ = json.JSONDecoder().raw_decode(text[array:])
-    except ValueError:
+        rows = read_first_array(text)
+    except BadJsonError:
         return json_object(text)  # a bracket in a notice before it
     return {"resources": rows, "total": len(rows)}
 
@@ -92,38 +90,39 @@ def _rows(value: Json) -> list[Json]:
         return []  # Go's nil slice: an empty list printed as null
     if not isinstance(rows, list):
         raise NotUnderstoodError(f"no list of resources in {excerpt(json.dumps(value))}")
+    if len(rows) > MOST_ROWS:
+        raise NotUnderstoodError(f"a list of {len(rows)} rows")
     return [row for row in rows if isinstance(row, dict)]
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    """A field's text, on one line: none of those that are read here has several."""
+    if type(value) is str and len(value) <= MOST_FIELD and "\n" not in value:
+        return value  # as nearly all are
+    return "" if value is None else excerpt(str(value), MOST_FIELD)
 
 
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _node_id(value: object) -> str:
+    """An id of a node. It goes into command lines, also those that a person copies."""
+    text = "" if value is None else str(value)
+    if not NODE_ID.fullmatch(text):
+        raise NotUnderstoodError(f"not an id of a node: {excerpt(repr(text))}")
+    return text
 
 
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def instant(text: object) -> datetime | None:
-    """An ISO 8601 time with zone, nanoseconds cut; None where it is not one."""
-    if not isinstance(text, str):
-        return None
-    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text.strip())
-    try:
-        value = datetime.fromisoformat(trimmed)
-    except ValueError:
-        return None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+def _backup_id(value: object) -> str:
+    """An id of a backup or of a backup key. It goes into names of files and into command lines."""
+    text = "" if value is None else str(value)
+    if not BACKUP_ID.fullmatch(text):
+        raise NotUnderstoodError(f"not an id of a backup or of its key: {excerpt(repr(text))}")
+    return text
 
 
 def total_of(text: str) -> tuple[int, int]:
     """(rows in this page, total) of a listing."""
     value = listing(text)
     rows = _rows(value)
-    total = _whole(value.get("total"))
+    total = whole(value.get("total"))
     return len(rows), total if total is not None else len(rows)
 
 
@@ -137,7 +136,7 @@ def system_info(text: str) -> SystemInfo:
         raise NotUnderstoodError(_no_version(raw, text)) from None
     return SystemInfo(
         version, _text(value.get("model")), _text(value.get("name")), instant(value.get("system_time")),
-        _uptime(_text(value.get("uptime"))),
+        uptime(_text(value.get("uptime"))),
     )  # fmt: skip
 
 
@@ -146,15 +145,6 @@ def _no_version(raw: str, text: str) -> str:
     if raw:
         return f"its version {excerpt(raw, 40)!r} is not of the form X.Y.Z: a development build? It cannot be compared"
     return f"no version in the answer: {excerpt(text)}"
-
-
-def _uptime(text: str) -> float:
-    """Seconds of ``0 days, 3 hours, 22 minutes`` (captured on 2.19); -1 where it is something else."""
-    found = re.match(r"(\d+) days?, (\d+) hours?, (\d+) minutes?", text)
-    if not found:
-        return -1.0
-    days, hours, minutes = (int(part) for part in found.groups())
-    return float(days * 86400 + hours * 3600 + minutes * 60)
 
 
 def server_version(text: str) -> SystemInfo:
@@ -176,10 +166,10 @@ def _code(status: Json) -> str:
 def membership(text: str) -> Membership:
     """``ksctl cluster info``."""
     value = json_object(text)
-    status = _object(value.get("status"))
+    status = object_of(value.get("status"))
     if "nodeID" not in value or not status:
         raise NotUnderstoodError(f"not a cluster info: {excerpt(text)}")
-    return Membership(_text(value["nodeID"]), _code(status), _whole(value.get("nodeCount")))
+    return Membership(_node_id(value["nodeID"]), _code(status), whole(value.get("nodeCount")))
 
 
 def members(text: str) -> tuple[Member, ...]:
@@ -188,14 +178,14 @@ def members(text: str) -> tuple[Member, ...]:
 
 
 def _member(row: Json) -> Member:
-    status = _object(row.get("status"))
+    status = object_of(row.get("status"))
     return Member(
-        node_id=_text(row.get("nodeID") or row.get("id")),
+        node_id=_node_id(row.get("nodeID") or row.get("id")),
         host=_text(row.get("host")),
         code=_code(status),
         description=_text(status.get("description")),
         is_this=row.get("isThisNode") is True,
-        port=_whole(row.get("port")),
+        port=whole(row.get("port")),
         public_address=_text(row.get("publicAddress")),
     )
 
@@ -208,19 +198,19 @@ def summary(text: str) -> tuple[SummaryReport, ...]:
         return ()
     if not isinstance(resources, dict):
         raise NotUnderstoodError(f"not a cluster summary: {excerpt(text)}")
-    return tuple(_report(reporter, _object(body)) for reporter, body in resources.items())
+    return tuple(_report(reporter, object_of(body)) for reporter, body in resources.items())
 
 
 def _report(reporter: str, body: Json) -> SummaryReport:
-    peers = {key: _peer(_object(peer)) for key, peer in _object(body.get("clusterSummary")).items()}
+    peers = {key: _peer(object_of(peer)) for key, peer in object_of(body.get("clusterSummary")).items()}
     return SummaryReport(reporter, instant(body.get("lastUpdated")), peers)
 
 
 def _peer(body: Json) -> PeerView:
-    info = _object(body.get("nodeInfo"))
+    info = object_of(body.get("nodeInfo"))
     connected = info.get("connected")
     return PeerView(
-        code=_code(_object(info.get("status"))),
+        code=_code(object_of(info.get("status"))),
         summary=_text(body.get("summary")),
         connected=connected if isinstance(connected, bool) else None,
         host=_text(info.get("host")),
@@ -260,19 +250,19 @@ def ntp(text: str) -> Ntp:
     table = next((v for k, v in value.items() if k.startswith("ntpq") and isinstance(v, str)), None)
     if table is None or "timeout" in table.lower():
         raise NotUnderstoodError(f"no answer of ntpq in: {excerpt(text)}")
-    lines = [line.strip() for line in table.splitlines()]
-    return Ntp(any(re.match(r"^[*o][\w.:\[\]-]", line) for line in lines), table)
+    lines = [line.strip() for line in table.splitlines()[:MOST_ROWS]]
+    return Ntp(any(re.match(r"^[*o][\w.:\[\]-]", line) for line in lines), table[:MOST_FIELD])
 
 
 def backups(text: str) -> tuple[BackupEntry, ...]:
     """``ksctl backup list``."""
     return tuple(
         BackupEntry(
-            id=_text(row.get("id")),
+            id=_backup_id(row.get("id")),
             scope=_text(row.get("scope")),
             status=_text(row.get("status")),
             created=instant(row.get("createdAt")),
-            key_id=_text(row.get("backupKey") or row.get("backupKeyID")),
+            key_id=_backup_id(row.get("backupKey") or row.get("backupKeyID")),
         )
         for row in _rows(listing(text))
     )
@@ -281,7 +271,7 @@ def backups(text: str) -> tuple[BackupEntry, ...]:
 def backup_keys(text: str) -> tuple[BackupKey, ...]:
     """``ksctl backupkeys list``."""
     return tuple(
-        BackupKey(_text(row.get("id")), _text(row.get("state")), row.get("default") is True)
+        BackupKey(_backup_id(row.get("id")), _text(row.get("state")), row.get("default") is True)
         for row in _rows(listing(text))
     )
 

@@ -10,6 +10,9 @@ from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.model import Version
 
+MOST_LINE = 4_096  # characters of a line that is kept; also the longest path of Linux
+MOST_WORDS = 200  # characters of a field that is kept
+
 
 def boot_id(text: str) -> BootMark:
     """``/proc/sys/kernel/random/boot_id``."""
@@ -21,7 +24,7 @@ def boot_id(text: str) -> BootMark:
 
 def boot_time_of_stat(text: str) -> BootMark:
     """The ``btime`` line of ``/proc/stat``, epoch seconds."""
-    found = re.search(r"^btime (\d+)$", text, re.MULTILINE)
+    found = re.search(r"^btime (\d{1,12})$", text, re.MULTILINE | re.ASCII)
     if not found:
         raise NotUnderstoodError("no btime in /proc/stat")
     return BootMark(since=float(found.group(1)))
@@ -29,10 +32,13 @@ def boot_time_of_stat(text: str) -> BootMark:
 
 def uptime_since(text: str) -> BootMark:
     """``uptime -s`` or ``who -b``: local time, used only for differences on one node."""
-    found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text)
-    if not found:
+    found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text, re.ASCII)
+    try:
+        moment = datetime.fromisoformat(f"{found[1]} {found[2]}") if found else None
+    except ValueError:
+        moment = None
+    if moment is None:
         raise NotUnderstoodError(f"not a time of boot: {excerpt(text)}")
-    moment = datetime.fromisoformat(f"{found.group(1)} {found.group(2)}")
     return BootMark(since=moment.replace(tzinfo=UTC).timestamp())
 
 
@@ -69,14 +75,14 @@ def _joined(lines: list[str]) -> list[list[str]]:
 
 def _mount(words: list[str], block: int) -> Mount:
     if len(words) < 6:
-        raise NotUnderstoodError(f"not a line of df: {' '.join(words)}")
-    return Mount(" ".join(words[5:]), _size(words[3], block), _size(words[1], block))
+        raise NotUnderstoodError(f"not a line of df: {excerpt(' '.join(words))}")
+    return Mount(excerpt(" ".join(words[5:]), MOST_WORDS), _size(words[3], block), _size(words[1], block))
 
 
 def _size(word: str, block: int) -> int:
-    found = re.match(r"^(\d+(?:[.,]\d+)?)([BKMGTP]?)i?B?$", word)
+    found = re.match(r"^(\d{1,15}(?:[.,]\d{1,6})?)([BKMGTP]?)i?B?$", word, re.ASCII)
     if not found:
-        raise NotUnderstoodError(f"not a size: {word}")
+        raise NotUnderstoodError(f"not a size: {excerpt(word)}")
     digits, unit = found.group(1).replace(",", "."), found.group(2)
     if not unit:
         return int(float(digits)) * block
@@ -90,8 +96,8 @@ def unit_show(text: str) -> Unit:
     if "ActiveState" not in values:
         raise NotUnderstoodError(f"no ActiveState: {excerpt(text)}")
     if values.get("LoadState", "loaded") not in ("loaded", ""):
-        return Unit(values["LoadState"], "")
-    return Unit(values["ActiveState"], values.get("SubState", ""))
+        return Unit(excerpt(values["LoadState"], MOST_WORDS), "")
+    return Unit(*(excerpt(values.get(key, ""), MOST_WORDS) for key in ("ActiveState", "SubState")))
 
 
 UNIT_STATES = ("active", "activating", "deactivating", "reloading", "failed", "inactive", "maintenance")
@@ -107,15 +113,15 @@ def unit_word(text: str) -> Unit:
 
 def unit_status(text: str) -> Unit:
     """The ``Active:`` line of ``systemctl status``."""
-    found = re.search(r"^\s*Active:\s+([a-z]+)(?:\s+\(([^)]*)\))?", text, re.MULTILINE)
+    found = re.search(r"^[ \t]*Active:[ \t]+([a-z]+)(?:[ \t]+\(([^)\n]{0,200})\))?", text, re.MULTILINE)
     if not found:
         raise NotUnderstoodError(f"no Active: line: {excerpt(text)}")
-    return Unit(found.group(1), found.group(2) or "")
+    return Unit(excerpt(found.group(1), MOST_WORDS), found.group(2) or "")
 
 
 def epoch(text: str) -> tuple[float, float]:
     """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
-    found = re.search(r"^\s*(\d{9,11})(?:[.,](\d{1,9}|%?N))?\s*$", text, re.MULTILINE)
+    found = re.search(r"^[ \t]*(\d{9,11})(?:[.,](\d{1,9}|%?N))?[ \t]*$", text, re.MULTILINE | re.ASCII)
     if not found:
         raise NotUnderstoodError(f"not a time: {excerpt(text)}")
     fraction = found.group(2) or ""
@@ -124,9 +130,10 @@ def epoch(text: str) -> tuple[float, float]:
     return float(found.group(1)), 1.0
 
 
-_SUCCESS = re.compile(r"Upgrade to (\d+\.\d+\.\d+)(\S{0,64}) succeeded")
+# Every pattern here takes a time that is linear in the text: tests/hostile/test_patterns.py.
+_SUCCESS = re.compile(r"Upgrade to (\d{1,9}\.\d{1,9}\.\d{1,9})(\S{0,64}) succeeded", re.ASCII)
 _FAILURE = re.compile(
-    r"\bupgrade\b.{0,80}\b(failed|aborted|refused|not supported|unsuccessful)\b"
+    r"\bupgrade\b.{0,80}?\b(failed|aborted|refused|not supported|unsuccessful)\b"
     r"|\b(fatal|abort(ed|ing)|bad signature|no space left|not permitted|cannot upgrade)\b",
     re.IGNORECASE,
 )
@@ -140,7 +147,7 @@ def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
     the script ended without the success line.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1] if lines else ""
+    last = lines[-1][:MOST_LINE] if lines else ""
     found = _SUCCESS.findall(text)
     if found:
         return LogVerdict.SUCCEEDED, _version_of(*found[-1]), last
@@ -161,19 +168,19 @@ def failure_lines(text: str, limit: int = 5) -> str:
     """The lines of an upgrade's output that look like the reason of a failure, else its last ones."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if _FAILURE.search(line)]
-    return "\n".join((telling or lines)[-limit:])
+    return "\n".join(line[:MOST_LINE] for line in (telling or lines)[-limit:])
 
 
 def log_name(text: str) -> str:
     """The log's name or path as the script prints it on a terminal; "" where it does not."""
     found = re.search(r"log file \(?([^\s()]*ks_upgrade[^\s()]*)\)?", text)
-    return found.group(1) if found else ""
+    return found.group(1) if found and len(found.group(1)) <= MOST_LINE else ""
 
 
 def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
     """Paths of the upgrade logs in the answer of ``ls -1`` over one or several folders, newest last."""
     folder, found = default_folder, []
-    for line in (raw.strip() for raw in text.splitlines()):
+    for line in (raw.strip() for raw in text.splitlines() if len(raw) <= MOST_LINE):
         if line.endswith(":") and "ks_upgrade" not in line:
             folder = line[:-1]
         elif re.fullmatch(r"(?:.*/)?ks_upgrade[\w.+:-]*\.log", line):
@@ -181,7 +188,8 @@ def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda path: path.rsplit("/", 1)[-1]))
 
 
-_RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)|SCREEN\b.*ks_upgrade")
+_RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)")
+_SCREEN = re.compile(r"SCREEN\b")
 # On an appliance from which others are upgraded: the client that holds another node's terminal, and its holder.
 _ELSEWHERE = re.compile(r"(?:^|[\s/])ssh -tt\s")
 _LOOKING = re.compile(r"\b(pgrep|grep|sudo -n -l|sudo -l|ksshell|cat|less|more|head|tail|vim?|ls)\b")
@@ -193,8 +201,7 @@ def upgrade_processes(text: str) -> tuple[str, ...]:
     return tuple(
         excerpt(line)
         for line in text.replace("\0", " ").splitlines()
-        if _RUNNING.search(line)
-        and not (_LOOKING.search(line) or _ELSEWHERE.search(line) or _has_ended(line))
+        if _is_upgrade(line) and not (_LOOKING.search(line) or _ELSEWHERE.search(line) or _has_ended(line))
     )
 
 
@@ -205,18 +212,25 @@ def _has_ended(line: str) -> bool:
     return "<defunct>" in line or by_state
 
 
+def _is_upgrade(line: str) -> bool:
+    if "ks_upgrade" not in line:
+        return False
+    screen = _SCREEN.search(line)
+    return bool(_RUNNING.search(line) or (screen and "ks_upgrade" in line[screen.end() :]))
+
+
 def file_size(text: str) -> int:
     """The size in one line of ``ls -ln``."""
     for line in text.splitlines():
         words = line.split()
-        if len(words) >= 6 and words[0][:1] in "-l" and words[4].isdigit():
+        if len(words) >= 6 and words[0][:1] in "-l" and re.fullmatch(r"[0-9]{1,15}", words[4]):
             return int(words[4])
     raise NotUnderstoodError(f"not a line of ls -l: {excerpt(text)}")
 
 
 def file_mark(text: str) -> str:
     """The four numbers of ``stat -c '%s %i %Y %Z'``."""
-    if re.fullmatch(r"\d+( -?\d+){3}", text.strip()):
+    if re.fullmatch(r"\d{1,20}(?: -?\d{1,20}){3}", text.strip(), re.ASCII):
         return text.strip()
     raise NotUnderstoodError(f"not the answer of stat: {excerpt(text)}")
 

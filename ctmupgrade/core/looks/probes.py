@@ -41,6 +41,7 @@ LOG_FOLDERS = (
     ".", "/opt/keysecure/logs", "/var/log", "/var/log/keysecure", "/opt/keysecure", "/tmp", "/root",  # noqa: S108
 )  # fmt: skip
 CLUSTER_PORT = 5432
+LONG = 32_768  # characters: of longer answers each parser remembers only a few, for they may have a MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,14 @@ class Probe(Generic[T_co]):
     ways: tuple[Query[T_co], ...]
 
 
+def _remembering(parser: Callable[[str], T]) -> Callable[[str], T]:
+    short, long = lru_cache(maxsize=32)(parser), lru_cache(maxsize=3)(parser)
+    return lambda answer: (long if len(answer) > LONG else short)(answer)
+
+
 def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     """A parser of standard output alone; an empty one is explained by standard error."""
-    read = lru_cache(maxsize=32)(parser)
+    read = _remembering(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
         if not out.strip():
@@ -75,7 +81,7 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     """For ``ksctl``: whether errors come on stdout or stderr is not known (FACTS 8.11).
 
     Twenty nodes asked for a summary of twenty give the same long text: it is read once."""
-    read = lru_cache(maxsize=32)(parser)
+    read = _remembering(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
         if "{" in out or "[" in out:
@@ -140,7 +146,7 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
     if not out.strip():
         raise NotUnderstoodError(parse_ksctl.excerpt(err) or f"no answer (exit {code})")
     entries = _entries(out)
-    commands = [one.strip() for entry in entries for one in re.sub(r"\([^)]*\)", "", entry).split(",")]
+    commands = [one.strip() for entry in entries for one in re.sub(r"\([^()]*\)", "", entry).split(",")]
     denied = [one for one in commands if re.search(r"(?:^|[\s:])!", one)]
     text_ = " ".join(one for one in commands if one not in denied) if entries else out
     everything = any(re.search(r"(?:^|[\s:=])ALL$", one) for one in commands)

@@ -9,12 +9,12 @@ recorded settings all ask here.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.redact import blocks, forms, names
 from ctmupgrade.core.redact.values import HIDDEN, SecretValues, cut
 
@@ -30,10 +30,6 @@ __all__ = [
     "scrubbed",
 ]
 
-# CSI sequences, OSC and other strings, single escapes; then whatever else moves a cursor.
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 _JWK = ("d", "p", "q", "dp", "dq", "qi", "k")  # the private members of a JSON web key (RFC 7517)
 _SHORT = 1024  # characters of texts whose results are kept for a while
 _known: list[SecretValues] = [SecretValues()]  # the last one counts
@@ -64,7 +60,7 @@ def known_hidden(text: str) -> str:
 def foreign(text: str) -> str:
     """Return what a node or a program said, fit for a person's terminal, the journal and a report: without control
     characters, which clear the screen at the worst moment, and without secrets."""
-    return hidden(_ESCAPES.sub("", text))
+    return hidden(clean(text))
 
 
 def hidden(text: str) -> str:
@@ -72,8 +68,8 @@ def hidden(text: str) -> str:
     if text[:1] in ("{", "["):
         try:
             value = json.loads(text)
-            clean = scrubbed(value)
-            return text if clean == value else json.dumps(clean)
+            without = scrubbed(value)
+            return text if without == value else json.dumps(without)
         except (ValueError, RecursionError):
             pass  # it only looked like JSON
     return redacted(text)

