@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ctmupgrade.actions.backup import key_for
-from ctmupgrade.commands import check, run
+from ctmupgrade.commands import check, prepare
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.core.looks.facts import BackupEntry, BackupKey
 from ctmupgrade.core.model import Options, Version
@@ -28,7 +28,7 @@ def _backup(tmp_path: Path, node: dict[str, Any] | None = None, **world: Any) ->
     """``ctmupgrade backup`` on one node and two ordinary ones."""
     nodes = [{"name": "ctm-1", **(node or {})}, {"name": "ctm-2"}, {"name": "ctm-3"}]
     drive = Drive(make_world(3, nodes=nodes, **world), tmp_path)
-    return run.prepare_only(drive.setup(), RunOptions(), MakeBackup), drive
+    return prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup), drive
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -65,10 +65,10 @@ def test_every_node_gets_its_backup_and_key_with_a_manifest(tmp_path: Path) -> N
 def test_a_fresh_one_is_not_made_again_and_an_old_one_is(tmp_path: Path) -> None:
     _, drive = _backup(tmp_path)
     before = len(drive.world.of_kind("backup_created"))
-    assert run.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
+    assert prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
     assert len(drive.world.of_kind("backup_created")) == before
     drive.world.clock.advance(timedelta(hours=25).total_seconds())
-    assert run.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
+    assert prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
     assert len(drive.world.of_kind("backup_created")) == 2 * before
 
 
@@ -127,7 +127,7 @@ def test_a_changed_or_lost_file_is_noticed(tmp_path: Path) -> None:
     assert "is gone" in found["ctm-2"].summary
     assert found["ctm-3"].verdict.value == "pass"
     before = len(drive.world.of_kind("backup_created"))
-    assert run.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
+    assert prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup).code == 0
     again = [e.node for e in drive.world.of_kind("backup_created")][before:]
     assert again == ["ctm-1", "ctm-2"]
 
@@ -158,8 +158,8 @@ def test_without_a_password_for_the_key_no_backup_is_begun(
     monkeypatch.delenv(PASSWORD)
     found = check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings
     assert {f.verdict.value for f in found} == {"block"} and f"variable {PASSWORD}" in found[0].summary
-    outcome = run.prepare_only(drive.setup(), RunOptions(), MakeBackup)
-    assert outcome.code == 5 and not drive.world.of_kind("backup_created")
+    outcome = prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup)
+    assert outcome.code == 3 and not drive.world.of_kind("backup_created")
 
 
 def test_a_rebuild_makes_one_younger_than_the_run_on_its_survivor(tmp_path: Path) -> None:
@@ -185,5 +185,5 @@ def test_nobody_needs_to_know_more_than_the_listing_tells(tmp_path: Path) -> Non
     """A listing that is not understood blocks: it is never taken for an empty one."""
     fault = {"kind": "garbage", "node": "ctm-1", "command": "ksctl backup list", "times": 0}
     drive = Drive(make_world(3, faults=[fault]), tmp_path)
-    outcome = run.prepare_only(drive.setup(), RunOptions(), MakeBackup)
+    outcome = prepare.prepare_only(drive.setup(), RunOptions(), MakeBackup)
     assert outcome.code == 4 and not drive.world.of_kind("backup_created", "ctm-1")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.cli.options import Common
+from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.recover import option_words, place_words
 from ctmupgrade.core.model import Options
-from ctmupgrade.render.recovery import folded
+from ctmupgrade.render.folding import folded
 from tests.support import broken
 
 

@@ -13,9 +13,10 @@ import typer
 
 from ctmupgrade import __version__
 from ctmupgrade.cli.funnel import funnel
+from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import registry
-from ctmupgrade.cli.options import Common, no_empty_values, with_common
-from ctmupgrade.cli.parser import group_of
+from ctmupgrade.cli.options import no_empty_values, with_common
+from ctmupgrade.cli.parser import HELP, group_of
 
 if TYPE_CHECKING:
     pass
@@ -26,6 +27,7 @@ app = typer.Typer(
     "after any crash. First: init, check, plan, stage. In the window: run. After anything: resume.",
     cls=group_of(registry),
     no_args_is_help=True,
+    context_settings=HELP,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -43,7 +45,7 @@ def root(
     common: Common,
     version: Annotated[
         bool,
-        typer.Option("--version", help="the version, and nothing else", is_eager=True, callback=_version),
+        typer.Option("--version", help="print the version and exit", is_eager=True, callback=_version),
     ] = False,
 ) -> None:
     """Common options may stand here or after the command."""

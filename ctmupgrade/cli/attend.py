@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from ctmupgrade.cli.options import Common, Format
-from ctmupgrade.cli.output import put_json
+from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.output import fold, put_json
+from ctmupgrade.cli.place import placed, placed_findings, placed_report
+from ctmupgrade.cli.questions import ask, at_terminal, need_terminal
 from ctmupgrade.commands.run import Outcome, RunOptions
+from ctmupgrade.commands.signals import leaving
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.step_words import node_question
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.errors import ExitCode, UsageError
-from ctmupgrade.render import plain, show
+from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.run.remaining import what_is_left
+from ctmupgrade.errors import ExitCode
+from ctmupgrade.render import documents, plain, show
 from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader
 
 if TYPE_CHECKING:
@@ -35,20 +41,47 @@ def wishes(
     take_over: str = "",
     command: str = "ctmupgrade run",
 ) -> Iterator[RunOptions]:
-    """What the loop needs of the terminal, for the time of a run."""
+    """What the loop needs of the terminal, for the time of a run.
+
+    :raises UsageError: ``confirm_each``, and nobody can be asked.
+    """
+    json = common.shown is Format.JSON
+    if confirm_each:
+        need_terminal("--confirm-each")
     with show.watching(common.shown, made.cluster) as watch:
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
-            lines = [*plain.finding_lines(result.findings), *plain.question(planned, len(made.cluster.nodes))]
+            lines = [
+                *plain.finding_lines(placed_findings(result.findings, common)),
+                *plain.question(planned, len(made.cluster.nodes)),
+            ]
             for line in lines:
-                typer.echo(line, err=common.shown is Format.JSON)
-            return common.yes or made.mode.value == "SIMULATED" or _asked("Go on?")
+                typer.echo(line, err=json)
+            return common.yes or made.mode is Mode.SIMULATED or ask("Go on?", json=json)
 
-        def confirm_step(step: Step) -> bool:
-            return not confirm_each or _asked(f"Upgrade {step.node} now?")
+        def confirm_step(planned: Plan, step: Step) -> bool:
+            if not confirm_each:
+                return True
+            with watch.aside(), leaving():  # the board would hide the question
+                lines = node_question(planned, step, made.cluster.stable_for)
+                return ask(f"Upgrade {step.node} now?", fold(common, lines), json=json)
+
+        def confirm_resume(state: RunState) -> bool:
+            if common.yes or not at_terminal(common):
+                return True
+            return ask("Go on with it?", fold(common, what_is_left(state)))
 
         taken = (take_over,) if take_over else ()
-        yield RunOptions(confirm_plan, confirm_step, stop_after, watch, reviewed, taken, command)
+        yield RunOptions(
+            confirm_plan,
+            confirm_step,
+            stop_after,
+            watch,
+            reviewed,
+            taken,
+            command,
+            confirm_resume=confirm_resume,
+        )
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:
@@ -63,39 +96,57 @@ def finish(common: Common, made: Setup, outcome: Outcome) -> int:
 
 
 def _tell(common: Common, made: Setup, outcome: Outcome) -> None:
-    from ctmupgrade.commands.status import head_of
-    from ctmupgrade.core.run.report import make_report
-    from ctmupgrade.render import documents, show
-
     if outcome.state is not None:
-        report = make_report(outcome.state, head_of(outcome.folder))
-        if common.shown is Format.JSON:
-            left_out = [documents.finding_document(f) for f in outcome.left_out]
-            put_json(
-                documents.report_document(report) | ({"left_out": left_out} if left_out else {}), lines=True
-            )
-        else:
-            show.report(report, common.shown)
-            if outcome.left_out:
-                typer.echo("left out:")
-                show.findings(outcome.left_out, common.shown, verbose=common.verbose, of=outcome.examined)
-            if outcome.state.unfinished:
-                typer.echo(f"to go on: ctmupgrade resume {outcome.state.run}")
+        _tell_run(common, outcome, outcome.state)
     elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
         result = outcome.result
+        found = placed_findings(result.findings, common)
         if common.shown is Format.JSON:
-            document = documents.blocked_document(
-                made.cluster, made.mode, result.facts, result.findings, outcome.code
-            )
+            document = documents.blocked_document(made.cluster, made.mode, result.facts, found, outcome.code)
             put_json(document, lines=True)
         else:
-            show.findings(result.findings, common.shown, verbose=common.verbose, of=outcome.examined)
+            show.findings(found, common.shown, verbose=common.verbose, of=outcome.examined)
             typer.echo("nothing was changed")
     else:
         typer.echo(outcome.why or "nothing was changed", err=common.shown is Format.JSON)
 
 
-def _asked(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("a question must be answered and there is no terminal", remedy="--yes answers it")
-    return typer.confirm(question, default=False)
+def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
+    from ctmupgrade.commands.status import head_of
+    from ctmupgrade.core.run.report import make_report
+
+    report = placed_report(make_report(state, head_of(outcome.folder)), common)
+    if common.shown is Format.JSON:
+        left_out = [documents.finding_document(f) for f in placed_findings(outcome.left_out, common)]
+        more = {"left_out": left_out} if left_out else {}
+        put_json(documents.report_document(report) | more, lines=True)
+        return
+    if state.outcome == "dry-run":
+        _tell_rehearsed(common, outcome, state)
+    show.report(report, common.shown, told=not outcome.only_looked)
+    if outcome.left_out:
+        typer.echo("left out:")
+        show.findings(
+            placed_findings(outcome.left_out, common),
+            common.shown,
+            verbose=common.verbose,
+            of=outcome.examined,
+        )
+    if outcome.only_looked:
+        for line in fold(common, what_is_left(state)):
+            typer.echo(f"  {line}")
+        typer.echo("nothing was changed")
+    if state.unfinished and not any(step.remedy for step in report.steps):  # each remedy ends in how to go on
+        typer.echo(placed(f"to go on: ctmupgrade resume {state.run}", common))
+
+
+def _tell_rehearsed(common: Common, outcome: Outcome, state: RunState) -> None:
+    """A dry run: what was found, and what would be done."""
+    if outcome.result is not None:
+        show.findings(
+            placed_findings(outcome.result.findings, common),
+            common.shown,
+            verbose=common.verbose,
+            of=outcome.examined,
+        )
+    show.plan(state.plan, common.shown)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import CHANGE, opened, registry
-from ctmupgrade.cli.options import Common, NodeRate, Rate, RunId, split
+from ctmupgrade.cli.options import NodeRate, Rate, RunId, split
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def resume(
 ) -> int:
     """Goes on from where a run stopped, after any crash."""
     from ctmupgrade.cli.attend import finish, wishes
-    from ctmupgrade.commands import run as running
+    from ctmupgrade.commands import resume as resuming
 
     with opened(common, rates=(limit_rate, limit_rate_per_node)) as made:
         with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
-            outcome = running.resume(made, wish, run_id)
+            outcome = resuming.resume(made, wish, run_id)
         return finish(common, made, outcome)
 
 
@@ -92,12 +93,12 @@ def backup(common: Common, options: Options) -> int:
 
 def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str] = ("", "")) -> int:
     from ctmupgrade.cli.attend import finish, wishes
-    from ctmupgrade.commands import run as running
+    from ctmupgrade.commands import prepare
     from ctmupgrade.core.plan.steps import MakeBackup, StageArchive
 
     with opened(common, options, rates=rates, purpose="PREPARE") as made:
         with wishes(common, made) as wish:
-            outcome = running.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
+            outcome = prepare.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
         return finish(common, made, outcome)
 
 

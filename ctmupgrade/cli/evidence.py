@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import cluster_name, request_of
-from ctmupgrade.cli.options import Common, Format
 from ctmupgrade.cli.output import as_text, put_json, write_out
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -20,8 +20,8 @@ def report_text(made: Report, common: Common, output: Path | None) -> str:
     """The report in the form that is asked for: by the file's suffix, or ``--format json``."""
     from ctmupgrade.render import documents, markdown
 
-    suffix = output.suffix.lower() if output else ""
-    if common.shown is Format.JSON or suffix == ".json":
+    suffix = output.suffix.lower() if output else ".json" if common.shown is Format.JSON else ""
+    if suffix == ".json":
         return as_text(documents.report_document(made))
     if suffix in (".html", ".htm"):
         from ctmupgrade.render import html
@@ -32,7 +32,7 @@ def report_text(made: Report, common: Common, output: Path | None) -> str:
 
 def check_chain(common: Common, run_id: str | None, head: str) -> int:
     """``report --verify``: 5 where the chain is broken, or does not end in ``head``."""
-    from ctmupgrade.commands.runs import find
+    from ctmupgrade.commands.choose import find
     from ctmupgrade.commands.status import verified
 
     folder = find(request_of(common), cluster_name(common), run_id)

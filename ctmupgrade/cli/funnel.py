@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import typer
 
+from ctmupgrade.cli.complaint import complain, complain_usage, tell
 from ctmupgrade.cli.memory import no_core_dumps
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 from ctmupgrade.render.streams import (
@@ -21,16 +22,6 @@ from ctmupgrade.render.streams import (
     untaken_output,
     usable_streams,
 )
-
-
-def complain(error: CtmUpgradeError) -> None:
-    """An error as a person reads it: what, details, what to do."""
-    out = [f"ctmupgrade: {error.brief}"]
-    out += [f"  {line}" for line in error.details.splitlines()]
-    if error.remedy:
-        out += [f"  -> {line}" for line in error.remedy.splitlines()]
-    sys.stderr.write("\n".join(out) + "\n")
-
 
 _SURROUNDINGS = (
     "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE",
@@ -47,11 +38,10 @@ def _of_this_machine(error: OSError) -> int:
     if error.errno not in _DISK:
         return bug(error)
     place = f"{error.filename}: " if error.filename else ""
-    sys.stderr.write(
-        f"ctmupgrade: this machine says: {place}{error.strerror}\n"
-        "  -> make space or mend the permissions there (df, ls -ld), then: ctmupgrade status\n"
-    )
-    return ExitCode.FAILED
+    return tell(
+        f"this machine says: {place}{error.strerror}", ExitCode.FAILED,
+        remedy="make space or fix the permissions there (df, ls -ld), then: ctmupgrade status",
+    )  # fmt: skip
 
 
 def bug(error: BaseException) -> int:
@@ -64,11 +54,11 @@ def bug(error: BaseException) -> int:
             file.write(redacted("".join(traceback.format_exception(error))))
     except Exception as full:  # no place for it, or no memory: the exit code must come out all the same
         name = f"not written: {getattr(full, 'strerror', None) or type(full).__name__}"
-    sys.stderr.write(
-        f"ctmupgrade: a bug: {type(error).__name__}. Nothing on the appliances was stopped.\n"
-        f"  its traceback: {name}\n  -> ctmupgrade status; ctmupgrade resume goes on from the journal\n"
-    )
-    return ExitCode.BUG
+    return tell(
+        f"a bug: {type(error).__name__}. Nothing on the appliances was stopped.", ExitCode.BUG,
+        details=f"its traceback: {name}",
+        remedy="ctmupgrade status; ctmupgrade resume goes on from the journal",
+    )  # fmt: skip
 
 
 class LeftError(Exception):
@@ -113,21 +103,18 @@ def funnel(program: Callable[[], object]) -> int:
 
 
 def _failed(error: BaseException) -> int:
-    """The exit code of whatever ended a command too early, and its words on stderr."""
+    """The exit code of whatever ended a command too early, and its words."""
     if isinstance(error, ParserMustNotSeeError):
         error = error.inside
     if isinstance(error, CtmUpgradeError):
-        complain(error)
-        return int(error.exit_code)
+        return complain(error)
     if isinstance(error, (typer.Abort, KeyboardInterrupt, LeftError)):
-        sys.stderr.write(f"ctmupgrade: {str(error) or 'interrupted; nothing was being changed'}\n")
+        said, _, more = (str(error) or "interrupted; nothing was being changed").partition("\n")
+        tell(said, ExitCode.INTERRUPTED, remedy=more)
         _leave_now()
         return ExitCode.INTERRUPTED
     if isinstance(error, OSError):
         return _of_this_machine(error)
     if _is_usage(error):
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        if text:  # without a command its help was shown
-            sys.stderr.write(f"ctmupgrade: {text}\n  -> ctmupgrade --help\n")
-        return ExitCode.USAGE
+        return complain_usage(error)
     return bug(error)

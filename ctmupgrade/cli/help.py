@@ -16,6 +16,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+# What means something to few comes last.
+_ORDER = ("Arguments", "Options", "Plan", "Common options", "Only for a rebuild")
 Row = tuple[str, str]  # what is typed, and what it does
 
 
@@ -29,14 +31,14 @@ def print_help(command: Any, context: Any, listing: Sequence[tuple[str, Sequence
     console.print(Padding(Text(command.get_usage(context).strip(), style="bold"), 1))
     if command.help:
         console.print(Padding(Text(command.help.strip()), (0, 1, 1, 1)))
-    arguments: list[Row] = []
-    options: list[Row] = []
+    panels: dict[str, list[Row]] = {"Arguments": [], "Options": []}
     for param in command.get_params(context):
         record = param.get_help_record(context)
         if record:
-            (arguments if param.param_type_name == "argument" else options).append(record)
-    _panel(console, "Arguments", arguments)
-    _panel(console, "Options", options)
+            own = "Arguments" if param.param_type_name == "argument" else "Options"
+            panels.setdefault(getattr(param, "rich_help_panel", None) or own, []).append(record)
+    for title in sorted(panels, key=lambda title: (_ORDER.index(title), title)):
+        _panel(console, title, panels[title])
     width = max((len(name) for _, rows in listing for name, _ in rows), default=0)
     for title, rows in listing:
         _panel(console, title, rows, width)

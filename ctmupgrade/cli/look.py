@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry
-from ctmupgrade.cli.options import Common, Format, OutFile
-from ctmupgrade.cli.output import as_text, put_json, write_out
+from ctmupgrade.cli.options import OutFile
+from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
+from ctmupgrade.cli.place import placed, placed_findings
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,9 +53,10 @@ def check(
     with opened(common, options, looks_only=True) as made:
         result = looking.check(made, only=only or (), hashed=False)
         if common.shown is Format.JSON:
-            put_json(documents.check_document(made.cluster, made.mode, result.facts, result.findings))
+            found = placed_findings(result.findings, common)
+            put_json(documents.check_document(made.cluster, made.mode, result.facts, found))
         else:
-            show.findings(result.findings, common.shown, verbose=common.verbose)
+            show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
     return result.code
 
 
@@ -68,17 +72,20 @@ def plan(
     from ctmupgrade.commands import check as looking
     from ctmupgrade.render import show
 
+    format_of(output, ".json")
     with opened(common, options, looks_only=True) as made:
         result, planned = looking.plan(made)
         document = plan_to_json(planned)
-        if output is not None:
-            write_out(as_text(document), output)
         if common.shown is Format.JSON:
             if output is None:
                 put_json(document)
         else:
-            show.findings(result.findings, common.shown, verbose=common.verbose)
+            show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
             show.plan(planned, common.shown)
+        if output is not None:
+            write_out(as_text(document), output)
+            if common.shown is not Format.JSON:
+                typer.echo(placed(f"to execute it: ctmupgrade run --plan {shlex.quote(str(output))}", common))
     return result.code
 
 
@@ -113,6 +120,7 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
     from ctmupgrade.commands import check
     from ctmupgrade.render import markdown
 
+    format_of(output, ".md", ".markdown")
     with opened(common, options, looks_only=True) as made:
         result, planned = check.plan(made)
         text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctmupgrade.cli.options import Common, Format, rate_of
+from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.options import rate_of
 from ctmupgrade.cli.output import put_json
 from ctmupgrade.cli.parser import CommandRegistry
 

@@ -5,70 +5,24 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from ctmupgrade.cli.funnel import LeftError, ParserMustNotSeeError
+from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.place import placed
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.errors import UsageError
-
-if TYPE_CHECKING:
-    from ctmupgrade.core.model import Options
-if TYPE_CHECKING:
-    from ctmupgrade.core.model import Options
+from ctmupgrade.errors import CtmUpgradeError, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
 
 
-class Format(StrEnum):
-    """How results are shown; auto is rich on a terminal and plain elsewhere."""
-
-    AUTO = "auto"
-    RICH = "rich"
-    PLAIN = "plain"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """The common options as given; None and False are "not given"."""
-
-    cluster: Path | None = None
-    state_dir: Path | None = None
-    format: Format | None = None
-    strategy: StrategyName | None = None
-    yes: bool = False
-    dry_run: bool = False
-    simulate: Path | None = None
-    verbose: bool = False
-
-    def over(self, outer: Common) -> Common:
-        """These options, with what was given before the command's name where they are silent."""
-        return Common(
-            self.cluster or outer.cluster,
-            self.state_dir or outer.state_dir,
-            self.format or outer.format,
-            self.strategy or outer.strategy,
-            self.yes or outer.yes,
-            self.dry_run or outer.dry_run,
-            self.simulate or outer.simulate,
-            self.verbose or outer.verbose,
-        )
-
-    @property
-    def shown(self) -> Format:
-        """The format to use."""
-        if self.format not in (None, Format.AUTO):
-            return self.format or Format.PLAIN
-        return Format.RICH if sys.stdout.isatty() else Format.PLAIN
-
+PLANNING, REBUILD, COMMON = "Plan", "Only for a rebuild", "Common options"
 
 _COMMON: dict[str, Any] = {
     "cluster": Annotated[
@@ -103,7 +57,7 @@ _PLANNING: dict[str, Any] = {
         str, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")
     ],
     "parallel": Annotated[
-        int, typer.Option("--parallel", metavar="N", min=0, help="so many nodes at once (0: all)")
+        int, typer.Option("--parallel", metavar="N", min=0, help="at most N nodes at once (0: all)")
     ],
     "allow_downgrade": Annotated[
         bool, typer.Option("--allow-downgrade", help="standalone only: an older target")
@@ -136,6 +90,18 @@ _PLANNING: dict[str, Any] = {
         bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
     ],
 }
+
+
+def _in_panel(options: dict[str, Any], panel: str) -> None:
+    """Shows options in a panel of their own, behind those that are the command's own."""
+    for annotated in options.values():
+        annotated.__metadata__[0].rich_help_panel = panel
+
+
+_REBUILD = ("survivor", "keep_copies", "reset_before_join", "hold_back", "fresh", "shared_hsm_partition")
+_in_panel({n: kind for n, kind in _PLANNING.items() if n not in _REBUILD}, PLANNING)
+_in_panel({n: kind for n, kind in _PLANNING.items() if n in _REBUILD}, REBUILD)
+_in_panel(_COMMON, COMMON)
 _DEFAULTS: dict[str, object] = {
     "yes": False, "dry_run": False, "verbose": False, "order": "", "nodes": "", "parallel": 0,
     "allow_downgrade": False, "force_path": False, "accept_attended_boot": False, "survivor": "", "keep_copies": 1,
@@ -155,10 +121,10 @@ def no_empty_values(words: Sequence[str]) -> None:
         if glued or (before.startswith("-") and "=" not in before and not word.strip()):
             option = name if glued else before
             remedy = f"set the shell variable that it comes from, or leave {option} out"
+            if option == "--reason":
+                raise UsageError("--reason needs a text", remedy="--reason 'ticket 4711'")
             if option == "--simulate":
-                remedy = (
-                    "name a fixture folder: it holds cluster.yaml and world.yaml (see fixtures/scenarios)"
-                )
+                remedy = "name a fixture folder: it holds cluster.yaml and world.yaml"
             raise UsageError(f"{option}: the value is empty", remedy=remedy)
 
 
@@ -244,10 +210,14 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
             context.obj = given
         if planning:
             kwargs["options"] = _options({name: kwargs.pop(name) for name in _PLANNING})
+        common = default_paths(given.over(outer))
         try:
-            return function(default_paths(given.over(outer)), **kwargs)
+            return function(common, **kwargs)
+        except CtmUpgradeError as error:  # what it advises works as it is printed
+            error.details, error.remedy = placed(error.details, common), placed(error.remedy, common)
+            raise
         except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
-            raise LeftError(str(leave)) from None
+            raise LeftError(placed(str(leave), common)) from None
         except (OSError, EOFError, SystemExit) as error:
             raise ParserMustNotSeeError(error) from error
 

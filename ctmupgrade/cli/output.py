@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
+from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.errors import UsageError
 
 
@@ -22,6 +25,32 @@ def as_text(document: object) -> str:
     import json
 
     return json.dumps(document, indent=2)
+
+
+def fold(common: Common, lines: Iterable[str]) -> list[str]:
+    """Return lines as they are shown: folded between words on a terminal, else whole."""
+    if common.shown is not Format.RICH:
+        return list(lines)
+    from ctmupgrade.render.folding import folded
+
+    return folded(lines, shutil.get_terminal_size().columns)
+
+
+def format_of(output: Path | None, *suffixes: str) -> str:
+    """Return the suffix of a file that ``-o`` names, in lower case; the first of the suffixes where none is named.
+
+    :param suffixes: those that can be written.
+    :raises UsageError: it has another.
+    """
+    if output is None:
+        return suffixes[0]
+    if output.suffix.lower() not in suffixes:
+        can = ", ".join(suffixes)
+        raise UsageError(
+            f"-o {output}: what is written is decided by the suffix, one of {can}",
+            remedy=f"-o {output.stem or output.name}{suffixes[0]}",
+        )
+    return output.suffix.lower()
 
 
 def write_out(text: str, output: Path | None) -> None:

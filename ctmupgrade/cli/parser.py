@@ -14,6 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from ctmupgrade.cli.options import with_common
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -52,7 +54,9 @@ class CommandRegistry:
         """A command with commands of its own."""
         inner = self._inner[name] = CommandRegistry()
         made = group_of(inner)
-        self._put(name, panel, text, lambda: made(name=name, help=text, no_args_is_help=True))
+        self._put(
+            name, panel, text, lambda: made(name=name, help=text, no_args_is_help=True, context_settings=HELP)
+        )
         return inner
 
     def _put(self, name: str, panel: str, text: str, make: Callable[[], Any]) -> None:
@@ -87,7 +91,7 @@ class CommandRegistry:
 
 def _command(name: str, function: Callable[..., object]) -> Any:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name, cls=PanelCommand)(with_common(function))
+    app.command(name, cls=PanelCommand, context_settings=HELP)(with_common(function))
     return typer.main.get_command(app)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import typer
 
-from ctmupgrade.cli.options import Common, Format
+from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.output import put_json
+from ctmupgrade.cli.place import place_words
+from ctmupgrade.cli.questions import ask, at_terminal
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 
 if TYPE_CHECKING:
@@ -56,17 +57,6 @@ class Asked:
         return place_words(self.common)
 
 
-def place_words(common: Common) -> str:
-    """Return the options that every command needs here, each with a blank before it."""
-    given = (
-        ("-c", None if str(common.cluster) == "cluster.yaml" else common.cluster),
-        ("--state-dir", common.state_dir),
-        ("--simulate", common.simulate),
-        ("--strategy", common.strategy.value if common.strategy else None),
-    )
-    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in given if value is not None)
-
-
 def option_words(options: Options) -> str:
     """Return the options of planning as they are typed, each with a blank before it; ``--survivor`` is the
     operator's word and not among them."""
@@ -92,7 +82,7 @@ def _option_words(options: Options) -> Iterator[str]:
 
 def show(asked: Asked, made: Setup, found: Recovery, *, after: bool = False) -> None:
     """Print a diagnosis: before the way back is taken, or after it."""
-    from ctmupgrade.render import documents, recovery
+    from ctmupgrade.render import documents, folding, recovery
 
     if asked.common.shown is Format.JSON:
         document = documents.recovery_document(
@@ -110,7 +100,7 @@ def show(asked: Asked, made: Setup, found: Recovery, *, after: bool = False) -> 
         found.diagnosis, found.plan, take=asked.command(found), place=asked.place
     )
     if asked.common.shown is Format.RICH:
-        lines = recovery.folded(lines, shutil.get_terminal_size().columns)
+        lines = folding.folded(lines, shutil.get_terminal_size().columns)
     typer.echo("\n".join(["afterwards:", *lines] if after else lines))
 
 
@@ -130,12 +120,10 @@ def confirm(asked: Asked, found: Recovery) -> bool:
     """Return whether a person at this terminal says yes to the way back; False where nobody can be asked."""
     from ctmupgrade.render import recovery
 
-    common = asked.common
-    if common.shown is Format.JSON or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not at_terminal(asked.common):
         return False
-    for line in recovery.question_lines(found.diagnosis):
-        typer.echo(line)
-    return typer.confirm("Take this way back now? (Ctrl-C leaves; nothing was changed)", default=False)
+    question = "Take this way back now? (Ctrl-C leaves; nothing was changed)"
+    return ask(question, recovery.question_lines(found.diagnosis))
 
 
 def take(asked: Asked, made: Setup, found: Recovery) -> int:

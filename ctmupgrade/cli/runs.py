@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
-from ctmupgrade.cli.options import Common, Format, OutFile, RunId
-from ctmupgrade.cli.output import put_json, write_out
+from ctmupgrade.cli.options import OutFile, RunId
+from ctmupgrade.cli.output import fold, format_of, put_json, write_out
+from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from ctmupgrade.commands.control import Said
 
 decisions = registry.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
 
@@ -30,14 +32,32 @@ def status(common: Common, run_id: RunId = None) -> int:
     from ctmupgrade.render import documents, show
 
     made, state, running = report_of(request_of(common), cluster_name(common), run_id)
+    there = of_run(common, state.files)
+    made = placed_report(made, there)
     if common.shown is Format.JSON:
         put_json({**documents.report_document(made), "process_running": running})
         return 0
     show.report(made, common.shown)
     if state.unfinished:
-        typer.echo(
-            "  a process runs it now" if running else f"  no process runs it: ctmupgrade resume {state.run}"
-        )
+        advised = any(step.remedy for step in made.steps)  # each remedy ends in how to go on
+        how = "" if advised else placed(f": ctmupgrade resume {state.run}", there)
+        typer.echo("  a process runs it now" if running else f"  no process runs it{how}")
+    return 0
+
+
+@registry.command(AFTER)
+def runs(common: Common) -> int:
+    """Lists every run that is known here: id, cluster, what it was, when it began, its outcome."""
+    from ctmupgrade.commands.choose import every_run
+    from ctmupgrade.core.run.listed import table
+    from ctmupgrade.render import documents
+
+    found = every_run(request_of(common))
+    if common.shown is Format.JSON:
+        put_json({"schema": 1, "runs": [documents.listed_document(one) for one in found]})
+        return 0
+    for line in table(found) if found else ["there is no run here yet"]:
+        typer.echo(line)
     return 0
 
 
@@ -52,6 +72,7 @@ def watch(common: Common, run_id: RunId = None) -> int:
     with show.watching("json" if common.shown is Format.JSON else "plain") as seen:
         state = follow(request, cluster_name(common), run_id, seen, time.sleep)
     made, _state, _running = report_of(request, cluster_name(common), state.run)
+    made = placed_report(made, of_run(common, state.files))
     if common.shown is Format.JSON:
         put_json(documents.report_document(made), lines=True)
     else:
@@ -60,19 +81,34 @@ def watch(common: Common, run_id: RunId = None) -> int:
 
 
 def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -> int:
+    from ctmupgrade.cli.questions import ask, at_terminal
     from ctmupgrade.commands import control
     from ctmupgrade.commands.status import state as state_of_run
+    from ctmupgrade.core.run.journal import RunState
+    from ctmupgrade.core.run.remaining import what_is_left
+
+    def confirm(state: RunState) -> bool:
+        if common.yes or not at_terminal(common):
+            return True
+        return ask("End this run for good? It cannot be resumed then.", fold(common, what_is_left(state)))
 
     cluster = cluster_name(common)
     control.refuse_to_guess(request_of(common), cluster, run_id, what)
     if common.dry_run:
-        _folder, state, _running = state_of_run(request_of(common), cluster, run_id)
+        _folder, state, _running = state_of_run(request_of(common), cluster, run_id, going=True)
         return only_said(common, {"request": what}, f"{state.run} would be asked to {what}")
-    said = control.ask_stop(request_of(common), cluster, run_id, what)
+    return _said(
+        common, {"request": what}, control.ask_stop(request_of(common), cluster, run_id, what, confirm)
+    )
+
+
+def _said(common: Common, words: dict[str, str], said: Said) -> int:
+    lines = [placed(line, of_run(common, said.files)) for line in said.lines]
     if common.shown is Format.JSON:
-        put_json({"schema": 1, "request": what, "said": said})
+        put_json({"schema": 1, **words, "said": "\n".join(lines)})
     else:
-        typer.echo(said)
+        for line in fold(common, lines):
+            typer.echo(line)
     return 0
 
 
@@ -91,38 +127,40 @@ def abort(common: Common, run_id: RunId = None) -> int:
 def _decide(
     common: Common, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
 ) -> int:
+    from ctmupgrade.cli.questions import ask, at_terminal
     from ctmupgrade.commands import control
-    from ctmupgrade.commands.status import state as state_of_run
+    from ctmupgrade.core.run.decisions import Meaning, meaning_lines
 
+    def confirm(meaning: Meaning) -> bool:
+        if common.yes or not at_terminal(common):
+            return True
+        return ask("Go on?", fold(common, meaning_lines(meaning)))
+
+    request, cluster = request_of(common), cluster_name(common)
     if common.dry_run:
-        _folder, state, _running = state_of_run(request_of(common), cluster_name(common), run)
-        if node not in state.plan.versions:
-            raise UsageError(f"{node}: run {state.run} has no such node", remedy="ctmupgrade status")
+        folder, meaning, _running = control.what_it_means(request, cluster, run, node, decision)
         words = {"node": node, "decision": decision}
-        return only_said(common, words, f"{node} of {state.run} would be decided: {decision}")
-    said = control.decide(request_of(common), run, node, decision, reason)
-    if common.shown is Format.JSON:
-        put_json({"schema": 1, "node": node, "decision": decision, "said": said})
-    else:
-        typer.echo(said)
-    return 0
+        would = f"{node} of {folder.run} would be decided: {decision}. {' '.join(meaning_lines(meaning))}"
+        return only_said(common, words, would.rstrip("."))
+    said = control.decide(request, cluster, run, node, decision, reason, confirm)
+    return _said(common, {"node": node, "decision": decision}, said)
 
 
 @decisions.command("Decisions")
 def retry(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
-    """The stuck step is begun anew."""
+    """Run the failed step again."""
     return _decide(common, run, node, "retry", reason)
 
 
 @decisions.command("Decisions")
 def skip(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
-    """All that is left to do on the node is left undone."""
+    """Do nothing more on this node."""
     return _decide(common, run, node, "skip", reason)
 
 
 @decisions.command("Decisions")
 def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
-    """The stuck step counts as done: you have made sure of it yourself."""
+    """The failed step counts as done: you have made sure of it yourself. The run goes on with the next one."""
     return _decide(common, run, node, "done", reason)
 
 
@@ -163,7 +201,9 @@ def report(
         return evidence.check_chain(common, run_id, head)
     if sign and output is None:
         raise UsageError("--sign signs a file, and none is named", remedy="report -o FILE --sign KEY")
-    made, _state, _running = report_of(request_of(common), cluster_name(common), run_id)
+    format_of(output, ".md", ".markdown", ".html", ".htm", ".json")
+    made, state, _running = report_of(request_of(common), cluster_name(common), run_id)
+    made = placed_report(made, of_run(common, state.files))
     text = evidence.report_text(made, common, output)
     if sign and output is not None:
         evidence.write_signed(text, output, sign)
@@ -175,7 +215,7 @@ def report(
 def _bundle(common: Common, run_id: str | None, target: Path) -> int:
     """Whatever can be had goes into it: without a run, without cluster.yaml, with nodes that do not answer."""
     from ctmupgrade.commands.bundle import bundle
-    from ctmupgrade.commands.runs import find
+    from ctmupgrade.commands.choose import find
 
     folder, reason = None, ""
     try:

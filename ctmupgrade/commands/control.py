@@ -3,70 +3,93 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, folders
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, lock_place
+from ctmupgrade.commands.choose import find, not_over
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.runs import find, hold
+from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
-from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
-from ctmupgrade.core.run.report import pending_reboots
-from ctmupgrade.errors import ExitCode, ForeignStateError, JournalError, UsageError
+from ctmupgrade.core.run.remaining import versions
+from ctmupgrade.core.run.report import node_state, pending_reboots
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, ForeignStateError, JournalError, UsageError
 
 
 def ask_stop(
-    request: CommandRequest, cluster: str | None, run: str | None, what: Literal["pause", "abort"]
-) -> str:
+    request: CommandRequest,
+    cluster: str | None,
+    run: str | None,
+    what: Literal["pause", "abort"],
+    confirm: Callable[[RunState], bool] = lambda _state: True,
+) -> Said:
     """Asks the running process to stop after the step in hand; ends an abandoned run at once.
 
+    :param confirm: asked before a run is ended for good.
     :returns: what was done, in words. :raises UsageError: the run has ended already.
+    :raises NotConfirmedError: ``confirm`` said no.
     """
     try:
-        folder, found, running = state(request, cluster, run)
+        folder, found, running = state(request, cluster, run, going=True)
     except ForeignStateError:
         raise
     except JournalError as broken:
         if what == "pause" or run is None:
             raise
-        return _set_aside(request, cluster, run, broken)
+        return Said((*_set_aside(request, cluster, run, broken).splitlines(),))
     if not found.unfinished:
-        raise UsageError(f"run {folder.run} has ended already ({found.name})")
+        raise UsageError(
+            f"run {folder.run} has ended already ({found.name})", remedy="ctmupgrade runs   # lists all"
+        )
+    if what == "abort" and not confirm(found):
+        raise NotConfirmedError("not confirmed; the run is as it was")
     asked = journal.StopAsked(what, whoami())
     if running:
         _leave(folder, what, asked)
-        return (
-            f"{what} of {folder.run} is pending: it stops when the step in hand is done (ctmupgrade status)"
+        when = "it stops when the step in hand is done"
+        return Said(
+            (f"{what} of {folder.run} is pending: {when} (ctmupgrade status {folder.run})",), found.files
         )
     if what == "pause":
-        return f"{folder.run} is not running; nothing to pause (ctmupgrade resume goes on)"
+        said = f"{folder.run} is not running; nothing to pause (ctmupgrade resume {folder.run} goes on)"
+        return Said((said,), found.files)
     _write(
         folder, lambda _held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
     )
-    return "\n".join(
-        (f"{folder.run} is aborted; what was done stays as it is", *pending_reboots(found, aborted=True))
-    )
+    said = f"run {folder.run} of {found.plan.cluster} is aborted: {versions(found)}; what was done stays as it is"
+    last = "to finish it later: ctmupgrade run"
+    return Said((said, *pending_reboots(found, aborted=True), last), found.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was done, in words. :ivar files: where the run's files are, as its journal says."""
+
+    lines: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotConfirmedError(CtmUpgradeError):
+    """A person said no; nothing was done."""
+
+    exit_code = ExitCode.PAUSED
 
 
 def refuse_to_guess(request: CommandRequest, cluster: str | None, run: str | None, what: str) -> None:
     """:raises UsageError: neither a run nor a cluster is named, and more than one cluster has a run to stop."""
     if cluster is not None or run is not None:
         return
-    waiting = []
-    for home in sorted(path for path in state_dir(request).glob("*") if path.is_dir()):
-        with suppress(ForeignStateError):  # another user's, in a state folder that is shared
-            for folder in folders(home):
-                with suppress(JournalError, OSError):
-                    if folder.state().unfinished:
-                        waiting.append(f"{folder.run} ({home.name})")
-    if len({text.partition(" ")[2] for text in waiting}) > 1:
+    waiting = [(folder.run, state.plan.cluster) for folder, state in not_over(state_dir(request))]
+    if len({cluster for _run, cluster in waiting}) > 1:
+        known = ", ".join(f"{run} ({cluster})" for run, cluster in sorted(waiting))
         raise UsageError(
-            f"which run is meant? Not over are: {', '.join(waiting)}",
+            f"which run is meant? Not over are: {known}",
             remedy=f"ctmupgrade {what} RUN, or name the cluster's file with -c FILE",
         )
 
@@ -92,27 +115,61 @@ def _set_aside(request: CommandRequest, cluster: str | None, run: str, broken: J
 
 
 def decide(
-    request: CommandRequest, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
-) -> str:
+    request: CommandRequest,
+    cluster: str | None,
+    run: str,
+    node: str,
+    decision: Decision,
+    reason: str,
+    confirm: Callable[[Meaning], bool] = lambda _meaning: True,
+) -> Said:
     """An operator's decision on a stuck node, kept in the journal.
 
-    :raises UsageError: no such node in that run, or it has ended.
+    :param confirm: asked with what the decision means. :returns: what was done and what comes next, in words.
+    :raises UsageError: no such node in that run, it has ended, or the decision would do nothing.
+    :raises NotConfirmedError: ``confirm`` said no.
     """
-    folder, found, running = state(request, None, run)
+    folder, meaning, running = what_it_means(request, cluster, run, node, decision)
+    if not reason.strip():
+        raise UsageError(
+            "--reason needs a text", details="it is kept in the journal", remedy="--reason 'ticket 4711'"
+        )
+    if not confirm(meaning):
+        raise NotConfirmedError("not confirmed; the run is as it was")
+    event = journal.NodeDecided(node, decision, reason, whoami())
+    if running:
+        _leave(folder, f"node-{decision}", event)
+        first = f"{decision} of {node} is handed to the running process:"
+        return Said((first, *meaning_lines(meaning)), meaning.before.files)
+    _write(folder, lambda _held: [event])
+    lines = (*meaning_lines(meaning, done=True), f"Continue with: ctmupgrade resume {folder.run}")
+    return Said(lines, meaning.before.files)
+
+
+def what_it_means(
+    request: CommandRequest, cluster: str | None, run: str, node: str, decision: Decision
+) -> tuple[RunFolder, Meaning, bool]:
+    """The run, what a decision would do to it, and whether a process runs it now.
+
+    :raises UsageError: no such node in that run, it has ended, or the decision would do nothing.
+    """
+    folder, found, running = state(request, cluster, run, going=True)
     if not found.unfinished:
-        raise UsageError(f"run {folder.run} has ended already ({found.name})")
+        raise UsageError(
+            f"run {folder.run} has ended already ({found.name})", remedy="ctmupgrade runs   # lists all"
+        )
     if node not in found.plan.nodes:
         raise UsageError(
             f"{node} is not in run {folder.run}", remedy=f"it has: {', '.join(found.plan.nodes)}"
         )
-    if not reason.strip():
-        raise UsageError("--reason is empty", remedy="say why; it is kept in the journal")
-    event = journal.NodeDecided(node, decision, foreign(reason), whoami())
-    if running:
-        _leave(folder, f"node-{decision}", event)
-        return f"{decision} of {node} is handed to the running process"
-    _write(folder, lambda _held: [event])
-    return f"{node}: {decision}; ctmupgrade resume {folder.run} goes on"
+    meaning = meaning_of(found, node, decision, running=running, at=found.at)
+    if not meaning.steps:
+        what = "nothing is left to do there" if decision == "skip" else "no step of it is stuck"
+        raise UsageError(
+            f"{node}: {what} ({node_state(found, node)}), so there is nothing to decide",
+            remedy=f"ctmupgrade status {folder.run}",
+        )
+    return folder, meaning, running
 
 
 def _leave(folder: RunFolder, kind: str, event: Event) -> None:
@@ -123,7 +180,7 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
     """Appends to the journal of a run that nobody runs, under the cluster's lock."""
     from datetime import datetime
 
-    with hold(folder.path.parent, folder.run):
+    with hold(lock_place(folder, folder.state().mode), folder.run):
         file = JournalFile.open(folder.journal)
         record = FileRecord(file)
         for event in events(folder.state()):

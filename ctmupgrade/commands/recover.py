@@ -22,6 +22,7 @@ from ctmupgrade.core.recovery.pin import pin_of
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.past_runs import RunHistory, past_of
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 
@@ -151,7 +152,7 @@ def perform(
         # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
         # from being repaired.
         outcome = execute_plan(
-            setup, wishes, recovery.plan, run_id,
+            setup, replace(wishes, what=RunKind.RECOVER), recovery.plan, run_id,
             spared=recovery.known.gone,
             marked=lambda: _end(setup, left, run_id) if left is not None else None,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.errors import UsageError
 
-_NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what ctmupgrade record DIR wrote (see fixtures/scenarios)"
+_NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what `ctmupgrade record` wrote"
 
 
 def fixture_folder(folder: Path) -> None:

@@ -16,8 +16,7 @@ from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
-from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.wiring import Setup, state_dir
+from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.facts import Manifest, Unbooted
 from ctmupgrade.core.modes import Mode
@@ -48,40 +47,6 @@ def _latest(home: Path) -> datetime:
             at = datetime.strptime(last[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
             return at + timedelta(milliseconds=int(last[2]))
     return datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def find(request: CommandRequest, cluster: str | None, run: str | None) -> RunFolder:
-    """A run by its id, or the cluster's latest; but one that is not over and changes nodes comes before the dry
-    runs and the reports of others that came after it: who asks at night, or wants it to stop, means that one.
-
-    :raises UsageError: there is none.
-    """
-    base = state_dir(request)
-    homes = [base / cluster] if cluster else [p for p in sorted(base.glob("*")) if p.is_dir()]
-    found = [folder for home in homes for folder in _folders_of(home, named=cluster is not None)]
-    if run is not None:
-        named = [folder for folder in found if folder.run == run]
-        if not named and cluster:  # a run's id is enough, whichever cluster.yaml lies here
-            return find(request, None, run)
-        found = named
-    if not found:
-        what = f"no run {run}" if run else "no run yet"
-        raise UsageError(f"{what} in {base}", remedy="ctmupgrade run")
-    latest = max(found, key=lambda folder: folder.run)
-    with suppress(JournalError):  # the latest's own is read, and judged, by who asked for it
-        if run is None:
-            return next((folder for folder, _ in unfinished(latest.path.parent, Mode.LIVE)), latest)
-    return latest
-
-
-def _folders_of(home: Path, *, named: bool) -> list[RunFolder]:
-    """The runs in a folder; another user's, in a state folder that is shared, counts only where it is named."""
-    try:
-        return folders(home)
-    except ForeignStateError:
-        if named:
-            raise
-        return []
 
 
 def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
@@ -219,4 +184,4 @@ def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
             )
 
 
-__all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "find", "folders"]
+__all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "folders"]

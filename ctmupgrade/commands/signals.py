@@ -34,6 +34,17 @@ class _Signals:
 
 
 @contextmanager
+def leaving() -> Iterator[None]:
+    """While a run waits for an answer: Ctrl-C leaves it at once. Nothing is in hand then that it would cut."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+@contextmanager
 def attended() -> Iterator[Callable[[], list[Event]]]:
     """Signal handlers for the time of a run; a callable that tells each first Ctrl-C once."""
     if threading.current_thread() is not threading.main_thread():

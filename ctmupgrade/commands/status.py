@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, line_hashes, verify_chain
-from ctmupgrade.adapters.disk.run_store import RunFolder, is_running
+from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
+from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.runs import find
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.report import JournalHead, Report, make_report
 from ctmupgrade.errors import JournalError
 
 
-def state(request: CommandRequest, cluster: str | None, run: str | None) -> tuple[RunFolder, RunState, bool]:
+def state(
+    request: CommandRequest, cluster: str | None, run: str | None, *, going: bool = False
+) -> tuple[RunFolder, RunState, bool]:
     """A run's folder, its state, and whether a process runs it now.
+
+    :param going: as for :func:`ctmupgrade.commands.choose.find`.
 
     :raises UsageError: no such run. :raises JournalError: its journal is broken.
     """
-    folder = find(request, cluster, run)
+    folder = find(request, cluster, run, going=going)
     found = folder.state()
-    return folder, found, found.unfinished and is_running(folder.path.parent)
+    return folder, found, found.unfinished and is_running(lock_place(folder, found.mode))
 
 
 def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> tuple[Report, RunState, bool]:
@@ -31,7 +35,7 @@ def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> 
     """
     folder = find(request, cluster, run)
     found, head = folder.state_and_head()
-    return make_report(found, head), found, found.unfinished and is_running(folder.path.parent)
+    return make_report(found, head), found, found.unfinished and is_running(lock_place(folder, found.mode))
 
 
 def head_of(folder: Path | None) -> JournalHead | None:

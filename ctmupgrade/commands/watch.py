@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctmupgrade.adapters.disk.journal_file import read_journal
-from ctmupgrade.adapters.disk.run_store import is_running
+from ctmupgrade.adapters.disk.run_store import is_running, lock_place
 from ctmupgrade.codec import event_from_json
+from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.runs import find
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunStarted, RunState
 from ctmupgrade.core.ticks import Tick
@@ -29,7 +29,7 @@ def follow(
 
     :raises UsageError: no such run. :raises JournalError: its journal is broken.
     """
-    folder = find(request, cluster, run)
+    folder = find(request, cluster, run, going=True)
     state: RunState | None = None
     told = 0
     while True:
@@ -45,6 +45,6 @@ def follow(
         told = len(lines)
         if state is None:
             raise JournalError(f"{folder.journal}: the journal is empty")
-        if not state.unfinished or state.paused or not is_running(folder.path.parent):
+        if not state.unfinished or state.paused or not is_running(lock_place(folder, state.mode)):
             return state
         sleep(LOOK_EVERY)

@@ -4,7 +4,7 @@ for, since when and until when. A fold over events and ticks, like everything sh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.report import node_state, version_after
 from ctmupgrade.core.ticks import Progress, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.folding import folded
 from ctmupgrade.render.plain import event_line
 from ctmupgrade.render.streams import OutputError, give_up_output
 
@@ -121,29 +122,43 @@ def waited(since: datetime, until: datetime) -> str:
     return f"for {clock_time(max(0, int((now - since).total_seconds())))}, until {until:%H:%M}"
 
 
-@contextmanager
-def board(cluster: Cluster) -> Iterator[Callable[[RunState, Event | None, str, Tick | None], None]]:
-    """A live board on the terminal; events scroll above it."""
-    console = Console(highlight=False)
-    shown = Board(cluster)
-    live: list[Live] = []
+class _BoardWatch:
+    """Feeds the live board; events scroll above it."""
 
-    def watch(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+    def __init__(self, cluster: Cluster) -> None:
+        self._console = Console(highlight=False)
+        self._shown = Board(cluster)
+        self._live = Live(self._shown, console=self._console, refresh_per_second=4, transient=True)
+
+    def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         try:
-            draw(state, event, key, tick)
+            self._draw(state, event, key, tick)
         except OutputError as error:  # the run goes on, whoever looks
             give_up_output(error)
 
-    def draw(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        shown.take(state, event, key, tick)
-        if not live:  # not before the question was answered
-            live.append(Live(shown, console=console, refresh_per_second=4, transient=True))
-            live[0].start()
+    def _draw(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        self._shown.take(state, event, key, tick)
+        if not self._live.is_started:  # not before the question was answered
+            self._live.start()
         if event is not None:
-            live[0].console.print(event_line(event, state), markup=False)
+            for line in folded([event_line(event, state)], self._console.width):
+                self._console.print(line, markup=False)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """A question is never drawn over, and its line is not held back: the board holds back lines that have no end."""
+        self._live.stop()
+        yield
+
+    def stop(self) -> None:
+        self._live.stop()
+
+
+@contextmanager
+def board(cluster: Cluster) -> Iterator[_BoardWatch]:
+    """A live board on the terminal."""
+    watch = _BoardWatch(cluster)
     try:
         yield watch
     finally:
-        for one in live:
-            one.stop()
+        watch.stop()

@@ -11,6 +11,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.recovery.result import Diagnosis
+from ctmupgrade.core.run.listed import ListedRun
 from ctmupgrade.core.run.report import Report
 from ctmupgrade.render.recovery import mark_of, placed
 
@@ -66,6 +67,7 @@ def report_document(report: Report) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "run": report.run,
+        "kind": report.kind,
         "cluster": report.cluster,
         "mode": report.mode,
         "state": report.state,
@@ -104,6 +106,21 @@ def report_document(report: Report) -> dict[str, object]:
             }
             for s in report.steps
         ],
+    }
+
+
+def listed_document(run: ListedRun) -> dict[str, object]:
+    """One line of ``runs``; null is "not known"."""
+    finished = run.finished.isoformat(timespec="seconds") if run.finished else None
+    return {
+        "id": run.run,
+        "run": run.run,
+        "cluster": run.cluster,
+        "kind": run.kind,
+        "mode": run.mode or None,
+        "when": run.when or None,
+        "finished": finished,
+        "outcome": run.outcome,
     }
 
 

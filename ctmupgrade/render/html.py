@@ -59,7 +59,7 @@ def report_html(report: Report) -> str:
               + (f"<br>{escape(i.remedy)}" if i.remedy else ""), escape(i.who)])
         for i in report.incidents
     ]  # fmt: skip
-    title = f"Upgrade of {escape(report.cluster)} to {escape(report.target)}"
+    title = escape(report.title)
     return "\n".join([
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1><ul>",

@@ -19,7 +19,7 @@ def _row(*cells: str) -> str:
 def report_markdown(report: Report) -> str:
     """What happened, for the change record."""
     lines = [
-        f"# Upgrade of {markdown(report.cluster)} to {markdown(report.target)}",
+        f"# {markdown(report.title)}",
         "",
         f"- run: {code(report.run)} ({report.mode}), {report.strategy}, by {markdown(report.by)}",
         f"- from {report.started} to {report.finished}",

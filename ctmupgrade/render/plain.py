@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import Step, erases
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import Event, RunState
-from ctmupgrade.core.run.report import Report
+from ctmupgrade.core.run.journal import Event, RunState, StepState
+from ctmupgrade.core.run.kinds import RunKind
+from ctmupgrade.core.run.report import Report, StepLine
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
 
@@ -27,6 +29,9 @@ def mode_line(mode: Mode, cluster: str, *, looks_only: bool) -> str:
     return f"{mode.value}: {cluster}: {meaning}"
 
 
+MARK = 8  # columns of the word that a finding's line begins with
+
+
 def finding_lines(
     findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
 ) -> list[str]:
@@ -34,37 +39,80 @@ def finding_lines(
 
     :param of: all that the check found, where only a part of it is shown: it is what is counted.
     """
+    return [line for _verdict, line in marked_finding_lines(findings, verbose=verbose, of=of)]
+
+
+def marked_finding_lines(
+    findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
+) -> list[tuple[Verdict | None, str]]:
+    """The same, each line with the verdict that it begins with; None: it begins with none."""
     found = list(findings)
     following = () if verbose else _following(found)
+    nodes = {f.node for f in found if f.node}
     order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
-    lines = []
+    lines: list[tuple[Verdict | None, str]] = []
     for verdict in order:
         shown = [
             f
             for f in found
             if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
         ]
-        for finding, nodes in _grouped(shown):
-            lines.append(f"{verdict.value.upper():8}{finding.check}:{nodes} {finding.summary}")
+        for finding, names in _grouped(shown):
+            where = f" {node_list(names, len(nodes))}:" if names else ""
+            lines.append(
+                (verdict, f"{verdict.value.upper():{MARK}}{finding.check}:{where} {finding.summary}")
+            )
             if finding.remedy and verdict is not Verdict.PASS:
-                lines.append(f"        -> {finding.remedy}")
+                lines.append((None, f"        -> {finding.remedy}"))
     if following:
-        lines.append(f"        ({len(following)} more follow from that; -v lists them)")
-    counted = found if of is None else list(of)
-    passes = sum(f.verdict is Verdict.PASS for f in counted)
-    lines.append(f"verdict: {overall(found).value}; {passes} of {len(counted)} findings pass")
-    return ours(lines)
+        lines.append((None, f"        ({len(following)} more follow from that; -v lists them)"))
+    leading = [f for f in found if f not in following]
+    lines.append((None, verdict_line(leading, found if of is None else list(of))))
+    return [(verdict, text) for verdict, line in lines for text in ours([line])]
 
 
-def _grouped(findings: list[Finding]) -> list[tuple[Finding, str]]:
+_ENDINGS = {
+    Verdict.BLOCK: "Blocked: {n} to fix first",
+    Verdict.UNKNOWN: "Not known: {n} that could not be found out",
+    Verdict.MANUAL: "Ready; {n} to confirm by hand",
+    Verdict.WARN: "Ready; {n} to read",
+    Verdict.SKIPPED: "Ready; {n} skipped",
+    Verdict.PASS: "Ready",
+}
+
+
+def verdict_line(found: list[Finding], counted: list[Finding]) -> str:
+    """The last line: whether to go on, and how many checks say what; a check says what its worst finding says.
+
+    :param found: what the verdict is of. :param counted: all that the check found.
+    """
+    worst = overall(found)
+    by_check: dict[str, list[Finding]] = {}
+    for finding in counted:
+        by_check.setdefault(finding.check, []).append(finding)
+    each = [overall(same) for same in by_check.values()]
+    concerned = len({f.check for f in found if f.verdict is worst})
+    count = f"{concerned} thing{'' if concerned == 1 else 's'}"
+    rest = [
+        f"{number} {_counted(verdict, number)}"
+        for verdict in (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED)
+        if (number := each.count(verdict))
+    ]
+    passes = f"{each.count(Verdict.PASS)} of {len(each)} checks pass"
+    return f"{_ENDINGS[worst].format(n=count)}. {', '.join([passes, *rest])}"
+
+
+def _counted(verdict: Verdict, number: int) -> str:
+    words = {Verdict.BLOCK: "blocking", Verdict.WARN: "warning" if number == 1 else "warnings"}
+    return words.get(verdict, verdict.value)
+
+
+def _grouped(findings: list[Finding]) -> list[tuple[Finding, list[str]]]:
     """Findings that say the same of several nodes, as one, with the nodes' names."""
     alike: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         alike.setdefault((finding.check, finding.summary, finding.remedy), []).append(finding)
-    return [
-        (group[0], f" {', '.join(f.node for f in group)}:" if group[0].node else "")
-        for group in alike.values()
-    ]
+    return [(group[0], [f.node for f in group if f.node]) for group in alike.values()]
 
 
 def _following(found: list[Finding]) -> tuple[Finding, ...]:
@@ -130,6 +178,8 @@ def _short(value: str, limit: int = 48) -> str:
 
 def event_line(event: Event, state: RunState) -> str:
     """One line per change, with its time."""
+    if isinstance(event, journal.RunPaused) and told_already(state.steps.values(), event.why):
+        return f"{state.at.isoformat(timespec='seconds')} paused for that (exit {event.code})"
     return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"])[0]
 
 
@@ -146,9 +196,9 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
         case journal.StepDone(step=step, evidence=evidence):
             proof = "; ".join(f"{k}={_short(v)}" for k, v in evidence.items())
             return f"{step} done{f' ({proof})' if proof else ''}"
-        case journal.StepFailed(step=step, error=error, remedy=remedy, inconclusive=inconclusive):
+        case journal.StepFailed(step=step, error=error, inconclusive=inconclusive):
             word = "INCONCLUSIVE" if inconclusive else "FAILED"
-            return f"{step} {word}: {error}{f' -> {remedy}' if remedy else ''}"
+            return f"{step} {word}: {error}"  # the remedy is told at the end, where it is needed
         case journal.StepReopened(step=step, why=why):
             return f"{step} is looked at again: {why}"
         case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
@@ -164,13 +214,23 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"ended: {outcome}"
 
 
-def report_lines(report: Report) -> list[str]:
-    """A run in a few lines."""
+def told_already(steps: Iterable[StepLine | StepState], why: str) -> bool:
+    """Return whether a run stopped for what a step of it says itself: a failure is told once."""
+    return any(step.error == why for step in steps)
+
+
+def report_lines(report: Report, *, told: bool = False) -> list[str]:
+    """A run in a few lines.
+
+    :param told: its events were shown right before: why a step failed is not said again, only what to do.
+    """
     lines = [
-        f"run {report.run}: {report.cluster} ({report.mode}) {report.state}"
+        f"run {report.run}: {report.title} ({report.mode}): {report.state}"
         + (f", outcome {report.outcome}" if report.outcome != report.state else "")
     ]
-    if report.why:
+    if report.kind == RunKind.DRY_RUN:
+        lines = [f"run {report.run}: {report.title}: nothing was changed"]
+    if report.why and not told_already(report.steps, report.why) and not told:
         lines.append(f"  {report.why}")
     width = max((len(n.name) for n in report.nodes), default=0)
     for node in report.nodes:
@@ -178,9 +238,8 @@ def report_lines(report: Report) -> list[str]:
     lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
     for step in report.steps:
         if step.status in ("failed", "inconclusive", "started"):
-            lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error else ''}")
-            if step.remedy:
-                lines.append(f"    -> {step.remedy}")
+            lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error and not told else ''}")
+            lines += [f"    -> {line}" for line in step.remedy.splitlines()]
     if report.journal is not None:
         lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
     return ours(lines)

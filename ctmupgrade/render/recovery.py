@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from ctmupgrade.core.plan.plan import Plan
@@ -10,8 +9,7 @@ from ctmupgrade.core.plan.steps import Action, RemoveNode, ResetNode, Step
 from ctmupgrade.core.recovery.result import Advice, Diagnosis
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
-
-COMMAND = "      "  # what a line with a command begins with
+from ctmupgrade.render.folding import COMMAND
 
 
 def placed(command: str, place: str) -> str:
@@ -67,22 +65,6 @@ def _advice_lines(advice: Iterable[Advice], place: str) -> Iterator[str]:
     for one in advice:
         yield f"  - {one.sentence}{':' if one.commands else ''}"
         yield from (f"{COMMAND}{placed(command, place)}" for command in one.commands)
-
-
-def folded(lines: Iterable[str], width: int) -> list[str]:
-    """Return the lines, folded between words to a terminal's width; those with a command stay whole, for copying."""
-    made: list[str] = []
-    for line in lines:
-        text = line.lstrip(" -")
-        start = line[: len(line) - len(text)]
-        if start == COMMAND or len(line) <= width:
-            made.append(line)
-            continue
-        made += textwrap.wrap(
-            text, max(width, 20), initial_indent=start, subsequent_indent=" " * len(start),
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-    return made
 
 
 def question_lines(found: Diagnosis) -> list[str]:

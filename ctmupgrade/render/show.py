@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Protocol
 
-from ctmupgrade.core.checks.findings import Finding
+from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
@@ -18,17 +17,27 @@ from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
+from ctmupgrade.render.folding import folded
 from ctmupgrade.render.streams import OutputError, give_up_output
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Say = Callable[[Iterable[str]], None]
-Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 _COLOURS = {
-    "BLOCK": "bold red", "UNKNOWN": "bold red", "MANUAL": "yellow", "WARN": "yellow", "SKIPPED": "magenta",
-    "PASS": "green",
+    Verdict.BLOCK: "bold red", Verdict.UNKNOWN: "bold red", Verdict.MANUAL: "yellow", Verdict.WARN: "yellow",
+    Verdict.SKIPPED: "magenta", Verdict.PASS: "green",
 }  # fmt: skip
+
+
+class Watch(Protocol):
+    """Shows a run while it goes."""
+
+    def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None, /) -> None:
+        """Take in an event, or what a step says of itself."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """For the time of a question: nothing else is drawn on the terminal."""
 
 
 def _console() -> Console:
@@ -54,19 +63,18 @@ def findings(
     found: tuple[Finding, ...], shown: str, *, verbose: bool = False, of: tuple[Finding, ...] | None = None
 ) -> None:
     """What a check found. ``of``: all of it, where ``found`` is a part."""
-    lines = plain.finding_lines(found, verbose=verbose, of=of)
     if shown != "rich":
-        _lines(lines)
+        _lines(plain.finding_lines(found, verbose=verbose, of=of))
         return
     from rich.text import Text
 
     console = _console()
-    for line in lines:
-        style = next((colour for word, colour in _COLOURS.items() if line.startswith(word)), "")
-        text = Text(clean(line))
-        if style:
-            text.stylize(style, 0, 8)
-        console.print(text)
+    for verdict, line in plain.marked_finding_lines(found, verbose=verbose, of=of):
+        for number, part in enumerate(folded([clean(line)], console.width)):
+            text = Text(part)
+            if verdict is not None and number == 0:
+                text.stylize(_COLOURS[verdict], 0, plain.MARK)
+            console.print(text)
 
 
 def plan(planned: Plan, shown: str) -> None:
@@ -78,28 +86,31 @@ def plan(planned: Plan, shown: str) -> None:
     from rich.text import Text
 
     table = Table(title=Text(f"plan {planned.id}: {planned.cluster} to {planned.target.version}"), box=None)
-    for heading in ("step", "about", "why", "after"):
+    counts = any(step.holders >= 0 for step in planned.steps)  # a rebuild: who holds the data is what matters
+    for heading in ("step", "about", *(["hold the data"] if counts else []), "why", "after"):
         table.add_column(heading)
     for step in planned.steps:
         after = ", ".join(step.after[:2]) + (" ..." if len(step.after) > 2 else "")
-        table.add_row(*map(Text, (step.id, clock_time(step.estimate_s), step.why, after)))
+        holders = [f"{step.holders} nodes" if step.holders >= 0 else ""] if counts else []
+        row = (step.id, clock_time(step.estimate_s), *holders, step.why, after)
+        table.add_row(*map(Text, row))
     console = _console()
     console.print(table)
-    for note in planned.notes:
-        console.print(f"  note: {note}", style="yellow", markup=False)
+    for note in folded([f"  note: {note}" for note in planned.notes], console.width):
+        console.print(note, style="yellow", markup=False)
     console.print(f"  about {clock_time(planned.critical_path_s())} in all")
 
 
-def report(made: Report, shown: str) -> None:
-    """A run in a few lines."""
-    lines = plain.report_lines(made)
+def report(made: Report, shown: str, *, told: bool = False) -> None:
+    """A run in a few lines. ``told``: its events were shown right before, with what failed and why."""
+    lines = plain.report_lines(made, told=told)
     if shown != "rich":
         _lines(lines)
         return
     console = _console()
     style = {"done": "bold green", "failed": "bold red", "needs-operator": "bold red"}.get(made.state, "bold")
     console.print(lines[0], style=style, markup=False)
-    for line in lines[1:]:
+    for line in folded(lines[1:], console.width):
         console.print(line, markup=False)
 
 
@@ -112,23 +123,32 @@ def watching(shown: str, cluster: Cluster | None = None) -> Iterator[Watch]:
     """
     say = _lines if cluster is None else _news
     if shown == "json":
-        yield functools.partial(_watch_json, say)
+        yield _JsonWatch(say)
     elif shown == "rich" and cluster is not None:
         from ctmupgrade.render.board import board
 
         with board(cluster) as watch:
             yield watch
     else:
-        yield _PlainWatch(say).watch
+        yield _PlainWatch(say)
 
 
-def _watch_json(say: Say, state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
-    if event is None:
-        return
-    from ctmupgrade.codec import event_to_json
+class _JsonWatch:
+    """A JSON object a line, one per event."""
 
-    document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
-    say([json.dumps(document)])
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def __call__(self, state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
+        if event is None:
+            return
+        from ctmupgrade.codec import event_to_json
+
+        document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
+        self._say([json.dumps(document)])
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class _PlainWatch:
@@ -138,7 +158,10 @@ class _PlainWatch:
         self._say = say
         self._said: dict[str, str] = {}
 
-    def watch(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         if event is not None:
             self._say([plain.event_line(event, state)])
         elif isinstance(tick, Waiting):

@@ -57,10 +57,12 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
-    """Start a program on a terminal of its own; it ends with the block."""
+def on_terminal(
+    argv: Sequence[str], folder: Path, environ: Mapping[str, str], *, columns: int = 200
+) -> Iterator[Terminal]:
+    """Start a program on a terminal of its own, so many columns wide; it ends with the block."""
     screen, inside = pty.openpty()
-    env = {**environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+    env = {**environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "50"}
     process = subprocess.Popen(
         argv, cwd=folder, env=env, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
     )

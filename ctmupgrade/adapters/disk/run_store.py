@@ -19,6 +19,7 @@ from ctmupgrade.adapters.disk.requests import (
     write_request,
 )
 from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, replay
 from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import UNFORESEEN, JournalError
@@ -115,6 +116,12 @@ def is_running(home: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def lock_place(folder: RunFolder, mode: Mode) -> Path:
+    """Return the folder whose lock the process holds that runs this run: a simulated run changes no cluster, and locks
+    nobody out but its own."""
+    return folder.path if mode is Mode.SIMULATED else folder.path.parent
 
 
 def ask_running(folder: RunFolder, kind: str, event: Event) -> None:

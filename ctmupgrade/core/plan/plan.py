@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from ctmupgrade.core.ksctl import unverified
@@ -58,11 +58,15 @@ class Plan:
                 return step
         raise KeyError(step_id)
 
-    def critical_path_s(self) -> int:
-        """Seconds of the longest chain of steps."""
+    def critical_path_s(self, of: Container[str] | None = None) -> int:
+        """Seconds of the longest chain of steps.
+
+        :param of: ids of the steps that count; None: all.
+        """
         ends: dict[str, int] = {}
         for step in self.steps:
-            ends[step.id] = step.estimate_s + max((ends[a] for a in step.after), default=0)
+            own = step.estimate_s if of is None or step.id in of else 0
+            ends[step.id] = own + max((ends[a] for a in step.after), default=0)
         return max(ends.values(), default=0)
 
 

@@ -25,6 +25,8 @@ class RunStarted:
     pid: int
     version: str  # of ctmupgrade
     waived: tuple[tuple[str, str], ...] = ()
+    what: str = ""  # a RunKind; "": the plan tells it (also in journals of version 0.1.0)
+    files: Mapping[str, str] = field(default_factory=dict)  # `cluster` or `simulate`: its whole path
     kind: Literal["run-started"] = "run-started"
 
 

@@ -78,6 +78,8 @@ class RunState:
     decisions: tuple[NodeDecided, ...] = ()
     reopened: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
+    what: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> bool:
@@ -100,7 +102,10 @@ class RunState:
 def start(event: RunStarted, at: datetime) -> RunState:
     """The state after the first event."""
     steps = {step.id: StepState() for step in event.plan.steps}
-    return RunState(event.run, event.mode, event.plan, event.by, steps, at, at, event.waived)
+    return RunState(
+        event.run, event.mode, event.plan, event.by, steps, at, at, event.waived, what=event.what,
+        files=event.files,
+    )  # fmt: skip
 
 
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind

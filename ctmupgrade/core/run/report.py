@@ -10,6 +10,7 @@ from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
 from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import left_undone
 
 
@@ -85,6 +86,8 @@ class Report:
     left_behind: tuple[str, ...] = ()  # likewise, of nodes that are not what the run's plan was for
     incidents: tuple[IncidentLine, ...] = ()
     journal: JournalHead | None = None  # None: it is not known, as in a run that another process writes
+    kind: str = "upgrade"  # a RunKind
+    title: str = ""
 
 
 def _time(moment: datetime | None) -> str:
@@ -196,6 +199,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
         incidents=tuple(_incident(one) for one in state.incidents), journal=head,
+        kind=kind_of(state).value, title=title_of(state),
     )  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""Errors as they leave the program: prose on stderr and, with ``--format json``, a document on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ctmupgrade.errors import CtmUpgradeError, ExitCode
+
+_LINES = ("run", "resume", "watch")  # they print one JSON object a line
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Return whether the command line asks for JSON; it may be wrong in every other way."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
+
+
+def tell(brief: str, code: int, *, details: str = "", remedy: str = "") -> int:
+    """Say what went wrong, in the way that the command line asks for; return the exit code."""
+    if wants_json(sys.argv[1:]):
+        _put_document(brief, details, remedy, code)
+    out = [f"ctmupgrade: {brief}"]
+    out += [f"  {line}" for line in details.splitlines()]
+    out += [f"  -> {line}" for line in remedy.splitlines()]
+    sys.stderr.write("\n".join(out) + "\n")
+    return code
+
+
+def complain(error: CtmUpgradeError) -> int:
+    """The same of an error of ours."""
+    return tell(error.brief, int(error.exit_code), details=error.details, remedy=error.remedy)
+
+
+def complain_usage(error: BaseException) -> int:
+    """The same of what the command line's parser refuses; it points to the help of that command."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "") or "ctmupgrade"
+    if text:  # without a command its help was shown
+        tell(text, ExitCode.USAGE, remedy=f"{path} --help")
+    return int(ExitCode.USAGE)
+
+
+def _put_document(brief: str, details: str, remedy: str, code: int) -> None:
+    import json
+
+    error = {"brief": brief, "details": details, "remedy": remedy, "exit_code": int(code)}
+    document = {"schema": 1, "error": error}
+    lines = any(word in _LINES for word in sys.argv[1:])
+    with suppress(
+        OSError, ValueError
+    ):  # nobody reads it: stderr says it too, and the exit code is the error's
+        sys.stdout.write(json.dumps(document, indent=None if lines else 2) + "\n")
+        sys.stdout.flush()

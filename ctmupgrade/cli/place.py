@@ -1,0 +1,85 @@
+"""Printed commands that work as they are printed: with the options that say where the cluster's files are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctmupgrade.cli.given import Common
+    from ctmupgrade.core.checks.findings import Finding
+    from ctmupgrade.core.run.report import Report
+
+_COMMANDS = (
+    "init|verify|check|plan|path|runbook|backup|stage|runs|run|resume|status|watch|pause|abort|recover|restore|drill|"
+    "report|serve|record|handover|take-over|node (?:retry|skip|done)"
+)
+_OURS = re.compile(rf"\bctmupgrade (?:{_COMMANDS})(?![\w-])(?P<rest>[^\n;`]*)")
+
+
+def options_of(common: Common) -> list[tuple[str, str]]:
+    """Return the options that every command needs here, with their values quoted for a shell."""
+    given = (
+        ("-c", None if str(common.cluster) == "cluster.yaml" else common.cluster),
+        ("--state-dir", common.state_dir),
+        ("--simulate", common.simulate),
+        ("--strategy", common.strategy.value if common.strategy else None),
+    )
+    return [(option, shlex.quote(str(value))) for option, value in given if value is not None]
+
+
+def place_words(common: Common) -> str:
+    """Return the same as they are typed, each with a blank before it."""
+    return "".join(f" {option} {value}" for option, value in options_of(common))
+
+
+def of_run(common: Common, files: Mapping[str, str]) -> Common:
+    """Return the common options with which a run is found again.
+
+    :param files: where the run's files are, from its journal; an old one does not say it.
+    """
+    if "simulate" in files:
+        here = common.simulate and str(common.simulate.absolute()) == files["simulate"]
+        fixture = common.simulate if here else Path(files["simulate"])
+        return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=None)
+    here = common.cluster and str(common.cluster.absolute()) == files.get(
+        "cluster", str(common.cluster.absolute())
+    )
+    return replace(
+        common, cluster=common.cluster if here else Path(files["cluster"]), simulate=None, strategy=None
+    )
+
+
+def placed(text: str, common: Common) -> str:
+    """Return a text whose commands of ours have the options that they need."""
+    options = options_of(common)
+
+    def with_options(found: re.Match[str]) -> str:
+        rest = found["rest"]
+        more = "".join(f" {option} {value}" for option, value in options if f"{option} " not in f"{rest} ")
+        return f"{found[0].removesuffix(rest)}{more}{rest}" if rest else f"{found[0]}{more}"
+
+    return _OURS.sub(with_options, text) if options else text
+
+
+def placed_findings(found: Iterable[Finding], common: Common) -> tuple[Finding, ...]:
+    """Return findings whose remedies work as they are printed."""
+    return tuple(replace(finding, remedy=placed(finding.remedy, common)) for finding in found)
+
+
+def placed_report(report: Report, common: Common) -> Report:
+    """Return a report whose commands work as they are printed."""
+
+    def all_of(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(placed(text, common) for text in texts)
+
+    return replace(
+        report,
+        steps=tuple(replace(step, remedy=placed(step.remedy, common)) for step in report.steps),
+        incidents=tuple(replace(one, remedy=placed(one.remedy, common)) for one in report.incidents),
+        notes=all_of(report.notes), pending_reboots=all_of(report.pending_reboots), left_behind=all_of(report.left_behind),
+    )  # fmt: skip

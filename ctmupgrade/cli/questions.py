@@ -1,0 +1,62 @@
+"""Questions to the person at the terminal: always seen, answered by y, n or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.errors import UsageError
+
+
+def at_terminal(common: Common) -> bool:
+    """Return whether a person can be asked: input and what is shown are a terminal, and no program reads JSON."""
+    return common.shown is not Format.JSON and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def need_terminal(option: str) -> None:
+    """Refuse, before anything is done, an option that asks where nobody can be asked.
+
+    :raises UsageError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{option} asks, and there is no terminal", remedy=f"leave {option} out")
+
+
+def ask(question: str, lines: Iterable[str] = (), *, json: bool = False) -> bool:
+    """Ask a question; everything but y and yes is a no.
+
+    :param lines: said before it. :param json: standard output belongs to a document.
+    :raises UsageError: there is no terminal. :raises KeyboardInterrupt: Ctrl-C, also while a run is attended.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("a question must be answered and there is no terminal", remedy="--yes answers it")
+    out = sys.stderr if json else sys.stdout
+    for line in lines:
+        out.write(f"{line}\n")
+    with _ctrl_c_ends():
+        out.write(f"{question} [y/N]: ")
+        out.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            out.write("\n")
+    return answer.strip().lower() in ("y", "yes")
+
+
+@contextmanager
+def _ctrl_c_ends() -> Iterator[None]:
+    """While a question waits, Ctrl-C answers it: a run's own handler would only take note and ask again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stdout.write("\n")
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)

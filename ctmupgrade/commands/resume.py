@@ -1,0 +1,81 @@
+"""``resume``: goes on with a run from its journal."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+
+from ctmupgrade import __version__
+from ctmupgrade.adapters.disk.journal_file import JournalFile, line_hashes
+from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders, state_of
+from ctmupgrade.commands.choose import LATEST, named
+from ctmupgrade.commands.options import known_node
+from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
+from ctmupgrade.commands.run_marks import Marks
+from ctmupgrade.commands.runs import hold, restore_backups, restore_world, to_go_on, unfinished
+from ctmupgrade.commands.same_cluster import learn_of_run, refuse_other_cluster
+from ctmupgrade.commands.wiring import Setup, whoami
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.run import journal
+from ctmupgrade.errors import ExitCode, UsageError
+
+
+def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
+    """Go on from where a run stopped.
+
+    :param run_id: in full or its unique beginning; None or ``latest``: the latest that changes nodes and is not over.
+    :raises UsageError: there is nothing to resume. :raises LockedError: it is running.
+    :raises BlockedError: cluster.yaml is no longer the run's.
+    """
+    mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
+    run_id = None if run_id == LATEST else run_id
+    lock = hold(setup.home, run_id or to_go_on(setup.home, mode)) if mode is Mode.LIVE else nullcontext()
+    with lock:
+        folder = _to_resume(setup, mode, run_id)
+        with locked(setup, folder):
+            return _go_on(setup, wishes, folder)
+
+
+def _go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
+    restore_world(folder, setup)
+    file = JournalFile.open(folder.journal)
+    state = state_of(file.lines())
+    restore_backups(folder, setup, state)
+    learn_of_run(setup, state)
+    refuse_other_cluster(setup.cluster, state)
+    known_node(wishes.stop_after, state.plan.versions, "--stop-after")
+    if setup.request.dry_run or not wishes.confirm_resume(state):
+        file.close()
+        code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
+        return Outcome(code, state, folder=folder.path, only_looked=True)
+    Marks(setup, state.run).refuse_rolled_back(line_hashes(folder.journal))
+    event = journal.RunResumed(whoami(), os.getpid(), __version__)
+    at = setup.clock.now()
+    FileRecord(file).append(event, at)
+    file.close()
+    state = journal.apply(state, event, at)
+    wishes.watch(state, event, "", None)
+    Marks(setup, state.run, wishes.take_over).claim(again=True)
+    return execute(setup, wishes, folder, state)
+
+
+def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
+    if run_id is None:
+        for folder, _state in unfinished(setup.home, mode):
+            return folder
+        raise UsageError(
+            f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade runs   # lists all"
+        )
+    folder = named(run_id, folders(setup.home)[::-1])
+    state = folder.state()
+    if not state.unfinished:
+        raise UsageError(
+            f"run {folder.run} has ended ({state.outcome}); there is nothing to resume",
+            remedy=f"ctmupgrade report {folder.run}",
+        )
+    if state.mode is not mode:
+        raise UsageError(
+            f"run {folder.run} is {state.mode.value}, and this command is {mode.value}",
+            remedy="resume a simulated run with --simulate, a live one without it",
+        )
+    return folder

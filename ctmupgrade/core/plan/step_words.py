@@ -1,0 +1,84 @@
+"""Steps in words, as an operator is told what comes next and what it means for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import (
+    AwaitNode,
+    CompareSettings,
+    DeleteClusterConfig,
+    Gate,
+    JoinNode,
+    MakeBackup,
+    NewCluster,
+    Reboot,
+    RecordSettings,
+    RemoveNode,
+    ResetNode,
+    RestartServices,
+    RestoreSettings,
+    RunUpgrade,
+    Settle,
+    StageArchive,
+    Step,
+    VerifyArchive,
+)
+from ctmupgrade.core.timing import clock_time
+
+_WORDS: dict[type, str] = {
+    VerifyArchive: "verify the archive's signature",
+    MakeBackup: "back up {node}",
+    StageArchive: "upload the archive to {node}",
+    Gate: "wait until every other node is healthy, before {node} is changed",
+    RunUpgrade: "run ks_upgrade.sh on {node}",
+    Reboot: "reboot {node}",
+    AwaitNode: "wait until {node} is back and healthy",
+    Settle: "watch that {node} stays healthy",
+    RecordSettings: "write down the settings of {node}",
+    RemoveNode: "remove {node} from the cluster",
+    DeleteClusterConfig: "delete the cluster configuration on {node}",
+    ResetNode: "reset {node}, which ERASES its data",
+    NewCluster: "create a new cluster on {node}",
+    RestoreSettings: "put the settings of {node} back",
+    JoinNode: "join {node} to the cluster, which ERASES its data",
+    CompareSettings: "compare the settings of {node} with those before",
+    RestartServices: "restart the services of {node}",
+}
+
+
+def step_words(step: Step) -> str:
+    """Return what a step does, a verb first: "reboot ctm-2"."""
+    return _WORDS[type(step.action)].format(node=step.node)
+
+
+def node_list(names: Iterable[str], of: int = 0) -> str:
+    """Return nodes' names for a reader, or "all 20 nodes" where they are all of many.
+
+    :param of: how many nodes the cluster has; 0: not known.
+    """
+    found = list(dict.fromkeys(names))
+    if len(found) == of and of > 4:
+        return f"all {of} nodes"
+    return ", ".join(found)
+
+
+def node_question(plan: Plan, step: Step, stable_for: timedelta) -> list[str]:
+    """Return what is said before a node is asked for: which, for how long, what clients notice."""
+    mine = [one for one in plan.steps if one.node == step.node]
+    seconds = sum(one.estimate_s for one in mine[mine.index(step) :])
+    others = len(plan.nodes) - 1
+    notice = (
+        "its clients must use the other nodes meanwhile"
+        if others > 0
+        else "nothing else serves its clients meanwhile"
+    )
+    settled = clock_time(int(stable_for.total_seconds()))
+    return [
+        f"Next: {step_words(step)}, then reboot it and wait until it has been healthy for {settled}; "
+        f"about {clock_time(seconds)}.",
+        f"{step.node} is out of service for 10 minutes or more: {notice}.",
+        "n pauses the run here, and so does Ctrl-C; nothing more is started, and ctmupgrade resume goes on.",
+    ]

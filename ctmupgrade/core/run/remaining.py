@@ -1,0 +1,40 @@
+"""What is left of a run, in words: before it is resumed, or ended for good."""
+
+from __future__ import annotations
+
+from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.kinds import title_of
+from ctmupgrade.core.run.report import version_after
+from ctmupgrade.core.timing import clock_time
+
+_OVER = (Status.DONE, Status.SKIPPED)
+
+
+def what_is_left(state: RunState) -> list[str]:
+    """Return what a run is for, where it stopped, and what would be done next."""
+    left = [step for step in state.plan.steps if state.steps[step.id].status not in _OVER]
+    lines = [f"{title_of(state)}, run {state.run}: {state.name}; {versions(state)}."]
+    if not left:
+        return [*lines, "No step is left to do."]
+    nodes = node_list((step.node for step in left if step.node), len(state.plan.versions))
+    seconds = state.plan.critical_path_s(of={step.id for step in left})
+    where = f" on {nodes}" if nodes else ""
+    lines.append(
+        f"Left to do: {len(left)} of {len(state.plan.steps)} steps{where}, about {clock_time(seconds)}: "
+        f"next {left[0].id}."
+    )
+    return lines
+
+
+def versions(state: RunState) -> str:
+    """Return which nodes are on which version, as far as looks have proven it."""
+    by_version: dict[str, list[str]] = {}
+    for node in state.plan.versions:
+        by_version.setdefault(version_after(state, node) or "a version that is not known", []).append(node)
+    total = len(state.plan.versions)
+    said = [
+        f"{node_list(nodes, total)} {'is' if len(nodes) == 1 else 'are'} on {version}"
+        for version, nodes in by_version.items()
+    ]
+    return "; ".join(said) or "it names no node"
