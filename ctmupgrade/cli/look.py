@@ -13,6 +13,7 @@ from ctmupgrade.cli.opening import LOOK, only_said, opened, registry
 from ctmupgrade.cli.options import OutFile
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
+from ctmupgrade.cli.progress import progress
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def check(
     from ctmupgrade.render import documents, show
 
     with opened(common, options, looks_only=True) as made:
-        result = looking.check(made, only=only or (), hashed=False)
+        with progress(common, made):
+            result = looking.check(made, only=only or (), hashed=False)
         if common.shown is Format.JSON:
             found = placed_findings(result.findings, common)
             put_json(documents.check_document(made.cluster, made.mode, result.facts, found))
@@ -74,7 +76,8 @@ def plan(
 
     format_of(output, ".json")
     with opened(common, options, looks_only=True) as made:
-        result, planned = looking.plan(made)
+        with progress(common, made):
+            result, planned = looking.plan(made)
         document = plan_to_json(planned)
         if common.shown is Format.JSON:
             if output is None:
@@ -122,7 +125,8 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
 
     format_of(output, ".md", ".markdown")
     with opened(common, options, looks_only=True) as made:
-        result, planned = check.plan(made)
+        with progress(common, made):
+            result, planned = check.plan(made)
         text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)
         if common.shown is Format.JSON and output is None:
             put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})

@@ -195,6 +195,7 @@ def locked(setup: Setup, folder: RunFolder) -> Iterator[None]:
 
 
 def end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:
+    """Write the end of a run that has nothing to do or is a rehearsal; return how it ended."""
     ended = journal.RunEnded("dry-run" if outcome == "dry-run" else "nothing-to-do", state.plan.versions)
     state = journal.apply(state, ended, _write_end(folder, ended, setup))
     return Outcome(ExitCode.DONE, state, result, folder=folder.path)
@@ -210,6 +211,10 @@ def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> date
 
 
 def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState) -> Outcome:
+    """Run a plan from where its journal stands; return how this process's part of it ended.
+
+    :raises Interrupted: this process was told to leave at once.
+    """
     file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
     record, left, marks = FileRecord(file), Requests(folder, state.plan.nodes), Marks(setup, state.run)
     with attended() as news:

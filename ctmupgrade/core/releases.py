@@ -1,4 +1,4 @@
-"""What is published about upgrade paths and disk space, as data, and the judgement over it.
+"""What is published about upgrade paths, as data, and the judgement over it.
 
 Comparing versions alone is wrong: late patches of an older line are newer than early releases of the
 next lines (2.11.2 to 2.11.6 cannot go to 2.12). Sources: the vendor's "System Upgrade" pages, editions
@@ -14,10 +14,6 @@ from enum import StrEnum
 from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 
-GIB = 2**30
-BASE_GIB = 12  # free without the archive; vendor page "Clusters and Nodes"
-DATABASE_GIB = 35  # upper end of 25-35 GB for the database upgrades; vendor pages 2.14 and 2.16
-ARCHIVE_FACTOR = 5  # vendor page 2.17; whether it includes the archive is not said: the strict reading
 DATABASE_LINES = ((2, 14), (2, 16))
 FORWARD_MINORS = 3  # a backup restores on the next three minors; vendor pages 2.13, 2.16
 LTS_LINES = ((2, 11), (2, 19), (2, 23))  # medium confidence: release model page, a guide, an announcement
@@ -33,11 +29,15 @@ class PathVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with its reason and source."""
+    """A verdict with its reason and source.
+
+    :ivar remedy: what to do about it; "": to confirm it in the target's release notes.
+    """
 
     verdict: PathVerdict
     why: str
     source: str = "vendor page System Upgrade"
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ def judge_path(
             f"{current} to {target}: no path from or to a beta is published, and builds of betas cannot be compared; "
             "ask vendor support",
             "none found",
+            "ask vendor support which path there is from and to a beta",
         )
     special = _judge_special_models(current, target, strategy, model)
     if special:
@@ -119,8 +120,15 @@ def judge_path(
             PathVerdict.BLOCK,
             f"in place goes one minor version at a time; {current.short} to {target.short} is more",
             "vendor page Clusters and Nodes",
+            _nearer(current, target),
         )
     return _judge_listed(current, target, strategy, force_path)
+
+
+def _nearer(current: Version, target: Version) -> str:
+    if current.major != target.major:
+        return "ask vendor support for the path between major versions, or use the rebuild strategy"
+    return f"upgrade to {current.major}.{current.minor + 1} first, or use the rebuild strategy"
 
 
 def _too_far_in_place(current: Version, target: Version) -> bool:
@@ -132,15 +140,19 @@ def _judge_downgrade(current: Version, target: Version, strategy: StrategyName, 
         return Judgement(
             PathVerdict.BLOCK,
             f"{target.short} is older than {current.short}; only an unclustered appliance can go down",
+            remedy=f"name a target in cluster.yaml that is not older than {current.short}",
         )
     if not allowed:
         return Judgement(
-            PathVerdict.BLOCK, f"{target.short} is older than {current.short}: --allow-downgrade asks for it"
+            PathVerdict.BLOCK,
+            f"{target.short} is older than {current.short}: --allow-downgrade asks for it",
+            remedy="--allow-downgrade, where the older version is meant; else name another target in cluster.yaml",
         )
     return Judgement(
         PathVerdict.MANUAL,
         f"downgrade from {current.short} to {target.short} was asked for by name; a backup of the newer "
         "version cannot be restored on the older one",
+        remedy=f"confirm in the release notes of {current.short} that it may go down to {target.short}",
     )
 
 
@@ -155,6 +167,7 @@ def _judge_special_models(
             PathVerdict.BLOCK,
             "k160 and -tct builds go 2.11.2-tct, 2.15.0, 2.16 only, standalone or by remove/rebuild",
             "vendor page System Upgrade, edition 2.16",
+            "choose the next version of that path as the target",
         )
     return Judgement(PathVerdict.MANUAL, "k160/-tct path of the 2.16 page: confirm it with the vendor")
 
@@ -171,12 +184,15 @@ def _judge_listed(current: Version, target: Version, strategy: StrategyName, for
     if _named(current, release.forced):
         verdict = PathVerdict.MANUAL if force_path else PathVerdict.BLOCK
         return Judgement(
-            verdict, f"{current.short} reaches {target.short} only with -o, as a stepping stone to 2.16"
+            verdict,
+            f"{current.short} reaches {target.short} only with -o, as a stepping stone to 2.16",
+            remedy="--force-path passes -o, on this documented path",
         )
     if _named(current, release.refused):
         return Judgement(
             PathVerdict.BLOCK,
             f"{current.short} is newer than {target.short} in content; this path is unsupported",
+            remedy=f"choose a newer target, whose list of tested versions has {current.short}",
         )
     if not _named(current, release.tested):
         return _judge_unlisted(current, target, release)
@@ -186,7 +202,10 @@ def _judge_listed(current: Version, target: Version, strategy: StrategyName, for
 def _judge_unlisted(current: Version, target: Version, release: Release) -> Judgement:
     lines = {name[:2] for name in release.tested or ()}
     verdict = PathVerdict.MANUAL if current.line in lines else PathVerdict.BLOCK
-    return Judgement(verdict, f"{current.short} is not on the list of versions tested for {target.short}")
+    why = f"{current.short} is not on the list of versions tested for {target.short}"
+    between = sorted(name for name in release.tested or () if current.release[: len(name)] < name)
+    first = f"upgrade to {'.'.join(map(str, between[0]))} first" if between else ""
+    return Judgement(verdict, why, remedy=first if verdict is PathVerdict.BLOCK else "")
 
 
 def _judge_database_steps(
@@ -197,10 +216,13 @@ def _judge_database_steps(
             PathVerdict.MANUAL,
             "this step upgrades the internal database; whether a cluster may do it in place is not "
             "published: ask vendor support or use the rebuild strategy",
+            remedy="ask vendor support, or use the rebuild strategy",
         )
     if release.latest_patch_only and current.line != target.line:
         return Judgement(
-            PathVerdict.MANUAL, f"tested from the latest patch of {current.major}.{current.minor} only"
+            PathVerdict.MANUAL,
+            f"tested from the latest patch of {current.major}.{current.minor} only",
+            remedy=f"confirm that {current.short} is the latest patch of {current.major}.{current.minor}, else upgrade to it",
         )
     return Judgement(
         PathVerdict.PASS, f"{current.short} is on the list of versions tested for {target.short}"
@@ -210,28 +232,6 @@ def _judge_database_steps(
 def crosses_database_upgrade(current: Version, target: Version) -> bool:
     """Whether the step goes into or over 2.14 or 2.16, which upgrade the internal database."""
     return any(current.line < line <= target.line for line in DATABASE_LINES)
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceNeed:
-    """Bytes that must be free now, and the formula in words."""
-
-    bytes: int
-    formula: str
-
-
-def space_need(current: Version, target: Version, archive_size: int, *, staged: bool) -> SpaceNeed:
-    """The strictest rule that applies. ``staged``: the archive already lies on the node."""
-    pending = 0 if staged else archive_size
-    rules = [
-        (BASE_GIB * GIB, f"{BASE_GIB} GiB"),
-        (ARCHIVE_FACTOR * archive_size, f"{ARCHIVE_FACTOR} x the archive of {archive_size / GIB:.1f} GiB"),
-    ]
-    if crosses_database_upgrade(current, target):
-        rules.append((DATABASE_GIB * GIB, f"{DATABASE_GIB} GiB for the database upgrade"))
-    amount, words = max(rules)
-    extra = "" if staged else f" + the archive itself ({pending / GIB:.1f} GiB)"
-    return SpaceNeed(amount + pending, words + extra)
 
 
 def backup_fits(made_on: Version, restored_on: Version) -> bool:

@@ -9,10 +9,11 @@ from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.ages import why_none
 from ctmupgrade.core.checks.check import VENDOR, Question, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.model import reached
-from ctmupgrade.core.releases import GIB, PathVerdict, judge_path, space_need
+from ctmupgrade.core.releases import PathVerdict, judge_path
 
 
 def node_reachable(q: Question) -> Iterator[Finding]:
@@ -47,11 +48,10 @@ def upgrade_path_known(q: Question) -> Iterator[Finding]:
         verdict = {
             PathVerdict.PASS: Verdict.PASS, PathVerdict.MANUAL: Verdict.MANUAL, PathVerdict.BLOCK: Verdict.BLOCK
         }[judged.verdict]  # fmt: skip
-        remedy = (
-            ""
-            if verdict is Verdict.PASS
-            else "read the release notes of the target; go through a version between"
+        confirm = (
+            f"confirm in the release notes of {target.short} that {facts.system.version.short} may go there"
         )
+        remedy = "" if verdict is Verdict.PASS else judged.remedy or confirm
         yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
 
 
@@ -59,7 +59,7 @@ def free_space_sufficient(q: Question) -> Iterator[Finding]:
     """Judge each node's free space by the strictest published rule (docs/appliance.md 2)."""
     check = "free_space_sufficient"
     if isinstance(q.facts.archive, Unknown):
-        remedy = q.facts.archive.remedy or "name the archive in cluster.yaml"
+        remedy = q.facts.archive.remedy or "see archive_signature_good"
         yield unknown(check, "", q.facts.archive, remedy, "the archive's size")
         return
     for facts in q.pending:
