@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+DOCS = "https://github.com/ctmupgrade/ctmupgrade/tree/main/docs"  # as in pyproject.toml
+
 
 class ExitCode(IntEnum):
     """The exit codes that schedulers and runbooks rely on."""

@@ -18,7 +18,10 @@ _COMMANDS = (
     "init|verify|check|plan|path|runbook|backup|stage|runs|run|resume|status|watch|pause|abort|recover|restore|drill|"
     "report|serve|record|handover|take-over|node (?:retry|skip|done)"
 )
-_OURS = re.compile(rf"\bctmupgrade (?:{_COMMANDS})(?![\w-])(?P<rest>[^\n;`]*)")
+_RUN = r"\d{8}T\d{6}-[0-9a-f]{7}"  # an id, as commands.runs makes them
+_OURS = re.compile(
+    rf"\bctmupgrade (?:node (?:retry|skip|done) {_RUN} \S+|(?:{_COMMANDS})(?![\w-])(?: {_RUN})?)(?P<rest>[^\n;`]*)"
+)
 
 
 def options_of(common: Common) -> list[tuple[str, str]]:

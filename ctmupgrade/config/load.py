@@ -41,7 +41,7 @@ from ctmupgrade.core.model import (
     Window,
     url_of,
 )
-from ctmupgrade.errors import ConfigError, UsageError
+from ctmupgrade.errors import DOCS, ConfigError, UsageError
 
 _CLUSTER_LINE = re.compile(r"^cluster:[ \t]*([^\s#]{1,80})", re.MULTILINE)
 _PASSWORD_KEYS = ("password_env", "password_file", "password_command")
@@ -69,7 +69,7 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
     raise ConfigError(
         source.problems[0],
         details="\n".join(source.problems[1:]),
-        remedy="fix the file; nothing was changed (its keys: docs/cluster-yaml.md)",
+        remedy=f"fix the file; nothing was changed (its keys: {DOCS}/cluster-yaml.md)",
     )
 
 

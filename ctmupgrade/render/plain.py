@@ -151,7 +151,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def question(plan: Plan, cluster_size: int) -> list[str]:
     """What is about to change, said before it is asked for: every node that a step touches, and all that erases."""
-    nodes = ", ".join(dict.fromkeys(node for step in plan.steps if (node := _touched(step))))
+    nodes = node_list((node for step in plan.steps if (node := _touched(step))), cluster_size)
     lines = [
         f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
         f"  ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
@@ -234,7 +234,8 @@ def report_lines(report: Report, *, told: bool = False) -> list[str]:
         lines.append(f"  {report.why}")
     width = max((len(n.name) for n in report.nodes), default=0)
     for node in report.nodes:
-        lines.append(f"  {node.name:{width}}  {node.version_before} -> {node.version_after}  {node.state}")
+        after = node.version_after if node.seen else "not seen yet"
+        lines.append(f"  {node.name:{width}}  {node.version_before} -> {after}  {node.state}")
     lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
     for step in report.steps:
         if step.status in ("failed", "inconclusive", "started"):

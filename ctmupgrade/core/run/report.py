@@ -37,6 +37,7 @@ class NodeLine:
     version_before: str
     version_after: str
     state: str
+    seen: bool = True  # the version is one that a look has proven since its upgrade began
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,13 @@ def version_after(state: RunState, node: str) -> str:
     return state.versions_after.get(node, found)
 
 
+def _seen(state: RunState, node: str) -> bool:
+    """Whether a version of the node was seen since its upgrade began; before it, it is the plan's."""
+    mine = [step for step in state.plan.steps if step.node == node]
+    begun = [i for i, s in enumerate(mine) if isinstance(s.action, RunUpgrade) and state.steps[s.id].started]
+    return not begun or any("version" in state.steps[s.id].evidence for s in mine[begun[0] :])
+
+
 def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
     """Where a run has ended and nodes are not what it was for: skipped by a decision, or left out by ``--nodes``.
     "Done" must not be read as "all is well"."""
@@ -187,7 +195,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         for step in state.plan.steps
     )
     nodes = tuple(
-        NodeLine(name, before, version_after(state, name), node_state(state, name))
+        NodeLine(name, before, version_after(state, name), node_state(state, name), _seen(state, name))
         for name, before in state.plan.versions.items()
     )
     behind = left_behind(state, nodes)
