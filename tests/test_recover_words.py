@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.cli.given import Common
-from ctmupgrade.cli.recover import option_words, place_words
+from ctmupgrade.cli.place import place_words
+from ctmupgrade.cli.recover import option_words
 from ctmupgrade.core.model import Options
 from ctmupgrade.render.folding import folded
 from tests.support import broken

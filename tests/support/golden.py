@@ -70,7 +70,10 @@ def produce(folder: Path, state_dir: Path) -> dict[str, str]:
         "exit_code": f"{code}\n",
         "report.md": _markdown(state_dir, last),
     }
-    return {name: normal(text.replace(str(state_dir), "STATE")) for name, text in texts.items()}
+    places = (str(state_dir), str(state_dir).replace("_", "\\_"))  # as Markdown has it, too
+    for place in places:
+        texts = {name: text.replace(place, "STATE") for name, text in texts.items()}
+    return {name: normal(text) for name, text in texts.items()}
 
 
 def _markdown(state_dir: Path, last: dict[str, object]) -> str:
