@@ -21,11 +21,12 @@ from ctmupgrade.core.ksctl import is_refusal, names_left_configuration, sounds_l
 from ctmupgrade.core.looks import parse_ksctl, parse_shell
 from ctmupgrade.core.looks.replication import Lag, lag_of
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.model import Options, Version
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import PathVerdict, judge_path
 from ctmupgrade.core.run.journal import Event, StepDone, StepStarted
 from ctmupgrade.core.ticks import Tick
+from ctmupgrade.core.version import Version
 from ctmupgrade.sim import Fault, World, timeline
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.killing import Fuse, OrderFleet, SleepyFleet

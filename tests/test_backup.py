@@ -17,10 +17,11 @@ from ctmupgrade.actions.backup import key_for
 from ctmupgrade.commands import check, prepare
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.core.looks.facts import BackupEntry, BackupKey
-from ctmupgrade.core.model import Options, Version
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import MakeBackup
 from ctmupgrade.core.releases import backup_fits
+from ctmupgrade.core.version import Version
 from tests.support.world_run import PASSWORD, Drive, make_world
 
 

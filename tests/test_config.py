@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.config.load import load_cluster
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 from tests.support.live import NAME, PROGRAM, Live, signing_key, start_live
 
 TARGET = "2.21.0"

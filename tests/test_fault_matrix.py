@@ -10,10 +10,11 @@ import pytest
 
 from ctmupgrade.commands import check
 from ctmupgrade.commands.runs import hold
-from ctmupgrade.core.model import Options, Version
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.version import Version
 from ctmupgrade.errors import ExitCode, LockedError
 from ctmupgrade.sim import timeline
 from tests.support import fault_expected, fault_table

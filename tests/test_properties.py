@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from ctmupgrade.commands import check as looking
-from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.version import reached
 from ctmupgrade.sim import Fault, World
 from tests.support.fault_cases import EVERYWHERE, SETTINGS, TIMES
 from tests.support.fault_run import broken_promises, decide
@@ -249,7 +249,7 @@ def live(tale: Tale, folder: Path) -> None:
 
 def _ended_well(living: Living) -> None:
     target = living.drive.cluster.target.version
-    from ctmupgrade.core.model import Version
+    from ctmupgrade.core.version import Version
 
     for name, node in living.drive.world.nodes.items():
         if name not in living.skipped:

@@ -6,9 +6,9 @@ from ctmupgrade.actions.base import Ctx, decision, known
 from ctmupgrade.collect.collect import ask, logs_of
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.version import Version
 from ctmupgrade.errors import InconclusiveError
 from ctmupgrade.ports import Shell
 

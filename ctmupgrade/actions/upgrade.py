@@ -31,13 +31,13 @@ from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.looks import file_probes, parse_ksctl, parse_shell, probes
 from ctmupgrade.core.looks.facts import BootMark, Maybe, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.core.version import Version
 from ctmupgrade.errors import NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 

@@ -12,11 +12,11 @@ from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks import probes
 from ctmupgrade.core.looks.facts import BootMark, NodeFacts, Rights, Unknown
-from ctmupgrade.core.model import reached
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
+from ctmupgrade.core.version import reached
 from ctmupgrade.errors import NodeError, UnreachableError
 
 LOOKS = 3  # good looks in a row before a node counts as back

@@ -12,8 +12,9 @@ from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
-from ctmupgrade.core.model import Options, reached
+from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan, make_plan
+from ctmupgrade.core.version import reached
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 from ctmupgrade.ports import Signed
 

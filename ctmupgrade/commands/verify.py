@@ -34,7 +34,7 @@ def verify_archive(
         target = load_cluster(place, simulated=True).target
         signer, keyring = target.signer, keyring or target.keyring
     signed = _verifier(simulate).verify(archive, signer, keyring)
-    from ctmupgrade.core.model import NAMED_VERSION  # gpg is not kept waiting for it
+    from ctmupgrade.core.version import NAMED_VERSION
 
     named = NAMED_VERSION.search(archive.name)
     return signed, named.group(1) if named else ""

@@ -28,7 +28,6 @@ from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import (
-    NAMED_VERSION,
     BackupSettings,
     Cluster,
     KsctlSettings,
@@ -37,10 +36,10 @@ from ctmupgrade.core.model import (
     SshSettings,
     Target,
     Timeouts,
-    Version,
     Window,
     url_of,
 )
+from ctmupgrade.core.version import NAMED_VERSION, Version
 from ctmupgrade.errors import DOCS, ConfigError, UsageError
 
 _CLUSTER_LINE = re.compile(r"^cluster:[ \t]*([^\s#]{1,80})", re.MULTILINE)

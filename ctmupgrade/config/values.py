@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from ctmupgrade.config.addresses import host, jumps, url
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 
 _BOOL = re.compile(r"(?i:true|false|yes|no|on|off)", re.ASCII)
 _NUMBER = re.compile(  # of YAML 1.1 or 1.2: octal, hexadecimal, with underscores, of base 60, with an exponent

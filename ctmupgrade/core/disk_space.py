@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.releases import crosses_database_upgrade
+from ctmupgrade.core.version import Version
 
 GIB = 2**30
 BASE_GIB = 12  # free without the archive; vendor page "Clusters and Nodes"

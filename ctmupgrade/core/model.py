@@ -1,29 +1,16 @@
-"""What a person names: versions, nodes, the cluster, the target."""
+"""What a person names: nodes, the cluster, the target, and how they are reached."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
 
 from ctmupgrade.core.jumps import NO_JUMP, JumpSettings
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
-
-NAMED_VERSION = re.compile(
-    r"(?:_v|ks_upgrade_)(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-(?:alpha|beta|rc)\d{0,4})?(?:\+\d{1,15})?)(?!\d)",
-    re.ASCII,
-)  # in an archive's name
-_VERSION = re.compile(
-    r"^v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\+(\d{1,15}))?(?:[-_. ]?([A-Za-z][\w.-]{0,63}))?(?:\+(\d{1,15}))?$",
-    re.ASCII,
-)
-
-
-_BETA = re.compile(r"(?:alpha|beta|rc|dev|pre|preview|snapshot)\d{0,9}\b", re.IGNORECASE | re.ASCII)
+from ctmupgrade.core.version import Version
 
 
 class Secret:
@@ -45,68 +32,6 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is never serialised")
-
-
-@dataclass(frozen=True, slots=True, order=False)
-class Version:
-    """``X.Y.Z`` with an optional build and suffix.
-
-    Only X.Y.Z is compared: the build of the same release differs between ``ksctl`` and the
-    server (captured on 2.19.0), and an archive's name may have none.
-    """
-
-    major: int
-    minor: int
-    patch: int
-    build: int | None = None
-    suffix: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """:raises ValueError: not of the form X.Y.Z, X.Y.Z+BUILD or X.Y.Z-suffix."""
-        found = _VERSION.match(text.strip())
-        if not found:
-            raise ValueError(f"{text!r} is not a version: X.Y.Z or X.Y.Z+BUILD is expected")
-        major, minor, patch, build, suffix, late_build = found.groups()
-        number = build or late_build
-        return cls(int(major), int(minor), int(patch), int(number) if number else None, suffix or "")
-
-    @property
-    def release(self) -> tuple[int, int, int]:
-        """What is compared."""
-        return (self.major, self.minor, self.patch)
-
-    @property
-    def beta(self) -> str:
-        """Which beta of X.Y.Z it is ("beta7"); "" for a release. What else may follow (LTS, tct) is one."""
-        return self.suffix.lower() if _BETA.match(self.suffix) else ""
-
-    @property
-    def identity(self) -> tuple[int, int, int, str]:
-        """What tells two versions apart whatever their builds are: a beta of X.Y.Z is not X.Y.Z."""
-        return (*self.release, self.beta)
-
-    @property
-    def line(self) -> tuple[int, int]:
-        """Major and minor: the release line."""
-        return (self.major, self.minor)
-
-    def same_release(self, other: Version) -> bool:
-        """The same X.Y.Z, or the same beta of it; builds are compared only where both are known. Those of betas have a
-        range of their own (FACTS 9.1), so a beta's is never compared with a release's."""
-        if self.identity != other.identity:
-            return False
-        return self.build is None or other.build is None or self.build == other.build
-
-    @property
-    def short(self) -> str:
-        """``X.Y.Z``, as the vendor's success line begins."""
-        return f"{self.major}.{self.minor}.{self.patch}"
-
-    def __str__(self) -> str:
-        build = f"+{self.build}" if self.build is not None else ""
-        suffix = f"-{self.suffix}" if self.suffix else ""
-        return f"{self.short}{suffix}{build}"
 
 
 def url_of(host: str) -> str:
@@ -266,8 +191,3 @@ class Options:
     shared_hsm_partition: bool = False
     accept_attended_boot: bool = False
     fresh: tuple[tuple[str, str], ...] = ()  # (node, host of the new instance in its place)
-
-
-def reached(current: Version, target: Version) -> bool:
-    """Whether a node needs nothing any more."""
-    return current.same_release(target)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import Version
 
 DATABASE_LINES = ((2, 14), (2, 16))
 FORWARD_MINORS = 3  # a backup restores on the next three minors; vendor pages 2.13, 2.16

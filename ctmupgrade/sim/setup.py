@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 from ctmupgrade.sim.state import HOME, SERVICES, File, SimArchive, SimNode
 
 MAX_NODES = 20

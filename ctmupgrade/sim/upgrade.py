@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 from ctmupgrade.sim import files
 from ctmupgrade.sim.active_faults import UPGRADE_KINDS, take_next
 from ctmupgrade.sim.faults import Fault

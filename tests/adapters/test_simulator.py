@@ -16,17 +16,9 @@ from ctmupgrade.core.looks import parse_ksctl, probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import (
-    BackupSettings,
-    Cluster,
-    KsctlSettings,
-    Node,
-    Secret,
-    SshSettings,
-    Target,
-    Version,
-)
+from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, Secret, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import Version
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,

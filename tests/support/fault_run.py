@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.journal import Status
+from ctmupgrade.core.version import Version
 from ctmupgrade.sim import Fault, World
 from tests.support.fault_cases import NODE, SETTINGS, TIMES, Pointed, What
 from tests.support.promises import check_promises

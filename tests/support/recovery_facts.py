@@ -25,19 +25,11 @@ from ctmupgrade.core.looks.facts import (
     Unknown,
 )
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import (
-    BackupSettings,
-    Cluster,
-    KsctlSettings,
-    Node,
-    Options,
-    SshSettings,
-    Target,
-    Version,
-)
+from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, Options, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery.scene import OperatorInput, Scene, scene_of
 from ctmupgrade.core.run.past_runs import RunHistory
+from ctmupgrade.core.version import Version
 
 AT = datetime(2026, 1, 10, 22, 0, tzinfo=UTC)
 OLD, NEW = Version.parse("2.20.0+15016"), Version.parse("2.21.0+15451")

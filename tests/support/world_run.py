@@ -22,13 +22,14 @@ from ctmupgrade.commands import check
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core import model
-from ctmupgrade.core.model import Cluster, Options, Target, Version
+from ctmupgrade.core.model import Cluster, Options, Target
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState, StepState, replay
 from ctmupgrade.core.ticks import Tick
+from ctmupgrade.core.version import Version
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline

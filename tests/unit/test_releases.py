@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ctmupgrade.core.disk_space import GIB, space_need
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import PathVerdict, backup_fits, judge_path
+from ctmupgrade.core.version import Version
 
 V = Version.parse
 IN_PLACE, REBUILD, STANDALONE = StrategyName.IN_PLACE, StrategyName.REBUILD, StrategyName.STANDALONE

@@ -25,8 +25,9 @@ from ctmupgrade.core.looks.facts import (
     SystemInfo,
     Unit,
 )
-from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, SshSettings, Target, Version
+from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import Version
 
 AT = datetime(2026, 1, 10, 21, 0, tzinfo=UTC)
 GIB = 2**30

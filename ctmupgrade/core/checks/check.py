@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.checks.problem import TRUST_FIRST, Problem
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
-from ctmupgrade.core.model import Cluster, Options, reached
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import reached
 
 VENDOR = "vendor page Clusters and Nodes"
 

@@ -11,8 +11,8 @@ from ctmupgrade.core.checks.ages import ours_against, span
 from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Maybe, NodeFacts, Services, Unknown
-from ctmupgrade.core.model import Version, reached
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import Version, reached
 
 MAX_NODES = 20  # vendor page Clusters and Nodes
 CLOCK_TOLERANCE = 1.0  # seconds

@@ -12,8 +12,8 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.model import reached
 from ctmupgrade.core.releases import PathVerdict, judge_path
+from ctmupgrade.core.version import reached
 
 
 def node_reachable(q: Question) -> Iterator[Finding]:

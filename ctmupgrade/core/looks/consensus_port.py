@@ -10,7 +10,7 @@ from __future__ import annotations
 from ctmupgrade.core.looks.facts import PortState
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.probes import Probe, Query
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 
 PORT = 2380
 SINCE = (2, 22)

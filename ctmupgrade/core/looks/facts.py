@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, TypeVar
 from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.replication import Lag, lag_of
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.redact import foreign
+from ctmupgrade.core.version import Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from ctmupgrade.core.looks.facts import (
     SummaryReport,
     SystemInfo,
 )
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.redact import foreign
+from ctmupgrade.core.version import Version
 
 
 class NotUnderstoodError(ValueError):

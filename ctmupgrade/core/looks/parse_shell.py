@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from ctmupgrade.core.looks.facts import BootMark, Mount, Unit
 from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 
 MOST_LINE = 4_096  # characters of a line that is kept; also the longest path of Linux
 MOST_WORDS = 200  # characters of a field that is kept

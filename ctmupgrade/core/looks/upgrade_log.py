@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ctmupgrade.core.model import Version
+from ctmupgrade.core.version import Version
 
 
 class LogVerdict(StrEnum):

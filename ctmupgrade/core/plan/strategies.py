@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctmupgrade.core.looks.facts import Facts, Unknown, fresh_manifest
-from ctmupgrade.core.model import Cluster, Options, reached
+from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.rebuild import rebuild
 from ctmupgrade.core.plan.steps import (
@@ -31,6 +31,7 @@ from ctmupgrade.core.timing import (
     upload_s,
     verify_s,
 )
+from ctmupgrade.core.version import reached
 
 VERIFY = "verify-archive"
 

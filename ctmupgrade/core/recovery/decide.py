@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ctmupgrade.core.looks.facts import Manifest, fresh_manifest
-from ctmupgrade.core.model import Cluster, Version
+from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     DeleteClusterConfig,
@@ -26,6 +26,7 @@ from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged, step
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.releases import backup_fits
 from ctmupgrade.core.timing import BACKUP_S
+from ctmupgrade.core.version import Version
 
 ERASING = (ResetNode, JoinNode)
 CHANGING = (RemoveNode, ResetNode, JoinNode, NewCluster, DeleteClusterConfig)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctmupgrade.core.looks.facts import ArchiveFacts, Unknown, fresh_manifest
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     CompareSettings,
@@ -38,6 +37,7 @@ from ctmupgrade.core.timing import (
     upload_s,
     verify_s,
 )
+from ctmupgrade.core.version import Version
 
 
 def remove_gone(scene: Scene) -> Part:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import NewCluster, Reboot
 from ctmupgrade.core.recovery import joins
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.timing import QUICK_S
+from ctmupgrade.core.version import Version
 
 
 def no_cluster(scene: Scene, before: Part) -> Part:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unbooted, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
 from ctmupgrade.core.recovery.scene import JOINING, Scene
 from ctmupgrade.core.timing import BOOT_S, SERVICES_S
+from ctmupgrade.core.version import Version
 
 _NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.strategies import in_place
 from ctmupgrade.core.recovery.result import Part, Trouble, Urgency, advise
 from ctmupgrade.core.recovery.scene import Scene
+from ctmupgrade.core.version import Version
 
 
 def mixed_versions(scene: Scene, before: Part) -> Part:

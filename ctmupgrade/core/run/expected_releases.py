@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.version import Version
 
 
 def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:

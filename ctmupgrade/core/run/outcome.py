@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import CompareSettings, RecordSettings, RunUpgrade, Step
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.version import Version
 
 
 def outcome_of(state: RunState) -> Literal["done", "partial"]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ctmupgrade.core.looks.facts import BootMark, Unbooted
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import (
     JoinNode,
@@ -25,6 +24,7 @@ from ctmupgrade.core.plan.steps import (
     changes_node,
 )
 from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState
+from ctmupgrade.core.version import Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
 from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import left_undone
+from ctmupgrade.core.version import Version
 
 
 @dataclass(frozen=True, slots=True)

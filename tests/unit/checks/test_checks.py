@@ -29,8 +29,9 @@ from ctmupgrade.core.looks.facts import (
     Unknown,
 )
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.model import Options, Skip, Version
+from ctmupgrade.core.model import Options, Skip
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.version import Version
 from tests.unit.values import (
     AT,
     GIB,

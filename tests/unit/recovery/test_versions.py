@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ctmupgrade.core.looks.facts import Facts
-from ctmupgrade.core.model import Version
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
 from ctmupgrade.core.recovery.result import Part, advise, step
 from ctmupgrade.core.recovery.versions import mixed_versions
 from ctmupgrade.core.run.past_runs import RunHistory
+from ctmupgrade.core.version import Version
 from tests.support import recovery_facts as make
 
 
