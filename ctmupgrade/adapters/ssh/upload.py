@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 import paramiko
 
-from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, SilenceError, bounded, start
+from ctmupgrade.adapters.ssh.channel import bounded, start
+from ctmupgrade.adapters.ssh.channel_writer import FOREIGN, SILENCE, ChannelWriter
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
 from ctmupgrade.adapters.ssh.errors import reason
 from ctmupgrade.adapters.ssh.node_file import ABSENT, NodeFile, UnusableError
@@ -25,11 +26,8 @@ from ctmupgrade.ports import Sent, Shell
 
 __all__ = ["Limiter", "Uploads"]
 
-_FOREIGN = (paramiko.SSHException, paramiko.sftp.SFTPError, OSError, EOFError)
-_SILENCE = 90.0  # seconds in which the node takes nothing
 _GROUP = 128  # SFTP writes under way at once: 4 MiB
 _SFTP_WRITE = 32_768
-_REPORT_EVERY = 64  # packets between two reports: 2 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ class Uploads:
             run.acknowledged()
             run.finish("scp")
 
-    def _on_channel(self, job: _Job, command: str) -> _Run:
+    def _on_channel(self, job: _Job, command: str) -> ChannelWriter:
         link = self._dial()
         try:
             channel = link.transport.open_session(timeout=CHANNEL_TIMEOUT)
@@ -194,13 +192,13 @@ class Uploads:
         except NodeError as error:
             link.close()
             raise UnusableError(str(error)) from error
-        except _FOREIGN as error:
+        except FOREIGN as error:
             link.close()
             raise UnreachableError(f"{self._place}: no session for the upload: {reason(error)}") from error
         except BaseException:
             link.close()
             raise
-        return _Run(link, channel, job, partial(self._lost, job), self._limits)
+        return ChannelWriter(link, channel, job.file, partial(self._lost, job), self._limits)
 
     def _by_sftp(self, job: _Job) -> Iterator[Sent]:
         link = self._dial()
@@ -215,13 +213,13 @@ class Uploads:
                         data.seek(job.offset)
                         for safe in self._groups(data, remote, job.offset, job.size):
                             yield Sent(safe)
-            except _FOREIGN as error:
+            except FOREIGN as error:
                 if not link.alive or isinstance(error, (TimeoutError, EOFError, paramiko.SSHException)):
                     raise self._lost(job, reason(error)) from error
                 said = "Permission denied" if isinstance(error, PermissionError) else reason(error)
                 refused = job.file.refusal(said, safe)  # asks df, while the disk is still full
                 # Writes under way have left holes behind the first failure.
-                with suppress(*_FOREIGN):
+                with suppress(*FOREIGN):
                     sftp.truncate(job.file.target, safe)
                 raise refused from error
         finally:
@@ -231,12 +229,12 @@ class Uploads:
         try:
             with bounded(link.transport):
                 sftp = paramiko.SFTPClient.from_transport(link.transport)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise UnusableError(f"no SFTP: {reason(error)}") from error
         channel = sftp.get_channel() if sftp else None
         if sftp is None or channel is None:
             raise UnusableError("no SFTP")
-        channel.settimeout(_SILENCE)
+        channel.settimeout(SILENCE)
         return sftp
 
     def _groups(self, data: BinaryIO, remote: paramiko.SFTPFile, at: int, size: int) -> Iterator[int]:
@@ -256,96 +254,3 @@ class Uploads:
                 if last:
                     break
             yield at
-
-
-class _Run:
-    """A writer on a channel of its own connection."""
-
-    def __init__(
-        self,
-        link: Link,
-        channel: paramiko.Channel,
-        job: _Job,
-        lost: Callable[[str], ConnectionLostError],
-        limits: Sequence[Limiter],
-    ) -> None:
-        self._link, self._channel, self._job, self._lost, self._limits = link, channel, job, lost, limits
-        self._exchange = Exchange(channel, _SILENCE, keep_err=8192)
-
-    def __enter__(self) -> _Run:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._link.close()
-        if isinstance(error, SilenceError):
-            raise self._lost(f"the node took nothing for {_SILENCE:g} s") from error
-
-    def discard(self) -> None:
-        """Reads and forgets standard output."""
-        with suppress(SilenceError):
-            for _ in self._exchange.pieces():
-                pass
-
-    def pour(self, data: BinaryIO, at: int, size: int) -> Iterator[Sent]:
-        """Sends ``data`` up to ``size``; returns early where the writer stops reading. Progress is
-        what the server has handed to the writer, which it tells by opening its window again."""
-        window = self._channel.out_window_size
-        packets = 0
-        while at < size:
-            piece = data.read(min(PACKET, size - at))
-            if not piece:
-                raise self._job.file.refusal("the local file became shorter", at)
-            take(self._limits, len(piece))
-            while piece:
-                try:
-                    count = self._channel.send(piece)
-                except TimeoutError:
-                    self._exchange.check()
-                    count = 0
-                    if self._channel.closed:
-                        return
-                except (paramiko.SSHException, OSError, EOFError):
-                    return
-                else:
-                    if not count:
-                        return
-                    self._exchange.touch()
-                at += count
-                piece = piece[count:]
-            packets += 1
-            if packets % _REPORT_EVERY == 0:
-                yield Sent(at - max(0, window - self._channel.out_window_size))
-
-    def say(self, data: bytes) -> None:
-        """Sends a few bytes of a protocol."""
-        try:
-            self._channel.sendall(data)
-        except _FOREIGN as error:
-            raise self._lost(reason(error)) from error
-
-    def acknowledged(self) -> None:
-        """scp's answer to what was said.
-
-        :raises Unusable: it is not scp that answers. :raises NodeError: it says no.
-        """
-        answer = next(self._exchange.pieces(), b"")
-        if answer[:1] == b"\0":
-            return
-        if not answer and not self._link.alive:
-            raise self._lost(self._exchange.why_lost())
-        said = (
-            f"{answer[1:].decode('utf-8', 'replace')} {self._exchange.err.decode('utf-8', 'replace')}".strip()
-        )
-        if answer[:1] in (b"\1", b"\2"):
-            raise self._job.file.refusal(said)
-        raise UnusableError(said or "no answer")
-
-    def finish(self, name: str) -> None:
-        """End of input, and the writer's verdict."""
-        self._exchange.close_stdin()
-        code = self._exchange.status()
-        said = self._exchange.err.decode("utf-8", "replace").strip()
-        if code is None:
-            raise self._lost(self._exchange.why_lost())
-        if code:
-            raise self._job.file.refusal(said or f"{name} ended with {code}")
