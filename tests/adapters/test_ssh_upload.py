@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ctmupgrade.adapters.ssh import node_file, openssh, upload
+from ctmupgrade.adapters.ssh import channel_writer, node_file, openssh, upload
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import ConnectionLostError, NodeError, UsageError
@@ -272,7 +272,8 @@ def test_killed_in_the_middle_then_going_on(sshd: Sshd, tmp_path: Path, way: str
 def test_stopped_server_is_lost(
     sshd: Sshd, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "_SILENCE", 2.0)
+    for module in (channel_writer, upload):
+        monkeypatch.setattr(module, "SILENCE", 2.0)
     monkeypatch.setattr(openssh, "_STALLED", 2.0)
     monkeypatch.setattr(node_file, "_SIZE_TIMEOUT", 2.0)
     source = tmp_path / "archive"

@@ -19,17 +19,16 @@ from ctmupgrade.adapters.ssh.channel import (
     EndlessError,
     Exchange,
     SilenceError,
-    bounded,
     lost,
-    outlives,
     shown,
     start,
 )
-from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
+from ctmupgrade.adapters.ssh.connect import Link, Log, Login
 from ctmupgrade.adapters.ssh.dialler import Dialler
 from ctmupgrade.adapters.ssh.errors import reason
 from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
+from ctmupgrade.adapters.ssh.sessions import FOREIGN, FullError, session_of_several, session_with_pty
 from ctmupgrade.adapters.ssh.terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh.upload import Uploads
 from ctmupgrade.core.model import Node
@@ -43,9 +42,6 @@ from ctmupgrade.errors import (
     UnreachableError,
 )
 from ctmupgrade.ports import MOST_ANSWER, Reply, Sent, Terminal, most_time
-
-_FOREIGN = (paramiko.SSHException, OSError, EOFError)
-_NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
 
 
 class _Shared:
@@ -256,36 +252,18 @@ class SshShell:
                 if self._shared is None or not self._shared.link.alive:
                     self._shared = _Shared(self._dial())
                 began = time.monotonic()
-                self._open(self._shared).close()
+                session_of_several(self._shared.link, self.place).close()
                 times.append(time.monotonic() - began)
         return min(times)
 
     def _with_pty(self) -> tuple[Link, paramiko.Channel]:
         link = self._dial_beside()
         try:
-            channel = self._session(link)
-            try:
-                with bounded(link.transport):
-                    channel.get_pty(term="xterm", width=200, height=50)
-            except _FOREIGN as error:
-                if not outlives(link.transport):
-                    raise UnreachableError(f"{self.place}: the connection ended: {reason(error)}") from error
-                raise NodeError(
-                    f"{self.place}: the SSH server refuses a pseudo-terminal",
-                    remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
-                ) from error
+            channel = session_with_pty(link, self.place)
         except BaseException:
             link.close()
             raise
         return link, channel
-
-    def _session(self, link: Link) -> paramiko.Channel:
-        try:
-            return link.transport.open_session(timeout=CHANNEL_TIMEOUT)
-        except paramiko.ChannelException as error:
-            raise NodeError(f"{self.place}: the SSH server refuses a session: {reason(error)}") from error
-        except _FOREIGN as error:
-            raise UnreachableError(f"{self.place}: no answer to a new session: {reason(error)}") from error
 
     @contextmanager
     def _channel(self) -> Iterator[paramiko.Channel]:
@@ -302,7 +280,7 @@ class SshShell:
             self._give_up(shared)
             raise
         finally:
-            with suppress(*_FOREIGN):
+            with suppress(*FOREIGN):
                 channel.close()
             with self._lock:
                 shared.users -= 1
@@ -320,8 +298,8 @@ class SshShell:
             else:
                 fresh = False
             try:
-                channel = self._open(self._shared)
-            except (UnreachableError, _FullError):
+                channel = session_of_several(self._shared.link, self.place)
+            except (UnreachableError, FullError):
                 # Nothing was sent. An old connection may be dead without our knowing, or full.
                 old = self._shared
                 self._shared = None
@@ -330,26 +308,11 @@ class SshShell:
                 if fresh:
                     raise
                 self._shared = _Shared(self._dial())
-                channel = self._open(self._shared)
+                channel = session_of_several(self._shared.link, self.place)
             self._shared.users += 1
             return self._shared, channel
-
-    def _open(self, shared: _Shared) -> paramiko.Channel:
-        try:
-            return self._session(shared.link)
-        except NodeError as error:
-            cause = error.__cause__
-            if isinstance(cause, paramiko.ChannelException) and cause.code == _NO_SESSION:
-                raise _FullError(
-                    error.brief, remedy="Raise MaxSessions in the node's sshd_config."
-                ) from cause
-            raise
 
     def _give_up(self, shared: _Shared) -> None:
         with self._lock:
             if self._shared is shared:
                 self._shared = None
-
-
-class _FullError(NodeError):
-    """The connection has as many sessions as the server allows."""

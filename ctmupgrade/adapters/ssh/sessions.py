@@ -1,0 +1,61 @@
+"""Sessions on a connection to a node: opened, with or without a terminal, and what a refusal of one means."""
+
+from __future__ import annotations
+
+import paramiko
+
+from ctmupgrade.adapters.ssh.channel import bounded, outlives
+from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link
+from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.errors import NodeError, UnreachableError
+
+FOREIGN = (paramiko.SSHException, OSError, EOFError)  # what paramiko raises
+_NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
+
+
+class FullError(NodeError):
+    """The connection has as many sessions as the server allows."""
+
+
+def new_session(link: Link, place: str) -> paramiko.Channel:
+    """Open a session.
+
+    :param place: the node, for errors.
+    :raises NodeError: the server refuses it. :raises UnreachableError: it does not answer.
+    """
+    try:
+        return link.transport.open_session(timeout=CHANNEL_TIMEOUT)
+    except paramiko.ChannelException as error:
+        raise NodeError(f"{place}: the SSH server refuses a session: {reason(error)}") from error
+    except FOREIGN as error:
+        raise UnreachableError(f"{place}: no answer to a new session: {reason(error)}") from error
+
+
+def session_of_several(link: Link, place: str) -> paramiko.Channel:
+    """Open one of several sessions on a connection.
+
+    :raises FullError: it has as many as the server allows; otherwise as :func:`new_session`.
+    """
+    try:
+        return new_session(link, place)
+    except NodeError as error:
+        cause = error.__cause__
+        if isinstance(cause, paramiko.ChannelException) and cause.code == _NO_SESSION:
+            raise FullError(error.brief, remedy="Raise MaxSessions in the node's sshd_config.") from cause
+        raise
+
+
+def session_with_pty(link: Link, place: str) -> paramiko.Channel:
+    """Open a session that has a terminal. :raises NodeError, UnreachableError: as :func:`new_session`."""
+    channel = new_session(link, place)
+    try:
+        with bounded(link.transport):
+            channel.get_pty(term="xterm", width=200, height=50)
+    except FOREIGN as error:
+        if not outlives(link.transport):
+            raise UnreachableError(f"{place}: the connection ended: {reason(error)}") from error
+        raise NodeError(
+            f"{place}: the SSH server refuses a pseudo-terminal",
+            remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
+        ) from error
+    return channel
