@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.looks.facts import Manifest
+from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Secret
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event

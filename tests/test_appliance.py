@@ -19,6 +19,7 @@ import pytest
 from ctmupgrade.commands import check
 from ctmupgrade.core.ksctl import is_refusal, names_left_configuration, sounds_later
 from ctmupgrade.core.looks import parse_ksctl, parse_shell
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.replication import Lag, lag_of
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.model import Options
@@ -459,7 +460,7 @@ def test_listings_may_be_bare_arrays() -> None:
         assert parse_ksctl.cluster_errors(json.dumps(value)) == ("no leader",)
     assert not parse_ksctl.cluster_errors("[]") and not parse_ksctl.members("[]")
     assert parse_ksctl.cluster_errors('[{"errorMessage": "x"}, 3]') == ("x",)
-    with pytest.raises(parse_ksctl.NotUnderstoodError):
+    with pytest.raises(NotUnderstoodError):
         parse_ksctl.members("Are you sure? [y/N] ")
 
 

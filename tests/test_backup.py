@@ -16,7 +16,7 @@ import pytest
 from ctmupgrade.actions.backup import key_for
 from ctmupgrade.commands import check, prepare
 from ctmupgrade.commands.run import Outcome, RunOptions
-from ctmupgrade.core.looks.facts import BackupEntry, BackupKey
+from ctmupgrade.core.looks.backups import BackupEntry, BackupKey
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import MakeBackup

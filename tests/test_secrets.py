@@ -15,7 +15,7 @@ import pytest
 
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.transcripts import worth_keeping
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from tests.support.desk import SCENARIOS, Desk, Done
 
@@ -116,11 +116,11 @@ def test_without_cluster_yaml_a_bundle_knows_ksctls_own_password(desk: Desk) -> 
 
 def test_of_a_process_list_only_what_parsers_look_at_is_recorded() -> None:
     said = f"COMMAND\npostgres://admin:DbPw@db\nksctl --password X{PASSWORD}\n/opt/keysecure/ks_upgrade.sh -f a --password=hunter2x\n"
-    for way in probes.PROCESSES.ways:
+    for way in shell_probes.PROCESSES.ways:
         kept = worth_keeping(way.argv, said)
         assert "ks_upgrade.sh -f a" in kept
         assert not [part for part in ("DbPw", "S3cr3t", "hunter2", "postgres", "ksctl") if part in kept]
-        assert way.parse(0, kept, "") == (probes.PROCESSES.ways[0].parse(0, kept, ""))
+        assert way.parse(0, kept, "") == (shell_probes.PROCESSES.ways[0].parse(0, kept, ""))
     assert worth_keeping(("ps", "aux"), "only one line\n") == "COMMAND\n"
 
 

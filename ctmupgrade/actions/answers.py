@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.core.ksctl import is_refusal, sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks import parse_ksctl
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.json_rows import ERROR_BODY, json_object
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.ports import Reply
 
@@ -13,11 +13,11 @@ from ctmupgrade.ports import Reply
 def refused(reply: Reply) -> str:
     """The error in a ksctl answer, "" where it is none. Its exit code alone proves nothing."""
     try:
-        parse_ksctl.json_object(reply.out)
+        json_object(reply.out)
     except NotUnderstoodError as error:
         text = str(error)
         if ERROR_BODY in text or reply.code != 0 or sounds_away(text):
-            return parse_ksctl.excerpt(f"{text} {reply.err}", 300)
+            return excerpt(f"{text} {reply.err}", 300)
     return ""
 
 

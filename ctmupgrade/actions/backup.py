@@ -16,9 +16,10 @@ from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision, known
 from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks import parse_ksctl, probes
-from ctmupgrade.core.looks.facts import BackupEntry, BackupKey, Manifest
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks.backups import BackupEntry, BackupKey, Manifest
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.json_rows import json_object
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -62,8 +63,8 @@ class BackupHandler(StepHandler):
         """The backups that are there already, to tell the new one."""
         key_password(ctx.cluster)
         control = ctx.fleet.control(step.node)
-        entries = known(every_page(control, probes.backups), f"{step.node}: its backups")
-        version = known(ask(control, probes.SYSTEM), f"{step.node}: its version").version
+        entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
+        version = known(ask(control, ksctl_probes.SYSTEM), f"{step.node}: its version").version
         return {"known": "|".join(e.id for e in entries), "version": str(version)}
         yield  # pragma: no cover
 
@@ -76,7 +77,7 @@ class BackupHandler(StepHandler):
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         control = ctx.fleet.control(step.node)
-        entries = known(every_page(control, probes.backups), f"{step.node}: its backups")
+        entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
         earlier = set(before.get("known", "").split("|"))
         fresh = [e for e in entries if e.id not in earlier and e.scope in ("system", "")]
         if not fresh:
@@ -100,7 +101,7 @@ class BackupHandler(StepHandler):
     def _download(
         self, ctx: Ctx, step: Step, control: Control, entry: BackupEntry, before: Evidence
     ) -> LookResult:
-        keys = known(every_page(control, probes.backup_keys), f"{step.node}: its backup keys")
+        keys = known(every_page(control, ksctl_probes.backup_keys), f"{step.node}: its backup keys")
         key = key_for(entry, keys)
         if key is None:
             listing = ", ".join(f"{k.id} ({k.state})" for k in keys) or "none"
@@ -146,7 +147,7 @@ class BackupHandler(StepHandler):
 
 
 def _fetch(reply: Reply, what: str) -> None:
-    said = parse_ksctl.excerpt(f"{reply.out} {reply.err}", 300)
+    said = excerpt(f"{reply.out} {reply.err}", 300)
     if sounds_away(said):
         raise UnreachableError(f"the {what} could not be downloaded: {said}")
     if sounds_later(said) or sounds_like_login(said):
@@ -175,7 +176,7 @@ def _completeness(control: Control, entry: BackupEntry) -> bool | None:
         return state
     try:
         reply = control.read("backup", "status")
-        body = parse_ksctl.json_object(reply.out)
+        body = json_object(reply.out)
     except NotUnderstoodError:
         return None
     if entry.status and str(body.get("status", "")).lower() != entry.status.lower():

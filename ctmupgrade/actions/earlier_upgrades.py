@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, decision, known
 from ctmupgrade.collect.collect import ask, logs_of
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.note_codes import NoteCode
@@ -23,7 +23,9 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
     :raises InconclusiveError: there is one.
     """
     logs = known(logs_of(shell), f"{step.node}: its earlier upgrade logs")
-    version = known(ask(ctx.fleet.control(step.node), probes.SYSTEM), f"{step.node}: its version").version
+    version = known(
+        ask(ctx.fleet.control(step.node), ksctl_probes.SYSTEM), f"{step.node}: its version"
+    ).version
     _refuse_repeated(ctx, step, version)
     last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
     if last is None or Version.parse(last.version).release <= version.release:

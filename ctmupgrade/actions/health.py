@@ -10,7 +10,8 @@ from ctmupgrade.actions.base import Ctx
 from ctmupgrade.collect import collect
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
-from ctmupgrade.core.looks.facts import Member, NodeFacts, Services
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import NodeFacts, Services
 from ctmupgrade.core.plan.plan import services_in_error
 
 

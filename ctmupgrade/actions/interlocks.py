@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
 from ctmupgrade.collect.collect import ask
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RunUpgrade, Step
@@ -48,7 +48,7 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
         )
     silent: Unknown | None = None
     for name in [via] if via else names:
-        own = ask(ctx.fleet.control(name), probes.MEMBERSHIP)
+        own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
         if isinstance(own, Unknown):
             silent = own
         elif own.node_id and own.code == "r":
@@ -67,10 +67,10 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
 def _needs_no_cluster(ctx: Ctx, step: Step) -> None:
     """Without a gate, only a node that no other depends on is upgraded."""
     control = ctx.fleet.control(step.node)
-    own = known(ask(control, probes.MEMBERSHIP), f"{step.node}: its cluster state")
+    own = known(ask(control, ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state")
     if not own.clustered:
         return
-    members = known(ask(control, probes.MEMBERS), f"{step.node}: the members of its cluster")
+    members = known(ask(control, ksctl_probes.MEMBERS), f"{step.node}: the members of its cluster")
     others = [member.host for member in members if not member.is_this]
     if others:
         raise BlockedError(

@@ -17,8 +17,9 @@ from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv
 from ctmupgrade.core.ksctl import names_left_configuration
-from ctmupgrade.core.looks import probes
-from ctmupgrade.core.looks.facts import Member, Unknown
+from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
@@ -127,7 +128,9 @@ class JoinHandler(StepHandler):
         itself a member of anything. A new instance that is in some cluster is for a person."""
         if step.node in {node.name for node in ctx.cluster.fresh}:
             return False
-        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        own = known(
+            ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
+        )
         listed = member_for(ctx, members_seen_by(ctx, self.action.via), step.node)
         return listed is None and (own.left or own.code in ("d", "k", "m", "v"))
 
@@ -138,7 +141,7 @@ class JoinHandler(StepHandler):
         yield Noted(f"cluster delete sent{f': {said}' if said else ''}")
 
         def hindrance() -> CtmUpgradeError | None:
-            own = ask(ctx.fleet.control(step.node), probes.MEMBERSHIP)
+            own = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP)
             if isinstance(own, Unknown):
                 return NodeError(f"{step.node}: its cluster state is not known: {own.why}")
             if not own.left:
@@ -201,7 +204,7 @@ class JoinHandler(StepHandler):
 
 def _cluster_errors(ctx: Ctx, via: str) -> str:
     """What the member says of why, in words to be added; "" where it says nothing."""
-    errors = ask(ctx.fleet.control(via), probes.CLUSTER_ERRORS)
+    errors = ask(ctx.fleet.control(via), ksctl_probes.CLUSTER_ERRORS)
     return "" if isinstance(errors, Unknown) or not errors else f"; {via} says: {errors[-1]}"
 
 

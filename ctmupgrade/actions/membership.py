@@ -17,8 +17,9 @@ from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.commands import new_cluster_argv, removal_argv
-from ctmupgrade.core.looks import probes
-from ctmupgrade.core.looks.facts import Member, Unknown
+from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
@@ -37,12 +38,12 @@ BEHIND = (
 
 def members_seen_by(ctx: Ctx, name: str) -> tuple[Member, ...]:
     """A member's list. :raises UnreachableError: it does not answer. :raises NodeError: not understood."""
-    return known(ask(ctx.fleet.control(name), probes.MEMBERS), f"{name}: its list of members")
+    return known(ask(ctx.fleet.control(name), ksctl_probes.MEMBERS), f"{name}: its list of members")
 
 
 def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | None:
     """The line of a configured node in such a list: by address, never by position."""
-    own = ask(ctx.fleet.control(name), probes.MEMBERSHIP)
+    own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
     ids = {} if isinstance(own, Unknown) or not own.node_id else {own.node_id: name}
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
 
@@ -156,7 +157,9 @@ class DeleteClusterHandler(StepHandler):
                 LookState.NOT_YET,
                 "whether the order to delete its configuration was sent is not known; a second harms nothing",
             )
-        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        own = known(
+            ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
+        )
         if not own.left:
             return LookResult(LookState.NOT_YET, f"it still says {own.code or 'that it is a member'}")
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
@@ -164,7 +167,7 @@ class DeleteClusterHandler(StepHandler):
 
 def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
     """A node's list, empty where it has or tells none."""
-    listed = ask(ctx.fleet.control(name), probes.MEMBERS)
+    listed = ask(ctx.fleet.control(name), ksctl_probes.MEMBERS)
     return () if isinstance(listed, Unknown) else listed
 
 
@@ -183,7 +186,9 @@ class NewClusterHandler(StepHandler):
         yield Noted(note_refusal(ctx, step, reply, "cluster new"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        own = known(
+            ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
+        )
         if own.node_id and own.code == "r":
             return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
         so = LookState.GOING_ON if own.node_id and own.code in UNDER_WAY else LookState.NOT_YET

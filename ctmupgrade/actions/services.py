@@ -16,7 +16,7 @@ from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -40,7 +40,9 @@ class ResetHandler(StepHandler):
         if self.action.via:
             self._refuse_sound(ctx, step)
             return {"reset": "asked"}
-        own = known(ask(ctx.fleet.control(step.node), probes.MEMBERSHIP), f"{step.node}: its cluster state")
+        own = known(
+            ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
+        )
         if not own.left:
             raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
         for via in filter(None, [joined_through(ctx, step.node)]):

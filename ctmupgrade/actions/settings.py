@@ -13,7 +13,7 @@ from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.collect.collect import ask
 from ctmupgrade.collect.settings import passes_by_itself, read_settings
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.node_settings import (
     _hosts,
@@ -58,7 +58,7 @@ class RecordHandler(StepHandler):
         settings = yield from _settled(
             ctx, step.node, lambda told: [name for name, value in told.items() if passes_by_itself(value)]
         )
-        members = ask(ctx.fleet.control(step.node), probes.MEMBERS)
+        members = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERS)
         public = ""
         if not isinstance(members, Unknown):
             public = next((m.public_address for m in members if m.is_this), "")

@@ -14,7 +14,7 @@ from datetime import timedelta
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.upload_proof import Proof, begin_proof, node_hash
 from ctmupgrade.collect.collect import ask
-from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks import file_probes, shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -185,7 +185,7 @@ def _remove_dead_parts(shell: Shell, archive: str, current: str) -> Generator[Ti
 
 
 def _is_abandoned(shell: Shell, name: str) -> bool:
-    mark, clock = _mark(shell, name).split(), ask(shell, probes.CLOCK)
+    mark, clock = _mark(shell, name).split(), ask(shell, shell_probes.CLOCK)
     if len(mark) != 4 or isinstance(clock, Unknown):
         return False
     return clock[0] - float(mark[2]) > ABANDONED.total_seconds()

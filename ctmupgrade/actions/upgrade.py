@@ -28,8 +28,10 @@ from ctmupgrade.actions.earlier_upgrades import refuse_earlier
 from ctmupgrade.actions.waits import gate_look, sudo_of
 from ctmupgrade.collect.collect import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
-from ctmupgrade.core.looks import file_probes, parse_ksctl, parse_shell, probes
-from ctmupgrade.core.looks.facts import BootMark, Maybe, Unknown
+from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.excerpt import excerpt
+from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step
@@ -71,12 +73,12 @@ class Upgrade(StepHandler):
 
     def _of_the_node(self, ctx: Ctx, step: Step) -> Evidence:
         shell = ctx.fleet.shell(step.node)
-        boot = known(ask(shell, probes.BOOT), f"{step.node}: its boot id before the upgrade")
-        logs = known(ask(shell, probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
+        boot = known(ask(shell, shell_probes.BOOT), f"{step.node}: its boot id before the upgrade")
+        logs = known(ask(shell, shell_probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
         size = known(
             ask(shell, file_probes.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive"
         )
-        running = ask(shell, probes.PROCESSES)
+        running = ask(shell, shell_probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
         refuse_earlier(ctx, step, shell)
@@ -201,7 +203,7 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
     known = set(before.get("logs", "").split("|"))
     path = session.memo.get("log", "")
     if not path:
-        names = ask(shell, probes.LOG_LIST)
+        names = ask(shell, shell_probes.LOG_LIST)
         if isinstance(names, Unknown):
             return names
         fresh = [name for name in names if name not in known]
@@ -211,7 +213,7 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
         if not fresh:
             return Unknown("no log yet")
         path = fresh[-1]
-    log = ask(shell, probes.log_tail(path))
+    log = ask(shell, shell_probes.log_tail(path))
     if isinstance(log, UpgradeLog):
         session.memo["log"] = path
     return log
@@ -226,7 +228,7 @@ SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a
 def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
     if (_counted(session, "searches") - 1) % SEARCH_EVERY:
         return []
-    found = ask(shell, probes.log_search(), timeout=120.0)
+    found = ask(shell, shell_probes.log_search(), timeout=120.0)
     old = {name.rsplit("/", 1)[-1] for name in known}
     return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
 
@@ -238,7 +240,7 @@ def _while_running(
     rebooted = _rebooted(ctx, step, shell, before)
     if rebooted:
         return rebooted
-    running = ask(shell, probes.PROCESSES)
+    running = ask(shell, shell_probes.PROCESSES)
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.memo.pop("gone", None)
@@ -322,13 +324,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
         return LookResult(
             LookState.FAILED,
-            f"ks_upgrade.sh on {step.node} ended without its success line: {parse_ksctl.excerpt(reason, 400)}",
+            f"ks_upgrade.sh on {step.node} ended without its success line: {excerpt(reason, 400)}",
             remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
     return LookResult(
         LookState.UNKNOWN,
-        f"ks_upgrade.sh on {step.node} ended without a verdict: {parse_ksctl.excerpt(reason, 400) or 'no words'}",
+        f"ks_upgrade.sh on {step.node} ended without a verdict: {excerpt(reason, 400) or 'no words'}",
         remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
         f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,

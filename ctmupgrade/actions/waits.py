@@ -10,8 +10,9 @@ from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
 from ctmupgrade.collect.collect import ask, boot_against
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
-from ctmupgrade.core.looks import probes
-from ctmupgrade.core.looks.facts import BootMark, NodeFacts, Rights, Unknown
+from ctmupgrade.core.looks import shell_probes
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.facts import NodeFacts, Rights, Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -87,7 +88,7 @@ class RebootHandler(StepHandler):
         began, since = ctx.clock.monotonic(), ctx.clock.now()
         timeout = ctx.cluster.timeouts.upgrade
         while True:
-            running, boot = ask(shell, probes.PROCESSES), ask(shell, probes.BOOT)
+            running, boot = ask(shell, shell_probes.PROCESSES), ask(shell, shell_probes.BOOT)
             idle = running == () or (isinstance(running, Unknown) and not running.unreachable)
             if idle and isinstance(boot, BootMark):
                 break
@@ -142,7 +143,7 @@ class RebootHandler(StepHandler):
 
 def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
     """How sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
-    rights = ask(ctx.fleet.shell(node), probes.RIGHTS)
+    rights = ask(ctx.fleet.shell(node), shell_probes.RIGHTS)
     return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
 
 

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.core.json_text import read_json
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.model import Secret
 from ctmupgrade.core.redact import hidden, redacted
 from ctmupgrade.errors import (
@@ -31,7 +31,7 @@ from ctmupgrade.ports import Control, Looks, Reader, Reply, Sent, Shell, Signed,
 
 TRANSCRIPT = "transcript.jsonl"
 MOST = 256 * MIB  # of a transcript
-_PROCESSES = frozenset(way.argv for way in probes.PROCESSES.ways)
+_PROCESSES = frozenset(way.argv for way in shell_probes.PROCESSES.ways)
 _NAME = "ks_upgrade"
 
 

@@ -9,20 +9,12 @@ from typing import TypeVar
 from ctmupgrade.collect.patience import PatientControl
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.cluster_views import Member, Membership
 from ctmupgrade.core.looks.consensus_port import consensus_port, is_needed
-from ctmupgrade.core.looks.facts import (
-    BootMark,
-    ClockReading,
-    Facts,
-    Maybe,
-    Member,
-    Membership,
-    NodeFacts,
-    PortState,
-    Unknown,
-)
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
+from ctmupgrade.core.looks.facts import ClockReading, Facts, Maybe, NodeFacts, PortState, Unknown
 from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster
@@ -84,10 +76,10 @@ LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
 
 def boot_against(shell: Reader, earlier: BootMark) -> Maybe[BootMark]:
     """The boot mark, of a kind that can be compared with an earlier one where the node still tells it."""
-    boot = ask(shell, probes.BOOT)
+    boot = ask(shell, shell_probes.BOOT)
     if isinstance(boot, Unknown) or boot.differs_from(earlier) is not None:
         return boot
-    since = ask(shell, probes.BOOT_TIME)
+    since = ask(shell, shell_probes.BOOT_TIME)
     return boot if isinstance(since, Unknown) else since
 
 
@@ -118,7 +110,7 @@ def _reach(reader: Reader) -> Maybe[bool]:
 def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
     """The node's clock against ours; half the round trip and the resolution are its uncertainty."""
     before = clock.now()
-    answer = ask(reader, probes.CLOCK)
+    answer = ask(reader, shell_probes.CLOCK)
     after = clock.now()
     if isinstance(answer, Unknown):
         return answer
@@ -136,12 +128,12 @@ def _clock_by_ksctl(facts: NodeFacts, clock: Clock) -> Maybe[ClockReading]:
 
 def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
     """The newest upgrade logs and what they prove."""
-    names = ask(reader, probes.LOG_LIST)
+    names = ask(reader, shell_probes.LOG_LIST)
     if isinstance(names, Unknown):
         return names
     found = []
     for name in names[-limit:]:
-        log = ask(reader, probes.log_tail(name))
+        log = ask(reader, shell_probes.log_tail(name))
         if isinstance(log, Unknown):
             if log.unreachable:
                 return log
@@ -155,7 +147,7 @@ def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[U
     are of the node's own clock. One that somebody rebooted since is older than the boot."""
     if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.SUCCEEDED:
         return logs
-    mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, probes.BOOTED_AT)
+    mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, shell_probes.BOOTED_AT)
     if isinstance(mark, Unknown) or isinstance(boot, Unknown):
         return logs
     return *logs[:-1], replace(logs[-1], in_this_boot=float(mark.split()[2]) > boot.since)
@@ -164,7 +156,7 @@ def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[U
 def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
     """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
     running script writes to from its start and which holds a success line only at its end."""
-    found = ask(reader, probes.PROCESSES)
+    found = ask(reader, shell_probes.PROCESSES)
     if isinstance(found, tuple) or found.unreachable:
         return found
     logs = logs_of(reader, limit=1)
@@ -182,7 +174,7 @@ def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> M
             return found
         before = len(rows)
         rows |= dict.fromkeys(found)
-        if len(found) < probes.PAGE or len(rows) == before:
+        if len(found) < ksctl_probes.PAGE or len(rows) == before:
             return tuple(rows)
     return Unknown(f"the listing does not end: {len(rows)} rows on {MOST_PAGES} pages")
 
@@ -190,7 +182,7 @@ def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> M
 def health_of(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
     """What the gate between two nodes must know of one."""
     shell, control = looks.shell(name), _patient(looks, cluster, name, clock)
-    unit = ask(shell, probes.UNIT)
+    unit = ask(shell, shell_probes.UNIT)
     if isinstance(unit, Unknown) and unit.unreachable:
         return _silent(name, unit)
     return NodeFacts(
@@ -218,13 +210,13 @@ def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> Patient
 def _control_health(control: Reader) -> dict[str, object]:
     """Each call of ksctl is a login; the list of members tells a member's own id too, so `cluster info` is
     asked only of a node that is on no list."""
-    members = ask(control, probes.MEMBERS)
+    members = ask(control, ksctl_probes.MEMBERS)
     return {
-        "system": ask(control, probes.SYSTEM),
-        "services": ask(control, probes.SERVICES),
-        "membership": membership_in(members) or ask(control, probes.MEMBERSHIP),
+        "system": ask(control, ksctl_probes.SYSTEM),
+        "services": ask(control, ksctl_probes.SERVICES),
+        "membership": membership_in(members) or ask(control, ksctl_probes.MEMBERSHIP),
         "members": members,
-        "summary": ask(control, probes.SUMMARY),
+        "summary": ask(control, ksctl_probes.SUMMARY),
     }
 
 
@@ -247,9 +239,9 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
     facts = NodeFacts(name, shell=reach, **_control_health(control))  # type: ignore[arg-type]
     facts = replace(
         facts,
-        ntp=ask(control, probes.NTP),
-        attended_boot=ask(control, probes.ATTENDED_BOOT),
-        hsm=ask(control, probes.HSM) if cluster.strategy is StrategyName.REBUILD else -1,
+        ntp=ask(control, ksctl_probes.NTP),
+        attended_boot=ask(control, ksctl_probes.ATTENDED_BOOT),
+        hsm=ask(control, ksctl_probes.HSM) if cluster.strategy is StrategyName.REBUILD else -1,
     )
     if isinstance(reach, Unknown):
         silent = _silent(name, reach)
@@ -259,10 +251,10 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
         )  # fmt: skip
     facts = replace(
         facts,
-        boot=ask(shell, probes.BOOT),
-        mounts=ask(shell, probes.MOUNTS),
-        unit=ask(shell, probes.UNIT),
-        rights=ask(shell, probes.RIGHTS),
+        boot=ask(shell, shell_probes.BOOT),
+        mounts=ask(shell, shell_probes.MOUNTS),
+        unit=ask(shell, shell_probes.UNIT),
+        rights=ask(shell, shell_probes.RIGHTS),
         clock=clock_of(shell, clock),
         processes=running_upgrades(shell),
         logs=_dated(shell, logs_of(shell)),
@@ -275,7 +267,7 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
 
 def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:
     shell = looks.shell(name)
-    return {peer: ask(shell, probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
+    return {peer: ask(shell, shell_probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
 
 
 def _not_foreseen(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ctmupgrade.core.ksctl import sounds_like_login
-from ctmupgrade.core.looks.parse_ksctl import ERROR_BODY, NotUnderstoodError, listing
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
+from ctmupgrade.core.looks.json_rows import ERROR_BODY, listing
 from ctmupgrade.core.model import Cluster, KsctlSettings, Secret
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import LoginRefusedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctmupgrade.core.ksctl import sounds_away
-from ctmupgrade.core.looks.parse_ksctl import excerpt
+from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, TooMuchError, UnreachableError
 from ctmupgrade.ports import Clock, Reader, Reply

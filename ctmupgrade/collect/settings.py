@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ctmupgrade.core.ksctl import sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks import parse_ksctl
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.json_rows import listing
 from ctmupgrade.core.node_settings import COUNTS, LOOKS, OTHER_WORDS, PAGE
 from ctmupgrade.core.redact import scrubbed
 from ctmupgrade.errors import CtmUpgradeError
@@ -58,7 +58,7 @@ def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any
     found: list[str] = []
     for words in ways:
         try:
-            answer: dict[str, Any] = scrubbed(parse_ksctl.listing(_text(control.read(*words))))
+            answer: dict[str, Any] = scrubbed(listing(_text(control.read(*words))))
         except NotUnderstoodError as error:
             found.append(str(error))
         except CtmUpgradeError as error:
@@ -77,5 +77,5 @@ def _text(reply: Reply) -> str:
     for text in (reply.out, reply.err):
         if "{" in text or "[" in text:
             return text
-    said = parse_ksctl.excerpt(f"{reply.out} {reply.err}")
+    said = excerpt(f"{reply.out} {reply.err}")
     raise NotUnderstoodError(said or f"no answer (exit {reply.code})")

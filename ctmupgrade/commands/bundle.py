@@ -22,7 +22,7 @@ from ctmupgrade.commands.runs import restore_world
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core import redact
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.run.report import make_report
 from ctmupgrade.errors import CtmUpgradeError, UsageError
@@ -137,7 +137,7 @@ def _logs(setup: Setup, node: str) -> Iterator[tuple[str, str | Unknown]]:
     """The newest upgrade logs of a node, whole."""
     try:
         shell = setup.fleet.shell(node)
-        names = ask(shell, probes.LOG_LIST)
+        names = ask(shell, shell_probes.LOG_LIST)
         if isinstance(names, Unknown):
             yield "upgrade logs", names
             return

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ctmupgrade.core.looks.parse_ksctl import excerpt
+from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.errors import (
     ConnectionLostError,
     CtmUpgradeError,

@@ -18,7 +18,8 @@ from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.json_text import read_json
-from ctmupgrade.core.looks.facts import Manifest, Unbooted
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.boot import Unbooted
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs

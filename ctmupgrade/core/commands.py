@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.model import Node
 from ctmupgrade.core.plan.steps import JoinNode, RemoveNode
 
@@ -30,7 +30,7 @@ def join_argv(joiner: Node, member: Node, action: JoinNode, public: str, login: 
 def upgrade_argv(archive: str, *, force_path: bool, sudo: tuple[str, ...]) -> tuple[str, ...]:
     """The documented command line. ``-o`` only where a person asked for it by name."""
     forced = ("-o",) if force_path else ()
-    return (*sudo, probes.UPGRADE_SCRIPT, *forced, "-f", archive)
+    return (*sudo, shell_probes.UPGRADE_SCRIPT, *forced, "-f", archive)
 
 
 DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go

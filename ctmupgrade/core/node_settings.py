@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctmupgrade.core.looks import parse_ksctl
+from ctmupgrade.core.looks.excerpt import excerpt
 
 LOOKS: Mapping[str, tuple[str, ...]] = {
     "system": ("system", "info", "get"),
@@ -98,7 +98,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
             continue  # numbers have their thresholds: see fewer()
         if steady(old) != steady(new):
             was, is_now = json.dumps(steady(old)), json.dumps(steady(new))
-            yield name, f"was {parse_ksctl.excerpt(was, 120)}, is {parse_ksctl.excerpt(is_now, 120)}"
+            yield name, f"was {excerpt(was, 120)}, is {excerpt(is_now, 120)}"
 
 
 def not_known(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:

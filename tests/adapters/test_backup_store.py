@@ -12,7 +12,7 @@ import pytest
 
 from ctmupgrade.adapters.disk.backups import BackupStore
 from ctmupgrade.adapters.disk.durable import sync_dir
-from ctmupgrade.core.looks.facts import Manifest
+from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.errors import NodeError
 
 

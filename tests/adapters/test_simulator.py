@@ -12,9 +12,9 @@ import pytest
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.collect.collect import all_health, ask, collect_nodes
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.looks import parse_ksctl, probes
+from ctmupgrade.core.looks import parse_ksctl, shell_probes
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, Secret, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
@@ -66,11 +66,11 @@ def reboot(shell: SimShell) -> None:
 
 
 def log_of(shell: SimShell) -> UpgradeLog | None:
-    names = ask(shell, probes.LOG_LIST)
+    names = ask(shell, shell_probes.LOG_LIST)
     assert not isinstance(names, Unknown)
     if not names:
         return None
-    found = ask(shell, probes.log_tail(names[-1]))
+    found = ask(shell, shell_probes.log_tail(names[-1]))
     assert isinstance(found, UpgradeLog)
     return found
 
@@ -325,7 +325,7 @@ def test_upgrades_end_badly(kind: str) -> None:
     assert terminal.look().ended is ended
     log = log_of(shell)
     assert log is not None and words in log.last_line
-    assert (ask(shell, probes.PROCESSES) == ()) is ended
+    assert (ask(shell, shell_probes.PROCESSES) == ()) is ended
     assert not world.nodes["ctm-1"].pending
 
 
@@ -405,7 +405,7 @@ def test_restricted_shells_and_sudo() -> None:
     shell = SimFleet(world).shell("ctm-1")
     assert shell.read("openssl", "version").code == 127
     assert shell.read("python3", "-c", "1").code == 126
-    rights = ask(shell, probes.RIGHTS)
+    rights = ask(shell, shell_probes.RIGHTS)
     assert not isinstance(rights, Unknown) and (rights.upgrade, rights.reboot) == (True, False)
     assert "password is required" in shell.change("sudo", "-n", "reboot").err
 
@@ -439,7 +439,7 @@ def test_what_a_list_of_rights_grants(granted: str, upgrade: bool, reboot: bool)
 User ksadmin may run the following commands on ctm:
     {granted}
 """
-    for way in probes.RIGHTS.ways:
+    for way in shell_probes.RIGHTS.ways:
         rights = way.parse(0, listing, "")
         assert (rights.upgrade, rights.reboot) == (upgrade, reboot)
 

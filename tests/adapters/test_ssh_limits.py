@@ -19,7 +19,7 @@ from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.adapters.ssh.transport import LARGEST_PACKET
 from ctmupgrade.adapters.ssh.trust import known_keys
 from ctmupgrade.collect.collect import ask
-from ctmupgrade.core.looks import probes
+from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.errors import (
     AuthenticationError,
@@ -110,7 +110,7 @@ def test_a_server_without_an_algorithm_of_ours_is_named_and_is_no_node_that_is_a
         shell.read("true")
     assert lines[-1].split()[1].split(",", maxsplit=1)[0] in caught.value.brief  # what it has
     assert keyword in caught.value.remedy
-    fact = ask(shell, probes.BOOT)
+    fact = ask(shell, shell_probes.BOOT)
     assert isinstance(fact, Unknown)
 
 

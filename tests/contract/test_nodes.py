@@ -13,8 +13,9 @@ import pytest
 from ctmupgrade.collect.collect import ask, every_page
 from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import MARK, Owner
-from ctmupgrade.core.looks import file_probes, probes
-from ctmupgrade.core.looks.facts import BootMark, PortState, Unknown
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.facts import PortState, Unknown
 from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.model import Secret
@@ -34,7 +35,7 @@ def until(kind: Kind, seen: Callable[[], bool]) -> None:
 
 def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     shell = kind.fleet.shell("ctm-1")
-    told: dict[str, Any] = {p.name: ask(shell, p) for p in probes.OF_A_SHELL}
+    told: dict[str, Any] = {p.name: ask(shell, p) for p in shell_probes.OF_A_SHELL}
     assert {name: value for name, value in told.items() if isinstance(value, Unknown)} == {}
     assert told["keysecure unit"].active == "active"
     assert told["running upgrades"] == ()
@@ -43,11 +44,14 @@ def test_every_probe_of_a_shell_tells(kind: Kind) -> None:
     assert rights.upgrade and rights.reboot
     assert all(mount.free > 12 * 2**30 for mount in told["free space"])
     assert ask(shell, file_probes.staged(kind.archive.name)) == 0
-    opened = ask(shell, probes.port(kind.hosts["ctm-2"]))
+    opened = ask(shell, shell_probes.port(kind.hosts["ctm-2"]))
     assert isinstance(opened, PortState) and opened.open is True
 
 
-@pytest.mark.parametrize("probe", [probes.BOOT, probes.MOUNTS, probes.UNIT, probes.CLOCK, probes.PROCESSES])
+@pytest.mark.parametrize(
+    "probe",
+    [shell_probes.BOOT, shell_probes.MOUNTS, shell_probes.UNIT, shell_probes.CLOCK, shell_probes.PROCESSES],
+)
 def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Probe[object]) -> None:
     """A node without the better ways is asked by the others, and they say the same."""
     shell = kind.fleet.shell("ctm-1")
@@ -63,12 +67,19 @@ def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Prob
 
 def test_every_probe_of_a_control_plane_tells(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
-    asked = (probes.SYSTEM, probes.SERVICES, probes.MEMBERSHIP, probes.MEMBERS, probes.SUMMARY, probes.NTP)
-    told: dict[str, Any] = {p.name: ask(control, p) for p in (*asked, probes.ATTENDED_BOOT)}
+    asked = (
+        ksctl_probes.SYSTEM,
+        ksctl_probes.SERVICES,
+        ksctl_probes.MEMBERSHIP,
+        ksctl_probes.MEMBERS,
+        ksctl_probes.SUMMARY,
+        ksctl_probes.NTP,
+    )
+    told: dict[str, Any] = {p.name: ask(control, p) for p in (*asked, ksctl_probes.ATTENDED_BOOT)}
     assert [(name, value) for name, value in told.items() if isinstance(value, Unknown)] == []
     assert str(told["version"].version) == "2.20.0+15016"
     assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())
-    assert every_page(control, probes.backups) == ()
+    assert every_page(control, ksctl_probes.backups) == ()
 
 
 def test_an_upload_is_whole_goes_on_and_gets_its_name(kind: Kind) -> None:
@@ -92,9 +103,9 @@ def test_an_upload_is_whole_goes_on_and_gets_its_name(kind: Kind) -> None:
 
 def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     shell = kind.fleet.shell("ctm-1")
-    before = ask(shell, probes.BOOT)
+    before = ask(shell, shell_probes.BOOT)
     list(shell.upload(kind.archive, kind.archive.name))
-    terminal = shell.terminal("sudo", "-n", probes.UPGRADE_SCRIPT, "-f", kind.archive.name)
+    terminal = shell.terminal("sudo", "-n", shell_probes.UPGRADE_SCRIPT, "-f", kind.archive.name)
     said = []
 
     def ended() -> bool:
@@ -102,12 +113,12 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
         said.append(screen.text)
         return screen.ended
 
-    until(kind, lambda: bool(ask(shell, probes.PROCESSES)))
+    until(kind, lambda: bool(ask(shell, shell_probes.PROCESSES)))
     until(kind, ended)
     terminal.close()
     assert "Upgrade to 2.21.0+15451 succeeded" in "".join(said)
-    [log] = ask(shell, probes.LOG_LIST)  # type: ignore[misc]
-    tail, boot = ask(shell, probes.log_tail(log)), ask(shell, probes.BOOT)
+    [log] = ask(shell, shell_probes.LOG_LIST)  # type: ignore[misc]
+    tail, boot = ask(shell, shell_probes.log_tail(log)), ask(shell, shell_probes.BOOT)
     assert isinstance(tail, UpgradeLog) and tail.version == "2.21.0+15451"
     assert isinstance(before, BootMark) and isinstance(boot, BootMark)
     assert not boot.differs_from(before)
@@ -116,7 +127,7 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     shell.disconnect()  # an open session may hold the shutdown up
 
     def back() -> bool:
-        now = ask(shell, probes.BOOT)
+        now = ask(shell, shell_probes.BOOT)
         shell.disconnect()
         return isinstance(now, BootMark) and now.differs_from(before) is True
 
@@ -124,7 +135,9 @@ def test_an_upgrade_on_a_terminal_and_its_reboot(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
     until(
         kind,
-        lambda: not isinstance(found := ask(control, probes.SYSTEM), Unknown) and found.version.minor == 21,
+        lambda: (
+            not isinstance(found := ask(control, ksctl_probes.SYSTEM), Unknown) and found.version.minor == 21
+        ),
     )
 
 
@@ -132,8 +145,8 @@ def test_a_backup_and_its_key_are_downloaded(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
     assert control.change("backup", "create", "--scope", "system").ok
     until(kind, lambda: "completed" in control.read("backup", "status").out)
-    [entry] = every_page(control, probes.backups)  # type: ignore[misc]
-    keys = every_page(control, probes.backup_keys)
+    [entry] = every_page(control, ksctl_probes.backups)  # type: ignore[misc]
+    keys = every_page(control, ksctl_probes.backup_keys)
     assert not isinstance(keys, Unknown)
     folder = kind.archive.parent
     assert control.change("backup", "download", "--id", entry.id, "--file", str(folder / "b")).ok

@@ -22,7 +22,7 @@ from ctmupgrade.codec import plan_document, plan_from_document, plan_to_json
 from ctmupgrade.collect.collect import collect_nodes, facts_of
 from ctmupgrade.commands import check
 from ctmupgrade.core.checks.catalogue import examine
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.model import Options
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reply

@@ -21,7 +21,7 @@ from ctmupgrade.collect.collect import ask, collect_nodes, every_page
 from ctmupgrade.commands import node_marks
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.json_text import BadJsonError, read_first_object, read_json
-from ctmupgrade.core.looks import file_probes, probes
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.redact import scrubbed
@@ -76,12 +76,12 @@ class Says(Reader):
 
 
 CONTROL_PROBES: tuple[Any, ...] = (
-    probes.SYSTEM, probes.SERVICES, probes.MEMBERSHIP, probes.MEMBERS, probes.SUMMARY, probes.NTP, probes.ATTENDED_BOOT,
-    probes.HSM, probes.backups(0), probes.backup_keys(0),
+    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY, ksctl_probes.NTP, ksctl_probes.ATTENDED_BOOT,
+    ksctl_probes.HSM, ksctl_probes.backups(0), ksctl_probes.backup_keys(0),
 )  # fmt: skip
 SHELL_PROBES: tuple[Any, ...] = (
-    *probes.OF_A_SHELL, probes.log_tail("x"), probes.log_search(), probes.port("x"), file_probes.staged("x"),
-    file_probes.file_mark("x"), file_probes.file_hash("x"), probes.BOOT_TIME, probes.BOOTED_AT,
+    *shell_probes.OF_A_SHELL, shell_probes.log_tail("x"), shell_probes.log_search(), shell_probes.port("x"), file_probes.staged("x"),
+    file_probes.file_mark("x"), file_probes.file_hash("x"), shell_probes.BOOT_TIME, shell_probes.BOOTED_AT,
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_no_answer_of_ksctl_raises(answer: str) -> None:
     for probe in CONTROL_PROBES:
         found = ask(Says(answer), probe)
         assert corpus.harmful(str(found)) == []
-    assert isinstance(every_page(Says(answer), probes.backups), tuple | Unknown)
+    assert isinstance(every_page(Says(answer), ksctl_probes.backups), tuple | Unknown)
 
 
 @pytest.mark.parametrize("answer", SHELL_ANSWERS.values(), ids=SHELL_ANSWERS)
@@ -101,7 +101,11 @@ def test_no_answer_of_a_shell_raises(answer: str) -> None:
 
 @pytest.mark.parametrize("name", ["twice", "two", "NaN", "deep", "deep lists", "digits", "rows"])
 def test_what_has_two_readings_or_no_bounds_is_unknown(name: str) -> None:
-    asked = (probes.MEMBERS, probes.backups(0), *(() if name == "rows" else (probes.SERVICES,)))
+    asked = (
+        ksctl_probes.MEMBERS,
+        ksctl_probes.backups(0),
+        *(() if name == "rows" else (ksctl_probes.SERVICES,)),
+    )
     for probe in asked:
         assert isinstance(ask(Says(KSCTL_ANSWERS[name]), probe), Unknown)
 
@@ -109,23 +113,23 @@ def test_what_has_two_readings_or_no_bounds_is_unknown(name: str) -> None:
 def test_raw_line_ends_in_a_text_are_an_answer() -> None:
     """The JSON of services/status can hold raw CR or LF (FACTS 9.2)."""
     answer = '{"status": "started", "services": [{"name": "a", "status": "started", "note": "x\r\ny\x01"}]}'
-    found = ask(Says(answer), probes.SERVICES)
+    found = ask(Says(answer), ksctl_probes.SERVICES)
     assert not isinstance(found, Unknown) and found.started
 
 
 @pytest.mark.parametrize("node_id", ["a b", "x;id", "x\n", "`id`", "a" * 65, "é", "a_b", "../x"])
 def test_an_id_that_can_be_none_is_refused(node_id: str) -> None:
     row = json.dumps({"resources": [{"nodeID": node_id, "host": "h", "status": {"code": "r"}}]})
-    assert isinstance(ask(Says(row), probes.MEMBERS), Unknown)
+    assert isinstance(ask(Says(row), ksctl_probes.MEMBERS), Unknown)
     info = json.dumps({"nodeID": node_id, "status": {"code": "r"}})
-    assert isinstance(ask(Says(info), probes.MEMBERSHIP), Unknown)
+    assert isinstance(ask(Says(info), ksctl_probes.MEMBERSHIP), Unknown)
 
 
 @pytest.mark.parametrize("backup_id", ["../x", "a/b", "a\nb", "a|b", "a\x00b c", "a" * 129, "..", "a b"])
 def test_an_id_of_a_backup_that_can_be_none_is_refused(backup_id: str) -> None:
     rows = json.dumps({"resources": [{"id": backup_id, "scope": "system"}]})
-    assert isinstance(ask(Says(rows), probes.backups(0)), Unknown)
-    assert isinstance(ask(Says(rows), probes.backup_keys(0)), Unknown)
+    assert isinstance(ask(Says(rows), ksctl_probes.backups(0)), Unknown)
+    assert isinstance(ask(Says(rows), ksctl_probes.backup_keys(0)), Unknown)
 
 
 class Counting(Says):
@@ -143,7 +147,7 @@ class Counting(Says):
 
 def test_a_listing_without_an_end_is_unknown() -> None:
     reader = Counting()
-    found = every_page(reader, probes.backups)
+    found = every_page(reader, ksctl_probes.backups)
     assert isinstance(found, Unknown) and "does not end" in found.why
     assert reader.asked <= 100
 
@@ -172,7 +176,7 @@ def test_a_look_that_raises_what_nobody_foresaw_is_unknown() -> None:
         def read(self, *argv: str, timeout: float = 30.0) -> Reply:
             raise ZeroDivisionError("nobody foresaw this")
 
-    assert isinstance(ask(Bomb(""), probes.SYSTEM), Unknown)
+    assert isinstance(ask(Bomb(""), ksctl_probes.SYSTEM), Unknown)
 
 
 def test_a_foreign_exception_is_that_nodes_alone(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ KNOWN = {
 def test_what_reads_answers_bears_each_known_one(before: str, text: str) -> None:
     from ctmupgrade.core.clean_text import clean
     from ctmupgrade.core.looks import parse_shell
-    from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+    from ctmupgrade.core.looks.excerpt import NotUnderstoodError
     from ctmupgrade.core.redact import foreign, redacted
 
     answer = before + text * (128 * KIB // len(text)) + "\nX"

@@ -8,18 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.cluster_views import Member, Membership, PeerView, SummaryReport
 from ctmupgrade.core.looks.facts import (
     ArchiveFacts,
-    BootMark,
     ClockReading,
     Facts,
-    Manifest,
-    Member,
-    Membership,
     NodeFacts,
-    PeerView,
     Services,
-    SummaryReport,
     SystemInfo,
     Unit,
     Unknown,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctmupgrade.core.looks.parse_ksctl import excerpt
+from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.redact import SecretValues, foreign, hidden, knowing, redacted, scrubbed
 
 VALUES = (

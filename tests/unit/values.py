@@ -6,22 +6,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.cluster_views import Member, Membership, PeerView, SummaryReport
 from ctmupgrade.core.looks.facts import (
     ArchiveFacts,
-    BootMark,
     ClockReading,
     Facts,
-    Manifest,
-    Member,
-    Membership,
     Mount,
     NodeFacts,
     Ntp,
-    PeerView,
     PortState,
     Rights,
     Services,
-    SummaryReport,
     SystemInfo,
     Unit,
 )

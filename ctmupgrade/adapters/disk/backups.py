@@ -17,7 +17,7 @@ from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
 from ctmupgrade.adapters.disk.private_file import not_ours, write_private
 from ctmupgrade.core.json_text import read_json
-from ctmupgrade.core.looks.facts import Manifest
+from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.errors import UNFORESEEN, NodeError
 
 SUFFIX = ".manifest.json"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ctmupgrade.core.looks.facts import ClockReading, Facts, Manifest, Unknown
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.facts import ClockReading, Facts, Unknown
 
 DAY_S, YEAR_S = 86400, 365 * 86400
 NOTICED_S = 60.0  # a clock of this machine that is wrong by less makes no age wrong that matters

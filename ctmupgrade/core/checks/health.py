@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from ctmupgrade.core.checks.membership import membership_problems, name_at, name_of, names_by_id
 from ctmupgrade.core.checks.problem import Problem, not_known
-from ctmupgrade.core.looks.facts import NodeFacts, SummaryReport, Unknown
+from ctmupgrade.core.looks.cluster_views import SummaryReport
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
 
 __all__ = [

@@ -7,7 +7,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ctmupgrade.core.checks.problem import Problem, not_known
-from ctmupgrade.core.looks.facts import Member, NodeFacts, Unknown
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Node
 
 DEAD = frozenset(("d", "k"))  # down, killed: as other members report them

@@ -7,8 +7,8 @@ one.
 
 from __future__ import annotations
 
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.facts import PortState
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.probes import Probe, Query
 from ctmupgrade.core.version import Version
 

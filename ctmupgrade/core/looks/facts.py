@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 
 from ctmupgrade.core.clean_text import one_line
-from ctmupgrade.core.looks.replication import Lag, lag_of
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.boot import BootMark, Unbooted
+from ctmupgrade.core.looks.cluster_views import Member, Membership, SummaryReport
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.version import Version
@@ -43,52 +44,6 @@ class Unknown:
         if self.later and not (self.login or self.unreachable):
             return "it answers with an internal error, as a node does that starts, joins or catches up"
         return self.why
-
-
-@dataclass(frozen=True, slots=True)
-class BootMark:
-    """What changes with a reboot. ``boot_id`` proves it; ``since`` (epoch seconds) is the fallback,
-    known to wobble by a second, so differences below ``WOBBLE`` prove nothing."""
-
-    boot_id: str = ""
-    since: float = 0.0
-
-    def differs_from(self, other: BootMark) -> bool | None:
-        """True: another boot. False: the same. None: the two cannot be compared."""
-        if self.boot_id and other.boot_id:
-            return self.boot_id != other.boot_id
-        if self.since and other.since:
-            return abs(self.since - other.since) > WOBBLE
-        return None
-
-    def text(self) -> str:
-        """As evidence in a journal."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of_text(cls, text: str) -> BootMark:
-        """And back; an absent one ("") compares with nothing."""
-        return cls(**json.loads(text)) if text else cls()
-
-
-WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
-
-
-@dataclass(frozen=True, slots=True)
-class Unbooted:
-    """An upgrade that this machine's journals know to have begun on a node, and whose reboot they do not know.
-
-    Whether a node says the new version before its reboot or only after it is not known (FACTS 1.2, 8.5), so
-    that neither its version nor its log tells whether that reboot is still to come: its boot does.
-
-    :ivar boot: the node's boot when that upgrade began.
-    :ivar proven: its success line was seen, or an operator said that it is done.
-    """
-
-    run: str
-    target: Version
-    boot: BootMark
-    proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,77 +94,6 @@ class SystemInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
-    """``ksctl cluster info``: what a node says of itself. Unclustered: node_id "" and code none."""
-
-    node_id: str
-    code: str
-    count: int | None = None
-
-    @property
-    def clustered(self) -> bool:
-        """Whether anything in it speaks for a membership."""
-        return bool(self.node_id) or self.code not in ("none", "")
-
-    @property
-    def left(self) -> bool:
-        """Whether it proves that a node has left its cluster, after it was told to: the vendor's own code takes an
-        empty id or an empty code for that, as well as `none` (Terraform provider, pull 525)."""
-        return not self.node_id or self.code in ("none", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One line of ``ksctl cluster nodes list``. Codes: r ready, d down, k killed, creating, b, i, c, o
-    joining, m and v removing and removed (FACTS 4.3), "" joined a moment ago and not published yet (9.3), ? not
-    told. Older servers give no port."""
-
-    node_id: str
-    host: str
-    code: str
-    description: str = ""
-    is_this: bool = False
-    port: int | None = None
-    public_address: str = ""
-
-    @property
-    def ready(self) -> bool:
-        """Return whether this member is listed as ready."""
-        return self.code == "r"
-
-    @property
-    def state(self) -> str:
-        """Its code in words."""
-        return self.description or self.code or "just joined, its state not published yet"
-
-
-@dataclass(frozen=True, slots=True)
-class PeerView:
-    """How a reporting node sees another (or itself: then ``connected`` is None)."""
-
-    code: str
-    summary: str
-    connected: bool | None = None
-    host: str = ""
-    link: Mapping[str, object] = field(default_factory=dict, repr=False)  # all that is said of the link to it
-
-    @property
-    def lag(self) -> Lag:
-        """How far it is behind the one that reports."""
-        return lag_of(self.link)
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryReport:
-    """One reporting node's view of all. A node that is down keeps its last, GOOD view: only a
-    fresh ``updated`` counts (FACTS 4.3)."""
-
-    reporter: str
-    updated: datetime | None
-    peers: Mapping[str, PeerView]
-
-
-@dataclass(frozen=True, slots=True)
 class Ntp:
     """Whether the node's clock follows a time server, by ``ntpq``'s own mark."""
 
@@ -223,26 +107,6 @@ class ClockReading:
 
     offset: float
     uncertainty: float
-
-
-@dataclass(frozen=True, slots=True)
-class BackupEntry:
-    """A backup as the node lists it."""
-
-    id: str
-    scope: str
-    status: str
-    created: datetime | None
-    key_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BackupKey:
-    """A backup key as the node lists it; ``active`` is expected."""
-
-    id: str
-    state: str
-    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,39 +134,6 @@ class PortState:
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A backup that was downloaded with its key, and is still there, equal to what was written down."""
-
-    node: str
-    version: str
-    backup_id: str
-    key_id: str
-    created: datetime
-    file: str
-    key_file: str
-    problem: str = ""
-    downloaded: datetime | None = (
-        None  # by this machine's clock; None: an earlier version did not write it down
-    )
-
-    @property
-    def made_at(self) -> datetime:
-        """When it was surely there: what the appliance says, but never later than it was downloaded."""
-        return self.created if self.downloaded is None else min(self.created, self.downloaded)
-
-    def is_ahead(self, now: datetime) -> bool:
-        """Whether a time in it is later than now, by more than two clocks may differ: it tells no age."""
-        return max(self.created, self.downloaded or self.created) > now + AHEAD
-
-    def is_fresh(self, since: datetime, now: datetime) -> bool:
-        """Whether it is whole, and not older than ``since`` by times that can be believed."""
-        return not self.problem and not self.is_ahead(now) and self.made_at >= since
-
-
-AHEAD = timedelta(minutes=10)  # a time that is so far ahead of this machine's clock is not believed
 
 
 @dataclass(frozen=True, slots=True)

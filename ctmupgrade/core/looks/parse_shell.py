@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from ctmupgrade.core.looks.facts import BootMark, Mount, Unit
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.facts import Mount, Unit
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.version import Version
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ctmupgrade.core.looks.facts import Manifest, fresh_manifest
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.facts import fresh_manifest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.steps import (
     AwaitNode,

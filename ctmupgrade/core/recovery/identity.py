@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.looks.facts import Member
+from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
 from ctmupgrade.core.recovery.scene import Scene
 

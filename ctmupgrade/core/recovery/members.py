@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ctmupgrade.core.looks.facts import Member
+from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.recovery import joins
 from ctmupgrade.core.recovery.nodes import failed_log
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together

@@ -6,7 +6,8 @@ import re
 from datetime import datetime, timedelta
 
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unbooted, Unknown
+from ctmupgrade.core.looks.boot import Unbooted
+from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together

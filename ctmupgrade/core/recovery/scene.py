@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctmupgrade.core.checks import health
-from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts, Unknown
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.past_runs import RunHistory

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ctmupgrade.core.looks.facts import BootMark, Unbooted
+from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import (
     JoinNode,

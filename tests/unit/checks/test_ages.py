@@ -12,7 +12,8 @@ from ctmupgrade.core.checks.check import Question
 from ctmupgrade.core.checks.cluster import clocks_agree
 from ctmupgrade.core.checks.findings import Verdict
 from ctmupgrade.core.checks.node import backup_downloaded_with_key
-from ctmupgrade.core.looks.facts import ClockReading, Facts, Manifest
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.facts import ClockReading, Facts
 from ctmupgrade.core.model import Options
 from tests.unit.values import cluster, facts
 

@@ -10,21 +10,17 @@ import pytest
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Verdict, overall
 from ctmupgrade.core.ksctl import certificate_trouble
+from ctmupgrade.core.looks.boot import BootMark, Unbooted
+from ctmupgrade.core.looks.cluster_views import Member, Membership, PeerView, SummaryReport
 from ctmupgrade.core.looks.facts import (
-    BootMark,
     ClockReading,
     Facts,
-    Member,
-    Membership,
     Mount,
     Ntp,
-    PeerView,
     PortState,
     Rights,
     Services,
-    SummaryReport,
     SystemInfo,
-    Unbooted,
     Unit,
     Unknown,
 )

@@ -12,7 +12,8 @@ import pytest
 
 from ctmupgrade.core.checks.membership import membership_problems, name_at
 from ctmupgrade.core.checks.problem import Problem
-from ctmupgrade.core.looks.facts import Member, Membership, NodeFacts, Unknown
+from ctmupgrade.core.looks.cluster_views import Member, Membership
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ctmupgrade.core.looks import answer_fields, parse_ksctl
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 
 PARSERS = (
     parse_ksctl.system_info, parse_ksctl.server_version, parse_ksctl.membership, parse_ksctl.members,

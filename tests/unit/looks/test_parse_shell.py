@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctmupgrade.core.looks import parse_shell
-from ctmupgrade.core.looks.parse_ksctl import NotUnderstoodError
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 
 GIB = 2**30

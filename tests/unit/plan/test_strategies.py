@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ctmupgrade.core.looks.facts import Membership
+from ctmupgrade.core.looks.cluster_views import Membership
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.differences import differences

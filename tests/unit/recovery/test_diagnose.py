@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ctmupgrade.core.looks.facts import Facts, Member
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import ResetNode
 from ctmupgrade.core.recovery.diagnose import diagnose, without_data

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.core.looks.facts import NodeFacts, PeerView, SummaryReport, Unknown
+from ctmupgrade.core.looks.cluster_views import PeerView, SummaryReport
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.plan.steps import Reboot
 from ctmupgrade.core.recovery.health import unhealthy
 from ctmupgrade.core.recovery.result import Part, Trouble, Urgency, step

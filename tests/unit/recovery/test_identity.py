@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Facts, NodeFacts
 from ctmupgrade.core.recovery import identity
 from ctmupgrade.core.recovery.result import Part
 from tests.support import recovery_facts as make

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Facts, NodeFacts
 from ctmupgrade.core.plan.steps import RemoveNode, ResetNode
 from ctmupgrade.core.recovery import members
 from ctmupgrade.core.recovery.result import Part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ctmupgrade.core.looks.facts import BootMark, Facts
+from ctmupgrade.core.looks.boot import BootMark
+from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.plan.steps import RemoveNode, ResetNode, Step

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctmupgrade.core.looks.facts import Facts, Member, NodeFacts, Services, SystemInfo, Unit
+from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Facts, NodeFacts, Services, SystemInfo, Unit
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, RemoveNode, ResetNode
 from ctmupgrade.core.recovery.diagnose import diagnose
 from ctmupgrade.core.recovery.result import Diagnosis

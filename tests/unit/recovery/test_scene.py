@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ctmupgrade.core.looks.facts import Member
+from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.recovery.scene import OperatorInput
 from tests.support import recovery_facts as make
 

@@ -1,0 +1,59 @@
+"""Backups as nodes list them, and as this machine keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEntry:
+    """A backup as the node lists it."""
+
+    id: str
+    scope: str
+    status: str
+    created: datetime | None
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKey:
+    """A backup key as the node lists it; ``active`` is expected."""
+
+    id: str
+    state: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A backup that was downloaded with its key, and is still there, equal to what was written down."""
+
+    node: str
+    version: str
+    backup_id: str
+    key_id: str
+    created: datetime
+    file: str
+    key_file: str
+    problem: str = ""
+    downloaded: datetime | None = (
+        None  # by this machine's clock; None: an earlier version did not write it down
+    )
+
+    @property
+    def made_at(self) -> datetime:
+        """When it was surely there: what the appliance says, but never later than it was downloaded."""
+        return self.created if self.downloaded is None else min(self.created, self.downloaded)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether a time in it is later than now, by more than two clocks may differ: it tells no age."""
+        return max(self.created, self.downloaded or self.created) > now + AHEAD
+
+    def is_fresh(self, since: datetime, now: datetime) -> bool:
+        """Whether it is whole, and not older than ``since`` by times that can be believed."""
+        return not self.problem and not self.is_ahead(now) and self.made_at >= since
+
+
+AHEAD = timedelta(minutes=10)  # a time that is so far ahead of this machine's clock is not believed

@@ -1,0 +1,54 @@
+"""Boots of a node: what tells two apart, and whose reboot is still to come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from ctmupgrade.core.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class BootMark:
+    """What changes with a reboot. ``boot_id`` proves it; ``since`` (epoch seconds) is the fallback,
+    known to wobble by a second, so differences below ``WOBBLE`` prove nothing."""
+
+    boot_id: str = ""
+    since: float = 0.0
+
+    def differs_from(self, other: BootMark) -> bool | None:
+        """True: another boot. False: the same. None: the two cannot be compared."""
+        if self.boot_id and other.boot_id:
+            return self.boot_id != other.boot_id
+        if self.since and other.since:
+            return abs(self.since - other.since) > WOBBLE
+        return None
+
+    def text(self) -> str:
+        """As evidence in a journal."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_text(cls, text: str) -> BootMark:
+        """And back; an absent one ("") compares with nothing."""
+        return cls(**json.loads(text)) if text else cls()
+
+
+WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooted:
+    """An upgrade that this machine's journals know to have begun on a node, and whose reboot they do not know.
+
+    Whether a node says the new version before its reboot or only after it is not known (FACTS 1.2, 8.5), so
+    that neither its version nor its log tells whether that reboot is still to come: its boot does.
+
+    :ivar boot: the node's boot when that upgrade began.
+    :ivar proven: its success line was seen, or an operator said that it is done.
+    """
+
+    run: str
+    target: Version
+    boot: BootMark
+    proven: bool

@@ -1,0 +1,75 @@
+"""The questions that are asked through ``ksctl``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ctmupgrade.core.looks import parse_ksctl
+from ctmupgrade.core.looks.backups import BackupEntry, BackupKey
+from ctmupgrade.core.looks.cluster_views import Member, Membership, SummaryReport
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError
+from ctmupgrade.core.looks.facts import Ntp, Services, SystemInfo
+from ctmupgrade.core.looks.json_rows import total_of
+from ctmupgrade.core.looks.probes import Probe, Query, either
+
+T = TypeVar("T")
+
+
+def _ksctl(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
+    return Probe(name, tuple(Query(argv, either(parser)) for argv in ways))
+
+
+SYSTEM: Probe[SystemInfo] = Probe(
+    "version",
+    (
+        Query(("system", "info", "get"), either(parse_ksctl.system_info)),
+        Query(("version",), either(parse_ksctl.server_version)),
+    ),
+)
+SERVICES: Probe[Services] = _ksctl("services", parse_ksctl.services, ("services", "status"))
+MEMBERSHIP: Probe[Membership] = _ksctl("cluster info", parse_ksctl.membership, ("cluster", "info"))
+MEMBERS: Probe[tuple[Member, ...]] = _ksctl(
+    "cluster members", parse_ksctl.members, ("cluster", "nodes", "list")
+)
+CLUSTER_ERRORS: Probe[tuple[str, ...]] = _ksctl(
+    "cluster errors", parse_ksctl.cluster_errors, ("cluster", "errors")
+)
+SUMMARY: Probe[tuple[SummaryReport, ...]] = _ksctl(
+    "cluster summary", parse_ksctl.summary, ("cluster", "summary")
+)
+NTP: Probe[Ntp] = _ksctl("NTP", parse_ksctl.ntp, ("ntp", "status"))
+ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse_ksctl.attended_boot, ("diskenc", "status"))
+
+HSM: Probe[int] = _ksctl("HSM servers", parse_ksctl.row_count, ("hsm", "servers", "list"))
+
+PAGE = 100  # rows a page; the default of 10 hides the newest backups (FACTS 3)
+
+
+def _whole(parser: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, ...]]:
+    """For a listing asked without paging: good only when it is not a first page."""
+
+    def checked(out: str) -> tuple[T, ...]:
+        shown, total = total_of(out)
+        if shown < total:
+            raise NotUnderstoodError(f"only {shown} of {total} rows were shown")
+        return parser(out)
+
+    return checked
+
+
+def backups(skip: int) -> Probe[tuple[BackupEntry, ...]]:
+    """One page of the node's backups."""
+    return _listing("backups", parse_ksctl.backups, ("backup", "list"), skip)
+
+
+def backup_keys(skip: int) -> Probe[tuple[BackupKey, ...]]:
+    """One page of the node's backup keys."""
+    return _listing("backup keys", parse_ksctl.backup_keys, ("backupkeys", "list"), skip)
+
+
+def _listing(
+    name: str, parser: Callable[[str], tuple[T, ...]], argv: tuple[str, ...], skip: int
+) -> Probe[tuple[T, ...]]:
+    paged = (*argv, "--limit", str(PAGE), "--skip", str(skip))
+    return Probe(name, (Query(paged, either(parser)), Query(argv, either(_whole(parser)))))
