@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision, known
-from ctmupgrade.collect.collect import ask, every_page
+from ctmupgrade.collect.ask import ask, every_page
 from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.backups import BackupEntry, BackupKey, Manifest

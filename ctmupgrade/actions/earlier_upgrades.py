@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, decision, known
-from ctmupgrade.collect.collect import ask, logs_of
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.fact_table import logs_of
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.plan.steps import Step

@@ -6,7 +6,7 @@ A plan, and a journal that is resumed, may say anything; the cluster itself says
 from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName

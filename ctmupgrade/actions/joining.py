@@ -13,7 +13,7 @@ from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHa
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.actions.waits import refuse_host_keys
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv
 from ctmupgrade.core.ksctl import names_left_configuration

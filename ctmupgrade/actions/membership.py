@@ -13,7 +13,7 @@ from datetime import timedelta
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, known
 from ctmupgrade.actions.health import caught_up_is_waived, replication_behind
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.commands import new_cluster_argv, removal_argv

@@ -13,7 +13,7 @@ from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.interlocks import joined_through
 from ctmupgrade.actions.joining import join_hindrance, wait_until_steady
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.looks import ksctl_probes

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.upload_proof import Proof, begin_proof, node_hash
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import file_probes, shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import Step

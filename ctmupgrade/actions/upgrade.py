@@ -26,7 +26,7 @@ from ctmupgrade.actions.base import (
 )
 from ctmupgrade.actions.earlier_upgrades import refuse_earlier
 from ctmupgrade.actions.waits import gate_look, sudo_of
-from ctmupgrade.collect.collect import ask, boot_against
+from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
 from ctmupgrade.core.looks.boot import BootMark

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import file_probes
 from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.looks.file_probes import MIB

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
-from ctmupgrade.collect.collect import ask, boot_against
+from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks import shell_probes

@@ -15,7 +15,7 @@ from ctmupgrade import __version__
 from ctmupgrade.adapters.disk.private_file import write_private
 from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.codec import plan_to_json, to_json
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.commands import check
 from ctmupgrade.commands.known_secrets import of_environment
 from ctmupgrade.commands.runs import restore_world

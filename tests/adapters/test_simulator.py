@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.tasks import one_by_one
-from ctmupgrade.collect.collect import all_health, ask, collect_nodes
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.collect import all_health, collect_nodes
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks import parse_ksctl, shell_probes
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError

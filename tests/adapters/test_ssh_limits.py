@@ -18,7 +18,7 @@ from ctmupgrade.adapters.ssh.patterns import matches
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.adapters.ssh.transport import LARGEST_PACKET
 from ctmupgrade.adapters.ssh.trust import known_keys
-from ctmupgrade.collect.collect import ask
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.errors import (

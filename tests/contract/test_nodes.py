@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.collect.collect import ask, every_page
+from ctmupgrade.collect.ask import ask, every_page
 from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import MARK, Owner
 from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes

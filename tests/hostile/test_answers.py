@@ -17,7 +17,8 @@ from ctmupgrade.adapters.disk.journal_file import JournalFile, read_journal, ver
 from ctmupgrade.adapters.disk.requests import read_requests
 from ctmupgrade.adapters.transcripts import read_transcript
 from ctmupgrade.codec import plan_document, plan_from_document
-from ctmupgrade.collect.collect import ask, collect_nodes, every_page
+from ctmupgrade.collect.ask import ask, every_page
+from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.commands import node_marks
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.json_text import BadJsonError, read_first_object, read_json

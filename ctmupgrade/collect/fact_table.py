@@ -1,0 +1,156 @@
+"""What is asked of a node, a row for each field of its facts, and how the answers that need several probes are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks.cluster_views import Member, Membership
+from ctmupgrade.core.looks.facts import ClockReading, Maybe, Unknown
+from ctmupgrade.core.looks.probes import Probe
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.ports import Clock, Reader
+
+LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
+
+
+def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
+    """The node's clock against ours; half the round trip and the resolution are its uncertainty."""
+    before = clock.now()
+    answer = ask(reader, shell_probes.CLOCK)
+    after = clock.now()
+    if isinstance(answer, Unknown):
+        return answer
+    there, resolution = answer
+    middle = before + (after - before) / 2
+    spread = (after - before).total_seconds() / 2 + resolution / 2
+    return ClockReading(there + resolution / 2 - middle.timestamp(), spread)
+
+
+def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The newest upgrade logs and what they prove."""
+    names = ask(reader, shell_probes.LOG_LIST)
+    if isinstance(names, Unknown):
+        return names
+    found = []
+    for name in names[-limit:]:
+        log = ask(reader, shell_probes.log_tail(name))
+        if isinstance(log, Unknown):
+            if log.unreachable:
+                return log
+            continue  # unreadable to us: an old run's, by root; a new one is followed on its terminal
+        found.append(log)
+    return tuple(found)
+
+
+def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[UpgradeLog, ...]]:
+    """The logs, the newest of which tells whether it was written to in the boot that the node still has: both times
+    are of the node's own clock. One that somebody rebooted since is older than the boot."""
+    if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.SUCCEEDED:
+        return logs
+    mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, shell_probes.BOOTED_AT)
+    if isinstance(mark, Unknown) or isinstance(boot, Unknown):
+        return logs
+    return *logs[:-1], replace(logs[-1], in_this_boot=float(mark.split()[2]) > boot.since)
+
+
+def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
+    """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
+    running script writes to from its start and which holds a success line only at its end."""
+    found = ask(reader, shell_probes.PROCESSES)
+    if isinstance(found, tuple) or found.unreachable:
+        return found
+    logs = logs_of(reader, limit=1)
+    if isinstance(logs, tuple) and all(log.verdict is LogVerdict.SUCCEEDED for log in logs):
+        return ()
+    return found
+
+
+def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
+    """What a node's own list says of itself, in the form of `cluster info`."""
+    if isinstance(members, Unknown):
+        return None
+    own = next((m for m in members if m.is_this and m.node_id), None)
+    return Membership(own.node_id, own.code, len(members)) if own else None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom the questions about one node are put to."""
+
+    shell: Reader
+    control: Reader
+    cluster: Cluster
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row: what fills a field of :class:`NodeFacts`.
+
+    :param field: its name there.
+    :param look: gives its value; it also gets what the rows before it found.
+    :param health: the gate between two nodes needs it too.
+    :param only: asked for this strategy only; the field's default stands for "not asked" otherwise.
+    """
+
+    field: str
+    look: Callable[[Asked, Mapping[str, object]], object]
+    health: bool = False
+    only: StrategyName | None = None
+
+
+def _by_shell(field: str, probe: Probe[object], *, health: bool = False) -> Fact:
+    return Fact(field, lambda asked, _found: ask(asked.shell, probe), health)
+
+
+def _by_ksctl(
+    field: str, probe: Probe[object], *, health: bool = False, only: StrategyName | None = None
+) -> Fact:
+    return Fact(field, lambda asked, _found: ask(asked.control, probe), health, only)
+
+
+def _membership(asked: Asked, found: Mapping[str, object]) -> object:
+    """Each call of ksctl is a login; the list of members tells a member's own id too, so `cluster info` is asked only of
+    a node that is on no list."""
+    members: Maybe[tuple[Member, ...]] = found["members"]  # type: ignore[assignment]  # the row before
+    return membership_in(members) or ask(asked.control, ksctl_probes.MEMBERSHIP)
+
+
+# A new fact is a probe, a field of NodeFacts, and a row here. They are asked in this order.
+CONTROL_FACTS = (
+    _by_ksctl("members", ksctl_probes.MEMBERS, health=True),
+    _by_ksctl("system", ksctl_probes.SYSTEM, health=True),
+    _by_ksctl("services", ksctl_probes.SERVICES, health=True),
+    Fact("membership", _membership, health=True),
+    _by_ksctl("summary", ksctl_probes.SUMMARY, health=True),
+    _by_ksctl("ntp", ksctl_probes.NTP),
+    _by_ksctl("attended_boot", ksctl_probes.ATTENDED_BOOT),
+    _by_ksctl("hsm", ksctl_probes.HSM, only=StrategyName.REBUILD),
+)
+SHELL_FACTS = (
+    _by_shell("boot", shell_probes.BOOT),
+    _by_shell("mounts", shell_probes.MOUNTS),
+    _by_shell("unit", shell_probes.UNIT, health=True),
+    _by_shell("rights", shell_probes.RIGHTS),
+    Fact("processes", lambda asked, _found: running_upgrades(asked.shell), health=True),
+    Fact("clock", lambda asked, _found: clock_of(asked.shell, asked.clock), health=True),
+    Fact("logs", lambda asked, _found: _dated(asked.shell, logs_of(asked.shell))),
+    Fact(
+        "staged",
+        lambda asked, _found: ask(asked.shell, file_probes.staged(asked.cluster.target.archive.name)),
+    ),
+)
+
+
+def answers(asked: Asked, table: Iterable[Fact]) -> dict[str, object]:
+    """What the rows of a table find out, by field."""
+    found: dict[str, object] = {}
+    for fact in table:
+        if fact.only in (None, asked.cluster.strategy):
+            found[fact.field] = fact.look(asked, found)
+    return found
