@@ -16,9 +16,12 @@ from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.actions.perform import perform
 from ctmupgrade.core.plan.steps import (
+    AwaitNode,
     CompareSettings,
     MakeBackup,
+    Reboot,
     RunUpgrade,
+    Settle,
     StageArchive,
     Step,
     VerifyArchive,
@@ -331,7 +334,7 @@ class Executor:
 
 
 def _from_upgrade(step: Step) -> bool:
-    return step.id.split(":")[0] in ("upgrade", "reboot", "await", "settle")
+    return isinstance(step.action, RunUpgrade | Reboot | AwaitNode | Settle)
 
 
 def _of_this_machine(step: str, error: OSError) -> NodeError:

@@ -25,7 +25,7 @@ from ctmupgrade.core.node_settings import (
     restoring,
     what_to_do,
 )
-from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, ResetNode, RestoreSettings, Step
+from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, ResetNode, RestoreSettings, Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NotToldError, NotYetError
@@ -78,7 +78,7 @@ class RecordHandler(StepHandler):
 
 def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
     """What was recorded of a node in this run; empty where nothing was."""
-    text = ctx.baselines.get(f"record-settings:{node}", {}).get("settings", "")
+    text = ctx.baselines.get(step_id("record-settings", node), {}).get("settings", "")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
 

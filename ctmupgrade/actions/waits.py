@@ -14,7 +14,7 @@ from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import NodeFacts, Rights, Unknown
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.version import reached
@@ -98,7 +98,7 @@ class RebootHandler(StepHandler):
                     remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
                 )
             yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
-        earlier = ctx.baselines.get(f"upgrade:{step.node}", {}).get("boot", "")
+        earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
         return {"boot": earlier or boot.text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

@@ -162,6 +162,32 @@ Action: TypeAlias = (
 )
 
 
+Kind: TypeAlias = Literal[
+    "verify-archive",
+    "backup",
+    "stage",
+    "gate",
+    "upgrade",
+    "reboot",
+    "await",
+    "settle",
+    "record-settings",
+    "remove",
+    "delete-cluster",
+    "reset",
+    "new-cluster",
+    "restore-settings",
+    "join",
+    "compare-settings",
+    "restart-services",
+]
+
+
+def step_id(kind: Kind, node: str) -> str:
+    """Return the id of a node's step of one kind; "" for a step that concerns no node."""
+    return f"{kind}:{node}" if node else kind
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing to do.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from ctmupgrade.core.plan.steps import Action, ResetNode, Step
+from ctmupgrade.core.plan.steps import Action, Kind, ResetNode, Step, step_id
 
 
 class Urgency(IntEnum):
@@ -163,9 +163,9 @@ class Diagnosis:
         return tuple(dict.fromkeys(s.node for s in self.steps if isinstance(s.action, ResetNode)))
 
 
-def step(kind: str, node: str, action: Action, why: str, seconds: int) -> Step:
+def step(kind: Kind, node: str, action: Action, why: str, seconds: int) -> Step:
     """Return a step that waits for nothing yet."""
-    return Step(f"{kind}:{node}" if node else kind, node, action, why, (), seconds)
+    return Step(step_id(kind, node), node, action, why, (), seconds)
 
 
 def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step, step_id
 from ctmupgrade.core.run.journal import RunState, Status
 
 
@@ -27,16 +27,16 @@ def holders(plan: Plan, state: RunState, names: Collection[str] | None = None) -
 def _holds(plan: Plan, state: RunState, name: str) -> bool:
     by_id = {step.id: state.steps[step.id].status for step in plan.steps}
     over = (Status.DONE, Status.SKIPPED)
-    join = by_id.get(f"join:{name}")
+    join = by_id.get(step_id("join", name))
     if join is Status.DONE:
         return True
     if name in plan.without_data:
         return False
-    erased = [by_id.get(f"{kind}:{name}", Status.PENDING) for kind in ("reset", "join")]
+    erased = [by_id.get(one, Status.PENDING) for one in (step_id("reset", name), step_id("join", name))]
     if any(status is not Status.PENDING and status is not Status.SKIPPED for status in erased):
         return False
-    upgrade = by_id.get(f"upgrade:{name}", Status.PENDING)
-    return upgrade is Status.PENDING or by_id.get(f"await:{name}", Status.PENDING) in over
+    upgrade = by_id.get(step_id("upgrade", name), Status.PENDING)
+    return upgrade is Status.PENDING or by_id.get(step_id("await", name), Status.PENDING) in over
 
 
 def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctmupgrade.core.plan.steps import step_id
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.version import Version
@@ -15,8 +16,8 @@ def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:
     expected: dict[str, tuple[object, ...]] = {}
     for node, text in state.plan.versions.items():
         old = Version.parse(text).identity if text else None
-        step = state.steps.get(f"reboot:{node}")
-        upgrade = state.steps.get(f"upgrade:{node}")
+        step = state.steps.get(step_id("reboot", node))
+        upgrade = state.steps.get(step_id("upgrade", node))
         if node in decided or (upgrade and upgrade.status in journal.STUCK):
             expected[node] = (old, target)
         elif step is not None and step.status is Status.DONE:

@@ -22,6 +22,7 @@ from ctmupgrade.core.plan.steps import (
     RunUpgrade,
     Step,
     changes_node,
+    step_id,
 )
 from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState
 from ctmupgrade.core.version import Version
@@ -135,7 +136,10 @@ def _survivor(state: RunState) -> str:
 
 
 def _hurt(state: RunState, survivor: str) -> bool:
-    upgrade, proof = state.steps.get(f"upgrade:{survivor}"), state.steps.get(f"await:{survivor}")
+    upgrade, proof = (
+        state.steps.get(step_id("upgrade", survivor)),
+        state.steps.get(step_id("await", survivor)),
+    )
     if upgrade is None or upgrade.status in (Status.PENDING, Status.SKIPPED):
         return False
     return proof is None or proof.status not in (Status.DONE, Status.SKIPPED)

@@ -57,7 +57,7 @@ def test_the_reboot_of_a_node_that_was_to_be_erased_is_not_left_over() -> None:
 def test_a_backup_comes_before_anything_is_removed_or_erased() -> None:
     actions = (RemoveNode("ctm-1", "id-2"), DeleteClusterConfig(), NewCluster())
     for action in actions:
-        found = decide(_apart(), Part(steps=(step("x", "ctm-2", action, "", 1),)), NONE)
+        found = decide(_apart(), Part(steps=(step(action.kind, "ctm-2", action, "", 1),)), NONE)
         holder = "ctm-2" if isinstance(action, NewCluster) else "ctm-1"
         assert isinstance(found.steps[0].action, MakeBackup) and found.steps[0].node == holder
 
