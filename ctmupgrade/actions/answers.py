@@ -29,7 +29,7 @@ def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
     while, a time-out) is sent again where looks show that nothing came of it."""
     said, session = refused(reply), ctx.session(step)
     if said and (sounds_away(said) or sounds_later(said) or sounds_like_login(said)):
-        session.unsure, session.memo["said"] = True, f"{what}: {said}"
+        session.unsure, session.said = True, f"{what}: {said}"
     elif said:
         session.refused, session.definite = f"{what} was refused: {said}", is_refusal(said)
     return f"{what} sent{f': {said}' if said else ''}"

@@ -29,6 +29,7 @@ from ctmupgrade.errors import HostKeyError, NotToldError, NotYetError, Unreachab
 from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
 
 T = TypeVar("T")
+OwnT = TypeVar("OwnT")
 
 
 def known(fact: Maybe[T], what: str) -> T:
@@ -138,7 +139,14 @@ class Session:
     young_s: float = 0.0  # so many seconds they are good for
     stale: bool = False  # they were older than that when it was to begin: nothing was sent
     untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
-    memo: dict[str, str] = field(default_factory=dict)
+    said: str = ""  # what was answered to a start that may not have reached the node
+    _own: object = None
+
+    def own(self, kind: type[OwnT]) -> OwnT:
+        """What a handler remembers of this start, as a value of a class of its own; made when first asked for."""
+        if not isinstance(self._own, kind):
+            self._own = kind()
+        return self._own
 
     def aged(self, clock: Clock) -> bool:
         """Whether the looks before the act are too old to begin it now; remembered as :attr:`stale`."""

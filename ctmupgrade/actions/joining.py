@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal, refused
@@ -78,6 +79,16 @@ def wait_until_steady(
             raise problem
         words = problem.brief if problem else f"services have been started for {round(now - good_since)} s"
         yield Waiting(ctx.poll, f"{what}: {words}", since, since + timeout)
+
+
+@dataclass(slots=True)
+class Joining:
+    """What looks at a join remember.
+
+    :ivar seen: the member has listed the joiner. :ivar down_since: it shows it down, by the monotonic clock."""
+
+    seen: bool = False
+    down_since: float | None = None
 
 
 class JoinHandler(StepHandler):
@@ -155,21 +166,20 @@ class JoinHandler(StepHandler):
         member = member_for(ctx, members, step.node)
         session = ctx.session(step)
         if member is None:
-            gone = session.memo.get("seen") == "yes"
-            if not gone:
+            if not session.own(Joining).seen:
                 return LookResult(LookState.NOT_YET, f"{self.action.via} does not list it")
             said = _cluster_errors(ctx, self.action.via)
             return LookResult(
                 LookState.FAILED, f"{self.action.via} does not list it any more{said}", remedy=_BROKEN
             )
-        session.memo["seen"] = "yes"
+        session.own(Joining).seen = True
         if member.ready:
             return self._ready(ctx, step, member)
         if member.code == "k":
             said = _cluster_errors(ctx, self.action.via)
             return LookResult(LookState.FAILED, f"the join was killed{said}", remedy=_BROKEN)
         if member.code in JOINING or not member.code:
-            session.memo.pop("down_since", None)
+            session.own(Joining).down_since = None
             return LookResult(LookState.GOING_ON, f"{member.state} (30 minutes are usual)")
         return self._down(ctx, step, member)
 
@@ -190,8 +200,8 @@ class JoinHandler(StepHandler):
         )
 
     def _down(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
-        memo, now = ctx.session(step).memo, ctx.clock.monotonic()
-        since = float(memo.setdefault("down_since", str(now)))
+        own, now = ctx.session(step).own(Joining), ctx.clock.monotonic()
+        since = own.down_since = now if own.down_since is None else own.down_since
         state = member.state
         if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
             return LookResult(

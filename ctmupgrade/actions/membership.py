@@ -8,6 +8,7 @@ removed node answers with an internal error (FACTS 6). Long calls may time out a
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal
@@ -105,6 +106,13 @@ class RemoveHandler(StepHandler):
         return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
+@dataclass(slots=True)
+class Deletion:
+    """Whether `cluster delete` was sent by this process."""
+
+    sent: bool = False
+
+
 class DeleteClusterHandler(StepHandler):
     """``cluster delete`` on the node itself, because the procedure says so: a removed node may say at once that it is
     not clustered, and still keep a configuration for which its next join is refused.
@@ -142,17 +150,17 @@ class DeleteClusterHandler(StepHandler):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         session = ctx.session(step)
-        session.memo["sent"] = "yes"  # an answer that never comes is no rarity here: it counts as sent
+        session.own(Deletion).sent = True  # an answer that never comes is no rarity here: it counts as sent
         try:
             reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
         except LoginRefusedError:
-            del session.memo["sent"]
+            session.own(Deletion).sent = False
             raise
         yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
         session.unsure = session.unsure or not session.refused  # an answer of 200 is no proof: see above
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        if "sent" not in ctx.session(step).memo:
+        if not ctx.session(step).own(Deletion).sent:
             return LookResult(
                 LookState.NOT_YET,
                 "whether the order to delete its configuration was sent is not known; a second harms nothing",

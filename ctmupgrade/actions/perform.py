@@ -136,7 +136,7 @@ def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task
         yield from handler.start(ctx, step, before)
     except LoginRefusedError as refused:
         session = ctx.session(step)
-        session.unsure, session.memo["said"] = True, refused.brief
+        session.unsure, session.said = True, refused.brief
         yield Noted(f"not sent: {refused.brief}")
     except UNFORESEEN as error:
         ctx.session(step).unsure = True
@@ -258,7 +258,7 @@ def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exc
     text = f"{step.id}: not done after {waited}; last look: {seen.detail or seen.state.value}"
     if refused := ctx.session(step).refused:
         text = f"{step.id}: {refused}; last look after {waited}: {seen.detail or seen.state.value}"
-    elif said := ctx.session(step).memo.get("said"):
+    elif said := ctx.session(step).said:
         text += f"; the answer had been: {said}"
     if seen.unreachable:
         return UnreachableError(

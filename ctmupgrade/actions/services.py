@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -22,6 +22,13 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import NodeError
 from ctmupgrade.ports import Reply
+
+
+@dataclass(slots=True)
+class Order:
+    """The order that was given to the services. :ivar sent_at: when it was taken, by the monotonic clock; -1: not yet."""
+
+    sent_at: float = -1.0
 
 
 class ResetHandler(StepHandler):
@@ -65,7 +72,7 @@ class ResetHandler(StepHandler):
         yield Noted(_sent(ctx, step, reply, "services reset"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        sent = float(ctx.session(step).memo.get("sent", "-1"))
+        sent = ctx.session(step).own(Order).sent_at
         if sent < 0:
             return LookResult(
                 LookState.NOT_YET, "whether the reset was sent is not known; a second one harms no more"
@@ -91,7 +98,7 @@ class RestartHandler(StepHandler):
             said = " ".join((done.err or done.out).split())
             session = ctx.session(step)
             if done.ok:
-                session.memo["sent"] = str(ctx.clock.monotonic())
+                session.own(Order).sent_at = ctx.clock.monotonic()
             else:
                 session.refused, session.definite = f"systemctl restart keysecure was refused: {said}", True
             yield Noted(f"systemctl restart keysecure sent{f': {said}' if said else ''}")
@@ -100,7 +107,7 @@ class RestartHandler(StepHandler):
         yield Noted(_sent(ctx, step, reply, "services restart"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        seen = _well(ctx, step, float(ctx.session(step).memo.get("sent", "-1")))
+        seen = _well(ctx, step, ctx.session(step).own(Order).sent_at)
         return seen if seen.state is LookState.DONE else replace(seen, remedy=_NO_HELP)
 
 
@@ -111,7 +118,7 @@ def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
     """The order's answer in words. Only one that was taken makes looks wait for what it does."""
     words, session = note_refusal(ctx, step, reply, what), ctx.session(step)
     if not (session.refused or session.unsure):
-        session.memo["sent"] = str(ctx.clock.monotonic())
+        session.own(Order).sent_at = ctx.clock.monotonic()
     return words
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Collection, Generator, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -145,6 +146,15 @@ class RestoreHandler(StepHandler):
         return LookResult(LookState.DONE, evidence={"ntp": ", ".join(sorted(_hosts(now))) or "none"})
 
 
+@dataclass(slots=True)
+class Compared:
+    """What a comparison found, in words; differences are "none" where there are none, and "" before it was made."""
+
+    differences: str = ""
+    not_known: str = ""
+    fewer: str = ""
+
+
 class CompareHandler(StepHandler):
     """What differs from before, told; it fails nothing, for a person must judge it."""
 
@@ -157,20 +167,21 @@ class CompareHandler(StepHandler):
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         of = self.action.of or step.node
         old, now = recorded(ctx, of), (yield from _settled(ctx, step.node, _unread(ctx, of)))
-        memo = ctx.session(step).memo
-        memo["differences"] = ", ".join(name for name, _ in differences(old, now)) or "none"
-        memo["not_known"] = ", ".join(not_known(old, now))
-        memo["fewer"] = ", ".join(fewer(old, now))
-        if memo["fewer"]:
-            yield Noted(f"FEWER than before: {memo['fewer']}; find out why before you call it done")
+        own = ctx.session(step).own(Compared)
+        own.differences = ", ".join(name for name, _ in differences(old, now)) or "none"
+        own.not_known = ", ".join(not_known(old, now))
+        own.fewer = ", ".join(fewer(old, now))
+        if own.fewer:
+            yield Noted(f"FEWER than before: {own.fewer}; find out why before you call it done")
         erasing = (
             s for s in ctx.plan.steps if s.node == step.node and isinstance(s.action, JoinNode | ResetNode)
         )
         yield from _told(old, now, erased=any(erasing))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        memo = ctx.session(step).memo
-        if "differences" not in memo:
+        own = ctx.session(step).own(Compared)
+        if not own.differences:
             return LookResult(LookState.NOT_YET, "not compared")
-        told = {name: memo[name] for name in ("fewer", "not_known") if memo.get(name)}
-        return LookResult(LookState.DONE, evidence={"differences": memo["differences"], **told})
+        told = {"fewer": own.fewer, "not_known": own.not_known}
+        found = {name: text for name, text in told.items() if text}
+        return LookResult(LookState.DONE, evidence={"differences": own.differences, **found})

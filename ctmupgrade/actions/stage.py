@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
@@ -46,6 +47,25 @@ class VerifyHandler(StepHandler):
                 remedy="ctmupgrade plan, again",
             )
         return LookResult(LookState.DONE, evidence={"sha256": signed.sha256, "signer": signed.signer})
+
+
+@dataclass(slots=True)
+class Staged:
+    """What is known of the node's archive.
+
+    :ivar hashed: its SHA-256, seen by this process or proven by an earlier run. :ivar mark: the file's size, inode and
+        times then. :ivar unchanged_since: the run that hashed it. :ivar read_back: it had to be hashed on this machine."""
+
+    hashed: str = ""
+    mark: str = ""
+    unchanged_since: str = ""
+    read_back: bool = False
+
+    def evidence(self) -> dict[str, str]:
+        """Return what of it is kept in the journal."""
+        read_back = READ_BACK if self.read_back else ""
+        told = {STATE: self.mark, "unchanged_since": self.unchanged_since, "read_back": read_back}
+        return {name: text for name, text in told.items() if text}
 
 
 class StageHandler(StepHandler):
@@ -97,11 +117,11 @@ class StageHandler(StepHandler):
             proof = Proof(ctx, shell, part, offset)
             yield from _sent(ctx, shell, part, proof)
         yield Progress("hash on the node", target.size, target.size)
-        memo, mark = ctx.session(step).memo, _mark(shell, part)
+        own, mark = ctx.session(step).own(Staged), _mark(shell, part)
         equal = proof.of_the_whole()
         if proof.read_back:
             yield Noted(READ_BACK)
-        memo["read_back"] = READ_BACK if proof.read_back else ""
+        own.read_back = proof.read_back
         if not equal:
             shell.change("rm", "-f", part)
             if ctx.prefix_hash(target.size) != target.sha256:
@@ -113,9 +133,9 @@ class StageHandler(StepHandler):
         reply = shell.change("mv", "-f", part, target.archive)
         if not reply.ok:
             raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
-        memo["hashed"], renamed = target.sha256, _mark(shell, target.archive)
+        own.hashed, renamed = target.sha256, _mark(shell, target.archive)
         # Renaming changes the last of the numbers, and only that.
-        memo[STATE] = renamed if mark.split()[:3] == renamed.split()[:3] else ""
+        own.mark = renamed if mark.split()[:3] == renamed.split()[:3] else ""
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
@@ -126,24 +146,23 @@ class StageHandler(StepHandler):
             return LookResult(
                 LookState.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes"
             )
-        memo = ctx.session(step).memo
-        if memo.get("hashed") != target.sha256:
+        own = ctx.session(step).own(Staged)
+        if own.hashed != target.sha256:
             mark, proven = _mark(shell, target.archive), ctx.staged.get(step.node, {})
             if mark and mark == proven.get(STATE) and proven.get("sha256_on_node") == target.sha256:
-                memo["unchanged_since"] = proven.get("hashed_in", "")
+                own.unchanged_since = proven.get("hashed_in", "")
             else:
                 hashed = node_hash(shell, target.archive)
-                memo["read_back"] = READ_BACK if hashed.read_back else ""
+                own.read_back = hashed.read_back
                 if hashed.sha256 != target.sha256:
                     return LookResult(
                         LookState.NOT_YET, "a file of that name and size is there, but it differs"
                     )
                 if mark != _mark(shell, target.archive):
                     return LookResult(LookState.NOT_YET, "the file was written to while it was hashed")
-            memo |= {"hashed": target.sha256, STATE: mark}
+            own.hashed, own.mark = target.sha256, mark
         proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
-        more = {name: memo[name] for name in (STATE, "unchanged_since", "read_back") if memo.get(name)}
-        return LookResult(LookState.DONE, evidence=proof | more)
+        return LookResult(LookState.DONE, evidence=proof | own.evidence())
 
 
 def _mark(shell: Shell, path: str) -> str:

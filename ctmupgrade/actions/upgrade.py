@@ -10,7 +10,7 @@ the process list; when they do not add up, a person decides.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import (
@@ -50,6 +50,19 @@ BROKE = Noted(
     NoteCode.TERMINAL_BROKE,
 )
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
+
+
+@dataclass(slots=True)
+class Followed:
+    """What looks at a started script remember."""
+
+    log: str = ""  # its path
+    running: bool = False  # it was seen in the process list
+    gone: int = 0  # so many looks in a row did not see it there
+    rebooted: int = 0  # so many looks saw another boot
+    searches: int = 0  # so often a log was looked for everywhere
+    told_lost: bool = False  # that the terminal broke is noted
+    told_running: bool = False  # that it runs is noted
 
 
 class Upgrade(StepHandler):
@@ -128,12 +141,12 @@ class Upgrade(StepHandler):
 
 def _news(ctx: Ctx, session: Session) -> Noted | None:
     """Return what happened to the script's terminal or log since it was last told."""
-    still = ctx.clock.monotonic() - session.last_at
-    if session.ended and session.code is None and "lost" not in session.memo:
-        session.memo["lost"] = "told"
+    own, still = session.own(Followed), ctx.clock.monotonic() - session.last_at
+    if session.ended and session.code is None and not own.told_lost:
+        own.told_lost = True
         return BROKE
-    if "running" in session.memo and "running told" not in session.memo:
-        session.memo["running told"] = "yes"
+    if own.running and not own.told_running:
+        own.told_running = True
         return RUNS
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
@@ -201,7 +214,7 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
 def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
     """The newest log that was not there before the start, wherever it lies."""
     known = set(before.get("logs", "").split("|"))
-    path = session.memo.get("log", "")
+    path = session.own(Followed).log
     if not path:
         names = ask(shell, shell_probes.LOG_LIST)
         if isinstance(names, Unknown):
@@ -215,7 +228,7 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
         path = fresh[-1]
     log = ask(shell, shell_probes.log_tail(path))
     if isinstance(log, UpgradeLog):
-        session.memo["log"] = path
+        session.own(Followed).log = path
     return log
 
 
@@ -226,7 +239,9 @@ SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a
 
 
 def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
-    if (_counted(session, "searches") - 1) % SEARCH_EVERY:
+    own = session.own(Followed)
+    own.searches += 1
+    if (own.searches - 1) % SEARCH_EVERY:
         return []
     found = ask(shell, shell_probes.log_search(), timeout=120.0)
     old = {name.rsplit("/", 1)[-1] for name in known}
@@ -243,8 +258,7 @@ def _while_running(
     running = ask(shell, shell_probes.PROCESSES)
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
-        session.memo.pop("gone", None)
-        session.memo["running"] = "seen"
+        session.own(Followed).gone, session.own(Followed).running = 0, True
         left = (
             f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
         )
@@ -268,21 +282,16 @@ def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResul
     boot = boot_against(shell, earlier)
     if not isinstance(boot, BootMark) or not boot.differs_from(earlier):
         return None
+    own = ctx.session(step).own(Followed)
+    own.rebooted += 1
     return LookResult(
         LookState.UNKNOWN,
         f"{step.node} was rebooted before the success line was seen",
         remedy=f"check the version and services of {step.node}; where they are not well ask vendor support. At the "
         f"target: ctmupgrade node done, on the old version: node retry; then resume:\n"
         f"{decision(ctx.run, step, 'done', 'retry')}",
-        final=_counted(ctx.session(step), "rebooted") >= SURE_LOOKS,
+        final=own.rebooted >= SURE_LOOKS,
     )
-
-
-def _counted(session: Session, what: str) -> int:
-    """How many looks have seen this by now."""
-    count = int(session.memo.get(what, "0")) + 1
-    session.memo[what] = str(count)
-    return count
 
 
 def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
@@ -305,13 +314,14 @@ def _ran(ctx: Ctx, step: Step) -> bool:
     starts = [number for number, code in enumerate(notes) if code is NoteCode.SCRIPT_STARTED]
     since = notes[starts[-1] if starts else 0 :]
     seen = {NoteCode.SCRIPT_RUNS, NoteCode.TERMINAL_BROKE} & set(since)
-    return "running" in ctx.session(step).memo or bool(seen)
+    return ctx.session(step).own(Followed).running or bool(seen)
 
 
 def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     """The process is not there and no success line was seen."""
     session = ctx.session(step)
-    looks = _counted(session, "gone")
+    session.own(Followed).gone += 1
+    looks = session.own(Followed).gone
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
         return LookResult(LookState.NOT_YET, "no ks_upgrade.sh runs and it left no new log")

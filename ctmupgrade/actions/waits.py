@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
@@ -19,6 +21,19 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.core.version import reached
 from ctmupgrade.errors import NodeError, UnreachableError
+
+
+@dataclass(slots=True)
+class Waited:
+    """What looks at a node that comes back remember, by the monotonic clock.
+
+    :ivar wrong_since: all its services are up, and its version is not the target's.
+    :ivar well_since: no look was bad. :ivar all_at: all other nodes were asked too."""
+
+    wrong_since: float | None = None
+    well_since: float | None = None
+    all_at: float = -math.inf
+
 
 LOOKS = 3  # good looks in a row before a node counts as back
 
@@ -116,7 +131,7 @@ class RebootHandler(StepHandler):
             session.refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
             session.definite = True
         if said:
-            ctx.session(step).memo["said"] = f"sudo reboot: {said}"
+            ctx.session(step).said = f"sudo reboot: {said}"
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
@@ -210,9 +225,9 @@ WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is
 
 def _lasts(ctx: Ctx, step: Step) -> bool:
     """Whether the wrong version has been there long enough to be believed."""
-    memo, now = ctx.session(step).memo, ctx.clock.monotonic()
-    since = float(memo.setdefault("wrong_since", str(now)))
-    return now - since >= min(WRONG_FOR, ctx.cluster.timeouts.service / 2).total_seconds()
+    own, now = ctx.session(step).own(Waited), ctx.clock.monotonic()
+    own.wrong_since = now if own.wrong_since is None else own.wrong_since
+    return now - own.wrong_since >= min(WRONG_FOR, ctx.cluster.timeouts.service / 2).total_seconds()
 
 
 def _seen_by_others(ctx: Ctx, name: str, nodes: Mapping[str, NodeFacts]) -> list[Problem]:
@@ -251,11 +266,10 @@ class SettleHandler(AwaitHandler):
         return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        memo = ctx.session(step).memo
-        well_since = float(memo.get("well_since") or ctx.clock.monotonic())
-        asked_all = float(memo.get("all_at", "-inf"))
-        memo.pop("well_since", None)  # until this look, too, is good
-        memo.pop("all_at", None)
+        own = ctx.session(step).own(Waited)
+        well_since = ctx.clock.monotonic() if own.well_since is None else own.well_since
+        asked_all = own.all_at
+        own.well_since, own.all_at = None, -math.inf  # until this look, too, is good
         seen, due = None, ctx.clock.monotonic() - asked_all >= ALL_EVERY * ctx.poll
         while seen is None or (
             seen.state is LookState.DONE and not due and self._may_be_last(ctx, well_since)
@@ -264,7 +278,7 @@ class SettleHandler(AwaitHandler):
             asked_all = ctx.clock.monotonic() if due else asked_all
             seen = node_look(ctx, step, clustered=self.clustered and due, expected_up=True)
         if seen.state is LookState.DONE:
-            memo |= {"well_since": str(well_since), "all_at": str(asked_all)}
+            own.well_since, own.all_at = well_since, asked_all
         return seen
 
     def _may_be_last(self, ctx: Ctx, well_since: float) -> bool:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from ctmupgrade.actions.base import Session
-from ctmupgrade.actions.stage import StageHandler
+from ctmupgrade.actions.stage import Staged, StageHandler
 from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
 from ctmupgrade.adapters.tasks import RealClock
 from ctmupgrade.core.ticks import Tick
@@ -61,6 +61,6 @@ def stage(
     )
     step = SimpleNamespace(node="ctm-1", id="stage")
     ticks = list(StageHandler().start(cast(Any, ctx), cast(Any, step), {}))
-    if session.memo.get("hashed") != digest:
+    if session.own(Staged).hashed != digest:
         raise AssertionError("the file was not proven to be equal on the node")
     return ticks, StageHandler().look(cast(Any, ctx), cast(Any, step), {}).evidence
