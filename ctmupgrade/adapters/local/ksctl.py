@@ -152,7 +152,7 @@ class KsctlControl:
     def _answered(self, argv: list[str], timeout: float | None, scrub: Scrubber, answer: Secret) -> Reply:
         heard = {"out": bytearray(), "err": bytearray(), "terminal": bytearray()}
         told = dict.fromkeys(heard, 0)  # up to where prompts were answered
-        answers = 0
+        prompts: dict[str, list[bytes]] = {name: [] for name in heard}
         named = False  # a prompt named the backup key
         with (
             _quiet_terminal(self._place) as (master, slave),
@@ -172,12 +172,16 @@ class KsctlControl:
                     raise self._asks(argv, f"its prompt does not name the backup key: {line}")
                 named = True
                 told[name] = len(heard[name])
-                answers += 1
-                if answers > _MOST_ANSWERS:
+                prompts[name].append(prompt[0].encode())
+                if sum(map(len, prompts.values())) > _MOST_ANSWERS:
                     raise self._asks(argv, "it asks again and again; the answer is not accepted")
                 with suppress(OSError):
                     master.write(answer.reveal().encode() + b"\n")
             code = running.process.returncode
+        # Prompts that were answered are no part of the answer: who reads it takes "password:" for a refused login.
+        for name, answered in prompts.items():
+            for text in answered:
+                heard[name] = heard[name].replace(text, b"", 1)
         err = scrub.text(heard["err"] + heard["terminal"].replace(b"\r", b""))
         return self._reply(argv, code, scrub.text(heard["out"]), err)
 
