@@ -64,7 +64,8 @@ def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
         for folder, _state in unfinished(setup.home, mode):
             return folder
         raise UsageError(
-            f"nothing to resume for {setup.cluster.name}", remedy="ctmupgrade runs   # lists all"
+            f"nothing to resume for {setup.cluster.name}",
+            remedy="ctmupgrade runs   # lists all; another state folder: --state-dir DIR or CTMUPGRADE_STATE_DIR",
         )
     folder = named(run_id, folders(setup.home)[::-1])
     state = folder.state()
