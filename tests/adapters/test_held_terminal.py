@@ -210,7 +210,7 @@ def screen(terminal: Terminal) -> tuple[str, int | None]:
 def test_exit_status_is_the_commands(sshd: Sshd, code: int) -> None:
     terminal = SshShell(sshd.node()).terminal("sh", "-c", f"echo one; exit {code}")
     assert isinstance(terminal, HeldTerminal)
-    assert screen(terminal) == ("one\r\n", code)
+    assert screen(terminal) == ("one\n", code)
 
 
 def test_a_lost_connection_has_no_exit_status(sshd: Sshd) -> None:
@@ -249,14 +249,14 @@ def test_through_a_jump_host(start_sshd: StartSshd, tmp_path: Path) -> None:
     node = target.node(known_hosts=known, proxy_jump=f"{target.settings.user}@127.0.0.1:{jump.port}")
     terminal = SshShell(node).terminal("sh", "-c", "stty size; exit 3")
     assert isinstance(terminal, HeldTerminal)
-    assert screen(terminal) == ("50 200\r\n", 3)
+    assert screen(terminal) == ("50 200\n", 3)
 
 
 def test_without_an_ssh_program_it_is_our_own_and_said(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     lines: list[str] = []
     terminal = SshShell(sshd.node(), log=lines.append).terminal("sh", "-c", "stty size; exit 3")
-    assert screen(terminal) == ("50 200\r\n", 3)
+    assert screen(terminal) == ("50 200\n", 3)
     assert "ctm-1: the terminal would not outlive this process (no ssh program here)" in lines
 
 

@@ -207,7 +207,7 @@ class SshShell:
         """What a library makes of a node's or the operator's surroundings is no bug of ours, whatever its class."""
         try:
             yield
-        except CtmUpgradeError:
+        except (CtmUpgradeError, EndlessError):  # ours: who asked says what it means
             raise
         except Exception as error:
             raise self._lost(command, f"{type(error).__name__}: {reason(error)}") from error
