@@ -1,4 +1,4 @@
-"""The appliance as it really is (FACTS 9): what it says while it is changed, and what its words do not prove.
+"""The appliance as it really is (docs/appliance.md): what it says while it is changed, and what its words do not prove.
 
 What happened is read from the simulated world's own log; time is virtual.
 """

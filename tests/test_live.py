@@ -308,7 +308,7 @@ def both_upgraded_once(live: Live) -> None:
 
 @pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_reboot_that_an_abort_left_out_is_not_forgotten(go_live: GoLive, early: bool) -> None:
-    """Its version need not tell: it may say the new one before its reboot already (FACTS 1.2)."""
+    """Its version need not tell: it may say the new one before its reboot already (docs/appliance.md 1.2)."""
     live, _ = interrupted_once(go_live, upgrade={"shows_early": early})
     assert live.run("abort").returncode == 0
     for words in (["check"], ["run", "--yes"]):

@@ -1,6 +1,6 @@
 """A system backup and the key that opens it, made on a node and downloaded.
 
-``backup create`` does not wait and its status words are not documented (FACTS 3), so the new entry is told
+``backup create`` does not wait and its status words are not documented (docs/appliance.md 3), so the new entry is told
 from the old ones by its id and polled. The key that opens it is found by id, must be active, and is
 downloaded with it: a backup without its key is worth nothing. The key's password is typed at ksctl's
 prompt, never put on its command line.

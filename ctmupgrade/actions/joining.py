@@ -26,9 +26,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 
-CLEARINGS = (
-    3  # `cluster delete` may answer 200 and do nothing (FACTS 9.3): so often it is tried before a join
-)
+CLEARINGS = 3  # `cluster delete` may answer 200 and do nothing (docs/appliance.md 6): so often it is tried before a join
 STEADY_LOOKS = 3  # as many good looks in a row as a node needs to count as back
 DOWN_GRACE = timedelta(
     minutes=10
@@ -63,7 +61,7 @@ def wait_until_steady(
     ctx: Ctx, hindrance: Callable[[], CtmUpgradeError | None], what: str
 ) -> Generator[Tick, None, None]:
     """Waits until nothing hinders, several looks in a row and for ``stable_for``: services go back to error and
-    starting for minutes after the first `started`, and a join meanwhile fails (FACTS 9.3).
+    starting for minutes after the first `started`, and a join meanwhile fails (docs/appliance.md 4.2).
 
     :raises CtmUpgradeError: what hindered last, after ``timeouts.service``.
     """

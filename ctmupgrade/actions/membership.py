@@ -1,7 +1,7 @@
 """Removing nodes, unclustering them, a new cluster, joins.
 
 Membership is always decided by *another* member: a removed node looks like a rebooting one, and the id of a
-removed node answers with an internal error (FACTS 6). Long calls may time out although they succeeded, and
+removed node answers with an internal error (docs/appliance.md 6). Long calls may time out although they succeeded, and
 ``fulljoin`` prints differently in each version: its text is not read, the state is looked at.
 """
 
@@ -123,7 +123,7 @@ class DeleteClusterHandler(StepHandler):
     """
 
     def patience(self, ctx: Ctx) -> Patience:
-        # After the removal and after the deletion its logins may fail for up to half an hour each (FACTS 9.3).
+        # After the removal and after the deletion its logins may fail for up to half an hour each (docs/appliance.md 6).
         return Patience(
             2 * ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
         )

@@ -82,7 +82,7 @@ class ResetHandler(StepHandler):
 
 class RestartHandler(StepHandler):
     """``services restart`` on a node whose services do not come up; ``sudo systemctl restart keysecure`` (seen to
-    be allowed to ksadmin, FACTS 5) where its control plane does not answer."""
+    be allowed to ksadmin, docs/appliance.md 5) where its control plane does not answer."""
 
     def __init__(self, action: RestartServices) -> None:
         self.action = action

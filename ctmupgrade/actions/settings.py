@@ -1,4 +1,4 @@
-"""A node's own settings, which no cluster replicates (vendor page "Clusters and Nodes", FACTS 7): recorded
+"""A node's own settings, which no cluster replicates (vendor page "Clusters and Nodes", docs/appliance.md 7): recorded
 before, put back where a tool can, told where a person must, compared afterwards."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``ks_upgrade.sh``: started once, the known way, and followed to its success line.
 
-Known (FACTS 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
+Known (docs/appliance.md 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
 line ``Upgrade to X.Y.Z+BUILD succeeded`` is success, ``status: error`` is normal meanwhile, the times in
 the log are wrong. Not known: exit codes, failure texts, where the log lies, what happens without a
 terminal. So the verdict is looked for on the terminal and in every new log, and whether it still runs in
@@ -232,7 +232,9 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
     return log
 
 
-SILENT_S = 60.0  # a running script writes every 10 s (FACTS 1.2); one that let go of its terminal and is
+SILENT_S = (
+    60.0  # a running script writes every 10 s (docs/appliance.md 1.2); one that let go of its terminal and is
+)
 # silent for so long has ended, where no process list can tell
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log

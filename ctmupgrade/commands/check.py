@@ -123,7 +123,7 @@ def plan(setup: Setup) -> tuple[CheckResult, Plan]:
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
     """Whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
-    new version before (FACTS 1.2)."""
+    new version before (docs/appliance.md 1.2)."""
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
     versions = [result.facts.nodes[name].version for name in names]

@@ -1,7 +1,7 @@
 """Whether the cluster is well, judged from what every node says of every other.
 
 A node's word about itself proves little: one that is down keeps a last view that says GOOD, and a
-removed one looks like a rebooting one (FACTS 4.3, 6). So each statement needs a *fresh* report, and a
+removed one looks like a rebooting one (docs/appliance.md 4.3, 6). So each statement needs a *fresh* report, and a
 member counts as well only when others see it so too.
 """
 

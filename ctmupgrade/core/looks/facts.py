@@ -65,7 +65,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The appliance's own services; ``disabled`` is a choice, not a fault (FACTS 4.2)."""
+    """The appliance's own services; ``disabled`` is a choice, not a fault (docs/appliance.md 4.2)."""
 
     overall: str
     by_name: Mapping[str, str] = field(default_factory=dict)

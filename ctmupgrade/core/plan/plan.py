@@ -128,7 +128,7 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
 
 
 def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
-    """A port that the target needs among the nodes and the releases before it did not (FACTS 9.3)."""
+    """A port that the target needs among the nodes and the releases before it did not (docs/appliance.md 2)."""
     versions = [f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)]
     standalone = cluster.strategy is StrategyName.STANDALONE
     if not standalone and is_needed(cluster.target.version) and not all(is_needed(v) for v in versions):
@@ -139,7 +139,7 @@ def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
 
 
 def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
-    """Whether what is backed up now can be restored on the target: forward only, and not for ever (FACTS 3)."""
+    """Whether what is backed up now can be restored on the target: forward only, and not for ever (docs/appliance.md 3)."""
     target = cluster.target.version
     known = {f.version.release: f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)}
     for version in (known[release] for release in sorted(known) if release < target.release):

@@ -1,7 +1,7 @@
 """What the checks find wrong or unknown of the cluster's health, and no other part of the diagnosis has told.
 
 A list of members goes on to say ``r`` of a node whose control plane is dead or to which no other is connected
-(FACTS 4.3): that nothing is wrong is said only where every node says so of every other, in answers of now.
+(docs/appliance.md 4.3): that nothing is wrong is said only where every node says so of every other, in answers of now.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _refusal(scene: Scene, name: str, via: str) -> Part:
 
 def _out(scene: Scene, name: str, via: str) -> Iterator[Step]:
     """Out of the cluster. A join that hangs is ended by the reset of its joiner first: removing a node while it
-    joins can break the cluster's consensus (FACTS 6), and its own data went when the join began."""
+    joins can break the cluster's consensus (docs/appliance.md 6), and its own data went when the join began."""
     node, member = scene.facts.nodes[name], scene.members.get(name)
     yield step("record-settings", name, RecordSettings(), "what no cluster replicates", QUICK_S)
     if member is not None and member.code in JOINING:

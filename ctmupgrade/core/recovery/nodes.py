@@ -30,7 +30,7 @@ def waiting_log(node: NodeFacts) -> UpgradeLog | None:
 def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
     """Return whether it was booted after that upgrade began: then a reboot is not what is missing.
 
-    The log's name has the right time, the times inside have not (FACTS 1.2); the uptime is ksctl's.
+    The log's name has the right time, the times inside have not (docs/appliance.md 1.2); the uptime is ksctl's.
     """
     if log.in_this_boot is not None:
         return not log.in_this_boot

@@ -151,7 +151,7 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     """A sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
-    it is of the new version already (FACTS 1.2), so that nothing else tells.
+    it is of the new version already (docs/appliance.md 1.2), so that nothing else tells.
 
     :param aborted: nobody will go on with this run.
     """

@@ -70,7 +70,7 @@ def test_a_join_longer_than_its_time_out_hangs() -> None:
 
 
 def test_a_member_without_a_state_has_just_joined() -> None:
-    """FACTS 9.3: an empty code passes within about 100 s on 2.21."""
+    """docs/appliance.md 4.3: an empty code passes within about 100 s on 2.21."""
     listed = (make.member(1), make.member(2), make.member(3, "", ""))
     seen = make.scene(make.facts(make.node(1, listed), make.node(2, listed), make.node(3, ())))
     found = members.apart(seen, Part())
