@@ -18,7 +18,7 @@ def one_appliance(scene: Scene) -> Part:
 
 
 def _one_appliance(node_id: str, names: list[str]) -> Part:
-    text = f"the urls of {' and '.join(names)} lead to one appliance (id {node_id})"
+    text = f"the urls of {' and '.join(names)} belong to one appliance (id {node_id})"
     trouble = Trouble(text, sentence=text, urgency=Urgency.TODAY)
     asks = (
         f"give each of {', '.join(names)} the url of its own control plane in cluster.yaml, then look again"
@@ -40,7 +40,10 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
     text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which cluster.yaml lacks"
     if not scene.unmatched:
         trouble = Trouble(
-            text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
+            text,
+            host,
+            explains=True,
+            sentence=f"the cluster has a member that is not in cluster.yaml: {shown}",
         )
         return Part((trouble,), (_of_a_stranger(scene, shown, member),))
     presumed = ", ".join(scene.unmatched)

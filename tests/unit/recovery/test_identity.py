@@ -24,7 +24,7 @@ def test_two_urls_of_one_appliance_are_told_and_nothing_is_done() -> None:
     seen = make.healthy()
     same = make.with_node(seen, replace(seen.nodes["ctm-2"], membership=seen.nodes["ctm-1"].membership))
     found = identity.one_appliance(make.scene(same))
-    assert [t.text for t in found.wrong] == ["the urls of ctm-1 and ctm-2 lead to one appliance (id id-1)"]
+    assert [t.text for t in found.wrong] == ["the urls of ctm-1 and ctm-2 belong to one appliance (id id-1)"]
     assert not found.steps and not any("delete" in str(a) for a in found.advice)
     assert identity.one_appliance(make.scene(seen)) == Part()
 
