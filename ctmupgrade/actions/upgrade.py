@@ -326,7 +326,7 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     looks = session.own(Followed).gone
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
-        return LookResult(LookState.NOT_YET, "ks_upgrade.sh runs on no node and it left no new log")
+        return LookResult(LookState.NOT_YET, "ks_upgrade.sh is not running and left no new log")
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
         return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
     reason = parse_shell.failure_lines(text)

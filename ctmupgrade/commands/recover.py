@@ -87,7 +87,7 @@ def _past(setup: Setup) -> RunHistory:
 def look(setup: Setup, known: OperatorInput) -> Recovery:
     """The diagnosis and its plan. Only looks.
 
-    :raises UsageError: it is asked for nodes that is not in cluster.yaml.
+    :raises UsageError: it is asked for nodes that are not in cluster.yaml.
     """
     names = {node.name for node in setup.cluster.nodes}
     wrong = sorted({*known.gone, *known.rejoin} - names)

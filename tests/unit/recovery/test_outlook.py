@@ -109,7 +109,7 @@ def test_what_did_not_reach_the_others_is_lost() -> None:
     lost = outlook.losses(_removed(RunHistory(run="R1", survivor="ctm-1")), (made,))
     assert lost[0].startswith("ctm-1: what clients wrote to it after")
     assert outlook.losses(_removed(), ()) == ()
-    assert outlook.losses(_removed(), (made,)) == ("nothing: no node is removed or erased",)
+    assert outlook.losses(_removed(), (made,)) == ("nothing; no node is removed or erased",)
 
 
 def test_what_happens_until_morning_is_told_once_for_all_nodes() -> None:
