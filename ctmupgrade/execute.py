@@ -124,7 +124,7 @@ class Executor:
             self.ctx.baselines[step.id] = held.before
             self.ctx.noted[step.id] = held.codes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
-                self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
+                self.emit(journal.StepReopened(step.id, "its result may be out of date"))
 
     def _leads_to_change(self, step: Step) -> bool:
         followers = [s for s in self.state.plan.steps if step.id in s.after]
@@ -187,7 +187,7 @@ class Executor:
                 return
             refusal = self.controls.guard(step, self.state)
             if not refusal and (other := out_of_service(step, self.state, self.ctx.cluster, self.running)):
-                refusal = f"{step.id}: not started: nothing has proven that {other} is back after its upgrade"
+                refusal = f"{step.id}: not started: it is not proven that {other} is back after its upgrade"
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:
@@ -245,7 +245,7 @@ class Executor:
         if now + timedelta(seconds=need) <= window.finish_by:
             return ""
         return (
-            f"no room for {step.node}: it needs about {need // 60} min and the window ends at "
+            f"no room for {step.node}: it needs about {need // 60} min, and the maintenance window ends at "
             f"{window.finish_by.isoformat()}"
         )
 
@@ -294,7 +294,7 @@ class Executor:
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:
         """What to do about it; it always ends in how to go on."""
         node = self.state.plan.step(step).node
-        remedy = error.remedy or f"mend that{f' on {node}' if node else ''}"
+        remedy = error.remedy or f"fix the cause{f' on {node}' if node else ''}"
         return remedy if "ctmupgrade" in remedy else f"{remedy}\nthen: ctmupgrade resume {self.state.run}"
 
     def _finish(self) -> ExitCode:
@@ -341,6 +341,6 @@ def _of_this_machine(step: str, error: OSError) -> NodeError:
     """A full disk or a folder that takes no file is no bug: it is mended here, and then the step is done again."""
     place = f"{error.filename}: " if error.filename else ""
     return NodeError(
-        f"{step}: this machine says: {place}{error.strerror or error}",
-        remedy="make space or mend the folder's permissions on this machine (df, ls -ld)",
+        f"{step}: error on this machine: {place}{error.strerror or error}",
+        remedy="make space, or fix the folder's permissions, on this machine (df, ls -ld)",
     )

@@ -40,7 +40,7 @@ def known(fact: Maybe[T], what: str) -> T:
     """
     if not isinstance(fact, Unknown):
         return fact
-    text = f"{what} cannot be found out: {fact.words}"
+    text = f"{what} cannot be read: {fact.words}"
     if fact.host_key:
         raise HostKeyError(text, remedy=HOST_KEY_REMEDY)
     if fact.unreachable:
@@ -49,7 +49,7 @@ def known(fact: Maybe[T], what: str) -> T:
 
 
 HOST_KEY_REMEDY = (
-    "find out on the node's console whether the new key is its own; if so put it into known_hosts (or host_key), "
+    "compare the key on the node's own console; if it is the node's new key, put it into known_hosts (or host_key), "
     "then: ctmupgrade resume"
 )
 

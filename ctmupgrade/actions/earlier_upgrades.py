@@ -32,9 +32,9 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
     if last is None or Version.parse(last.version).release <= version.release:
         return
     raise InconclusiveError(
-        f"{step.id}: not started: an upgrade of {step.node} to {last.version} has succeeded and waits for its reboot "
+        f"{step.id}: not started: an upgrade of {step.node} to {last.version} succeeded and waits for its reboot "
         f"({last.path}); this run did not start it",
-        remedy=f"where that is right, count it as done (the reboot comes next); where it is an old log, move it away "
+        remedy=f"if that is right, count the step as done (the reboot comes next); if the log is old, move it away "
         f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
     )
 
@@ -49,7 +49,7 @@ def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
     if begun or not version.same_release(ctx.cluster.target.version):
         return
     raise InconclusiveError(
-        f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run has not begun that",
-        remedy=f"where the journal was set back (a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
+        f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run did not upgrade it",
+        remedy=f"if the journal is an older copy (of a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
         "ctmupgrade run, which plans what is left",
     )

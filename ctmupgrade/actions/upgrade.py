@@ -98,7 +98,7 @@ class Upgrade(StepHandler):
         if size != ctx.plan.target.size:
             raise NodeError(
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
-                remedy="it was changed since it was uploaded; ctmupgrade stage, then resume",
+                remedy="it was changed after its upload: ctmupgrade stage, then: ctmupgrade resume",
             )
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
@@ -117,7 +117,7 @@ class Upgrade(StepHandler):
             return
         yield Noted(f"started on a terminal: {' '.join(argv)}", NoteCode.SCRIPT_STARTED)
         if why := session.terminal.ends_with_us:
-            yield Noted(f"the terminal ends with ctmupgrade, keep it running: {why}")
+            yield Noted(f"keep ctmupgrade running: the terminal of ks_upgrade.sh ends with it ({why})")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
@@ -151,7 +151,7 @@ def _news(ctx: Ctx, session: Session) -> Noted | None:
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
         return Noted(
-            f"STUCK: its log has not grown for {clock_time(round(still))}; it is left alone and waited for"
+            f"STUCK: its log has not grown for {clock_time(round(still))}; still waiting, nothing is stopped"
         )
     return None
 
@@ -165,9 +165,13 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
     while (seen := gate_look(ctx)).state is not LookState.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
-            raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
+            raise kind(
+                f"{step.id}: not started: the cluster is not healthy: {seen.detail}", remedy=seen.remedy
+            )
         waited = True
-        yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
+        yield Waiting(
+            ctx.poll, f"last check of the cluster before the upgrade: {seen.detail}", since, since + timeout
+        )
     return waited
 
 
@@ -206,8 +210,8 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
         )
     return LookResult(
         LookState.FAILED,
-        f"the script upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
-        remedy="the archive is not what cluster.yaml says; do not reboot before you know why",
+        f"ks_upgrade.sh upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
+        remedy="the archive is not that of target.version in cluster.yaml; do not reboot the node before you know why",
     )
 
 
@@ -261,9 +265,7 @@ def _while_running(
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.own(Followed).gone, session.own(Followed).running = 0, True
-        left = (
-            f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
-        )
+        left = f"ks_upgrade.sh was left running: do not reboot {step.node}; to follow it: ctmupgrade resume"
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
@@ -288,9 +290,9 @@ def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResul
     own.rebooted += 1
     return LookResult(
         LookState.UNKNOWN,
-        f"{step.node} was rebooted before the success line was seen",
-        remedy=f"check the version and services of {step.node}; where they are not well ask vendor support. At the "
-        f"target: ctmupgrade node done, on the old version: node retry; then resume:\n"
+        f"{step.node} was rebooted before ks_upgrade.sh reported success",
+        remedy=f"check the version and services of {step.node}; if they are not healthy, ask vendor support. On the "
+        f"target version: node done; on the old version: node retry; then: ctmupgrade resume\n"
         f"{decision(ctx.run, step, 'done', 'retry')}",
         final=own.rebooted >= SURE_LOOKS,
     )
@@ -305,7 +307,7 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
         session.last, session.last_at = mark, now
     still = now - session.last_at
     if still >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {clock_time(round(still))} (it is left alone): {line}"
+        return f"STUCK: its log has not grown for {clock_time(round(still))}(still waiting): {line}"
     return f"last line: {line}" if line else "no log line yet"
 
 
@@ -328,7 +330,7 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
         return LookResult(LookState.NOT_YET, "ks_upgrade.sh is not running and left no new log")
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
-        return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
+        return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading the end of its log")
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED

@@ -110,7 +110,7 @@ def _skippable(name: str, reason: str, waivable: bool | None) -> None:
     if waivable is None:
         raise UsageError(f"--skip {name}: no such check", remedy="ctmupgrade check --list")
     if not waivable:
-        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="mend what it finds")
+        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="fix what it finds")
     if not reason.strip():
         raise UsageError(f"--skip {name}: a reason is needed", remedy=f"--skip {name}='why it is safe'")
 

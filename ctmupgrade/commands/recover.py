@@ -67,9 +67,9 @@ class WayChangedError(CtmUpgradeError):
 
     def __init__(self, now: Recovery, why: str) -> None:
         super().__init__(
-            "the cluster is no longer as it was read; nothing was changed",
+            "the cluster has changed since; nothing was changed",
             details=why,
-            remedy="read what is proposed now, and take that",
+            remedy="read the new proposal, then use its pin",
         )
         self.now = now
 
@@ -170,7 +170,7 @@ def _still(setup: Setup, read: Recovery) -> Recovery:
     """
     now = _look(setup, read.known, _stopped(setup))
     if now.unfinished != read.unfinished:
-        raise WayChangedError(now, "another run began or ended meanwhile")
+        raise WayChangedError(now, "another run started or ended since then")
     if now.pin != read.pin:
         raise WayChangedError(now, _what_changed(read.plan, now.plan))
     return now

@@ -48,9 +48,7 @@ def upgrade_path_known(q: Question) -> Iterator[Finding]:
         verdict = {
             PathVerdict.PASS: Verdict.PASS, PathVerdict.MANUAL: Verdict.MANUAL, PathVerdict.BLOCK: Verdict.BLOCK
         }[judged.verdict]  # fmt: skip
-        confirm = (
-            f"confirm in the release notes of {target.short} that {facts.system.version.short} is a supported starting version"
-        )
+        confirm = f"confirm in the release notes of {target.short} that {facts.system.version.short} is a supported starting version"
         remedy = "" if verdict is Verdict.PASS else judged.remedy or confirm
         yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
 
@@ -160,7 +158,13 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
     for name, facts in q.facts.nodes.items():
         logs, version = facts.logs, facts.version
         if isinstance(logs, Unknown):
-            yield unknown(check, name, logs, "ls ks_upgrade_*.log   # on the node", "earlier upgrade logs")
+            yield unknown(
+                check,
+                name,
+                logs,
+                "ls ks_upgrade_*.log   # on the node",
+                "whether an earlier upgrade waits for its reboot",
+            )
         elif isinstance(version, Unknown):
             yield unknown(check, name, version, "ksctl system info get", "its version")
         else:

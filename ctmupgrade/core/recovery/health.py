@@ -56,7 +56,7 @@ def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
             name,
             f"{name}: its control plane gives no usable answer: {why}",
             Advice(
-                "its control plane must answer, and accept the ksctl login, before anything can be done: try its url of "
+                "the control plane must answer, and accept the ksctl login, before anything can be done: try the url of "
                 "cluster.yaml from this machine, and check keysecure on the node. It may be unhealthy although others "
                 "list it as ready",
                 ("systemctl status keysecure",),

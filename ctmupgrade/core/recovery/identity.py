@@ -37,7 +37,7 @@ def foreign(scene: Scene) -> Part:
 
 def _foreign(scene: Scene, host: str, member: Member) -> Part:
     shown = host or "(no address)"
-    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which cluster.yaml lacks"
+    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which is not in cluster.yaml"
     if not scene.unmatched:
         trouble = Trouble(
             text,

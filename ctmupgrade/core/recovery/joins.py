@@ -42,7 +42,7 @@ from ctmupgrade.core.version import Version
 
 def remove_gone(scene: Scene) -> Part:
     """Return the removal of the members that are gone for good."""
-    why = "gone for good; then the others no longer queue changes for it"
+    why = "gone for good; the others then stop queuing changes for it"
     return Part(
         steps=tuple(
             step("remove", name, RemoveNode(scene.via, scene.members[name].node_id, force=True), why, QUICK_S)

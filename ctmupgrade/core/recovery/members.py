@@ -82,7 +82,7 @@ def _bring_back(scene: Scene, name: str, member: Member | None, *, given_up: boo
         return Advice(
             f"{name}: afterwards remove it from cluster.yaml; reset the node before it is ever used again"
         )
-    lacks = "(one of two nodes: the cluster may then have no quorum)" if len(scene.members) == 2 else ""
+    lacks = " (one of two nodes: the cluster may then have no quorum)" if len(scene.members) == 2 else ""
     text = f"{name}: bring it back at its console. If it is gone for good, remove it{lacks}"
     return Advice(text, (scene.again(gone=name),))
 

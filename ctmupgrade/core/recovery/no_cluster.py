@@ -62,7 +62,7 @@ def _not_known(mute: list[str]) -> Part:
     """Return that it is not known whether a cluster is formed; unknown is not gone, and no new cluster is made."""
     names = ", ".join(mute)
     trouble = Trouble(
-        f"whether the nodes form a cluster is not known: {names} gives no answer",
+        f"whether the nodes form a cluster is not known: no answer from {names}",
         sentence="whether the nodes form a cluster is not known", urgency=Urgency.TODAY,
         if_left="as far as is known, the cluster goes on as before",
     )  # fmt: skip

@@ -162,7 +162,7 @@ def _reboot(scene: Scene, name: str) -> Part:
     seconds = int(scene.cluster.stable_for.total_seconds())
     return Part(
         steps=(
-            step("reboot", name, Reboot(), "its upgrade ends with it", BOOT_S),
+            step("reboot", name, Reboot(), "the reboot ends its upgrade", BOOT_S),
             step("await", name, AwaitNode(clustered), "it must come back on the target version", SERVICES_S),
             step("settle", name, Settle(clustered), "it must stay healthy", seconds),
         )

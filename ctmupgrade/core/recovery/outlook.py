@@ -155,7 +155,7 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
                 here = bool(fresh_manifest(scene.facts, one.node))
                 yield _erased(scene, one.node, "a fresh backup of it is on this machine" if here else made)
             case RemoveNode(force=True):
-                yield f"{one.node}: what clients wrote to it and that had not reached the others when it went out"
+                yield f"{one.node}: what clients wrote to it that had not reached the others when it went out"
             case NewCluster() if scene.past.survivor and scene.past.survivor != one.node:
                 kept = scene.past.survivor
                 yield f"{kept}: what clients wrote to it after the others were removed is not in the new cluster"

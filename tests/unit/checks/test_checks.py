@@ -158,7 +158,7 @@ def test_a_cluster_has_up_to_twenty_nodes(count: int, expected: Verdict) -> None
 
 def test_only_equal_versions_below_the_target_are_equal() -> None:
     done = changed(system=SystemInfo(Version.parse("2.21.0+15451")))
-    assert verdict("versions_equal", done) is Verdict.WARN, "one is at the target: finish the others"
+    assert verdict("versions_equal", done) is Verdict.WARN, "one is at the target: upgrade the others"
 
 
 def test_a_whole_fresh_backup_of_each_node_passes() -> None:

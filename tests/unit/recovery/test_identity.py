@@ -38,7 +38,7 @@ def _who_may_be_it() -> list[NodeFacts]:
 def test_a_member_that_may_be_a_configured_node_is_never_to_be_deleted(third: NodeFacts) -> None:
     """PUBLIC 20: names instead of addresses, one node down."""
     found = identity.foreign(make.scene(_cluster_with(STRANGER, third)))
-    assert "presumably it is ctm-3" in found.wrong[0].text
+    assert "it is probably ctm-3" in found.wrong[0].text
     assert not any("delete" in str(a) for a in found.advice) and found.forbids
 
 
