@@ -63,7 +63,9 @@ class Executor:
     trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
     started_from: RunState | None = None  # the state that the ready steps were last looked for in
     failed: set[str] = field(default_factory=set)  # here, by this process: never begun twice
-    resting: set[str] = field(default_factory=set)  # uploads to a node that is away: they hold no place
+    resting: set[str] = field(
+        default_factory=set
+    )  # uploads to a node that is unreachable: they hold no place
     verified: set[str] = field(default_factory=set)  # steps that verified the archive in this process
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
@@ -272,7 +274,7 @@ class Executor:
             self.tasks.go_on(step)
 
     def _rests(self, step: str, tick: Tick | None) -> None:
-        """A node that is away and uploaded to again later lets the next one go first."""
+        """A node that is unreachable and uploaded to again later lets the next one go first."""
         if isinstance(tick, Waiting) and isinstance(self.state.plan.step(step).action, StageArchive):
             self.resting.add(step)
             self.started_from = None
@@ -338,7 +340,7 @@ def _from_upgrade(step: Step) -> bool:
 
 
 def _of_this_machine(step: str, error: OSError) -> NodeError:
-    """A full disk or a folder that takes no file is no bug: it is mended here, and then the step is done again."""
+    """A full disk or a folder that takes no file is no bug: it is fixed here, and then the step is done again."""
     place = f"{error.filename}: " if error.filename else ""
     return NodeError(
         f"{step}: error on this machine: {place}{error.strerror or error}",

@@ -95,7 +95,7 @@ class Patience:
     :param timeout: after so long the step ends, by what the last look showed.
     :param looks: so many looks in a row must show it done.
     :param steady: and for so long without a break.
-    :param grace: so long NOT_YET or UNKNOWN is borne before it is believed.
+    :param grace: so long NOT_YET or UNKNOWN is tolerated before it is believed.
     """
 
     timeout: timedelta
@@ -106,7 +106,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something was seen, by both clocks: one stands still while a machine sleeps, the other may be set."""
+    """When something was seen, by both clocks: one has stopped while a machine sleeps, the other may be set."""
 
     monotonic: float
     wall: datetime

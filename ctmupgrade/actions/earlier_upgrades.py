@@ -41,7 +41,7 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
 
 def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
     """A node that is at the target already is not upgraded again: this run's journal may be older than the node, as
-    where this machine was set back. Only what this run has begun itself may be begun again.
+    where this machine was set back. Only what this run has begun itself may be started again.
 
     :raises InconclusiveError: it is at the target, and this run did not bring it there.
     """

@@ -48,8 +48,8 @@ def _judged(ctx: Ctx, facts: NodeFacts) -> NodeFacts:
     waived = any(check == "services_started" for check, _ in ctx.plan.options.skips)
     if not waived or not isinstance(facts.services, Services):
         return facts
-    borne = services_in_error(ctx.plan.basis, facts.name)
-    left = {n: s for n, s in facts.services.by_name.items() if not (n in borne and s == "error")}
+    tolerated = services_in_error(ctx.plan.basis, facts.name)
+    left = {n: s for n, s in facts.services.by_name.items() if not (n in tolerated and s == "error")}
     judged = Services(facts.services.overall, left)
     if len(left) < len(facts.services.by_name) and not judged.waiting:
         judged = Services("started", left)

@@ -2,7 +2,7 @@
 
 Known (docs/appliance.md 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
 line ``Upgrade to X.Y.Z+BUILD succeeded`` is success, ``status: error`` is normal meanwhile, the times in
-the log are wrong. Not known: exit codes, failure texts, where the log lies, what happens without a
+the log are wrong. Not known: exit codes, failure texts, where the log is, what happens without a
 terminal. So the verdict is looked for on the terminal and in every new log, and whether it still runs in
 the process list; when they do not add up, a person decides.
 """
@@ -216,7 +216,7 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
 
 
 def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
-    """The newest log that was not there before the start, wherever it lies."""
+    """The newest log that was not there before the start, wherever it is."""
     known = set(before.get("logs", "").split("|"))
     path = session.own(Followed).log
     if not path:
@@ -281,7 +281,7 @@ def _while_running(
 
 
 def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResult | None:
-    """A node that booted anew before the success line was seen was hurt by somebody."""
+    """A node that booted again before the success line was seen was hurt by somebody."""
     earlier = BootMark.of_text(before.get("boot", ""))
     boot = boot_against(shell, earlier)
     if not isinstance(boot, BootMark) or not boot.differs_from(earlier):

@@ -166,7 +166,7 @@ class Proof:
         return hashed.sha256 == sha256
 
     def _rest_is_cheap(self) -> bool:
-        """The rest is hashed here too, for each node anew: not where all nodes' rests are more than a beginning."""
+        """The rest is hashed here too, for each node again: not where all nodes' rests are more than a beginning."""
         plan = self._ctx.plan
         return len(plan.nodes) * (plan.target.size - self.offset) <= self.offset
 
@@ -197,7 +197,7 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
 
 
 def _cut(shell: Shell, part: str, size: int, length: int) -> bool:
-    """Nothing behind ``length`` may be read before it is sent anew."""
+    """Nothing behind ``length`` may be read before it is sent again."""
     return size == length or shell.change("truncate", "-s", str(length), part).ok
 
 

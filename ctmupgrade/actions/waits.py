@@ -56,7 +56,7 @@ def gate_look(ctx: Ctx) -> LookResult:
 
 
 def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
-    """:raises HostKeyError: a changed host key, which no waiting mends."""
+    """:raises HostKeyError: a changed host key, which no waiting fixes."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown) and facts.unit.host_key:
             known(facts.unit, f"{name}: how it is")
@@ -170,7 +170,7 @@ def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
 def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
     """The boot mark, to be compared with an earlier one.
 
-    :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
+    :raises HostKeyError: a changed host key, which never fixes itself (`ask` would only tell of it).
     :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
     """
     _knock(ctx, node)
@@ -225,7 +225,7 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
     )
 
 
-WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is borne
+WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is tolerated
 
 
 def _lasts(ctx: Ctx, step: Step) -> bool:

@@ -76,10 +76,10 @@ def claim(
     """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
-    :param again: the run goes on: a node that is away now, as while it boots, has its mark from before.
+    :param again: the run goes on: a node that is unreachable now, as while it boots, has its mark from before.
     :param spared: nodes that this run writes off: they may be away.
     :param command: what takes over a dead run, with ``--take-over``: for the error.
-    :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is away.
+    :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is unreachable.
         Marks made here are removed again.
     """
     made: list[str] = []

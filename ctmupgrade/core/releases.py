@@ -135,11 +135,9 @@ def _too_far_in_place(current: Version, target: Version) -> bool:
 
 
 def _one_minor_at_a_time(current: Version, target: Version) -> str:
-    rule = "an in-place upgrade moves one minor version at a time"
-    if current.major != target.major:
-        return f"{rule}; {current.short} to {target.short} is more"
-    lines = range(current.minor, target.minor + 1)
-    return f"{rule}: {' -> '.join(f'{current.major}.{minor}' for minor in lines)}"
+    chain = " -> ".join(f"{current.major}.{minor}" for minor in range(current.minor, target.minor + 1))
+    named = chain if current.major == target.major else f"{current.short} to {target.short} is more"
+    return f"an in-place upgrade moves one minor version at a time: {named}"
 
 
 def _judge_downgrade(current: Version, target: Version, strategy: StrategyName, allowed: bool) -> Judgement:

@@ -284,7 +284,7 @@ class JournalFile:
             raise JournalError(what, remedy=f"ls -l {self.path.parent}; then: ctmupgrade resume")
 
     def lines(self) -> list[Line]:
-        """All lines, read anew. :raises JournalError: they do not hold together."""
+        """All lines, read again. :raises JournalError: they do not hold together."""
         return read_journal(self.path)[0]
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Whether every member holds what every other holds.
 
 Promise 5: a node is taken out of service, removed or reset only when those that stay hold its data. Replication that
-stands still leaves a member connected, ready and GOOD, with old data.
+has stopped leaves a member connected, ready and GOOD, with old data.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind 
 def readiness_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, *, about: Sequence[str] | None = None
 ) -> Iterator[Problem]:
-    """Every node, through every node's eyes, is ready. ``about`` limits it to some nodes."""
+    """Every node, as seen by every node, is ready. ``about`` limits it to some nodes."""
     ids = names_by_id(nodes)
     for name, facts in nodes.items():
         if isinstance(facts.members, Unknown):

@@ -19,7 +19,7 @@ from ctmupgrade.core.version import Version
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
-    ``host_key``: because another machine may be answering, which never mends itself.
+    ``host_key``: because another machine may be answering, which never fixes itself.
     ``login``: because ksctl's user or password is refused.
     ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
     ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer.
