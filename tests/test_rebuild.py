@@ -85,7 +85,7 @@ def _one_cluster(world: World, *names: str) -> None:
 def test_any_number_of_nodes(count: int, tmp_path: Path) -> None:
     drive = Drive(make_world(count, clustered=True), tmp_path, REBUILD)
     plan = drive.plan()
-    assert any("may have no quorum" in note for note in plan.notes) == (count == 2)
+    assert any("may be no quorum" in note for note in plan.notes) == (count == 2)
     assert drive.start(plan) == 0, drive.stuck
     _one_cluster(drive.world, *drive.world.nodes)
     assert not check_promises(drive.world, changes_expected=True, in_place=False)

@@ -236,10 +236,9 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
     return log
 
 
-SILENT_S = (
-    60.0  # a running script writes every 10 s (docs/appliance.md 1.2); one that let go of its terminal and is
-)
-# silent for so long has ended, where no process list can tell
+# A running script writes every 10 s (docs/appliance.md 1.2). One that left its terminal and has been silent for so long
+# has ended, where no process list can be read.
+SILENT_S = 60.0
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
 
@@ -307,7 +306,7 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
         session.last, session.last_at = mark, now
     still = now - session.last_at
     if still >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {clock_time(round(still))}(still waiting): {line}"
+        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
     return f"last line: {line}" if line else "no log line yet"
 
 
@@ -338,13 +337,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
         return LookResult(
             LookState.FAILED,
-            f"ks_upgrade.sh on {step.node} ended without its success line: {excerpt(reason, 400)}",
+            f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
             remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
     return LookResult(
         LookState.UNKNOWN,
-        f"ks_upgrade.sh on {step.node} ended without a verdict: {excerpt(reason, 400) or 'no words'}",
+        f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
         remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
         f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,

@@ -73,11 +73,7 @@ def free_space_sufficient(q: Question) -> Iterator[Finding]:
             worst = min(mounts, key=lambda m: m.free)
             enough = worst.free >= need.bytes
             summary = f"{worst.mount} has {worst.free / GIB:.1f} GiB free, needs {need.bytes / GIB:.1f} GiB ({need.formula})"
-            remedy = (
-                ""
-                if enough
-                else "remove old archives, backups and logs (df -h / shows the space), or enlarge the disk"
-            )
+            remedy = "" if enough else "remove old archives, backups and logs (df -h /), or enlarge the disk"
             yield Finding(
                 check, Verdict.PASS if enough else Verdict.BLOCK, facts.name, summary, remedy, VENDOR
             )
@@ -158,13 +154,8 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
     for name, facts in q.facts.nodes.items():
         logs, version = facts.logs, facts.version
         if isinstance(logs, Unknown):
-            yield unknown(
-                check,
-                name,
-                logs,
-                "ls ks_upgrade_*.log   # on the node",
-                "whether an earlier upgrade waits for its reboot",
-            )
+            what = "whether an earlier upgrade waits for its reboot"
+            yield unknown(check, name, logs, "ls ks_upgrade_*.log   # on the node", what)
         elif isinstance(version, Unknown):
             yield unknown(check, name, version, "ksctl system info get", "its version")
         else:
@@ -187,7 +178,7 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                 summary = f"its last upgrade has no success line ({logs[-1].path}): {last_line}"
                 yield Finding(check, Verdict.MANUAL, name, summary, "make sure that the cause is fixed")
             else:
-                yield Finding(check, Verdict.PASS, name, "no node waits for the reboot that ends its upgrade")
+                yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
 
 
 def reboot_needs_no_person(q: Question) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ def port_2380_open(q: Question) -> Iterator[Finding]:
             elif now:
                 yield unknown(check, name, state, remedy, f"whether {to} ({peer}) can be reached")
             else:
-                words = f"whether {to} ({peer}) can be reachedis not known ({state.why}); it is needed from 2.22 on"
+                words = f"whether {to} ({peer}) can be reached is not known ({state.why}); it is needed from 2.22 on"
                 yield Finding(check, Verdict.MANUAL, name, words, remedy, VENDOR)
     if not found:
         yield Finding(check, Verdict.PASS, "", "port 2380 is open in both directions between all nodes")

@@ -74,11 +74,7 @@ def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple
         if options.hold_back
         else ""
     )
-    quorum = (
-        "With two nodes, the cluster may have no quorum for a while after one is removed."
-        if len(cluster.nodes) == 2
-        else ""
-    )
+    quorum = " With two nodes there may be no quorum for a while." if len(cluster.nodes) == 2 else ""
     return (
         f"There is no high availability from the first removal on: only {survivor} serves clients, and no node serves "
         "them while it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all "
@@ -161,12 +157,7 @@ def _prepare(
     size = facts.archive.size if isinstance(facts.archive, ArchiveFacts) else 0
     total = len(names)
     yield Step(
-        VERIFY,
-        "",
-        VerifyArchive(),
-        "no node is changed before the archive's signature is verified",
-        (),
-        verify_s(size),
+        VERIFY, "", VerifyArchive(), "no node is changed before the signature is verified", (), verify_s(size)
     )
     waived = any(check == "backup_downloaded_with_key" for check, _ in options.skips)
     if not waived:
@@ -204,13 +195,7 @@ def _survivor(name: str, last: str, options: Options, total: int) -> Iterator[St
 def _upgrade(name: str, after: str, options: Options, holders: int, why: str) -> Iterator[Step]:
     yield Step(f"upgrade:{name}", name, RunUpgrade(options.force_path), why, (after,), UPGRADE_S, holders)
     yield Step(
-        f"reboot:{name}",
-        name,
-        Reboot(),
-        "ks_upgrade.sh asks for a reboot",
-        (f"upgrade:{name}",),
-        BOOT_S,
-        holders,
+        f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for it", (f"upgrade:{name}",), BOOT_S, holders
     )
     yield Step(f"await:{name}", name, AwaitNode(clustered=False), "wait until it is on the target version with its services started", (f"reboot:{name}",),
                SERVICES_S, holders)  # fmt: skip

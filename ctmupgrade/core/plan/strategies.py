@@ -57,12 +57,7 @@ def preparation(facts: Facts, options: Options, names: tuple[str, ...]) -> Itera
     """Signature, backups, the archive and what a node looks like before, on all nodes side by side."""
     size = 0 if isinstance(facts.archive, Unknown) else facts.archive.size
     yield Step(
-        VERIFY,
-        "",
-        VerifyArchive(),
-        "no node is changed before the archive's signature is verified",
-        (),
-        verify_s(size),
+        VERIFY, "", VerifyArchive(), "no node is changed before the signature is verified", (), verify_s(size)
     )
     waived = _backup_waived(options)
     for name in names:
@@ -93,9 +88,7 @@ def node_chain(
     """Upgrade, reboot, wait, verify: what one node goes through."""
     upgrade = RunUpgrade(options.force_path)
     yield Step(f"upgrade:{name}", name, upgrade, why, after, UPGRADE_S)
-    yield Step(
-        f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for a reboot", (f"upgrade:{name}",), BOOT_S
-    )
+    yield Step(f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for it", (f"upgrade:{name}",), BOOT_S)
     yield Step(
         f"await:{name}", name, AwaitNode(clustered), "the other nodes must report it as ready and connected",
         (f"reboot:{name}",), SERVICES_S,

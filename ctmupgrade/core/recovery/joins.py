@@ -181,7 +181,7 @@ def _upgrade(scene: Scene, name: str) -> Iterator[Step]:
     yield step("stage", name, StageArchive(), "the archive for its upgrade", upload_s(size))
     upgrade = RunUpgrade(scene.options.force_path, alone=True)
     yield step("upgrade", name, upgrade, "only equal versions can join", UPGRADE_S)
-    yield step("reboot", name, Reboot(), "ks_upgrade.sh asks for a reboot", BOOT_S)
+    yield step("reboot", name, Reboot(), "ks_upgrade.sh asks for it", BOOT_S)
     yield step(
         "await",
         name,
