@@ -338,13 +338,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
+            remedy=f"do not reboot {step.node}. Read {where} on the node and fix the cause; then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
     return LookResult(
         LookState.UNKNOWN,
         f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
-        remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
-        f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
+        remedy=f"do not reboot {step.node}. Read {where} on the node: if it succeeded, node done; if not, node "
+        f"retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,
     )
