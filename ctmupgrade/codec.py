@@ -37,8 +37,8 @@ def event_from_json(value: object) -> Event:
         event: Event = _adapter(_EVENT).validate_python(value, strict=False)
     except ValidationError as error:
         raise JournalError(
-            f"an event of the journal is not understood: {_first(error)}",
-            remedy="it was written by another version of ctmupgrade; use that one",
+            f"an event of the journal cannot be read: {_first(error)}",
+            remedy="another version of ctmupgrade wrote it; use that version",
         ) from None
     return event
 

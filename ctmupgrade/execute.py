@@ -63,7 +63,9 @@ class Executor:
     trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
     started_from: RunState | None = None  # the state that the ready steps were last looked for in
     failed: set[str] = field(default_factory=set)  # here, by this process: never begun twice
-    resting: set[str] = field(default_factory=set)  # uploads to a node that is away: they hold no place
+    resting: set[str] = field(
+        default_factory=set
+    )  # uploads to a node that is unreachable: they hold no place
     verified: set[str] = field(default_factory=set)  # steps that verified the archive in this process
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
@@ -124,7 +126,7 @@ class Executor:
             self.ctx.baselines[step.id] = held.before
             self.ctx.noted[step.id] = held.codes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
-                self.emit(journal.StepReopened(step.id, "what it saw may have changed since"))
+                self.emit(journal.StepReopened(step.id, "its result may be out of date"))
 
     def _leads_to_change(self, step: Step) -> bool:
         followers = [s for s in self.state.plan.steps if step.id in s.after]
@@ -187,7 +189,7 @@ class Executor:
                 return
             refusal = self.controls.guard(step, self.state)
             if not refusal and (other := out_of_service(step, self.state, self.ctx.cluster, self.running)):
-                refusal = f"{step.id}: not started: nothing has proven that {other} is back after its upgrade"
+                refusal = f"{step.id}: not started: it is not proven that {other} is back after its upgrade"
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:
@@ -245,7 +247,7 @@ class Executor:
         if now + timedelta(seconds=need) <= window.finish_by:
             return ""
         return (
-            f"no room for {step.node}: it needs about {need // 60} min and the window ends at "
+            f"no room for {step.node}: it needs about {need // 60} min, and the maintenance window ends at "
             f"{window.finish_by.isoformat()}"
         )
 
@@ -272,7 +274,7 @@ class Executor:
             self.tasks.go_on(step)
 
     def _rests(self, step: str, tick: Tick | None) -> None:
-        """A node that is away and uploaded to again later lets the next one go first."""
+        """A node that is unreachable and uploaded to again later lets the next one go first."""
         if isinstance(tick, Waiting) and isinstance(self.state.plan.step(step).action, StageArchive):
             self.resting.add(step)
             self.started_from = None
@@ -294,7 +296,7 @@ class Executor:
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:
         """What to do about it; it always ends in how to go on."""
         node = self.state.plan.step(step).node
-        remedy = error.remedy or f"mend that{f' on {node}' if node else ''}"
+        remedy = error.remedy or f"fix the cause{f' on {node}' if node else ''}"
         return remedy if "ctmupgrade" in remedy else f"{remedy}\nthen: ctmupgrade resume {self.state.run}"
 
     def _finish(self) -> ExitCode:
@@ -338,9 +340,9 @@ def _from_upgrade(step: Step) -> bool:
 
 
 def _of_this_machine(step: str, error: OSError) -> NodeError:
-    """A full disk or a folder that takes no file is no bug: it is mended here, and then the step is done again."""
+    """A full disk or a folder that takes no file is no bug: it is fixed here, and then the step is done again."""
     place = f"{error.filename}: " if error.filename else ""
     return NodeError(
-        f"{step}: this machine says: {place}{error.strerror or error}",
-        remedy="make space or mend the folder's permissions on this machine (df, ls -ld)",
+        f"{step}: error on this machine: {place}{error.strerror or error}",
+        remedy="make space, or fix the folder's permissions, on this machine (df, ls -ld)",
     )

@@ -151,7 +151,7 @@ class Control(Reader, Protocol):
     """The vendor CLI ``ksctl`` pointed at one node's URL. ``argv`` starts after ``ksctl``."""
 
     def login(self) -> Secret:
-        """The text of a ksctl configuration file that logs in here (for a joiner, FACTS 4.1)."""
+        """The text of a ksctl configuration file that logs in here (for a joiner, docs/appliance.md 4.1)."""
         ...
 
     def change(

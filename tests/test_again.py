@@ -29,7 +29,7 @@ def rebuilt(folder: Path, *faults: Fault, **world: Any) -> Story:
     [("cluster fulljoin", "ctm-1"), ("cluster nodes delete", "ctm-1"), ("cluster delete", "ctm-1")],
 )
 def test_consensus_is_down_for_a_moment(tmp_path: Path, words: str, node: str) -> None:
-    """The answer of a member that has just taken another node in (FACTS 6): retried, not waited for in vain."""
+    """The answer of a member that has just taken another node in (docs/appliance.md 6): retried, not waited for in vain."""
     fault = Fault(
         "error",
         node="*",

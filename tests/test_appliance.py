@@ -1,4 +1,4 @@
-"""The appliance as it really is (FACTS 9): what it says while it is changed, and what its words do not prove.
+"""The appliance as it really is (docs/appliance.md): what it says while it is changed, and what its words do not prove.
 
 What happened is read from the simulated world's own log; time is virtual.
 """
@@ -367,7 +367,7 @@ def test_what_cannot_be_read_is_asked_again_and_never_called_lost(
     assert ("not_known" in held.evidence) is lost
     if lost:
         assert held.evidence["not_known"] == "licenses, lockdata, hsm, rot_keys, users"
-        assert "NCERRInternalServerError" in notes and "look again with: ksctl hsm servers list" in notes
+        assert "NCERRInternalServerError" in notes and "check it later with: ksctl hsm servers list" in notes
     for order in ("rotate", "resets the appliance", "set it up", "TO DO", "any more"):
         assert order not in notes
 

@@ -99,7 +99,7 @@ WRONG = {
         "ssh:\n", "ssh:\n  proxy_jump: ops@a:22,b:70000\n", "proxy_jump", ["user@host:port is expected"],
     ),
     "two places of one password": (
-        "  password_env:", "  password_file: ./vendor.asc\n  password_env:", "password_file", ["given beside password_env"],
+        "  password_env:", "  password_file: ./vendor.asc\n  password_env:", "password_file", ["given as well as password_env"],
     ),
     "a node's name with a blank": ("name: ctm-1", "name: ctm 1", "ctm 1", ["a name of letters, digits"]),
     "nothing but brackets": ("cluster: live", "[" * 3000 + "\ncluster: live", "[[", ["brackets"]),
@@ -159,7 +159,7 @@ def test_a_nodes_own_place_of_the_password_wins_of_whichever_kind(live: Live) ->
 def test_an_order_names_each_node_once(live: Live) -> None:
     path = live.folder / "case.yaml"
     path.write_text(good(live))
-    assert "--order: ctm-1 stands there twice" in complained(
+    assert "--order: ctm-1 appears twice" in complained(
         ask(live, path, "plan", "--order", "ctm-1,ctm-2,ctm-1")
     )
 

@@ -57,7 +57,7 @@ def test_two_urls_that_lead_to_one_appliance_are_told(live: Live, config: Path) 
     config.write_text(config.read_text().replace("https://ctm-2.sim", "https://ctm-1.sim:8443"))
     said = live.run("check")
     assert said.returncode == 3
-    assert "the urls of ctm-1 and ctm-2 lead to one appliance (id " in said.stdout
+    assert "the urls of ctm-1 and ctm-2 belong to one appliance (id " in said.stdout
     assert "delete" not in said.stdout and "does not list" not in said.stdout
 
 
@@ -72,10 +72,10 @@ def test_a_node_that_is_off_is_known_by_what_its_name_stands_for(live: Live, con
         config.write_text(before.replace(f"cluster_host: {address}", "cluster_host: 127.0.0.2"))
         said = live.run("check", "-v")
         assert said.returncode == 4, said.stdout
-        assert "that cluster.yaml lacks" not in said.stdout
+        assert "that is not in cluster.yaml" not in said.stdout
         config.write_text(before.replace(f"cluster_host: {address}", "cluster_host: 10.9.9.9"))
         said = live.run("check", "-v")
-        assert "it may be ctm-2, whose id is not known now" in said.stdout
+        assert "it may be ctm-2, whose id is not known" in said.stdout
         assert "delete" not in said.stdout
     finally:
         live.world.nodes["ctm-2"].cluster_host = address
@@ -125,8 +125,6 @@ def test_the_users_domain_is_passed_on(
 def test_a_refused_login_names_the_domain(live: Live, config: Path) -> None:
     body = '{"code":5,"codeDesc":"NCERRUnauthorizedAccess: Unauthorized","message":"no"}'
     wrapped(live, config, f"echo '{body}'; exit 1")
-    assert (
-        "ksctl.auth_domain (where the user is kept in a domain other than root)" in live.run("check").stdout
-    )
+    assert "ksctl.auth_domain (if the user belongs to a domain other than root)" in live.run("check").stdout
     config.write_text(config.read_text().replace("timeout: 30", "timeout: 30, auth_domain: users"))
     assert "login as admin of the authentication domain users is refused" in live.run("check").stdout

@@ -144,7 +144,7 @@ def _only(plan: Plan, step: Step, **more: object) -> Plan:
 
 
 def test_the_only_appliance_is_not_reset(tmp_path: Path) -> None:
-    """SECURITY C2 c: a name that cluster.yaml lacks holds no data."""
+    """SECURITY C2 c: a name that is not in cluster.yaml holds no data."""
     drive = Drive(make_world(1), tmp_path, STANDALONE)
     plan = drive.plan()
     versions = {**plan.versions, "ghost": "2.20.0"}

@@ -290,13 +290,16 @@ def test_a_journal_that_was_rolled_back_is_not_resumed(go_live: GoLive) -> None:
 
 def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
     live, _ = interrupted_once(go_live)
-    waits = "ctm-1: ks_upgrade.sh has ended, and its reboot is still to come"
+    waits = "ctm-1: ks_upgrade.sh has ended, and the node must still be rebooted"
     assert f"{waits} (ctmupgrade resume" in live.run("status", "--format", "plain").stdout
     aborted = live.run("abort")
-    assert f"{waits} (sudo reboot, on it" in aborted.stdout, aborted.stdout
+    assert f"{waits} (on the node, before anything else: sudo reboot" in aborted.stdout, aborted.stdout
     for words in (["status", "--format", "plain"], ["report"], ["report", "--format", "json"]):
         told = live.run(*words).stdout
-        assert f"{waits} (sudo reboot, on it" in told and "ctm-2: ks_upgrade.sh" not in told
+        assert (
+            f"{waits} (on the node, before anything else: sudo reboot" in told
+            and "ctm-2: ks_upgrade.sh" not in told
+        )
 
 
 def both_upgraded_once(live: Live) -> None:
@@ -308,7 +311,7 @@ def both_upgraded_once(live: Live) -> None:
 
 @pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_reboot_that_an_abort_left_out_is_not_forgotten(go_live: GoLive, early: bool) -> None:
-    """Its version need not tell: it may say the new one before its reboot already (FACTS 1.2)."""
+    """Its version need not tell: it may say the new one before its reboot already (docs/appliance.md 1.2)."""
     live, _ = interrupted_once(go_live, upgrade={"shows_early": early})
     assert live.run("abort").returncode == 0
     for words in (["check"], ["run", "--yes"]):

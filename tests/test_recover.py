@@ -91,7 +91,7 @@ def test_a_recovery_takes_the_place_of_the_run_that_stopped(tmp_path: Path) -> N
     found = broken.case("survivor-failed")
     broken.prepare(found, tmp_path)
     code, said = broken.ask(found, tmp_path, "--yes")
-    assert code == 6 and "afterwards:" in said and "ctm-1: it stays apart" in said
+    assert code == 6 and "afterwards:" in said and "ctm-1: it stays outside" in said
     runs = [path.parent.name for path in tmp_path.glob("*/*/journal.jsonl")]
     ends = [golden.call("status", run, "--state-dir", str(tmp_path), "--format", "json")[1] for run in runs]
     assert sorted(json.loads(text)["outcome"] for text in ends) == ["done", "taken-over"]
@@ -114,7 +114,9 @@ def test_a_survivor_that_comes_back_after_its_loss_was_mended_is_not_erased(tmp_
         back.version = world.nodes["ctm-2"].version
         after = recover.look(made, OperatorInput())
         assert after.plan.steps == () and after.diagnosis.wrong
-        assert any("ctm-1 stays apart with its data" in str(text) for text in after.diagnosis.advice), after
+        assert any(
+            "ctm-1 stays outside the cluster with its data" in str(text) for text in after.diagnosis.advice
+        ), after
         named = recover.look(made, OperatorInput(rejoin=("ctm-1",)))
         assert [s.node for s in named.plan.steps if isinstance(s.action, JoinNode)] == ["ctm-1"]
 
@@ -261,4 +263,4 @@ def test_a_node_that_says_the_new_version_but_was_not_rebooted_is_not_at_the_tar
     for words in (["check"], ["run", "--yes"]):
         said = desk.type(*words, scenario=place)
         assert said.returncode == 3, said.stdout
-        assert "ctm-2: an upgrade to 2.21.0+15451 has ended and waits for its reboot" in said.stdout
+        assert "ctm-2: an upgrade to 2.21.0+15451 has succeeded and waits for its reboot" in said.stdout

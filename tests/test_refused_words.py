@@ -93,13 +93,13 @@ def test_an_empty_value_is_not_the_same_as_none(desk: Desk, words: list[str]) ->
 )  # fmt: skip
 def test_an_option_of_another_strategy(desk: Desk, command: str, words: list[str], strategy: str) -> None:
     said = desk.type(command, *words, scenario="healthy-three")
-    refused(desk, said, f"{words[0]} belongs to the {strategy} strategy", "is in-place")
+    refused(desk, said, f"{words[0]} is for the {strategy} strategy", "is in-place")
     assert said.stdout == ""
 
 
 def test_the_rebuilds_options_are_not_standalones(desk: Desk) -> None:
     said = desk.type("plan", "--survivor", "ctm-1", scenario="standalone")
-    refused(desk, said, "--survivor belongs to the rebuild strategy", "is standalone")
+    refused(desk, said, "--survivor is for the rebuild strategy", "is standalone")
 
 
 def test_a_forced_path_that_no_page_documents(desk: Desk) -> None:

@@ -60,7 +60,7 @@ def test_a_node_that_was_left_behind_is_named_at_the_end(desk: Desk) -> None:
     desk.type("node", "skip", run, "ctm-2", "--reason", "its disk is replaced on Monday")
     said = desk.type("resume", scenario="upgrade-fails-on-node-2")
     assert said.returncode == 9, said.stdout + said.stderr
-    assert "NOT at 2.21.0: ctm-2 is left on 2.20.0" in said.stdout
+    assert "NOT at 2.21.0: ctm-2 is still on 2.20.0" in said.stdout
     said = desk.type(
         "run", "--nodes", "ctm-1", scenario="healthy-three", CTMUPGRADE_STATE_DIR=str(desk.folder / "other")
     )

@@ -203,7 +203,7 @@ def test_what_is_there_and_proven_is_not_sent_again(
     node, (path, digest) = poor, archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes = PrefixHashes()
-    assert "going on at" in run(node, archive, hashes)
+    assert "continuing at" in run(node, archive, hashes)
     assert node.sent == SIZE - there // MIB * MIB
     assert node.hashed() == 2, "the beginning before, all of it after"
     assert hashes.bytes_read == there // MIB * MIB
@@ -219,7 +219,7 @@ def test_the_rest_is_hashed_as_it_arrives(
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes, begin = PrefixHashes(), there // MIB * MIB
-    assert "proves to have meanwhile" in run(node, archive, hashes)
+    assert "has proven to have" in run(node, archive, hashes)
     assert (node.sent, hashes.bytes_read) == (SIZE - begin, begin)
     assert (node.asked.count("python3"), node.asked.count("sh -c"), node.hashed()) == (1, 0, 0)
 
@@ -231,7 +231,7 @@ def test_a_follower_that_read_a_hole_before_it_was_filled_proves_nothing(
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
     node.leaves_hole = True
-    assert "proves to have meanwhile" in run(node, archive)
+    assert "has proven to have" in run(node, archive)
     assert (node.sent, node.pieces()) == (SIZE - 7 * MIB, -1)
 
 
@@ -265,7 +265,7 @@ def test_a_beginning_is_proven_while_the_rest_is_sent(
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[:there])
     hashes, begin = PrefixHashes(), there // MIB * MIB
-    assert "proves to have meanwhile" in run(node, archive, hashes, nodes)
+    assert "has proven to have" in run(node, archive, hashes, nodes)
     assert node.sent == SIZE - begin
     few = nodes * (SIZE - begin) <= begin
     assert (node.pieces(), node.hashed()) == ((2, 0) if few else (1, 1))
@@ -284,7 +284,7 @@ def test_a_node_that_cannot_move_in_a_file_hashes_all_of_it(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     path, digest = archive
     (node.home / part_of(path, digest)).write_bytes(path.read_bytes()[: 7 * MIB])
-    assert "going on at 7 MiB, which the node has" in run(node, archive)
+    assert "continuing at 7 MiB, which the node has" in run(node, archive)
     assert node.sent == SIZE - 7 * MIB
 
 
@@ -298,7 +298,7 @@ def test_no_wrong_byte_gets_through(node: Folder, archive: tuple[Path, str], pla
     if place >= 7 * MIB:
         node.swaps = bytes(data)
     said = run(node, archive)
-    assert ("not what was sent" if place < 7 * MIB else "not equal") in said
+    assert ("differ from what was sent" if place < 7 * MIB else "not equal") in said
 
 
 def test_an_archive_that_changed_here_after_it_was_verified_is_no_proof(
@@ -333,7 +333,7 @@ def test_before_the_holes_of_several_connections_it_goes_on(
     data = bytearray(path.read_bytes()[: 9 * MIB])
     data[6 * MIB] ^= 1
     (node.home / part_of(path, digest)).write_bytes(data)
-    assert "going on at 5 MiB" in run(node, archive)
+    assert "continuing at 5 MiB" in run(node, archive)
     assert (node.sent, node.hashed()) == (SIZE - 5 * MIB, 3)
 
 
@@ -356,13 +356,13 @@ def test_what_arrived_different_never_gets_the_name(
     monkeypatch.setattr("ctmupgrade.adapters.tasks.time.sleep", lambda _s: None)
     node.spoils = 1
     said = run(node, archive)
-    assert "not equal" in said and node.sent == 2 * SIZE
+    assert "differs from the archive" in said and node.sent == 2 * SIZE
 
 
 def test_a_cut_goes_on_from_what_is_proven(node: Folder, archive: tuple[Path, str]) -> None:
     node.breaks_at = 6 * MIB + 5
     said = run(node, archive)
-    assert "upload interrupted" in said and "going on at 6 MiB" in said
+    assert "upload interrupted" in said and "continuing at 6 MiB" in said
     assert node.sent == SIZE - 6 * MIB
 
 
@@ -379,7 +379,7 @@ def test_parts_are_removed_where_the_archive_is_there_already(
     (node.home / part_of(*archive)).write_bytes(b"its beginning")
     (node.home / part_of(archive[0], "f" * 64)).write_bytes(b"old")
     said = run(node, archive)
-    assert said.count("which a dead run left") == 2
+    assert said.count("which an earlier run left") == 2
     assert node.sent == 0
 
 
@@ -395,7 +395,7 @@ def test_an_abandoned_part_of_another_archive_is_removed(node: Folder, archive: 
     said = " ".join(tick.text for tick in ticks if isinstance(tick, Noted))
     assert (old.exists(), young.exists(), mine.exists()) == (False, True, True)
     assert f"removed {old.name}" in said
-    assert f"left {young.name}" in said
+    assert f"kept {young.name}" in said
 
 
 def test_without_any_hash_program_it_is_read_back(node: Folder, archive: tuple[Path, str]) -> None:

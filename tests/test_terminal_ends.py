@@ -23,7 +23,9 @@ def test_the_journal_says_that_the_terminal_ends_with_ctmupgrade(
         for _, event in _events(drive)
         if isinstance(event, journal.StepNoted) and "keep it" in event.text
     ]
-    assert noted == ([f"the terminal ends with ctmupgrade, keep it running: {why}"] * 2 if why else [])
+    assert noted == (
+        [f"keep ctmupgrade running: the terminal of ks_upgrade.sh ends with it ({why})"] * 2 if why else []
+    )
 
 
 def _events(drive: Drive) -> list[tuple[int, journal.Event]]:

@@ -1,4 +1,4 @@
-"""What is not known of the appliance (FACTS section 8): a run per variant. Each must end well, or block with a remedy."""
+"""What is not known of the appliance (docs/appliance.md 8): a run per variant. Each must end well, or block with a remedy."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ WAIVED = Options(skips=(("services_started", "csm has no internet"),))
 def drive_with(
     folder: Path, options: Options, *faults: Fault, strategy: StrategyName = StrategyName.IN_PLACE
 ) -> Drive:
-    """All nodes have a service that stays in error for good (FACTS 2: the secrets manager without internet)."""
+    """All nodes have a service that stays in error for good (docs/appliance.md 4.2: the secrets manager without internet)."""
     world = make_world(
         3,
         defaults={"times": TIMES, "services": {"web": "started", "secrets-manager": "error"}},

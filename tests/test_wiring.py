@@ -179,7 +179,7 @@ def test_nodes_that_go_on_have_the_archive_hashed_once(
             node.files[files.absolute(part_of(archive, sha256(archive)))] = begun
     code, said = golden.call("stage", "--yes", "-c", str(live.cluster), "--state-dir", str(live.state))
     assert code == 0, said
-    assert said.count("going on at 3 MiB") == 3
+    assert said.count("continuing at 3 MiB") == 3
     assert [one.bytes_read for one in counted] == [0], "by anything but the verification"
     for node in live.world.nodes.values():
         assert node.files[files.absolute(NAME)].data == archive.read_bytes()

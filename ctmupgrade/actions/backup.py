@@ -1,6 +1,6 @@
 """A system backup and the key that opens it, made on a node and downloaded.
 
-``backup create`` does not wait and its status words are not documented (FACTS 3), so the new entry is told
+``backup create`` does not wait and its status words are not documented (docs/appliance.md 3), so the new entry is told
 from the old ones by its id and polled. The key that opens it is found by id, must be active, and is
 downloaded with it: a backup without its key is worth nothing. The key's password is typed at ksctl's
 prompt, never put on its command line.
@@ -89,10 +89,10 @@ class BackupHandler(StepHandler):
             return LookResult(
                 LookState.FAILED,
                 f"backup {entry.id} of {step.node} ended as {entry.status}",
-                remedy=f"ksctl backup status   # on {step.node}: why; then resume after:\n{again}   # makes another one",
+                remedy=f"ksctl backup status   # on {step.node}, shows why; then resume after:\n{again}   # makes another backup",
             )
         if complete is None:
-            again = f"wait: ctmupgrade resume; where it will never end (the node was rebooted): {decision(ctx.run, step, 'retry')}"
+            again = f"to wait for it: ctmupgrade resume; if it can never end (the node was rebooted): {decision(ctx.run, step, 'retry')}"
             return LookResult(
                 LookState.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}", remedy=again
             )
@@ -107,7 +107,7 @@ class BackupHandler(StepHandler):
             listing = ", ".join(f"{k.id} ({k.state})" for k in keys) or "none"
             return LookResult(
                 LookState.FAILED,
-                f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; there: {listing})",
+                f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; the node has: {listing})",
                 remedy="ksctl backupkeys list   # on that node",
             )
         file, key_file = ctx.store.paths(step.node, entry.id)

@@ -40,7 +40,7 @@ def known(fact: Maybe[T], what: str) -> T:
     """
     if not isinstance(fact, Unknown):
         return fact
-    text = f"{what} cannot be found out: {fact.words}"
+    text = f"{what} cannot be read: {fact.words}"
     if fact.host_key:
         raise HostKeyError(text, remedy=HOST_KEY_REMEDY)
     if fact.unreachable:
@@ -49,7 +49,7 @@ def known(fact: Maybe[T], what: str) -> T:
 
 
 HOST_KEY_REMEDY = (
-    "find out on the node's console whether the new key is its own; if so put it into known_hosts (or host_key), "
+    "compare the key on the node's own console; if it is the node's new key, put it into known_hosts (or host_key), "
     "then: ctmupgrade resume"
 )
 
@@ -95,7 +95,7 @@ class Patience:
     :param timeout: after so long the step ends, by what the last look showed.
     :param looks: so many looks in a row must show it done.
     :param steady: and for so long without a break.
-    :param grace: so long NOT_YET or UNKNOWN is borne before it is believed.
+    :param grace: so long NOT_YET or UNKNOWN is tolerated before it is believed.
     """
 
     timeout: timedelta
@@ -106,7 +106,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something was seen, by both clocks: one stands still while a machine sleeps, the other may be set."""
+    """When something was seen, by both clocks: one has stopped while a machine sleeps, the other may be set."""
 
     monotonic: float
     wall: datetime

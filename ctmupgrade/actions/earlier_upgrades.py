@@ -32,16 +32,16 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
     if last is None or Version.parse(last.version).release <= version.release:
         return
     raise InconclusiveError(
-        f"{step.id}: not started: an upgrade of {step.node} to {last.version} has succeeded and waits for its reboot "
+        f"{step.id}: not started: an upgrade of {step.node} to {last.version} succeeded and waits for its reboot "
         f"({last.path}); this run did not start it",
-        remedy=f"where that is right, count it as done (the reboot comes next); where it is an old log, move it away "
+        remedy=f"if that is right, count the step as done (the reboot comes next); if the log is old, move it away "
         f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
     )
 
 
 def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
     """A node that is at the target already is not upgraded again: this run's journal may be older than the node, as
-    where this machine was set back. Only what this run has begun itself may be begun again.
+    where this machine was set back. Only what this run has begun itself may be started again.
 
     :raises InconclusiveError: it is at the target, and this run did not bring it there.
     """
@@ -49,7 +49,7 @@ def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
     if begun or not version.same_release(ctx.cluster.target.version):
         return
     raise InconclusiveError(
-        f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run has not begun that",
-        remedy=f"where the journal was set back (a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
+        f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run did not upgrade it",
+        remedy=f"if the journal is an older copy (of a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
         "ctmupgrade run, which plans what is left",
     )

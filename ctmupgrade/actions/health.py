@@ -38,7 +38,7 @@ def replication_behind(ctx: Ctx, members: Sequence[Member]) -> list[Problem]:
     named = {m.node_id: ids.get(m.node_id) or health.name_at(m.host, ctx.cluster) for m in members}
     strangers = [m for m in members if named[m.node_id] not in nodes]
     found = [
-        Problem(m.host, "is a member that cannot be asked what it holds", unknown=True) for m in strangers
+        Problem(m.host, "is a member, but cannot be asked what data it has", unknown=True) for m in strangers
     ]
     among = {node_id: name for node_id, name in named.items() if name in nodes}
     return found + list(caught_up.caught_up_problems(nodes, among, ctx.clock.now(), caught_up.REMOVAL))
@@ -48,8 +48,8 @@ def _judged(ctx: Ctx, facts: NodeFacts) -> NodeFacts:
     waived = any(check == "services_started" for check, _ in ctx.plan.options.skips)
     if not waived or not isinstance(facts.services, Services):
         return facts
-    borne = services_in_error(ctx.plan.basis, facts.name)
-    left = {n: s for n, s in facts.services.by_name.items() if not (n in borne and s == "error")}
+    tolerated = services_in_error(ctx.plan.basis, facts.name)
+    left = {n: s for n, s in facts.services.by_name.items() if not (n in tolerated and s == "error")}
     judged = Services(facts.services.overall, left)
     if len(left) < len(facts.services.by_name) and not judged.waiting:
         judged = Services("started", left)

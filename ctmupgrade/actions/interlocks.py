@@ -44,7 +44,7 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
     names = [node.name for node in ctx.cluster.nodes if node.name != step.node]
     if via and via not in names:
         raise BlockedError(
-            f"{step.id} would erase {step.node}, and {via} is no other node of cluster.yaml", remedy=_ABORT
+            f"{step.id} would erase {step.node}, and {via} is not another node of cluster.yaml", remedy=_ABORT
         )
     silent: Unknown | None = None
     for name in [via] if via else names:
@@ -54,7 +54,7 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
         elif own.node_id and own.code == "r":
             return
         elif via and own.clustered:
-            raise NotToldError(f"{step.id}: {name} says of itself {own.code!r}, not ready")
+            raise NotToldError(f"{step.id}: {name} reports its own state as {own.code!r}, not as ready")
     if silent is not None:
         known(silent, "a node that holds the cluster's data")
     raise BlockedError(
@@ -74,7 +74,7 @@ def _needs_no_cluster(ctx: Ctx, step: Step) -> None:
     others = [member.host for member in members if not member.is_this]
     if others:
         raise BlockedError(
-            f"{step.id}: not started: {step.node} is in a cluster with {', '.join(others)}, and nothing has shown that "
-            "these can do without it",
+            f"{step.id}: not started: {step.node} is in a cluster with {', '.join(others)}, and it is not proven that "
+            "they can do without it",
             remedy=_ABORT,
         )

@@ -26,9 +26,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
 
-CLEARINGS = (
-    3  # `cluster delete` may answer 200 and do nothing (FACTS 9.3): so often it is tried before a join
-)
+CLEARINGS = 3  # `cluster delete` may answer 200 and do nothing (docs/appliance.md 6): so often it is tried before a join
 STEADY_LOOKS = 3  # as many good looks in a row as a node needs to count as back
 DOWN_GRACE = timedelta(
     minutes=10
@@ -46,16 +44,16 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
     problem = next(iter(health.service_problems({n: f for n, f in both.items() if n in up})), None)
     if problem is not None:
         kind = UnreachableError if problem.unreachable else NodeError
-        remedy = f"bring the services of {problem.node} up, then: ctmupgrade resume"
-        return kind(f"{step.id}: not joined: {problem}", remedy=remedy)
+        remedy = f"start the services of {problem.node}, then: ctmupgrade resume"
+        return kind(f"{step.id}: not started: {problem}", remedy=remedy)
     versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
     if versions[via].identity != versions[step.node].identity:
         raise NodeError(
-            f"{step.id}: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
+            f"{step.id}: not started: not started: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
         )
     busy = [m for m in members_seen_by(ctx, via) if not m.ready]
     if busy:
-        return NodeError(f"{step.id}: {busy[0].host} is {busy[0].state}; one join at a time")
+        return NodeError(f"{step.id}: {busy[0].host} is {busy[0].state}; only one join at a time")
     return None
 
 
@@ -63,7 +61,7 @@ def wait_until_steady(
     ctx: Ctx, hindrance: Callable[[], CtmUpgradeError | None], what: str
 ) -> Generator[Tick, None, None]:
     """Waits until nothing hinders, several looks in a row and for ``stable_for``: services go back to error and
-    starting for minutes after the first `started`, and a join meanwhile fails (FACTS 9.3).
+    starting for minutes after the first `started`, and a join meanwhile fails (docs/appliance.md 4.2).
 
     :raises CtmUpgradeError: what hindered last, after ``timeouts.service``.
     """
@@ -77,7 +75,9 @@ def wait_until_steady(
             return
         if problem and now - began >= timeout.total_seconds():
             raise problem
-        words = problem.brief if problem else f"services have been started for {round(now - good_since)} s"
+        words = (
+            problem.brief if problem else f"its services are started, for {round(now - good_since)} s so far"
+        )
         yield Waiting(ctx.poll, f"{what}: {words}", since, since + timeout)
 
 
@@ -116,7 +116,7 @@ class JoinHandler(StepHandler):
             if not left or not self._may_clear(ctx, step):
                 return
             yield Noted(
-                f"{step.node} still has the configuration of a cluster: it is deleted, then joined again"
+                f"{step.node} still has the configuration of a cluster; deleting it, then starting the join again"
             )
             yield from self._clear(ctx, step)
             session.refused, session.definite = "", False
@@ -156,10 +156,10 @@ class JoinHandler(StepHandler):
             if isinstance(own, Unknown):
                 return NodeError(f"{step.node}: its cluster state is not known: {own.why}")
             if not own.left:
-                return NodeError(f"{step.node}: it still says {own.code or 'that it is a member'}")
+                return NodeError(f"{step.node}: it still reports {own.code or 'that it is a member'}")
             return join_hindrance(ctx, step, self.action.via, up=(self.action.via, step.node))
 
-        yield from wait_until_steady(ctx, hindrance, "before the join is asked for again")
+        yield from wait_until_steady(ctx, hindrance, "before the join is started again")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         members = members_seen_by(ctx, self.action.via)
@@ -169,18 +169,16 @@ class JoinHandler(StepHandler):
             if not session.own(Joining).seen:
                 return LookResult(LookState.NOT_YET, f"{self.action.via} does not list it")
             said = _cluster_errors(ctx, self.action.via)
-            return LookResult(
-                LookState.FAILED, f"{self.action.via} does not list it any more{said}", remedy=_BROKEN
-            )
+            return LookResult(LookState.FAILED, f"{self.action.via} no longer lists it{said}", remedy=_BROKEN)
         session.own(Joining).seen = True
         if member.ready:
             return self._ready(ctx, step, member)
         if member.code == "k":
             said = _cluster_errors(ctx, self.action.via)
-            return LookResult(LookState.FAILED, f"the join was killed{said}", remedy=_BROKEN)
+            return LookResult(LookState.FAILED, f"its join failed (killed){said}", remedy=_BROKEN)
         if member.code in JOINING or not member.code:
             session.own(Joining).down_since = None
-            return LookResult(LookState.GOING_ON, f"{member.state} (30 minutes are usual)")
+            return LookResult(LookState.GOING_ON, f"{member.state} (a join usually takes 30 minutes)")
         return self._down(ctx, step, member)
 
     def _ready(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
@@ -209,13 +207,13 @@ class JoinHandler(StepHandler):
                 f"it has been {state} for {int(now - since) // 60} min in its join",
                 remedy=_BROKEN,
             )
-        return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which happens in a join")
+        return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which is normal in a join")
 
 
 def _cluster_errors(ctx: Ctx, via: str) -> str:
     """What the member says of why, in words to be added; "" where it says nothing."""
     errors = ask(ctx.fleet.control(via), ksctl_probes.CLUSTER_ERRORS)
-    return "" if isinstance(errors, Unknown) or not errors else f"; {via} says: {errors[-1]}"
+    return "" if isinstance(errors, Unknown) or not errors else f"; {via} reports: {errors[-1]}"
 
 
 _BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"

@@ -1,7 +1,7 @@
 """Removing nodes, unclustering them, a new cluster, joins.
 
 Membership is always decided by *another* member: a removed node looks like a rebooting one, and the id of a
-removed node answers with an internal error (FACTS 6). Long calls may time out although they succeeded, and
+removed node answers with an internal error (docs/appliance.md 6). Long calls may time out although they succeeded, and
 ``fulljoin`` prints differently in each version: its text is not read, the state is looked at.
 """
 
@@ -32,7 +32,7 @@ UNDER_WAY = JOINING | {
     "m",
 }  # "": joined a moment ago and not published yet (seen on 2.21.3 for up to 100 s)
 BEHIND = (
-    "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find out why; then: "
+    "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find the cause; then: "
     "ctmupgrade resume"
 )
 
@@ -69,7 +69,7 @@ class RemoveHandler(StepHandler):
             members = members_seen_by(ctx, self.action.via)
             busy = [m for m in members if m.code in UNDER_WAY]
             if busy:
-                words = f"{step.id}: {busy[0].host} is {busy[0].state}; one change at a time"
+                words = f"{step.id}: {busy[0].host} is {busy[0].state}; only one change at a time"
             elif behind := self._behind(ctx, members):
                 words = f"{step.id}: not removed: {behind}"
             else:
@@ -91,7 +91,7 @@ class RemoveHandler(StepHandler):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         if self.look(ctx, step, before).state is LookState.DONE:
-            yield Noted(f"{self.action.via} does not list it any more")
+            yield Noted(f"{self.action.via} no longer lists it")
             return
         reply = ctx.fleet.control(self.action.via).change(*removal_argv(self.action), "-y")
         yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
@@ -123,7 +123,7 @@ class DeleteClusterHandler(StepHandler):
     """
 
     def patience(self, ctx: Ctx) -> Patience:
-        # After the removal and after the deletion its logins may fail for up to half an hour each (FACTS 9.3).
+        # After the removal and after the deletion its logins may fail for up to half an hour each (docs/appliance.md 6).
         return Patience(
             2 * ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
         )
@@ -163,13 +163,13 @@ class DeleteClusterHandler(StepHandler):
         if not ctx.session(step).own(Deletion).sent:
             return LookResult(
                 LookState.NOT_YET,
-                "whether the order to delete its configuration was sent is not known; a second harms nothing",
+                "whether its configuration was deleted is not known; it is safe to delete it again",
             )
         own = known(
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
         )
         if not own.left:
-            return LookResult(LookState.NOT_YET, f"it still says {own.code or 'that it is a member'}")
+            return LookResult(LookState.NOT_YET, f"it still reports {own.code or 'that it is a member'}")
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
 
 
@@ -200,4 +200,4 @@ class NewClusterHandler(StepHandler):
         if own.node_id and own.code == "r":
             return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
         so = LookState.GOING_ON if own.node_id and own.code in UNDER_WAY else LookState.NOT_YET
-        return LookResult(so, f"it says {own.code or 'nothing of a cluster'}")
+        return LookResult(so, f"it reports {own.code or 'no cluster'}")

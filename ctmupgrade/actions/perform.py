@@ -48,13 +48,12 @@ def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None)
         ctx.baselines[step.id] = before
         seen = yield from _settled_look(ctx, handler, step, before)
         if seen.state is LookState.NOT_YET:
-            yield Noted(f"it had not happened ({seen.detail or 'by the look'}); starting it")
+            yield Noted(f"it was not done before ({seen.detail or 'as the node shows'}); starting it")
             before = yield from _started(ctx, handler, step)
         elif seen.state is LookState.UNKNOWN:
             raise InconclusiveError(
-                f"{step.id}: whether it happened cannot be known: {seen.detail}",
-                remedy=seen.remedy
-                or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
+                f"{step.id}: whether it was done is not known: {seen.detail}",
+                remedy=seen.remedy or f"check {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
             )
     return (yield from _until_done(ctx, handler, step, before))
 
@@ -78,7 +77,7 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + limit)
         except (UnreachableError, ConnectionLostError) as error:
             if ctx.clock.monotonic() - began >= ceiling.total_seconds():
-                remedy = error.remedy or f"bring {step.node or 'it'} back, then: ctmupgrade resume"
+                remedy = error.remedy or f"bring {step.node or 'the node'} back, then: ctmupgrade resume"
                 raise UnreachableError(f"{step.id}: not started: {error.brief}", remedy=remedy) from error
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + ceiling)
 
@@ -117,7 +116,7 @@ def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
         if not session.stale:
             return before
         yield Noted(
-            f"the look before it is {clock_time(round(looked.age(ctx.clock)))} old: was this machine asleep? It looks again"
+            f"what was seen before it is {clock_time(round(looked.age(ctx.clock)))} old (was this machine asleep?); checking again"
         )
 
 
@@ -145,12 +144,12 @@ def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task
         )
     except ConnectionLostError as lost:
         ctx.session(step).unsure = True
-        yield Noted(handler.lost_words or f"no answer to it ({lost.brief}); looking whether it happened")
+        yield Noted(handler.lost_words or f"no answer to it ({lost.brief}); checking whether it was done")
     except UnreachableError as gone:
         if isinstance(gone, HostKeyError):
             raise
         ctx.session(step).unsure = True
-        yield Noted(f"no connection while starting it ({gone.brief})")
+        yield Noted(f"no connection to start it ({gone.brief})")
 
 
 def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> LookResult:
@@ -191,7 +190,7 @@ def _settled_look(
                 raise UnreachableError(f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy)
             return seen
         until = since + timedelta(seconds=limit)
-        yield Waiting(ctx.poll, f"finding out whether it happened: {seen.detail}", since, until)
+        yield Waiting(ctx.poll, f"checking whether it was done: {seen.detail}", since, until)
         seen = careful_look(ctx, handler, step, before)
     return seen
 
@@ -219,13 +218,15 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         not_yet_since = _since_when(seen, not_yet_since, now)
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
         if _never_arrived(ctx, step, patience, not_yet_since):
-            yield Noted(f"it never reached the node ({seen.detail or 'by the look'}); starting it")
+            yield Noted(
+                f"it did not reach the node ({seen.detail or 'as the node shows'}); starting it again"
+            )
             not_yet_since = -1.0
             before = yield from _started(ctx, handler, step)
         if now - began >= patience.timeout.total_seconds():
             raise _too_late(ctx, step, seen, patience)
         until = since + patience.timeout
-        yield Waiting(ctx.poll, seen.detail or "one more good look", since, until)
+        yield Waiting(ctx.poll, seen.detail or "healthy; checking once more", since, until)
 
 
 def _since_when(seen: LookResult, since: float, now: float) -> float:
@@ -255,11 +256,11 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience,
 
 def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:
     waited = clock_time(round(patience.timeout.total_seconds()))
-    text = f"{step.id}: not done after {waited}; last look: {seen.detail or seen.state.value}"
+    text = f"{step.id}: gave up after {waited}. Last state: {seen.detail or seen.state.value}"
     if refused := ctx.session(step).refused:
-        text = f"{step.id}: {refused}; last look after {waited}: {seen.detail or seen.state.value}"
+        text = f"{step.id}: {refused}. Last state after {waited}: {seen.detail or seen.state.value}"
     elif said := ctx.session(step).said:
-        text += f"; the answer had been: {said}"
+        text += f". The answer was: {said}"
     if seen.unreachable:
         return UnreachableError(
             text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"
@@ -267,6 +268,6 @@ def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exc
     if seen.state is LookState.UNKNOWN and not seen.untold:
         return InconclusiveError(
             text,
-            remedy=seen.remedy or f"look at {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
+            remedy=seen.remedy or f"check {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
         )
-    return NodeError(text, remedy=seen.remedy or f"look at {step.node}, then: ctmupgrade resume")
+    return NodeError(text, remedy=seen.remedy or f"check {step.node}, then: ctmupgrade resume")

@@ -51,7 +51,7 @@ class ResetHandler(StepHandler):
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
         )
         if not own.left:
-            raise NodeError(f"{step.id}: {step.node} is still in a cluster; it is not reset")
+            raise NodeError(f"{step.id}: {step.node} is still in a cluster, so it is not reset")
         for via in filter(None, [joined_through(ctx, step.node)]):
             yield from wait_until_steady(
                 ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before the reset"
@@ -64,7 +64,7 @@ class ResetHandler(StepHandler):
         if member is not None and member.code not in JOINING and member.code != "k":
             state = member.description or member.code
             raise NodeError(
-                f"{step.id}: {step.node} is {state} in the eyes of {self.action.via}, not stuck in a join"
+                f"{step.id}: {step.node} is not stuck in a join: {self.action.via} reports it as {state}"
             )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
@@ -75,14 +75,14 @@ class ResetHandler(StepHandler):
         sent = ctx.session(step).own(Order).sent_at
         if sent < 0:
             return LookResult(
-                LookState.NOT_YET, "whether the reset was sent is not known; a second one harms no more"
+                LookState.NOT_YET, "whether it was reset is not known; it is safe to reset it again"
             )
         return _well(ctx, step, sent)
 
 
 class RestartHandler(StepHandler):
     """``services restart`` on a node whose services do not come up; ``sudo systemctl restart keysecure`` (seen to
-    be allowed to ksadmin, FACTS 5) where its control plane does not answer."""
+    be allowed to ksadmin, docs/appliance.md 5) where its control plane does not answer."""
 
     def __init__(self, action: RestartServices) -> None:
         self.action = action
@@ -111,7 +111,7 @@ class RestartHandler(StepHandler):
         return seen if seen.state is LookState.DONE else replace(seen, remedy=_NO_HELP)
 
 
-_NO_HELP = "where a restart does not help: vendor support; ctmupgrade report --bundle FILE packs what they will ask for"
+_NO_HELP = "if a restart does not help, ask vendor support: ctmupgrade report --bundle FILE collects what they will ask for"
 
 
 def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
@@ -124,7 +124,7 @@ def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
 
 def _well(ctx: Ctx, step: Step, sent: float) -> LookResult:
     if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
-        return LookResult(LookState.GOING_ON, "services go down and come up")
+        return LookResult(LookState.GOING_ON, "its services are restarting")
     problems = list(health.service_problems({step.node: health_of(ctx, step.node)}))
     if problems:
         so = LookState.GOING_ON if sent >= 0 else LookState.NOT_YET

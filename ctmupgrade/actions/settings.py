@@ -1,4 +1,4 @@
-"""A node's own settings, which no cluster replicates (vendor page "Clusters and Nodes", FACTS 7): recorded
+"""A node's own settings, which no cluster replicates (vendor page "Clusters and Nodes", docs/appliance.md 7): recorded
 before, put back where a tool can, told where a person must, compared afterwards."""
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _settled(
     while missing := wanted(settings):
         if ctx.clock.monotonic() - began >= AGAIN.total_seconds():
             break
-        words = f"{node}: {', '.join(missing)} cannot be read now; asked again"
+        words = f"{node}: {', '.join(missing)} cannot be read now; asking again"
         yield Waiting(ctx.poll, words, since, since + AGAIN)
         settings |= read_settings(control, missing)
     return settings
@@ -103,7 +103,7 @@ def _told(
             continue
         yield Noted(f"TO DO by hand: {todo}; {name} {what}" if todo else f"{name} {what}")
     for name, why in not_known(old, now).items():
-        yield Noted(f"not known: {name} cannot be read now ({why}); look again with: {look_again(name)}")
+        yield Noted(f"not known: {name} cannot be read now ({why}); check it later with: {look_again(name)}")
 
 
 class RestoreHandler(StepHandler):
@@ -172,7 +172,7 @@ class CompareHandler(StepHandler):
         own.not_known = ", ".join(not_known(old, now))
         own.fewer = ", ".join(fewer(old, now))
         if own.fewer:
-            yield Noted(f"FEWER than before: {own.fewer}; find out why before you call it done")
+            yield Noted(f"FEWER than before: {own.fewer}; find the cause before you end the work")
         erasing = (
             s for s in ctx.plan.steps if s.node == step.node and isinstance(s.action, JoinNode | ResetNode)
         )

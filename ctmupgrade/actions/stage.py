@@ -23,7 +23,7 @@ from ctmupgrade.core.ticks import Noted, Progress, TaskPart, Tick, Waiting
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
 from ctmupgrade.ports import Shell
 
-READ_BACK = "the node has no program that hashes: the file was read back and hashed here"
+READ_BACK = "the node has no program for SHA-256: the file was read back and hashed on this machine"
 ABANDONED = timedelta(days=1)  # a part of another archive that nobody has written to for so long
 STATE = "size_inode_times"  # in the evidence: by it a later run tells that the file is still the one that was hashed
 
@@ -86,9 +86,9 @@ class StageHandler(StepHandler):
             except (UnreachableError, ConnectionLostError) as error:
                 if ctx.clock.monotonic() + pause >= deadline:
                     raise UnreachableError(
-                        error.brief, remedy="ctmupgrade resume goes on from there"
+                        error.brief, remedy="ctmupgrade resume continues the upload"
                     ) from error
-                yield Noted(f"upload interrupted: {error.brief}; going on from what the node has")
+                yield Noted(f"upload interrupted: {error.brief}; continuing from what the node has")
                 now = ctx.clock.now()
                 yield Waiting(
                     pause, error.brief, now, now + timedelta(seconds=deadline - ctx.clock.monotonic())
@@ -101,7 +101,7 @@ class StageHandler(StepHandler):
         part = part_name(ctx)
         yield from _remove_dead_parts(shell, target.archive, "" if there else part)
         if there:
-            yield Noted("the archive is there already, equal")
+            yield Noted("the archive is on the node already and is equal")
             return
         proof = yield from begin_proof(ctx, shell, part)
         try:
@@ -127,9 +127,11 @@ class StageHandler(StepHandler):
             if ctx.prefix_hash(target.size) != target.sha256:
                 raise NodeError(
                     f"{ctx.cluster.target.archive} has changed since it was verified",
-                    remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, and run anew",
+                    remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, then ctmupgrade run",
                 )
-            raise ConnectionLostError(f"{step.node}: what arrived is not equal to the archive; starting over")
+            raise ConnectionLostError(
+                f"{step.node}: the uploaded file differs from the archive; starting again"
+            )
         reply = shell.change("mv", "-f", part, target.archive)
         if not reply.ok:
             raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
@@ -144,7 +146,7 @@ class StageHandler(StepHandler):
         )
         if size != target.size:
             return LookResult(
-                LookState.NOT_YET, "the archive is not there" if size == 0 else f"it has {size} bytes"
+                LookState.NOT_YET, "the archive is not on the node" if size == 0 else f"it has {size} bytes"
             )
         own = ctx.session(step).own(Staged)
         if own.hashed != target.sha256:
@@ -156,7 +158,7 @@ class StageHandler(StepHandler):
                 own.read_back = hashed.read_back
                 if hashed.sha256 != target.sha256:
                     return LookResult(
-                        LookState.NOT_YET, "a file of that name and size is there, but it differs"
+                        LookState.NOT_YET, "the node has a file of that name and size, but it differs"
                     )
                 if mark != _mark(shell, target.archive):
                     return LookResult(LookState.NOT_YET, "the file was written to while it was hashed")
@@ -198,9 +200,9 @@ def _remove_dead_parts(shell: Shell, archive: str, current: str) -> Generator[Ti
             continue
         if name.startswith(f".{archive}.") or _is_abandoned(shell, name):
             shell.change("rm", "-f", name)
-            yield Noted(f"removed {name}, which a dead run left")
+            yield Noted(f"removed {name}, which an earlier run left")
         else:
-            yield Noted(f"left {name}: an upload of another archive, which may go on")
+            yield Noted(f"kept {name}: an upload of another archive, which may still run")
 
 
 def _is_abandoned(shell: Shell, name: str) -> bool:

@@ -1,8 +1,8 @@
 """``ks_upgrade.sh``: started once, the known way, and followed to its success line.
 
-Known (FACTS 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
+Known (docs/appliance.md 1): on a terminal it starts its own screen session and writes ``ks_upgrade_TIME.log``; the
 line ``Upgrade to X.Y.Z+BUILD succeeded`` is success, ``status: error`` is normal meanwhile, the times in
-the log are wrong. Not known: exit codes, failure texts, where the log lies, what happens without a
+the log are wrong. Not known: exit codes, failure texts, where the log is, what happens without a
 terminal. So the verdict is looked for on the terminal and in every new log, and whether it still runs in
 the process list; when they do not add up, a person decides.
 """
@@ -98,7 +98,7 @@ class Upgrade(StepHandler):
         if size != ctx.plan.target.size:
             raise NodeError(
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
-                remedy="it was changed since it was uploaded; ctmupgrade stage, then resume",
+                remedy="it was changed after its upload: ctmupgrade stage, then: ctmupgrade resume",
             )
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
@@ -117,7 +117,7 @@ class Upgrade(StepHandler):
             return
         yield Noted(f"started on a terminal: {' '.join(argv)}", NoteCode.SCRIPT_STARTED)
         if why := session.terminal.ends_with_us:
-            yield Noted(f"the terminal ends with ctmupgrade, keep it running: {why}")
+            yield Noted(f"keep ctmupgrade running: the terminal of ks_upgrade.sh ends with it ({why})")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
@@ -151,7 +151,7 @@ def _news(ctx: Ctx, session: Session) -> Noted | None:
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
         return Noted(
-            f"STUCK: its log has not grown for {clock_time(round(still))}; it is left alone and waited for"
+            f"STUCK: its log has not grown for {clock_time(round(still))}; still waiting, nothing is stopped"
         )
     return None
 
@@ -165,9 +165,13 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
     while (seen := gate_look(ctx)).state is not LookState.DONE:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
-            raise kind(f"{step.id}: not started, the cluster is not well: {seen.detail}", remedy=seen.remedy)
+            raise kind(
+                f"{step.id}: not started: the cluster is not healthy: {seen.detail}", remedy=seen.remedy
+            )
         waited = True
-        yield Waiting(ctx.poll, f"gate before the upgrade: {seen.detail}", since, since + timeout)
+        yield Waiting(
+            ctx.poll, f"last check of the cluster before the upgrade: {seen.detail}", since, since + timeout
+        )
     return waited
 
 
@@ -206,13 +210,13 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
         )
     return LookResult(
         LookState.FAILED,
-        f"the script upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
-        remedy="the archive is not what cluster.yaml says; do not reboot before you know why",
+        f"ks_upgrade.sh upgraded to {version}, not to {ctx.cluster.target.version.short} ({where})",
+        remedy="the archive is not that of target.version in cluster.yaml; do not reboot the node before you know why",
     )
 
 
 def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
-    """The newest log that was not there before the start, wherever it lies."""
+    """The newest log that was not there before the start, wherever it is."""
     known = set(before.get("logs", "").split("|"))
     path = session.own(Followed).log
     if not path:
@@ -232,8 +236,9 @@ def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeL
     return log
 
 
-SILENT_S = 60.0  # a running script writes every 10 s (FACTS 1.2); one that let go of its terminal and is
-# silent for so long has ended, where no process list can tell
+# A running script writes every 10 s (docs/appliance.md 1.2). One that left its terminal and has been silent for so long
+# has ended, where no process list can be read.
+SILENT_S = 60.0
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
 
@@ -259,9 +264,7 @@ def _while_running(
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.own(Followed).gone, session.own(Followed).running = 0, True
-        left = (
-            f"it was left running; never reboot {step.node} meanwhile; ctmupgrade resume follows it further"
-        )
+        left = f"ks_upgrade.sh was left running: do not reboot {step.node}; to follow it: ctmupgrade resume"
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
@@ -277,7 +280,7 @@ def _while_running(
 
 
 def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResult | None:
-    """A node that booted anew before the success line was seen was hurt by somebody."""
+    """A node that booted again before the success line was seen was hurt by somebody."""
     earlier = BootMark.of_text(before.get("boot", ""))
     boot = boot_against(shell, earlier)
     if not isinstance(boot, BootMark) or not boot.differs_from(earlier):
@@ -286,9 +289,9 @@ def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResul
     own.rebooted += 1
     return LookResult(
         LookState.UNKNOWN,
-        f"{step.node} was rebooted before the success line was seen",
-        remedy=f"check the version and services of {step.node}; where they are not well ask vendor support. At the "
-        f"target: ctmupgrade node done, on the old version: node retry; then resume:\n"
+        f"{step.node} was rebooted before ks_upgrade.sh reported success",
+        remedy=f"check the version and services of {step.node}; if they are not healthy, ask vendor support. On the "
+        f"target version: node done; on the old version: node retry; then: ctmupgrade resume\n"
         f"{decision(ctx.run, step, 'done', 'retry')}",
         final=own.rebooted >= SURE_LOOKS,
     )
@@ -303,7 +306,7 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
         session.last, session.last_at = mark, now
     still = now - session.last_at
     if still >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {clock_time(round(still))} (it is left alone): {line}"
+        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
     return f"last line: {line}" if line else "no log line yet"
 
 
@@ -324,9 +327,9 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     looks = session.own(Followed).gone
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
-        return LookResult(LookState.NOT_YET, "no ks_upgrade.sh runs and it left no new log")
+        return LookResult(LookState.NOT_YET, "ks_upgrade.sh is not running and left no new log")
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
-        return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading its last words")
+        return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading the end of its log")
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
@@ -334,14 +337,14 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
     if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
         return LookResult(
             LookState.FAILED,
-            f"ks_upgrade.sh on {step.node} ended without its success line: {excerpt(reason, 400)}",
-            remedy=f"do not reboot {step.node}. Read {where} there, mend the cause, then resume after:\n"
+            f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
+            remedy=f"do not reboot {step.node}. Read {where} on the node and fix the cause; then resume after:\n"
             f"{decision(ctx.run, step, 'retry')}",
         )
     return LookResult(
         LookState.UNKNOWN,
-        f"ks_upgrade.sh on {step.node} ended without a verdict: {excerpt(reason, 400) or 'no words'}",
-        remedy=f"do not reboot {step.node}. Read {where} there: where it succeeded ctmupgrade node done, else node "
-        f"retry; then resume:\n{decision(ctx.run, step, 'done', 'retry')}",
+        f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
+        remedy=f"do not reboot {step.node}. Read {where} on the node: if it succeeded, node done; if not, node "
+        f"retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
         final=looks >= SURE_LOOKS,
     )

@@ -89,7 +89,7 @@ class _Follower:
     def beginning(self) -> Maybe[str]:
         """Waits for it."""
         self._began.wait()
-        return self._hashes[0].strip() if self._hashes else Unknown("the node did not hash it after all")
+        return self._hashes[0].strip() if self._hashes else Unknown("the node gave no hash")
 
     def whole(self) -> str:
         """Waits for it; "" where the node did not tell."""
@@ -166,13 +166,13 @@ class Proof:
         return hashed.sha256 == sha256
 
     def _rest_is_cheap(self) -> bool:
-        """The rest is hashed here too, for each node anew: not where all nodes' rests are more than a beginning."""
+        """The rest is hashed here too, for each node again: not where all nodes' rests are more than a beginning."""
         plan = self._ctx.plan
         return len(plan.nodes) * (plan.target.size - self.offset) <= self.offset
 
     def disproven(self) -> Generator[Tick, None, int]:
         """Where to go on instead: before the holes that several connections leave, or at the beginning."""
-        yield Noted(f"the first {self.offset / MIB:.0f} MiB on the node are not what was sent")
+        yield Noted(f"the first {self.offset / MIB:.0f} MiB on the node differ from what was sent")
         return (yield from _proven(self._ctx, self._shell, self._part, (self.offset - HOLES,)))
 
 
@@ -183,7 +183,7 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
         return Proof(ctx, shell, part, 0)
     most = min(size, ctx.plan.target.size) // MIB * MIB
     if ask(shell, file_probes.can_follow(part)) == NOTHING and _cut(shell, part, size, most):
-        yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
+        yield Noted(f"continuing at {most / MIB:.0f} MiB, which the node has proven to have")
         return Proof(ctx, shell, part, most, beside=True, follow=True)
     behind = (size // MIB + 1) * MIB
     if (
@@ -191,13 +191,13 @@ def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proo
         == ask(shell, file_probes.rest_hash(part, behind))
         == ask(shell, file_probes.first_hash(part, 0))
     ):
-        yield Noted(f"going on at {most / MIB:.0f} MiB, which the node proves to have meanwhile")
+        yield Noted(f"continuing at {most / MIB:.0f} MiB, which the node has proven to have")
         return Proof(ctx, shell, part, most, beside=True)
     return Proof(ctx, shell, part, (yield from _proven(ctx, shell, part, (most, most - HOLES))))
 
 
 def _cut(shell: Shell, part: str, size: int, length: int) -> bool:
-    """Nothing behind ``length`` may be read before it is sent anew."""
+    """Nothing behind ``length`` may be read before it is sent again."""
     return size == length or shell.change("truncate", "-s", str(length), part).ok
 
 
@@ -206,18 +206,18 @@ def _proven(ctx: Ctx, shell: Shell, part: str, candidates: tuple[int, ...]) -> G
     for prefix in (length for length in candidates if length > 0):
         cut = shell.change("truncate", "-s", str(prefix), part)
         if not cut.ok:
-            yield Noted("the node cannot cut the interrupted upload; starting over")
+            yield Noted("the node cannot cut the interrupted upload; starting again")
             return 0
         with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
             here = beside.submit(ctx.prefix_hash, prefix)
             there = ask(shell, file_probes.file_hash(part), timeout=HASH_TIMEOUT)
         if isinstance(there, Unknown):
-            yield Noted("the node cannot hash the interrupted upload; starting over")
+            yield Noted("the node cannot hash the interrupted upload; starting again")
             return 0
         if there == here.result():
-            yield Noted(f"going on at {prefix / MIB:.0f} MiB, which the node has")
+            yield Noted(f"continuing at {prefix / MIB:.0f} MiB, which the node has")
             return prefix
-    yield Noted("the interrupted upload is not what was sent (a hole); starting over")
+    yield Noted("the interrupted upload differs from what was sent (a hole); starting again")
     return 0
 
 

@@ -56,7 +56,7 @@ def gate_look(ctx: Ctx) -> LookResult:
 
 
 def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
-    """:raises HostKeyError: a changed host key, which no waiting mends."""
+    """:raises HostKeyError: a changed host key, which no waiting fixes."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown) and facts.unit.host_key:
             known(facts.unit, f"{name}: how it is")
@@ -74,7 +74,7 @@ def _seen_of(problems: list[Problem]) -> LookResult:
     known_ones = [p for p in rest if not p.unknown]
     first = (known_ones or rest)[0]
     so = LookState.NOT_YET if known_ones else LookState.UNKNOWN
-    remedy = f"look at {first.node or 'the cluster'} and mend it, then: ctmupgrade resume (it looks again)"
+    remedy = f"check {first.node or 'the cluster'} and fix it, then: ctmupgrade resume"
     return LookResult(so, f"{first}{more}", remedy=remedy)
 
 
@@ -109,16 +109,18 @@ class RebootHandler(StepHandler):
                 break
             if ctx.clock.monotonic() - began >= timeout.total_seconds():
                 raise NodeError(
-                    f"{step.node}: not rebooted: ks_upgrade.sh still runs, or it cannot be told",
-                    remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
+                    f"{step.node}: not rebooted: ks_upgrade.sh still runs, or whether it runs is not known",
+                    remedy=f"ps -ef   # on {step.node}; when ks_upgrade.sh is no longer listed: ctmupgrade resume",
                 )
-            yield Waiting(ctx.poll, "before the reboot: ks_upgrade.sh must be gone", since, since + timeout)
+            yield Waiting(
+                ctx.poll, "waiting for the end of ks_upgrade.sh before the reboot", since, since + timeout
+            )
         earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
         return {"boot": earlier or boot.text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         if self.look(ctx, step, before).state is LookState.DONE:
-            yield Noted("it was rebooted already, after the success line")
+            yield Noted("it was rebooted already, after ks_upgrade.sh succeeded")
             return
         shell = ctx.fleet.shell(step.node)
         try:
@@ -150,9 +152,12 @@ class RebootHandler(StepHandler):
             return LookResult(LookState.UNKNOWN, f"its boot id cannot be read: {boot.why}")
         changed = boot.differs_from(BootMark.of_text(before.get("boot", "")))
         if changed is None:
-            return LookResult(LookState.UNKNOWN, "its boot cannot be compared with the one before")
+            return LookResult(
+                LookState.UNKNOWN,
+                "whether it has rebooted is not known: its boot id cannot be compared with the earlier one",
+            )
         if not changed:
-            return LookResult(LookState.NOT_YET, "it is still on the old boot")
+            return LookResult(LookState.NOT_YET, "it has not rebooted yet")
         return LookResult(LookState.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
 
 
@@ -165,7 +170,7 @@ def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
 def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
     """The boot mark, to be compared with an earlier one.
 
-    :raises HostKeyError: a changed host key, which never mends itself (`ask` would only tell of it).
+    :raises HostKeyError: a changed host key, which never fixes itself (`ask` would only tell of it).
     :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
     """
     _knock(ctx, node)
@@ -216,11 +221,11 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
     proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
     return LookResult(
         LookState.DONE,
-        evidence={**proof, "ready_and_connected": "seen by the others"} if clustered else proof,
+        evidence={**proof, "ready_and_connected": "reported by the other nodes"} if clustered else proof,
     )
 
 
-WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is borne
+WRONG_FOR = timedelta(seconds=60)  # so long an old version, all services up, is tolerated
 
 
 def _lasts(ctx: Ctx, step: Step) -> bool:

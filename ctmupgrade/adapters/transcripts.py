@@ -255,5 +255,5 @@ class StoppedClock:
         return self._at
 
     def monotonic(self) -> float:
-        """Return 0: time stands still in a recording."""
+        """Return 0: time has stopped in a recording."""
         return 0.0

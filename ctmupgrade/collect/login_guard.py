@@ -1,9 +1,9 @@
 """Tries a login of ``ksctl`` no more often than the account can bear.
 
-Every call of ksctl logs in anew. The appliance locks an account after failed logins, for longer each time, as its
+Every call of ksctl logs in again. The appliance locks an account after failed logins, for longer each time, as its
 password policy says (`failed_logins_lockout_thresholds` of the vendor's Terraform provider; users are replicated, so
 it is locked in the whole cluster). And a login may fail for up to half an hour after a reboot, a join or a removal,
-because the login service starts (FACTS 9.3). So a refusal is remembered as long as the process lives, whoever asks:
+because the login service starts (docs/appliance.md 6). So a refusal is remembered as long as the process lives, whoever asks:
 checks, waits, settings and orders alike; there are a few more tries, far apart.
 """
 

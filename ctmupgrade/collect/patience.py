@@ -36,7 +36,7 @@ class PatientControl:
         """
         if self._silent >= SILENCES:
             raise UnreachableError(
-                f"not asked again after {self._silent} looks without an answer: {self._said}"
+                f"not asked again after {self._silent} tries without an answer: {self._said}"
             )
         if self._silent:
             timeout = min(BRIEF, timeout or self._usual)

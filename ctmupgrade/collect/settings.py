@@ -70,7 +70,7 @@ def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any
 
 
 def _text(reply: Reply) -> str:
-    """What was said, wherever ksctl puts its errors (FACTS 9.5).
+    """What was said, wherever ksctl puts its errors (docs/appliance.md 4.1).
 
     :raises NotUnderstoodError: nothing of it is JSON.
     """

@@ -110,7 +110,7 @@ def _skippable(name: str, reason: str, waivable: bool | None) -> None:
     if waivable is None:
         raise UsageError(f"--skip {name}: no such check", remedy="ctmupgrade check --list")
     if not waivable:
-        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="mend what it finds")
+        raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="fix what it finds")
     if not reason.strip():
         raise UsageError(f"--skip {name}: a reason is needed", remedy=f"--skip {name}='why it is safe'")
 
@@ -123,7 +123,7 @@ def plan(setup: Setup) -> tuple[CheckResult, Plan]:
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
     """Whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
-    new version before (FACTS 1.2)."""
+    new version before (docs/appliance.md 1.2)."""
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
     versions = [result.facts.nodes[name].version for name in names]

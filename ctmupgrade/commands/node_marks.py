@@ -76,10 +76,10 @@ def claim(
     """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
-    :param again: the run goes on: a node that is away now, as while it boots, has its mark from before.
+    :param again: the run goes on: a node that is unreachable now, as while it boots, has its mark from before.
     :param spared: nodes that this run writes off: they may be away.
     :param command: what takes over a dead run, with ``--take-over``: for the error.
-    :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is away.
+    :raises LockedError: another run's mark stands on a node. :raises UnreachableError: a node is unreachable.
         Marks made here are removed again.
     """
     made: list[str] = []
@@ -90,7 +90,7 @@ def claim(
                 made.append(name)
         except CtmUpgradeError as error:
             if (again or name in spared) and _is_away(error) and len(away) + 1 < len(nodes):
-                say(f"{name}: its mark cannot be set or seen now: {error.brief}")
+                say(f"{name}: its mark cannot be set or read now: {error.brief}")
                 away.append(error)
                 continue
             release(fleet, made, mine)
@@ -123,10 +123,10 @@ def held_by(node: str, owner: Owner, command: str = RUN) -> LockedError:
             f"{node}: a mark of somebody else is on it, which names no run: {excerpt(owner.who)}",
             remedy=f"find out who made it: ls -lR {MARK} in the node's home; then remove it there by hand",
         )
-    broken = f"; where the cluster is broken: ctmupgrade recover --take-over {owner.run}"
+    broken = f"; if the cluster is broken: ctmupgrade recover --take-over {owner.run}"
     return LockedError(
         f"{node}: run {owner.run} by {owner.who} since {owner.since} works on this cluster",
-        remedy=f"ask {shlex.quote(owner.who)}; where that run is dead for good: {command} --take-over {owner.run}"
+        remedy=f"ask {shlex.quote(owner.who)}; if that run can never continue: {command} --take-over {owner.run}"
         + broken * (command == RUN),
     )
 

@@ -37,7 +37,7 @@ def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str
         )
     twice = sorted({name for name in options.order if options.order.count(name) > 1})
     if twice:
-        raise UsageError(f"--order: {', '.join(twice)} stands there twice", remedy="name each node once")
+        raise UsageError(f"--order: {', '.join(twice)} appears twice", remedy="name each node once")
     if purpose is not Purpose.RECOVER:  # recover names its survivor whatever the strategy was
         _of_its_strategy(cluster, options)
     if purpose is Purpose.PLAN:
@@ -78,14 +78,14 @@ def whole(strategy: StrategyName, known: Collection[str], nodes: Collection[str]
 def _of_its_strategy(cluster: Cluster, options: Options) -> None:
     for option, strategy in _foreign(cluster.strategy, options):
         raise UsageError(
-            f"{option} belongs to the {strategy.value} strategy; that of {cluster.name} is {cluster.strategy.value}",
-            remedy=f"leave {option} out, or: --strategy {strategy.value}",
+            f"{option} is for the {strategy.value} strategy; the strategy of {cluster.name} is {cluster.strategy.value}",
+            remedy=f"remove {option}, or: --strategy {strategy.value}",
         )
     target = cluster.target.version
     if options.force_path and not documents_force(target):
         raise UsageError(
             f"--force-path: no vendor page documents -o on a path to {target.short}, so it would not be passed on",
-            remedy="leave --force-path out; ctmupgrade check   # says whether the path is known",
+            remedy="remove --force-path; ctmupgrade check   # says whether the path is known",
         )
 
 

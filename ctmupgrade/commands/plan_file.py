@@ -77,8 +77,8 @@ def with_options_of(reviewed: ReviewedPlan, asked: Options) -> Options:
             continue
         if name in _LOOSENING and getattr(asked, name) == getattr(usual, name):
             raise BlockedError(
-                f"{reviewed.place}: the plan was made with {_LOOSENING[name]}, and this command line does not say it",
-                remedy=f"say {_LOOSENING[name]} again beside --plan, as it was said to ctmupgrade plan",
+                f"{reviewed.place}: the plan was made with {_LOOSENING[name]}, which is not in this command line",
+                remedy=f"add {_LOOSENING[name]} to --plan, as it was given to ctmupgrade plan",
             )
         if getattr(asked, name) == getattr(usual, name):
             taken[name] = getattr(given, name)
@@ -93,7 +93,7 @@ def refuse_difference(reviewed: ReviewedPlan, now: Plan) -> None:
     found = differences(reviewed.document, plan_to_json(now))
     if found:
         stale = reviewed.document.get("basis") != dict(now.basis)
-        what = "is stale" if stale else "is not the one that would be made now"
+        what = "is stale" if stale else "is not the plan that would be made now"
         raise ReviewedPlanError(
             f"the plan {reviewed.plan.id} {what}: {found[0]}",
             details="\n".join(found[1:20]),

@@ -67,9 +67,9 @@ class WayChangedError(CtmUpgradeError):
 
     def __init__(self, now: Recovery, why: str) -> None:
         super().__init__(
-            "the cluster is no longer as it was read; nothing was changed",
+            "the cluster has changed since; nothing was changed",
             details=why,
-            remedy="read what is proposed now, and take that",
+            remedy="read the new proposal, then use its pin",
         )
         self.now = now
 
@@ -87,7 +87,7 @@ def _past(setup: Setup) -> RunHistory:
 def look(setup: Setup, known: OperatorInput) -> Recovery:
     """The diagnosis and its plan. Only looks.
 
-    :raises UsageError: it is asked for nodes that cluster.yaml lacks.
+    :raises UsageError: it is asked for nodes that are not in cluster.yaml.
     """
     names = {node.name for node in setup.cluster.nodes}
     wrong = sorted({*known.gone, *known.rejoin} - names)
@@ -170,7 +170,7 @@ def _still(setup: Setup, read: Recovery) -> Recovery:
     """
     now = _look(setup, read.known, _stopped(setup))
     if now.unfinished != read.unfinished:
-        raise WayChangedError(now, "another run began or ended meanwhile")
+        raise WayChangedError(now, "another run started or ended since then")
     if now.pin != read.pin:
         raise WayChangedError(now, _what_changed(read.plan, now.plan))
     return now

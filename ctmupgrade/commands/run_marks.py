@@ -77,7 +77,7 @@ class Marks:
             if len(hashes) >= kept.lines > 0 and hashes[kept.lines - 1] == kept.head:
                 continue
             raise BlockedError(
-                f"the journal of run {self._mine.run} was rolled back or changed: {node} keeps a head of line "
+                f"the journal of run {self._mine.run} was set back or changed: {node} has a head of line "
                 f"{kept.lines} ({kept.head}), and the journal has {len(hashes)} lines without it",
                 remedy=f"bring the newest journal of that run back (of a backup, or another machine); where there is "
                 f"none: ctmupgrade check, ctmupgrade abort {self._mine.run}, then ctmupgrade recover or run",

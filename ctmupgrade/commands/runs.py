@@ -124,7 +124,7 @@ def nothing_begun(home: Path) -> Iterator[None]:
     except JournalError as error:
         raise UsageError(
             f"the state folder cannot be written to, and nothing was begun: {error.brief}",
-            remedy=f"mend that (ls -ld {home}; df {home}), or name another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
+            remedy=f"fix that (ls -ld {home}; df {home}), or use another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
         ) from error
 
 

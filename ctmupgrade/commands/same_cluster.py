@@ -37,5 +37,5 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
     if different:
         raise BlockedError(
             f"cluster.yaml is no longer that of run {state.run}: {', '.join(different)}",
-            remedy="put it back as it was, or: ctmupgrade abort, and run anew",
+            remedy="put it back as it was, or: ctmupgrade abort, then ctmupgrade run",
         )

@@ -50,7 +50,7 @@ def _constant(word: str) -> NoReturn:
     raise BadJsonError(f"{word} is no number")
 
 
-# strict=False: what services/status answers can hold raw line ends inside a text (FACTS 9.2).
+# strict=False: what services/status answers can hold raw line ends inside a text (docs/appliance.md 4.2).
 _DECODER = json.JSONDecoder(
     strict=False, object_pairs_hook=_pairs, parse_float=_real, parse_constant=_constant
 )

@@ -1,4 +1,4 @@
-"""What ``ksctl``'s answers mean beyond their JSON. Its exit numbers and texts are not known (FACTS 8.11),
+"""What ``ksctl``'s answers mean beyond their JSON. Its exit numbers and texts are not known (docs/appliance.md 8, 11),
 so these are generous readings of words, used only to tell "try again" from "no"."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _AWAY = re.compile(
     re.IGNORECASE,
 )
 # A node that is added, removed, restarted or catches up answers its own API, login included, with HTTP 500
-# (vendor's Terraform provider, pull 525): that says neither yes nor no. The others are named in FACTS 6 and 9.
+# (vendor's Terraform provider, pull 525): that says neither yes nor no. The others are named in docs/appliance.md 6.
 _LATER = re.compile(
     r"NCERRInternalServerError|\b500 internal|\bhttp[ /](?:status |code )*(?:1\.1 )?500\b|internal server error"
     r"|not ready|database is locked|non-successful HTTP code|socket (?:is )?busy",

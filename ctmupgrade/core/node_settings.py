@@ -26,7 +26,7 @@ LOOKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-# Other words for the same look: which of them a ksctl knows depends on its version (FACTS 9.5).
+# Other words for the same look: which of them a ksctl knows depends on its version (docs/appliance.md 4.1).
 OTHER_WORDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "lockdata": (("licensing", "lockdata", "get"),),
 }

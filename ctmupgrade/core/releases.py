@@ -1,4 +1,4 @@
-"""What is published about upgrade paths, as data, and the judgement over it.
+"""Judge upgrade paths by what is published.
 
 Comparing versions alone is wrong: late patches of an older line are newer than early releases of the
 next lines (2.11.2 to 2.11.6 cannot go to 2.12). Sources: the vendor's "System Upgrade" pages, editions
@@ -20,7 +20,7 @@ LTS_LINES = ((2, 11), (2, 19), (2, 23))  # medium confidence: release model page
 
 
 class PathVerdict(StrEnum):
-    """Whether a version may go to another."""
+    """Say whether a version may be upgraded to another."""
 
     PASS = "pass"  # noqa: S105
     MANUAL = "manual"
@@ -42,7 +42,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is known of going to a release line (patch None: all of its patches).
+    """What is published about upgrades to a release line (patch None: all of its patches).
 
     ``tested`` lists lines or exact releases ``(2, 13)`` or ``(2, 13, 1)``; None: no list was found.
     ``latest_patch_only``: the list names the latest patch, whose number is not known here.
@@ -82,7 +82,7 @@ def _named(current: Version, names: tuple[tuple[int, ...], ...]) -> bool:
 
 
 def documents_force(target: Version) -> bool:
-    """Whether a vendor page documents ``-o`` on some path to ``target``."""
+    """Return whether a vendor page documents ``-o`` on some path to ``target``."""
     release = _release_for(target)
     return release is not None and bool(release.forced)
 
@@ -96,10 +96,10 @@ def judge_path(
     allow_downgrade: bool = False,
     force_path: bool = False,
 ) -> Judgement:
-    """Whether ``current`` may go to ``target`` by ``strategy``.
+    """Return whether ``current`` may be upgraded to ``target`` by ``strategy``, and why.
 
     :param model: as ``ksctl system info get`` says; k160 and -tct builds have paths of their own.
-    :param allow_downgrade: asked for by name; only one unclustered appliance may go down.
+    :param allow_downgrade: asked for by name; only one unclustered appliance may be downgraded.
     :param force_path: ``-o`` was asked for by name; passed on only where a page documents it.
     """
     if target.release < current.release:
@@ -107,10 +107,9 @@ def judge_path(
     if current.beta or target.beta:
         return Judgement(
             PathVerdict.BLOCK,
-            f"{current} to {target}: no path from or to a beta is published, and builds of betas cannot be compared; "
-            "ask vendor support",
+            f"{current} to {target}: no path from or to a beta is published, and builds of betas cannot be compared",
             "none found",
-            "ask vendor support which path there is from and to a beta",
+            "ask vendor support for a path from and to a beta",
         )
     special = _judge_special_models(current, target, strategy, model)
     if special:
@@ -118,7 +117,7 @@ def judge_path(
     if strategy is StrategyName.IN_PLACE and _too_far_in_place(current, target):
         return Judgement(
             PathVerdict.BLOCK,
-            f"in place goes one minor version at a time; {current.short} to {target.short} is more",
+            _one_minor_at_a_time(current, target),
             "vendor page Clusters and Nodes",
             _nearer(current, target),
         )
@@ -135,24 +134,30 @@ def _too_far_in_place(current: Version, target: Version) -> bool:
     return current.major != target.major or target.minor - current.minor > 1
 
 
+def _one_minor_at_a_time(current: Version, target: Version) -> str:
+    chain = " -> ".join(f"{current.major}.{minor}" for minor in range(current.minor, target.minor + 1))
+    named = chain if current.major == target.major else f"{current.short} to {target.short} is more"
+    return f"an in-place upgrade moves one minor version at a time: {named}"
+
+
 def _judge_downgrade(current: Version, target: Version, strategy: StrategyName, allowed: bool) -> Judgement:
     if strategy is not StrategyName.STANDALONE:
         return Judgement(
             PathVerdict.BLOCK,
-            f"{target.short} is older than {current.short}; only an unclustered appliance can go down",
-            remedy=f"name a target in cluster.yaml that is not older than {current.short}",
+            f"{target.short} is older than {current.short}; only an unclustered appliance can be downgraded",
+            remedy=f"set a target in cluster.yaml that is not older than {current.short}",
         )
     if not allowed:
         return Judgement(
             PathVerdict.BLOCK,
-            f"{target.short} is older than {current.short}: --allow-downgrade asks for it",
-            remedy="--allow-downgrade, where the older version is meant; else name another target in cluster.yaml",
+            f"{target.short} is older than {current.short}: this is a downgrade",
+            remedy="add --allow-downgrade if you mean the older version; if not, set another target in cluster.yaml",
         )
     return Judgement(
         PathVerdict.MANUAL,
-        f"downgrade from {current.short} to {target.short} was asked for by name; a backup of the newer "
+        f"downgrade from {current.short} to {target.short}, as --allow-downgrade asks; a backup of the newer "
         "version cannot be restored on the older one",
-        remedy=f"confirm in the release notes of {current.short} that it may go down to {target.short}",
+        remedy=f"confirm in the release notes of {current.short} that it can be downgraded to {target.short}",
     )
 
 
@@ -165,11 +170,11 @@ def _judge_special_models(
     if strategy is StrategyName.IN_PLACE or (current.line, target.line) not in allowed:
         return Judgement(
             PathVerdict.BLOCK,
-            "k160 and -tct builds go 2.11.2-tct, 2.15.0, 2.16 only, standalone or by remove/rebuild",
+            "k160 and -tct builds have one path, 2.11.2-tct -> 2.15.0 -> 2.16, and not in place",
             "vendor page System Upgrade, edition 2.16",
             "choose the next version of that path as the target",
         )
-    return Judgement(PathVerdict.MANUAL, "k160/-tct path of the 2.16 page: confirm it with the vendor")
+    return Judgement(PathVerdict.MANUAL, "the path of a k160 or -tct build by the 2.16 page")
 
 
 def _judge_listed(current: Version, target: Version, strategy: StrategyName, force_path: bool) -> Judgement:
@@ -177,21 +182,20 @@ def _judge_listed(current: Version, target: Version, strategy: StrategyName, for
     if release is None or release.tested is None:
         return Judgement(
             PathVerdict.MANUAL,
-            f"no published list of tested paths to {target.short} was available; confirm "
-            f"{current.short} to {target.short} in its release notes",
+            f"no published list says which versions were tested for {target.short}",
             "none found",
         )
     if _named(current, release.forced):
         verdict = PathVerdict.MANUAL if force_path else PathVerdict.BLOCK
         return Judgement(
             verdict,
-            f"{current.short} reaches {target.short} only with -o, as a stepping stone to 2.16",
-            remedy="--force-path passes -o, on this documented path",
+            f"{current.short} can be upgraded to {target.short} only with -o, and only on the way to 2.16",
+            remedy="add --force-path, which passes -o to ks_upgrade.sh as the vendor page documents it",
         )
     if _named(current, release.refused):
         return Judgement(
             PathVerdict.BLOCK,
-            f"{current.short} is newer than {target.short} in content; this path is unsupported",
+            f"{current.short} was released after {target.short} and contains more; this path is not supported",
             remedy=f"choose a newer target, whose list of tested versions has {current.short}",
         )
     if not _named(current, release.tested):
@@ -214,14 +218,13 @@ def _judge_database_steps(
     if strategy is StrategyName.IN_PLACE and crosses_database_upgrade(current, target):
         return Judgement(
             PathVerdict.MANUAL,
-            "this step upgrades the internal database; whether a cluster may do it in place is not "
-            "published: ask vendor support or use the rebuild strategy",
+            "this step upgrades the internal database; whether that is supported in place is not published",
             remedy="ask vendor support, or use the rebuild strategy",
         )
     if release.latest_patch_only and current.line != target.line:
         return Judgement(
             PathVerdict.MANUAL,
-            f"tested from the latest patch of {current.major}.{current.minor} only",
+            f"only the latest patch of {current.major}.{current.minor} was tested for {target.short}",
             remedy=f"confirm that {current.short} is the latest patch of {current.major}.{current.minor}, else upgrade to it",
         )
     return Judgement(
@@ -230,12 +233,12 @@ def _judge_database_steps(
 
 
 def crosses_database_upgrade(current: Version, target: Version) -> bool:
-    """Whether the step goes into or over 2.14 or 2.16, which upgrade the internal database."""
+    """Return whether the upgrade reaches or passes 2.14 or 2.16, which upgrade the internal database."""
     return any(current.line < line <= target.line for line in DATABASE_LINES)
 
 
 def backup_fits(made_on: Version, restored_on: Version) -> bool:
-    """Whether a backup of one version restores on another: the next three minors, for an LTS release
+    """Return whether a backup of one version restores on another: the next three minors, for an LTS release
     also the next two LTS lines; never an older version."""
     if restored_on.release < made_on.release or restored_on.major != made_on.major:
         return False

@@ -1,7 +1,7 @@
 """How long things usually take, in seconds. Estimates for plans and windows; nothing waits on them.
 
 Sources: an upgrade ended within 31 minutes on one k170v and an upload ran at 36 MB/s (captured run,
-2.20 to 2.21); a node is away for 10 minutes or more and a join of 30 minutes is not unusual (vendor
+2.20 to 2.21); a node is out of service for 10 minutes or more and a join of 30 minutes is not unusual (vendor
 page "Clusters and Nodes"). Reboot, services and backup are assumptions.
 """
 

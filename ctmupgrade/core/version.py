@@ -65,7 +65,7 @@ class Version:
 
     def same_release(self, other: Version) -> bool:
         """The same X.Y.Z, or the same beta of it; builds are compared only where both are known. Those of betas have a
-        range of their own (FACTS 9.1), so a beta's is never compared with a release's."""
+        range of their own (docs/appliance.md 2), so a beta's is never compared with a release's."""
         if self.identity != other.identity:
             return False
         return self.build is None or other.build is None or self.build == other.build

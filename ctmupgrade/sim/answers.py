@@ -85,7 +85,7 @@ def _listing(rows: list[dict[str, object]], node: SimNode, *, skip: int = 0, lim
 
 
 def summary(world: World, node: SimNode) -> str:
-    """``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is away
+    """``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is unreachable
     keeps its last report, which says that all is GOOD."""
     memo = world.moment()
     if ("summary", node.cluster) not in memo:

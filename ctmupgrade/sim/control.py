@@ -117,7 +117,7 @@ class SimControl:
         return None
 
     def _login_fails(self, node: SimNode) -> bool:
-        """Its login service starts: after a boot, a join or a removal, for up to half an hour (FACTS 9.3)."""
+        """Its login service starts: after a boot, a join or a removal, for up to half an hour (docs/appliance.md 6)."""
         since = max(node.changed_at, node.up_at)
         return since <= self.world.now < since + node.times.login_s
 

@@ -73,7 +73,7 @@ def _refuse_node(node: Mapping[str, Any], place: str, *, clustered: bool) -> Non
     if not clustered and node.get("node_id") and not node.get("cluster"):
         raise ValueError(f"{place}.node_id: a node that is not clustered has none")
     try:
-        if node.get("version") != "Development":  # a version need not be a number (FACTS 9.1)
+        if node.get("version") != "Development":  # a version need not be a number (docs/appliance.md 2)
             Version.parse(str(node.get("version", "2.20.0+15016")))
     except ValueError as error:
         raise ValueError(f"{place}.version: {error}") from None

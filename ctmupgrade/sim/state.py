@@ -109,7 +109,7 @@ class KsctlTraits:
 
 @dataclass
 class ClusterTraits:
-    """How its cluster calls behave (FACTS 9.3).
+    """How its cluster calls behave (docs/appliance.md 6).
 
     ``keeps_configuration``: a removed node must be told to delete what it knew, or its next join is refused.
     ``delete``: yes, silent (done, and never answered). ``vain_deletes``: so many answer 200 and do nothing.
@@ -293,7 +293,7 @@ class SimNode:
     @property
     def shown_version(self) -> str:
         """What its control plane says; whether that is the new one before the reboot already is not known
-        (FACTS 1.2: the services of the new version start before it)."""
+        (docs/appliance.md 1.2: the services of the new version start before it)."""
         return (self.upgrade.shows_early and self.pending) or self.version
 
     @property

@@ -79,7 +79,7 @@ def _silences(world: World, node: SimNode) -> list[float]:
         fault = lasting(world, kind, node.name)
         if fault and fault.text("state", "error") not in ("started", "active"):
             found.append(fault.started)
-    # The secrets manager without internet stays in error, and the node serves all the same (FACTS 2).
+    # The secrets manager without internet stays in error, and the node serves all the same (docs/appliance.md 4.2).
     if node.unit != "active" or any(
         state == "error" and name != "secrets-manager" for name, state in node.services.items()
     ):

@@ -63,7 +63,7 @@ class World:
         return self.clock.elapsed
 
     def touch(self) -> None:
-        """To be called after the world was changed by hand: due times are looked at anew."""
+        """To be called after the world was changed by hand: due times are looked at again."""
         self.due = 0.0
         self.memo.clear()
 

@@ -257,7 +257,7 @@ def test_without_an_ssh_program_it_is_our_own_and_said(sshd: Sshd, monkeypatch: 
     lines: list[str] = []
     terminal = SshShell(sshd.node(), log=lines.append).terminal("sh", "-c", "stty size; exit 3")
     assert screen(terminal) == ("50 200\n", 3)
-    assert "ctm-1: the terminal would not outlive this process (no ssh program here)" in lines
+    assert "ctm-1: the terminal would end with this process (no ssh program here)" in lines
 
 
 def test_a_client_that_does_not_get_in_has_started_nothing(

@@ -126,9 +126,9 @@ BREAKS: list[tuple[Callable[[list[bytes]], list[bytes]], str]] = [
     (lambda r: [*r[:1], *r[4:]], "removed before line 2: seq 5 follows seq 1"),
     (
         lambda r: [*r[:2], r[3], r[2], *r[4:]],
-        "line 4 was reordered or repeated: its seq 3 stands after seq 4",
+        "line 4 was reordered or repeated: its seq 3 comes after seq 4",
     ),
-    (lambda r: [*r[:3], r[2], *r[3:]], "line 4 was reordered or repeated: its seq 3 stands after seq 3"),
+    (lambda r: [*r[:3], r[2], *r[3:]], "line 4 was reordered or repeated: its seq 3 comes after seq 3"),
     (lambda r: [*r[:-1], b'{"a":1}\n'], "line 6 was changed"),
 ]
 

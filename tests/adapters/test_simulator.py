@@ -101,7 +101,7 @@ def test_a_node_is_upgraded_by_its_reboot() -> None:
     terminal = start(world, shell)
     assert "Detected a terminal" in terminal.look().text
     world.clock.advance(1100)
-    assert any("ctm-1: is down (d) in the eyes of ctm-2" in p for p in problems(world, fleet))
+    assert any('ctm-1: is reported as "down" (d) by ctm-2' in p for p in problems(world, fleet))
     world.clock.advance(200)
     screen = terminal.look()
     assert "Upgrade to 2.21.0+15451 succeeded" in screen.text

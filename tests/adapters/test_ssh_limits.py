@@ -60,8 +60,8 @@ def endless(*talk: bytes) -> Iterator[int]:
         ((b"SSH-2.0-x\r\n", (0x3FFFFFFC).to_bytes(4, "big")), "packet"),
         ((b"SSH-2.0-x\r\n", (LARGEST_PACKET + 2048 + 4).to_bytes(4, "big")), "packet"),
         ((b"SSH-2.0-x\r\n", b"\xff\xff\xff\xfc"), "packet"),
-        ((), "greets without an end"),
-        ((b"hello\r\n" * 20, b"x"), "greets without an end"),
+        ((), "greeting does not end"),
+        ((b"hello\r\n" * 20, b"x"), "greeting does not end"),
     ],
 )
 def test_nobody_makes_us_keep_more_than_a_packet(sshd: Sshd, talk: tuple[bytes, ...], says: str) -> None:

@@ -115,7 +115,7 @@ def test_where_the_node_lets_no_further_connections_in(
         assert list(sending)[-1].done == SIZE
         assert target.read_bytes() == source.read_bytes()
     else:
-        with pytest.raises(UnusableError, match="no connection beside the first"):
+        with pytest.raises(UnusableError, match="no second connection"):
             list(sending)
     shell.disconnect()
 

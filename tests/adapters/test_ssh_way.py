@@ -342,7 +342,7 @@ def test_a_jump_host_that_takes_one_connection_carries_every_node(
         shells[0].disconnect()
         assert shells[1].read("echo", "still").out == "still\n"  # its connection outlives the first's
         shells[1].disconnect()
-    assert any("going through the connection that is there" in line for line in said)
+    assert any("using the existing connection" in line for line in said)
     assert jump.logins() == 1
 
 

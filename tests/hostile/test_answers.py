@@ -112,7 +112,7 @@ def test_what_has_two_readings_or_no_bounds_is_unknown(name: str) -> None:
 
 
 def test_raw_line_ends_in_a_text_are_an_answer() -> None:
-    """The JSON of services/status can hold raw CR or LF (FACTS 9.2)."""
+    """The JSON of services/status can hold raw CR or LF (docs/appliance.md 4.2)."""
     answer = '{"status": "started", "services": [{"name": "a", "status": "started", "note": "x\r\ny\x01"}]}'
     found = ask(Says(answer), ksctl_probes.SERVICES)
     assert not isinstance(found, Unknown) and found.started

@@ -65,7 +65,7 @@ class BackupStore:
             except OSError as error:
                 raise NodeError(
                     f"{what} cannot be kept: {target}: {error.strerror}",
-                    remedy=f"make space, or mend what is wrong with {self.directory} (df, ls -ld), then: ctmupgrade resume",
+                    remedy=f"make space, or fix {self.directory} (df, ls -ld), then: ctmupgrade resume",
                 ) from error
             final[kind] = str(target)
         for folder in {Path(manifest.file).parent, Path(manifest.key_file).parent} - {self.directory}:
@@ -173,7 +173,7 @@ def _moment(text: str) -> datetime:
     """:raises ValueError: not a time with its zone."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"{text}: its time zone is missing")
+        raise ValueError(f"{text}: it has no time zone")
     return moment
 
 

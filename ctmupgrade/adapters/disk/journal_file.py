@@ -103,7 +103,7 @@ class _Chain:
                 self.problems.append(what if number > 1 else "line 1 was changed: its prev is not 64 zeros")
         elif line.seq <= self._top:
             self.problems.append(
-                f"line {number} was reordered or repeated: its seq {line.seq} stands after seq {self._top}"
+                f"line {number} was reordered or repeated: its seq {line.seq} comes after seq {self._top}"
             )
         else:
             self.problems.append(
@@ -284,7 +284,7 @@ class JournalFile:
             raise JournalError(what, remedy=f"ls -l {self.path.parent}; then: ctmupgrade resume")
 
     def lines(self) -> list[Line]:
-        """All lines, read anew. :raises JournalError: they do not hold together."""
+        """All lines, read again. :raises JournalError: they do not hold together."""
         return read_journal(self.path)[0]
 
     def close(self) -> None:

@@ -79,8 +79,8 @@ def _judge(path: Path, found: os.stat_result) -> None:
     if mode & _OTHERS_WRITE and not shared:
         raise ForeignStateError(
             f"{path}: others than its owner may write to it (mode {mode:04o})",
-            remedy=f"where nobody else has written to it: chmod go-w {path}   "
-            "# else name another place: --state-dir DIR",
+            remedy=f"if nobody else has written to it: chmod go-w {path}   "
+            "# if not, use another folder: --state-dir DIR",
         )
 
 
@@ -88,8 +88,8 @@ def _refuse_owner(path: Path, found: os.stat_result) -> None:
     if found.st_uid not in (os.geteuid(), 0):
         raise ForeignStateError(
             f"{path}: it belongs to {_name(found.st_uid)}, and this process runs as {_name(os.geteuid())}",
-            remedy=f"run as {_name(found.st_uid)}, or name another place: --state-dir DIR; "
-            f"where its content is known to be good: chown -R {_name(os.geteuid())} {path}",
+            remedy=f"run as {_name(found.st_uid)}, or use another folder: --state-dir DIR; "
+            f"if its content is right: chown -R {_name(os.geteuid())} {path}",
         )
 
 

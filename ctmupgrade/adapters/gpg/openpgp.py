@@ -15,7 +15,7 @@ from typing import Protocol
 
 AGAIN = "download the archive again and compare its size and checksum with the vendor's page"
 VENDOR = "use the vendor's signed archive (*.tar.gz.gpg) as it was downloaded"
-REPORT = f"do not use this file; {AGAIN}; if it stays so, tell the vendor"
+REPORT = f"do not use this file; {AGAIN}; if the result is the same, inform the vendor"
 # Packet tags (RFC 4880, 4.3) as letters, so that a file's shape is a word: o(ne-pass signature) l(iteral) s(ignature).
 _LETTERS = {
     4: "o",

@@ -84,11 +84,11 @@ def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:
     for fields in said.all("ERRSIG"):
         what, remedy = _errsig(fields, key, signer)
         ours = any(valid[-1] == key.primary for valid in said.all("VALIDSIG"))
-        raise no(f"bears a signature of {signer}, but also {what}" if ours else what, remedy)
+        raise no(f"has a signature of {signer}, but also {what}" if ours else what, remedy)
     for fields in said.all("VALIDSIG"):
         found = _of_another(fields, key, signer) or _not_valid_now(said, fields) or _weak(fields, key)
         if found is None and fields[8] != "00":
-            found = f"bears a signature of class {fields[8]}, which is not one over binary data", VENDOR
+            found = f"has a signature of class {fields[8]}, which is not one over binary data", VENDOR
         if found is not None:
             raise no(*found)
     strange = {name for name, _ in said.lines if not _HARMLESS.fullmatch(name)}
@@ -113,14 +113,14 @@ def _of_another(fields: list[str], key: PinnedKey, signer: str) -> _Fault:
 
 def _not_valid_now(said: Status, fields: list[str]) -> _Fault:
     if said.all("REVKEYSIG"):
-        return f"is signed with the revoked key {fields[0]}", "ask the vendor for its present key and archive"
+        return f"is signed with the revoked key {fields[0]}", "ask the vendor for its current key and archive"
     if said.all("EXPKEYSIG"):
         return (
             f"is signed with the key {fields[0]}, which has expired",
-            "get the vendor's key anew (a prolonged one has the same fingerprint): target.keyring; " + CLOCK,
+            "get the vendor's key again (an extended one has the same fingerprint): target.keyring; " + CLOCK,
         )
     if said.all("EXPSIG"):
-        return "bears a signature that has expired", "get a newly signed archive from the vendor; " + CLOCK
+        return "has a signature that has expired", "get a newly signed archive from the vendor; " + CLOCK
     if datetime.fromtimestamp(int(fields[2]), UTC) > datetime.now(UTC) + _AHEAD:
         return "was signed in the future, as the clock of this machine has it", CLOCK
     return None
@@ -151,7 +151,7 @@ def _errsig(fields: list[str], key: PinnedKey, signer: str) -> tuple[str, str]:
             "if the vendor has a new key, check its fingerprint with the vendor, then set target.signer and target.keyring",
         )
     return (
-        f"bears a signature by {seen} that gpg cannot check (code {code})",
+        f"has a signature by {seen} that gpg cannot check (code {code})",
         "see the details; gpg --version",
     )
 
@@ -161,5 +161,5 @@ def no_judgement(path: Path, said: Status) -> SignatureError:
     names = " ".join(dict.fromkeys(name for name, _ in said.lines)) or "nothing"
     details = f"gpg ended with {said.returncode} and said: {names}\n{said.stderr}"
     return SignatureError(
-        f"{path} could not be verified: gpg does not call it good", details=details, remedy=REPORT
+        f"{path} could not be verified: gpg does not report a good signature", details=details, remedy=REPORT
     )

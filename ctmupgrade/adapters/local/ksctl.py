@@ -304,7 +304,7 @@ class KsctlControl:
         return ConnectionLostError(
             f"{self._place}: no answer from ksctl: {why}",
             details=f"command: {shlex.join(argv)[:200]}",
-            remedy="It may or may not have done its work: look before repeating it.",
+            remedy="It may have done its work: check before you repeat it.",
         )
 
 

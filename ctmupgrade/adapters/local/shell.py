@@ -33,7 +33,7 @@ def disk_free(path: Path) -> int:
     for place in (path, *path.parents):
         with suppress(OSError):
             return int(psutil.disk_usage(str(place)).free)
-    raise NodeError(f"the free space at {path} cannot be told")
+    raise NodeError(f"the free space at {path} is not known")
 
 
 def processes() -> list[tuple[str, ...]]:
@@ -170,7 +170,7 @@ class LocalShell:
         return ConnectionLostError(
             f"{self._place}: no whole answer from a command: {why}",
             details=f"command: {shlex.join(argv)[:200]}",
-            remedy="It may or may not have done its work: look before repeating it.",
+            remedy="It may have done its work: check before you repeat it.",
         )
 
 

@@ -3,7 +3,7 @@
     python -I -S terminal_holder.py GATE PROGRAM ARGUMENT...
 
 Who dies takes its terminals along, and what runs on them gets SIGHUP. ``ks_upgrade.sh`` has a screen session of its
-own only some moments after its start (FACTS 1), and an appliance on which it has none at all is possible. So its
+own only some moments after its start (docs/appliance.md 1), and an appliance on which it has none at all is possible. So its
 terminal belongs to this process: it passes on what the program says for as long as somebody reads it, throws it away
 after that, and ends with the program and with the program's exit status.
 

@@ -52,7 +52,7 @@ def _run(argv: list[str], environ: Mapping[str, str], host: str) -> tuple[int, s
     except StoppedError:
         raise UnreachableError(
             f"the SSH configuration: ssh -G {host} gave no answer within {LIMIT:g} s",
-            remedy="Look what hangs: ssh -v -G HOST (a program of a Match exec, a name server?). "
+            remedy="Find out what hangs: ssh -v -G HOST (a program of a Match exec, a name server?). "
             "ssh.config: none in cluster.yaml leaves the configuration unread.",
         ) from None
     except OSError as error:

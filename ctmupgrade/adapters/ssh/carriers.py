@@ -77,11 +77,11 @@ class Gate(Generic[C]):
                     raise
                 except UnreachableError as error:
                     if shared := self._shared():
-                        log(f"{error.brief}; going through the connection that is there, which is slower")
+                        log(f"{error.brief}; using the existing connection instead, which is slower")
                         return shared
                     if pause is None or not isinstance(error, DroppedError) or not self._others():
                         raise
-                    log(f"{error.brief}; one after the other from here on")
+                    log(f"{error.brief}; uploading one block after the other from now on")
                     time.sleep(pause * random.uniform(0.8, 1.2))
             raise AssertionError("the last turn returns or raises")
 

@@ -64,7 +64,7 @@ def start(channel: paramiko.Channel, place: str, command: str) -> None:
             raise NodeError(
                 f"{place}: the SSH server does not run commands",
                 details=f"asked for: {shown(command)}",
-                remedy="Log in by hand and look whether the account's shell is restricted.",
+                remedy="Log in by hand and check whether the account's shell is restricted.",
             ) from error
         raise lost(place, command, reason(error)) from error
 
@@ -79,7 +79,7 @@ def lost(place: str, command: str, why: str) -> ConnectionLostError:
     return ConnectionLostError(
         f"{place}: the connection was lost while a command ran: {why}",
         details=f"command: {shown(command)}",
-        remedy="It may or may not have run: look at the node before repeating it.",
+        remedy="It may have run: check the node before you repeat it.",
     )
 
 

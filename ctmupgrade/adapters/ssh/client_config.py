@@ -113,8 +113,8 @@ def _refuse(found: Mapping[str, list[str]], where: str) -> None:
         said = _one(found, keyword)
         if said is not None and said in (values or (said,)):
             raise UsageError(
-                f"{where} says {keyword} {said}, which ctmupgrade cannot do",
-                remedy="Take it out for this host, or set ssh.config: none in cluster.yaml and say the rest there.",
+                f"{where} says {keyword} {said}, which ctmupgrade does not support",
+                remedy="Remove it for this host, or set ssh.config: none in cluster.yaml and set the rest there.",
             )
 
 

@@ -162,7 +162,7 @@ def _nothing(words: list[str]) -> bool:
 
 def _refused(line: _Line, what: str) -> UsageError:
     return UsageError(
-        f"{line.where}: {what} is not understood: no ssh program is here that could be asked",
+        f"{line.where}: {what} cannot be read: there is no ssh program on this machine to ask",
         remedy="Install the OpenSSH client, or set ssh.config: none in cluster.yaml and say there "
         "(host, ssh.proxy_jump, ssh.identity_file, ssh.known_hosts) what that line says.",
     )

@@ -143,7 +143,7 @@ def connect(
         # Keys, agents, configurations and servers are the operator's: what a library says of them is no bug of ours.
         raise UnreachableError(
             f"{node.name}: no SSH connection: {type(error).__name__}: {reason(error)}",
-            remedy=f"Look whether the ssh program gets in: ssh -v {node.host}",
+            remedy=f"Check whether the ssh program can log in: ssh -v {node.host}",
         ) from error
 
 
@@ -227,7 +227,7 @@ def _answer(
         return None
     except Exception as error:
         if len(offered) > 1 and isinstance(error, paramiko.SSHException):
-            raise _rejected(hop, offered, keyring, "it ended the connection: too many keys?") from error
+            raise _rejected(hop, offered, keyring, "it closed the connection (too many keys?)") from error
         raise unreachable(hop, "authentication", error) from error
 
 
@@ -235,14 +235,14 @@ def _second_factor(hop: Hop, offered: list[Credential], missing: Iterable[str]) 
     """The error for a server that wants more than a key, or something else."""
     wants = ", ".join(missing)
     return AuthenticationError(
-        f"{hop.label}: {hop.user}@{hop.place} does not let a key in alone: it wants {wants}",
+        f"{hop.label}: {hop.user}@{hop.place} does not accept a key alone: it requires {wants}",
         details="\n".join(f"offered {one.shown()}" for one in offered),
         remedy=_ask_yourself(hop) if hop.jump else _KEY_ALONE.format(user=hop.user),
     )
 
 
 _KEY_ALONE = (
-    "ctmupgrade enters nodes with a key only, and asks nothing. Allow publickey alone for {user} in the node's "
+    "ctmupgrade logs in to nodes with a key only, and asks for nothing. Allow publickey alone for {user} in the node's "
     "sshd_config (AuthenticationMethods publickey)."
 )
 
@@ -251,11 +251,11 @@ def _ask_yourself(hop: Hop) -> str:
     """How to go through a jump host that asks: by a connection that the operator has opened."""
     at = f"-p {hop.port} {hop.user}@{hop.host}"
     return (
-        "ctmupgrade asks nothing. Log in to the jump host yourself, and let the nodes go through that connection:\n"
+        "ctmupgrade asks for nothing. Log in to the jump host yourself, and let the nodes use that connection:\n"
         f"  ssh -fNM -S ~/.ssh/ctm-jump {at}\n"
         "in ~/.ssh/config, for the nodes:\n"
         f"  ProxyCommand ssh -S ~/.ssh/ctm-jump -W %h:%p {at}\n"
-        "and leave proxy_jump out of cluster.yaml."
+        "and remove proxy_jump from cluster.yaml."
     )
 
 

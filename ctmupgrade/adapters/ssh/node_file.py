@@ -97,14 +97,14 @@ class NodeFile:
         if full:
             what, remedy = "its disk is full", "Free space on the node; what was sent so far is kept."
         elif re.search("read-only", said, re.I):
-            what, remedy = "its file system is read-only", "Look at dmesg and mount on the node."
+            what, remedy = "its file system is read-only", "Check dmesg and mount on the node."
         elif re.search("permission denied", said, re.I):
-            what, remedy = "no permission", f"Look who owns the folder: ls -ld {self._folder()}"
+            what, remedy = "no permission", f"Check who owns the folder: ls -ld {self._folder()}"
         else:
-            what, remedy = "writing failed", f"Look at the node: df -h {self._folder()}; ls -l {self.target}"
+            what, remedy = "writing failed", f"Check the node: df -h {self._folder()}; ls -l {self.target}"
         kept = "" if done is None else f" after {done} bytes"
         details = "\n".join(part for part in (said.strip(), disk.strip()) if part)
-        brief = f"{self.place}: the node does not take {self.target}{kept}: {what}"
+        brief = f"{self.place}: the node cannot store {self.target}{kept}: {what}"
         return NodeError(brief, details=details, remedy=remedy)
 
     def _folder(self) -> str:

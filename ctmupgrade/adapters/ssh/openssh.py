@@ -283,5 +283,5 @@ def _broken(file: NodeFile, why: str) -> ConnectionLostError:
     return ConnectionLostError(
         f"{file.place}: the connection was lost while {file.target} was uploaded",
         details=why,
-        remedy="What the node has of it is kept: run it again, it goes on from there.",
+        remedy="The node keeps what it has of it: run the command again, it continues from there.",
     )

@@ -68,7 +68,7 @@ class _Work:
             self._streams -= 1
             if self._streams:
                 return
-        self.fail(UnusableError(f"no connection beside the first: {error.brief}"))
+        self.fail(UnusableError(f"no second connection: {error.brief}"))
 
     def fail(self, error: BaseException) -> None:
         with self._change:
@@ -100,7 +100,7 @@ def send_by_ranges(
     """
     writer = file.prepare(offset)
     if writer.argv[0] != "dd":
-        raise UnusableError("only dd can write at a place")
+        raise UnusableError("only dd can write at an offset")
     streams = min(STREAMS, -(-(size - writer.start) // CHUNK))
     work = _Work(writer.start, size, streams)
     threads = [

@@ -150,7 +150,7 @@ class SshShell:
             held = held_by_ssh(link.logins, command)
         except UnusableError as error:
             why = str(error)
-            self._log(f"{self._node.name}: the terminal would not outlive this process ({why})")
+            self._log(f"{self._node.name}: the terminal would end with this process ({why})")
         else:
             self._log(f"{self._node.name}: the terminal is held by process {held.process.pid}")
             return held
@@ -226,7 +226,7 @@ class SshShell:
         except UnreachableError as error:
             if not self._give_way():
                 raise
-            self._log(f"{error.brief}; the connection for looks gives way")
+            self._log(f"{error.brief}; closing the connection for probes")
         return self._dial()
 
     def _give_way(self) -> bool:

@@ -115,7 +115,7 @@ def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
             "LogLevel": "DEBUG1",
             "EscapeChar": "none",
             "SendEnv": "LC_ALL",
-            # With the connection the script may end, so a line that is silent for some minutes is borne.
+            # With the connection the script may end, so a line that is silent for some minutes is tolerated.
             "ServerAliveInterval": "15",
             "ServerAliveCountMax": "20",
         }

@@ -41,14 +41,14 @@ class _BoundedPacketizer(Packetizer):
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > LARGEST_PACKET + _SPARE:
-            raise paramiko.SSHException(f"a packet of {n} bytes: more than {LARGEST_PACKET} are not taken")
+            raise paramiko.SSHException(f"a packet of {n} bytes: at most {LARGEST_PACKET} are allowed")
         return super().read_all(n, check_rekey)
 
     def _read_timeout(self, timeout: float) -> bytes:
         piece: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
         self._greeting += len(piece)
         if self._greeting > _LARGEST_GREETING:
-            raise paramiko.SSHException("it greets without an end")
+            raise paramiko.SSHException("its greeting does not end")
         return piece
 
 

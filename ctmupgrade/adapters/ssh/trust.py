@@ -75,10 +75,10 @@ def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
         if not data.startswith(b"SSHKRL\n"):
             lines = [(where, words) for where, words in _fields(file, data) if len(words) > 1]
             return tuple(key for where, words in lines if (key := _known(words, where, revoked=True)))
-        why = "it is a KRL, which is not read here; a list of public keys is"
+        why = "it is a KRL, which is not supported; a list of public keys is"
     raise HostKeyError(
         f"RevokedHostKeys of the SSH configuration: {file}: {why}",
-        remedy="Without it no host key can be trusted. Correct it, or take it out for these hosts.",
+        remedy="Without it no host key can be trusted. Correct it, or remove it for these hosts.",
     )
 
 
@@ -213,7 +213,7 @@ class Trust:
         text = (
             f"Compare the fingerprint with the one on the {machine} (there: ssh-keygen -lf "
             "/etc/ssh/ssh_host_ed25519_key.pub). Do not take it from ssh-keyscan, which shows whoever "
-            "answers. If they differ, somebody is in between: stop."
+            "answers. If they differ, stop: somebody may intercept the connection."
         )
         if not seen:
             return text

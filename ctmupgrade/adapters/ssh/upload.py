@@ -87,7 +87,7 @@ class Uploads:
             have = max(have, 0)
             raise NodeError(
                 f"{self._place}: {target} has only {have} bytes, the upload should go on at {offset}",
-                remedy="Begin again from what is there.",
+                remedy="Start again from what is there.",
             )
         yield Sent(offset)
         yield from self._send(_Job(source, file, offset, size))
@@ -111,7 +111,7 @@ class Uploads:
             yield Sent(job.size, way=name)
             return
         raise NodeError(
-            f"{self._place}: the node offers no way of writing {job.file.target}",
+            f"{self._place}: the node has no way to write {job.file.target}",
             details="\n".join(refused),
             remedy=f"Copy it by hand: scp {job.source} {self._place}:{job.file.target}",
         )
@@ -128,7 +128,7 @@ class Uploads:
     def _lost(self, job: _Job, why: str) -> ConnectionLostError:
         return ConnectionLostError(
             f"{self._place}: the connection was lost while {job.file.target} was uploaded: {why}",
-            remedy="What the node has of it is kept: run it again, it goes on from there.",
+            remedy="The node keeps what it has of it: run the command again, it continues from there.",
         )
 
     # -- ways ------------------------------------------------------------------------------------

@@ -127,8 +127,8 @@ class _Way:
             place = f"{asked.host}:{found.port}"
             if place in seen or len(hops) + len(seen) >= _MOST_HOPS:
                 raise UsageError(
-                    f"{self._node.name}: the jump hosts lead in a circle: {' -> '.join([*seen, place])}",
-                    remedy="In ~/.ssh/config a jump host needs a ProxyJump none of its own (or Host * !NAME).",
+                    f"{self._node.name}: the jump hosts form a circle: {' -> '.join([*seen, place])}",
+                    remedy="In ~/.ssh/config, set ProxyJump none for the jump host itself (or use Host * !NAME).",
                 )
             command = None
             if not hops:

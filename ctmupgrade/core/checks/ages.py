@@ -41,7 +41,7 @@ def backup_age(manifest: Manifest, facts: Facts) -> str:
     node = facts.nodes.get(manifest.node)
     clock = node.clock if node is not None else Unknown("no such node")
     if isinstance(clock, Unknown):
-        sure = "; how its node's clock differs from this machine's is not known"
+        sure = "; the difference between its node's clock and this machine's is not known"
     else:
         sure = f", give or take {span(abs(clock.offset) + clock.uncertainty)}"
     if manifest.is_ahead(facts.at):
@@ -54,9 +54,9 @@ def why_none(facts: Facts, node: str) -> str:
     """Return why no downloaded backup of a node is fresh: there is none, one is unusable, or how old the newest is."""
     mine = [m for m in facts.manifests if m.node == node]
     if broken := [m for m in mine if m.problem]:
-        return f"the one on disk is unusable: {broken[-1].problem}"
+        return f"the one on this machine is unusable: {broken[-1].problem}"
     if not mine:
-        return "none is there"
+        return "there is none"
     newest = max(mine, key=lambda manifest: manifest.made_at)
     limit = span(facts.max_backup_age.total_seconds())
     return (

@@ -1,7 +1,7 @@
 """Whether every member holds what every other holds.
 
 Promise 5: a node is taken out of service, removed or reset only when those that stay hold its data. Replication that
-stands still leaves a member connected, ready and GOOD, with old data.
+has stopped leaves a member connected, ready and GOOD, with old data.
 """
 
 from __future__ import annotations
@@ -63,13 +63,17 @@ def caught_up_problems(
         report = reports.get(own)
         if len(ids) > 1 and (report is None or report.updated is None):
             yield Problem(
-                name, "how far the others are behind it is not known: it has no report", unknown=True
+                name,
+                "whether the others have all its changes is not known: it has no cluster summary",
+                unknown=True,
             )
         elif (
             len(ids) > 1 and report and report.updated and clock_of(nodes[name], now) - report.updated > FRESH
         ):
             yield Problem(
-                name, "how far the others are behind it is not known: its report is old", unknown=True
+                name,
+                "whether the others have all its changes is not known: its cluster summary is old",
+                unknown=True,
             )
         elif report is not None:
             others = [(peer, seen) for peer, seen in ids.items() if peer != own]
@@ -85,11 +89,9 @@ def caught_up_problems(
 def lag_words(lag: Lag, most: MostLag) -> str:
     """What is wrong with it, with ``{}`` for the node that reports it; "" where it is caught up."""
     if lag.blocked:
-        return "takes no changes from {} any more: replication is blocked"
+        return "no longer takes changes from {}: replication is blocked"
     if lag.unclear:
-        return (
-            f"how far it is behind {{}} is not understood: {lag.unclear.replace('{', '(').replace('}', ')')}"
-        )
+        return f"how far it is behind {{}} cannot be read: {lag.unclear.replace('{', '(').replace('}', ')')}"
     if lag.seconds is not None and lag.seconds > most.seconds:
         return f"is {lag.seconds:.0f} s behind {{}}: it lacks changes that only others hold"
     if lag.catchup_s:
@@ -97,5 +99,5 @@ def lag_words(lag: Lag, most: MostLag) -> str:
     if lag.bytes is not None and lag.bytes > (most.bytes if lag.seconds is not None else 0):
         return f"is {lag.bytes} bytes behind {{}}: it lacks changes that only others hold"
     if most.must_tell and not lag.told:
-        return "how far it is behind {} is not said in the cluster summary"
+        return "how far it is behind {} is missing from the cluster summary"
     return ""

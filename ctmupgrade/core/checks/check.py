@@ -51,7 +51,7 @@ class Check:
 
 def unknown(check: str, node: str, fact: Unknown, remedy: str, what: str = "") -> Finding:
     """A finding about something that could not be found out."""
-    text = f"{what or 'this'} could not be found out: {fact.why}"
+    text = f"{what or 'this'} is not known: {fact.why}"
     if fact.certificate:
         remedy = TRUST_FIRST
     return Finding(check, Verdict.UNKNOWN, node, text, remedy, unreachable=fact.unreachable)

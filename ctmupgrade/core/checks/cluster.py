@@ -22,8 +22,14 @@ def node_count_supported(q: Question) -> Iterator[Finding]:
     """Judge the number of nodes: 1 to 20; one for standalone (docs/appliance.md 2)."""
     count = len(q.cluster.nodes)
     if q.cluster.strategy is StrategyName.STANDALONE and count != 1:
-        summary = f"standalone takes one node, cluster.yaml names {count}"
-        yield Finding("node_count_supported", Verdict.BLOCK, "", summary, "strategy: in-place, or one node")
+        summary = f"the standalone strategy takes one node; cluster.yaml names {count}"
+        yield Finding(
+            "node_count_supported",
+            Verdict.BLOCK,
+            "",
+            summary,
+            "set strategy: in-place or rebuild, or leave one node in cluster.yaml",
+        )
     elif 1 <= count <= MAX_NODES:
         yield Finding("node_count_supported", Verdict.PASS, "", f"{count} node(s)")
     else:
@@ -40,7 +46,7 @@ def cluster_members_match(q: Question) -> Iterator[Finding]:
     yield from of_problems(
         "cluster_members_match",
         health.membership_problems(q.facts.nodes, q.cluster),
-        "ctmupgrade recover   # says what it may be",
+        "ctmupgrade recover   # shows which node it may be",
         "every node lists exactly the nodes of cluster.yaml",
     )
 
@@ -50,9 +56,9 @@ def _unclustered(q: Question) -> Iterator[Finding]:
         if isinstance(facts.membership, Unknown):
             yield unknown("cluster_members_match", name, facts.membership, "ksctl cluster info")
         elif facts.membership.clustered:
-            summary = "is a member of a cluster; standalone is for unclustered appliances"
+            summary = "is a member of a cluster; the standalone strategy is for unclustered appliances"
             yield Finding(
-                "cluster_members_match", Verdict.BLOCK, name, summary, "strategy: in-place or rebuild"
+                "cluster_members_match", Verdict.BLOCK, name, summary, "set strategy: in-place or rebuild"
             )
         else:
             yield Finding("cluster_members_match", Verdict.PASS, name, "not clustered")
@@ -66,8 +72,8 @@ def every_node_ready(q: Question) -> Iterator[Finding]:
     yield from of_problems(
         "every_node_ready",
         health.readiness_problems(q.facts.nodes, q.cluster),
-        "ksctl cluster nodes list   # on each node; wait or mend until all say ready",
-        "every node is ready in every node's eyes",
+        "ksctl cluster nodes list   # on each node; wait, or fix the node, until all are ready",
+        "every node reports every other node as ready",
     )
 
 
@@ -79,8 +85,8 @@ def replication_connected(q: Question) -> Iterator[Finding]:
     yield from of_problems(
         "replication_connected",
         health.replication_problems(q.facts.nodes, q.cluster, q.facts.at),
-        "ksctl cluster summary; ksctl cluster errors   # must be GOOD, connected and of now",
-        "every node is connected to every other, by reports of now",
+        "ksctl cluster summary; ksctl cluster errors   # every node must be GOOD, connected, and updated within 5 minutes",
+        "every node reports a connection to every other node",
     )
 
 
@@ -91,15 +97,17 @@ def replication_caught_up(q: Question) -> Iterator[Finding]:
         yield Finding(check, Verdict.PASS, "", "no other node")
         return
     if any(health.replication_problems(q.facts.nodes, q.cluster, q.facts.at)):
-        yield Finding(check, Verdict.PASS, "", "judged when all are connected: see replication_connected")
+        yield Finding(
+            check, Verdict.PASS, "", "checked once all nodes are connected: see replication_connected"
+        )
         return
     removes = q.cluster.strategy is StrategyName.REBUILD
     most = caught_up.BEFORE_REMOVAL if removes else caught_up.WORKING
     yield from of_problems(
         check,
         caught_up.behind_problems(q.facts.nodes, q.cluster, q.facts.at, most),
-        "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked of each member; wait, or find out why",
-        "every node has taken the others' changes, by reports of now",
+        "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked of each member; wait, or find the cause",
+        "every node has all changes of the others",
     )
 
 
@@ -108,13 +116,11 @@ CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the a
 
 def services_started(q: Question) -> Iterator[Finding]:
     """Judge keysecure and its services; a disabled one is a choice (docs/appliance.md 4.2)."""
-    remedy = "systemctl status keysecure; ksctl services status   # mend before upgrading"
+    remedy = "systemctl status keysecure; ksctl services status   # fix this before the upgrade"
     services = [f.services for f in q.facts.nodes.values() if isinstance(f.services, Services)]
     if any(s.by_name.get(name) == "error" for s in services for name in CSM):
         # Without internet it stays in error for good (vendor page of the 2.20 secrets manager).
-        remedy += (
-            "; the secrets manager needs internet: ksctl products disable --name csm, where it is not used"
-        )
+        remedy += "; the secrets manager (csm) needs internet access; if it is not used: ksctl products disable --name csm"
     yield from of_problems(
         "services_started",
         health.service_problems(q.facts.nodes),
@@ -138,12 +144,12 @@ def versions_equal(q: Question) -> Iterator[Finding]:
         listing = ", ".join(f"{n} {v}" for n, v in known.items())
         yield Finding(
             "versions_equal", Verdict.BLOCK, "", f"nodes below the target differ: {listing}",
-            "bring them to one version first", VENDOR,
+            "upgrade them to one version first", VENDOR,
         )  # fmt: skip
     elif done and old:
         yield Finding(
             "versions_equal", Verdict.WARN, "", f"mixed versions: {', '.join(done)} already at {target.short}",
-            "finish the others as soon as possible", VENDOR,
+            "upgrade the others as soon as possible", VENDOR,
         )  # fmt: skip
     elif len(known) == len(q.facts.nodes):
         yield Finding("versions_equal", Verdict.PASS, "", "all nodes have one version")
@@ -166,13 +172,13 @@ def clocks_agree(q: Question) -> Iterator[Finding]:
             summary = f"clocks of {a} and {b} are {abs(one.offset - two.offset):.1f} s apart"
             yield Finding(check, Verdict.BLOCK, b, summary, "set the same NTP server on both", VENDOR)
     if not apart and readings:
-        yield Finding(check, Verdict.PASS, "", "clocks agree to a second")
+        yield Finding(check, Verdict.PASS, "", "all clocks are within a second of each other")
     if (ours := ours_against(readings.values())) is not None:
         where = "ahead of" if ours.offset > 0 else "behind"
         yield Finding(
             check, Verdict.WARN, "", f"this machine's clock is {span(ours.offset)} {where} every node's, give or take "
-            f"{span(ours.uncertainty)}: ages of backups and times in reports are wrong by as much",
-            "timedatectl   # on this machine: its clock must follow a time server",
+            f"{span(ours.uncertainty)}: ages of backups and times in reports are wrong by the same amount",
+            "timedatectl   # on this machine: it must follow a time server",
         )  # fmt: skip
 
 
@@ -189,7 +195,7 @@ def port_5432_open(q: Question) -> Iterator[Finding]:
                 continue
             bad = True
             to = q.cluster.node(peer).cluster_host
-            remedy = f"nc -z {to} 5432   # on {name}; open it in the firewall both ways"
+            remedy = f"nc -z {to} 5432   # on {name}; open the port in the firewall in both directions"
             if isinstance(state, Unknown):
                 yield unknown(check, name, state, remedy, f"whether {to}:5432 ({peer}) can be reached")
             else:
@@ -205,7 +211,7 @@ def port_5432_open(q: Question) -> Iterator[Finding]:
                     unreachable=off,
                 )
     if not bad:
-        yield Finding(check, Verdict.PASS, "", "port 5432 is open both ways between all nodes")
+        yield Finding(check, Verdict.PASS, "", "port 5432 is open in both directions between all nodes")
 
 
 def facts_unreachable(facts: NodeFacts) -> bool:
@@ -218,8 +224,8 @@ def no_upgrade_running(q: Question) -> Iterator[Finding]:
     yield from of_problems(
         "no_upgrade_running",
         health.upgrade_problems(q.facts.nodes),
-        "wait until it ends; `ctmupgrade resume` follows one of its own",
-        "no ks_upgrade.sh runs",
+        "wait until it ends; if a run of ctmupgrade started it: ctmupgrade resume",
+        "ks_upgrade.sh runs on no node",
     )
 
 

@@ -37,7 +37,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             yield Finding(check, Verdict.BLOCK, name, said, _login(node))
         else:
             remedy = manual_commands.ksctl(node, "system", "info", "get", note="must answer")
-            text = f"the version by ksctl could not be found out: {fact.why}"
+            text = f"the version by ksctl is not known: {fact.why}"
             yield Finding(check, Verdict.UNKNOWN, name, text, remedy, unreachable=fact.unreachable)
 
 
@@ -45,20 +45,18 @@ def _login(node: Node) -> str:
     domain = (
         "ksctl.auth_domain"
         if node.ksctl.auth_domain
-        else "ksctl.auth_domain (where the user is kept in a domain other than root)"
+        else "ksctl.auth_domain (if the user belongs to a domain other than root)"
     )
-    return (
-        f"check ksctl.username, {node.ksctl.password_place}, {domain}; every further try may lock the account"
-    )
+    return f"check ksctl.username, {node.ksctl.password_place}, {domain}; every further attempt may lock the account"
 
 
 def _distrusted(node: Node, trouble: str) -> str:
     """What is wrong with who answers at a node's URL."""
     return {
-        "expired": f"the certificate of {node.url} is out of its time",
-        "name": f"the certificate of {node.url} is for other names",
+        "expired": f"the certificate of {node.url} has expired or is not valid yet",
+        "name": f"the certificate of {node.url} is for another name",
         "no TLS": f"what answers at {node.url} does not speak TLS",
-    }.get(trouble, f"the certificate of {node.url} is of a CA that this machine does not trust")
+    }.get(trouble, f"the certificate of {node.url} was issued by a CA that this machine does not trust")
 
 
 def _trust(node: Node, trouble: str) -> str:
@@ -66,19 +64,19 @@ def _trust(node: Node, trouble: str) -> str:
     if trouble == "no TLS":
         return f"check the host and the port of {node.name}'s url in cluster.yaml"
     way = {
-        "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks: date",
-        "name": f"give {node.name} in cluster.yaml a url with a name or address that its certificate has",
+        "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks of both machines: date",
+        "name": f"set the url of {node.name} in cluster.yaml to a name or address that its certificate contains",
     }.get(trouble, _OWN_CA)
-    return f"{way}; or, where nobody can come between this machine and the node: nosslverify: true under ksctl in cluster.yaml"
+    return f"{way}; or, only if nobody can intercept the connection to the node: set nosslverify: true under ksctl in cluster.yaml"
 
 
 def control_plane_verified(q: Question) -> Iterator[Finding]:
     """Judge whether anybody else could answer for a control plane, and get its password."""
     check, found = "control_plane_verified", unverified(q.cluster)
     for why, names in found.items():
-        remedy = "make sure that nothing else can answer there, or use https"
+        remedy = "make sure that nothing else can answer at this address, or use https"
         if why.startswith("nosslverify"):
-            remedy = f"{_OWN_CA}; then leave nosslverify out"
+            remedy = f"{_OWN_CA}; then remove nosslverify from cluster.yaml"
         for name in names:
             yield Finding(check, Verdict.WARN, name, why, remedy, CA_PAGE)
     if not found:

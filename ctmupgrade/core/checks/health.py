@@ -1,7 +1,7 @@
 """Whether the cluster is well, judged from what every node says of every other.
 
 A node's word about itself proves little: one that is down keeps a last view that says GOOD, and a
-removed one looks like a rebooting one (FACTS 4.3, 6). So each statement needs a *fresh* report, and a
+removed one looks like a rebooting one (docs/appliance.md 4.3, 6). So each statement needs a *fresh* report, and a
 member counts as well only when others see it so too.
 """
 
@@ -27,7 +27,7 @@ FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind 
 def readiness_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, *, about: Sequence[str] | None = None
 ) -> Iterator[Problem]:
-    """Every node, through every node's eyes, is ready. ``about`` limits it to some nodes."""
+    """Every node, as seen by every node, is ready. ``about`` limits it to some nodes."""
     ids = names_by_id(nodes)
     for name, facts in nodes.items():
         if isinstance(facts.members, Unknown):
@@ -37,7 +37,7 @@ def readiness_problems(
             seen = name_of(member, ids, cluster)
             if not member.ready and (about is None or seen in about):
                 state = member.description or member.code
-                words = f"is {state} ({member.code}) in the eyes of {name}"
+                words = f'is reported as "{state}" ({member.code}) by {name}'
                 yield Problem(seen or member.host, words, beside=name)
 
 
@@ -73,7 +73,7 @@ def replication_problems(
         elif not facts.node_id:
             yield Problem(name, "its own cluster id is not known", unknown=True)
         elif facts.node_id not in reports:
-            yield Problem(name, "has no report in any cluster summary", unknown=True)
+            yield Problem(name, "has no entry in any cluster summary", unknown=True)
         else:
             report = reports[facts.node_id]
             # a node that does not answer cannot tell its id, but its address is in the report
@@ -87,7 +87,7 @@ def _report_problems(
     name: str, facts: NodeFacts, report: SummaryReport, ids: Mapping[str, str], now: datetime
 ) -> Iterator[Problem]:
     if report.updated is None:
-        yield Problem(name, "its cluster summary says no time, so it may be an old one", unknown=True)
+        yield Problem(name, "its cluster summary has no time, so it may be old", unknown=True)
         return
     age = clock_of(facts, now) - report.updated
     if age > FRESH:
@@ -98,14 +98,16 @@ def _report_problems(
         seen = ids.get(peer_id) or peer.host or peer_id
         if peer.code != "r" or not peer.summary.upper().startswith("GOOD"):
             yield Problem(
-                seen, f"is {peer.summary or '?'} (state {peer.code}) in the report of {name}", beside=name
+                seen, f'is reported as "{peer.summary or "?"}" (state {peer.code}) by {name}', beside=name
             )
         elif peer_id != report.reporter and peer.connected is False:
-            yield Problem(seen, f"is not connected in the report of {name}", beside=name)
+            yield Problem(seen, f"is reported as not connected by {name}", beside=name)
         elif peer_id != report.reporter and peer.connected is None:
-            yield Problem(seen, f"whether {name} is connected to it is not said", unknown=True, beside=name)
+            yield Problem(seen, f"whether {name} is connected to it is not known", unknown=True, beside=name)
     for absent in sorted(set(ids) - set(report.peers)):
-        yield Problem(ids[absent], f"is missing from the report of {name}", unknown=True, beside=name)
+        yield Problem(
+            ids[absent], f"is missing from the cluster summary of {name}", unknown=True, beside=name
+        )
 
 
 def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[str, str]]:
@@ -142,7 +144,7 @@ def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
         if isinstance(facts.processes, Unknown):
             yield not_known(name, "whether ks_upgrade.sh runs", facts.processes)
         elif facts.processes:
-            yield Problem(name, f"an upgrade runs already: {facts.processes[0]}")
+            yield Problem(name, f"an upgrade is running already: {facts.processes[0]}")
 
 
 def version_problems(
@@ -154,7 +156,7 @@ def version_problems(
         if isinstance(version, Unknown):
             yield not_known(name, "its version", version)
         elif version.identity not in expected.get(name, ()):
-            yield Problem(name, f"has version {version}, which is not expected now")
+            yield Problem(name, f"has version {version}, which is not the version that is expected now")
 
 
 def cluster_problems(

@@ -62,8 +62,8 @@ def one_appliance(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
     for name, facts in nodes.items():
         other = first.setdefault(facts.node_id, name)
         if facts.node_id and other != name:
-            text = f"the urls of {other} and {name} lead to one appliance (id {facts.node_id})"
-            remedy = "give each node in cluster.yaml a url at which it and no other node answers"
+            text = f"the urls of {other} and {name} belong to one appliance (id {facts.node_id})"
+            remedy = "give each node in cluster.yaml the url of its own control plane"
             yield Problem("", text, beside=name, remedy=remedy)
 
 
@@ -93,7 +93,9 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
             yield _strange(name, member, [*untold, *sorted(confused)])
         for one in missing:
             if not (strange and one in untold):  # said with the member that it presumably is
-                remedy = f"take {one} out of cluster.yaml, or see what became of it: ctmupgrade recover"
+                remedy = (
+                    f"remove {one} from cluster.yaml, or find out what happened to it: ctmupgrade recover"
+                )
                 yield Problem(
                     name, f"does not list {one}, which cluster.yaml names", beside=one, remedy=remedy
                 )
@@ -101,13 +103,13 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
 
 def _strange(name: str, member: Member, untold: Sequence[str]) -> Problem:
     """A member that no configured node is known to be."""
-    text = f"lists member {member.host or '?'} (id {member.node_id or '?'}) that cluster.yaml lacks"
+    text = f"lists member {member.host or '?'} (id {member.node_id or '?'}) that is not in cluster.yaml"
     if untold:
-        may = f"it may be {' or '.join(untold)}, whose id is not known now"
-        remedy = f"make {' and '.join(untold)} answer; or give its cluster_host in cluster.yaml as the cluster lists it"
+        may = f"it may be {' or '.join(untold)}, whose id is not known"
+        remedy = f"bring {' and '.join(untold)} back; or set its cluster_host in cluster.yaml to the address that the cluster lists"
         return Problem(name, f"{text}: {may}", unknown=True, beside=member.host, remedy=remedy)
     if member.code in DEAD and member.node_id:
-        remedy = f"add it to cluster.yaml; or, where it is gone for good: ksctl cluster nodes delete --id {member.node_id}"
+        remedy = f"add it to cluster.yaml; or, if it is gone for good: ksctl cluster nodes delete --id {member.node_id}"
     else:
         remedy = (
             f"add it to cluster.yaml: it is a member of the cluster ({member.description or member.code})"

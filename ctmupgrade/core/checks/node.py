@@ -22,7 +22,7 @@ def node_reachable(q: Question) -> Iterator[Finding]:
         node = q.cluster.node(name)
         shell = facts.shell
         if isinstance(shell, Unknown):
-            remedy = manual_commands.login(node, "must log in without a question")
+            remedy = manual_commands.login(node, "must log in without a prompt")
             verdict = Verdict.UNKNOWN if shell.unreachable else Verdict.BLOCK
             yield Finding("node_reachable", verdict, name, shell.why, remedy, unreachable=shell.unreachable)
         else:
@@ -48,9 +48,7 @@ def upgrade_path_known(q: Question) -> Iterator[Finding]:
         verdict = {
             PathVerdict.PASS: Verdict.PASS, PathVerdict.MANUAL: Verdict.MANUAL, PathVerdict.BLOCK: Verdict.BLOCK
         }[judged.verdict]  # fmt: skip
-        confirm = (
-            f"confirm in the release notes of {target.short} that {facts.system.version.short} may go there"
-        )
+        confirm = f"confirm in the release notes of {target.short} that {facts.system.version.short} is a supported starting version"
         remedy = "" if verdict is Verdict.PASS else judged.remedy or confirm
         yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
 
@@ -75,7 +73,7 @@ def free_space_sufficient(q: Question) -> Iterator[Finding]:
             worst = min(mounts, key=lambda m: m.free)
             enough = worst.free >= need.bytes
             summary = f"{worst.mount} has {worst.free / GIB:.1f} GiB free, needs {need.bytes / GIB:.1f} GiB ({need.formula})"
-            remedy = "" if enough else "df -h /; remove old archives, backups and logs, or enlarge the disk"
+            remedy = "" if enough else "remove old archives, backups and logs (df -h /), or enlarge the disk"
             yield Finding(
                 check, Verdict.PASS if enough else Verdict.BLOCK, facts.name, summary, remedy, VENDOR
             )
@@ -89,16 +87,16 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
     for facts in q.pending:
         good = fresh_manifest(q.facts, facts.name)
         if good:
-            summary = f"backup {good} and its key are downloaded"
+            summary = f"backup {good} and its key are on this machine"
             yield Finding(check, Verdict.PASS, facts.name, summary)
         elif q.facts.backups_possible:
             yield Finding(
-                check, Verdict.BLOCK, facts.name, f"no fresh backup is downloaded, and none can be made: "
+                check, Verdict.BLOCK, facts.name, f"no fresh backup is on this machine, and none can be made: "
                 f"{q.facts.backups_possible}", "set backup.directory and backup.key_password_env", VENDOR,
             )  # fmt: skip
         else:
             yield Finding(
-                check, Verdict.WARN, facts.name, f"no fresh backup is downloaded ({why_none(q.facts, facts.name)}); "
+                check, Verdict.WARN, facts.name, f"no fresh backup is on this machine ({why_none(q.facts, facts.name)}); "
                 "`run` makes one first",
                 "ctmupgrade backup", VENDOR,
             )  # fmt: skip
@@ -116,14 +114,14 @@ def ntp_synchronised(q: Question) -> Iterator[Finding]:
             yield Finding(check, Verdict.PASS, name, "follows a time server")
         else:
             yield Finding(
-                check, Verdict.BLOCK, name, "follows no time server; nodes whose clocks differ cannot talk",
+                check, Verdict.BLOCK, name, "follows no time server; nodes whose clocks differ cannot replicate",
                 "ksctl ntp servers add --host TIME-SERVER   # the same on every node", VENDOR,
             )  # fmt: skip
 
 
 def sudo_allows_upgrade(q: Question) -> Iterator[Finding]:
     """Judge whether sudo allows what an upgrade needs."""
-    check, remedy = "sudo_allows_upgrade", "sudo -n -l   # as ksadmin; must allow ks_upgrade.sh and reboot"
+    check, remedy = "sudo_allows_upgrade", "sudo -n -l   # as ksadmin; must list ks_upgrade.sh and reboot"
     for name, facts in q.facts.nodes.items():
         rights = facts.rights
         if isinstance(rights, Unknown):
@@ -156,28 +154,29 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
     for name, facts in q.facts.nodes.items():
         logs, version = facts.logs, facts.version
         if isinstance(logs, Unknown):
-            yield unknown(check, name, logs, "ls ks_upgrade_*.log   # on the node", "earlier upgrade logs")
+            what = "whether an earlier upgrade waits for its reboot"
+            yield unknown(check, name, logs, "ls ks_upgrade_*.log   # on the node", what)
         elif isinstance(version, Unknown):
             yield unknown(check, name, version, "ksctl system info get", "its version")
         else:
             last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
             left = q.facts.unbooted_still(name)
             if last is not None and last.waits(version):
-                summary = f"an upgrade to {last.version} has ended and waits for its reboot ({last.path})"
+                summary = f"an upgrade to {last.version} has succeeded and waits for its reboot ({last.path})"
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             elif isinstance(left, Unknown):
-                remedy = "cat /proc/sys/kernel/random/boot_id   # on the node; or reboot it"
+                remedy = "cat /proc/sys/kernel/random/boot_id   # must work on the node; or reboot the node"
                 yield unknown(check, name, left, remedy, "whether it was rebooted after its upgrade")
             elif left is not None:
                 summary = (
-                    f"run {left.run} upgraded it to {left.target.short}, and it was not rebooted since "
-                    f"(whatever version it says)"
+                    f"run {left.run} upgraded it to {left.target.short}, and it has not been rebooted since "
+                    f"(the version that it reports proves nothing)"
                 )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             elif _has_failed(facts) and not reached(version, q.cluster.target.version):
-                last_line = logs[-1].last_line or "no words"
+                last_line = logs[-1].last_line or "the log is empty"
                 summary = f"its last upgrade has no success line ({logs[-1].path}): {last_line}"
-                yield Finding(check, Verdict.MANUAL, name, summary, "make sure that its cause is mended")
+                yield Finding(check, Verdict.MANUAL, name, summary, "make sure that the cause is fixed")
             else:
                 yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
 
@@ -193,13 +192,13 @@ def reboot_needs_no_person(q: Question) -> Iterator[Finding]:
             summary = f"whether a boot waits for a passphrase is not known ({fact.why})"
             yield Finding(check, Verdict.MANUAL, name, summary, "ksctl diskenc status")
         elif not fact:
-            yield Finding(check, Verdict.PASS, name, "boots without a person")
+            yield Finding(check, Verdict.PASS, name, "boots without a passphrase")
         elif q.options.accept_attended_boot:
             yield Finding(check, Verdict.MANUAL, name, "a person must type the passphrase at each boot")
         else:
             yield Finding(
                 check, Verdict.BLOCK, name, "disk encryption waits for a passphrase at boot",
-                "have someone at its console and pass --accept-attended-boot",
+                "have a person at the console at each reboot, and add --accept-attended-boot",
             )  # fmt: skip
 
 
@@ -224,7 +223,12 @@ def fresh_instances_ready(q: Question) -> Iterator[Finding]:
         elif facts.membership.clustered:
             summary = f"the new instance at {host} is in a cluster already"
             yield Finding(
-                check, Verdict.BLOCK, name, summary, "name another, or take it out of that cluster", VENDOR
+                check,
+                Verdict.BLOCK,
+                name,
+                summary,
+                "name another instance, or remove this one from its cluster",
+                VENDOR,
             )
         elif problems:
             verdict = Verdict.UNKNOWN if problems[0].unknown else Verdict.BLOCK
@@ -235,4 +239,4 @@ def fresh_instances_ready(q: Question) -> Iterator[Finding]:
                 check, Verdict.PASS, name, f"a new instance at {host} on {facts.system.version}, unclustered"
             )
     if not q.facts.fresh:
-        yield Finding(check, Verdict.PASS, "", "no new instance is to join")
+        yield Finding(check, Verdict.PASS, "", "no new instance joins")

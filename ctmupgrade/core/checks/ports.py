@@ -19,7 +19,7 @@ def port_2380_open(q: Question) -> Iterator[Finding]:
     check, found = "port_2380_open", False
     versions = [f.version for f in q.facts.nodes.values() if not isinstance(f.version, Unknown)]
     if not q.clustered or not is_needed(q.cluster.target.version, *versions):
-        yield Finding(check, Verdict.PASS, "", "the nodes need no port 2380 among each other before 2.22")
+        yield Finding(check, Verdict.PASS, "", "port 2380 between the nodes is needed from 2.22 on only")
         return
     now = is_needed(*versions)
     for name, facts in q.facts.nodes.items():
@@ -29,18 +29,18 @@ def port_2380_open(q: Question) -> Iterator[Finding]:
                 continue
             found = True
             to = f"{q.cluster.node(peer).cluster_host}:{PORT}"
-            remedy = f"nc -z -v {to.replace(':', ' ')}   # on {name}: refused is good; open it in the firewall both ways"
+            remedy = f"nc -z -v {to.replace(':', ' ')}   # on {name}: refused is fine, too; else open the port in the firewall in both directions"
             if not isinstance(state, Unknown):
                 verdict = Verdict.BLOCK if now else Verdict.WARN
-                words = f"cannot reach {to} ({peer}), which a cluster needs from 2.22 on: {state.basis}"
+                words = f"cannot reach {to} ({peer}), which a cluster needs from 2.22 on ({state.basis})"
                 yield Finding(check, verdict, name, words, remedy, VENDOR, unreachable=_away(q, peer))
             elif now:
                 yield unknown(check, name, state, remedy, f"whether {to} ({peer}) can be reached")
             else:
-                words = f"whether {to} ({peer}) can be reached is not known ({state.why}); from 2.22 on it is needed"
+                words = f"whether {to} ({peer}) can be reached is not known ({state.why}); it is needed from 2.22 on"
                 yield Finding(check, Verdict.MANUAL, name, words, remedy, VENDOR)
     if not found:
-        yield Finding(check, Verdict.PASS, "", "port 2380 can be reached both ways between all nodes")
+        yield Finding(check, Verdict.PASS, "", "port 2380 is open in both directions between all nodes")
 
 
 def _away(q: Question, name: str) -> bool:

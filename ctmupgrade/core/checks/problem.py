@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ctmupgrade.core.looks.facts import Unknown
 
-TRUST_FIRST = "make its certificate trusted first: see control_plane_reachable"
+TRUST_FIRST = "make this machine trust its certificate first: see control_plane_reachable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a rea
 class Unbooted:
     """An upgrade that this machine's journals know to have begun on a node, and whose reboot they do not know.
 
-    Whether a node says the new version before its reboot or only after it is not known (FACTS 1.2, 8.5), so
+    Whether a node says the new version before its reboot or only after it is not known (docs/appliance.md 1.2, 8), so
     that neither its version nor its log tells whether that reboot is still to come: its boot does.
 
     :ivar boot: the node's boot when that upgrade began.

@@ -32,7 +32,7 @@ class Membership:
 @dataclass(frozen=True, slots=True)
 class Member:
     """One line of ``ksctl cluster nodes list``. Codes: r ready, d down, k killed, creating, b, i, c, o
-    joining, m and v removing and removed (FACTS 4.3), "" joined a moment ago and not published yet (9.3), ? not
+    joining, m and v removing and removed (docs/appliance.md 4.3), "" joined a moment ago and not published yet, ? not
     told. Older servers give no port."""
 
     node_id: str
@@ -73,7 +73,7 @@ class PeerView:
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
     """One reporting node's view of all. A node that is down keeps its last, GOOD view: only a
-    fresh ``updated`` counts (FACTS 4.3)."""
+    fresh ``updated`` counts (docs/appliance.md 4.3)."""
 
     reporter: str
     updated: datetime | None

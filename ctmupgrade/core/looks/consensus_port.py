@@ -1,6 +1,6 @@
 """The port by which the control planes of a cluster agree: TCP 2380 (etcd peers), needed besides 5432 from 2.22 on.
 
-A Thales group's deployment kit opens it for 2.22 and worked without it on 2.19 (FACTS 9.3). Whether anything listens
+A Thales group's deployment kit opens it for 2.22 and worked without it on 2.19 (docs/appliance.md 2). Whether anything listens
 there before that upgrade is not known: a refused connection proves an open way, a time-out does not prove a closed
 one.
 """

@@ -19,7 +19,7 @@ from ctmupgrade.core.version import Version
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
-    ``host_key``: because another machine may be answering, which never mends itself.
+    ``host_key``: because another machine may be answering, which never fixes itself.
     ``login``: because ksctl's user or password is refused.
     ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
     ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer.
@@ -65,7 +65,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The appliance's own services; ``disabled`` is a choice, not a fault (FACTS 4.2)."""
+    """The appliance's own services; ``disabled`` is a choice, not a fault (docs/appliance.md 4.2)."""
 
     overall: str
     by_name: Mapping[str, str] = field(default_factory=dict)

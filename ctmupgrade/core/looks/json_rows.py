@@ -18,7 +18,7 @@ def json_object(text: str) -> Json:
     """The one JSON object in ``text`` (a prompt or notice may stand before it).
 
     :raises NotUnderstoodError: none, cut short, with two readings (:mod:`ctmupgrade.core.json_text`), or an error body
-        (``codeDesc``, FACTS 4.1).
+        (``codeDesc``, docs/appliance.md 4.1).
     """
     if "{" not in text:
         raise NotUnderstoodError(f"no JSON in the answer: {excerpt(text) or 'empty'}")
@@ -38,7 +38,7 @@ def error_text(body: Mapping[str, object]) -> str:
 
 
 def listing(text: str) -> Json:
-    """A listing as an object with ``resources``; some calls answer a bare array instead (`cluster errors`, FACTS 9.2).
+    """A listing as an object with ``resources``; some calls answer a bare array instead (`cluster errors`, docs/appliance.md 4.2).
 
     :raises NotUnderstoodError: as :func:`json_object`.
     """

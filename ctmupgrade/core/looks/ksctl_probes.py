@@ -43,7 +43,7 @@ ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse_ksctl.attended_boot
 
 HSM: Probe[int] = _ksctl("HSM servers", parse_ksctl.row_count, ("hsm", "servers", "list"))
 
-PAGE = 100  # rows a page; the default of 10 hides the newest backups (FACTS 3)
+PAGE = 100  # rows a page; the default of 10 hides the newest backups (docs/appliance.md 3)
 
 
 def _whole(parser: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, ...]]:

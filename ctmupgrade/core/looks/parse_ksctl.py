@@ -1,6 +1,6 @@
 """Parsers of what ``ksctl`` answers: pure, tolerant of form, strict of meaning (a node's shell: ``parse_shell``).
 
-Each raises :class:`NotUnderstoodError` rather than guess. Formats are those of FACTS.md and its captures;
+Each raises :class:`NotUnderstoodError` rather than guess. Formats are those of docs/appliance.md and of captured answers;
 exit codes are not trusted anywhere, the text decides.
 """
 
@@ -42,14 +42,14 @@ def system_info(text: str) -> SystemInfo:
 
 
 def _no_version(raw: str, text: str) -> str:
-    """Why a version cannot be compared with anything: a development build may call itself one word (FACTS 9.1)."""
+    """Why a version cannot be compared with anything: a development build may call itself one word (docs/appliance.md 2)."""
     if raw:
         return f"its version {excerpt(raw, 40)!r} is not of the form X.Y.Z: a development build? It cannot be compared"
     return f"no version in the answer: {excerpt(text)}"
 
 
 def server_version(text: str) -> SystemInfo:
-    """``ksctl version``: the server's, never the client's, which differs (FACTS 2)."""
+    """``ksctl version``: the server's, never the client's, which differs (docs/appliance.md 2)."""
     value = json_object(text)
     raw = field_text(value.get("server_version"))
     try:
@@ -120,7 +120,7 @@ def _peer(body: Json) -> PeerView:
 
 
 def cluster_errors(text: str) -> tuple[str, ...]:
-    """``ksctl cluster errors``: what each node says, in words; rows may be a bare array (FACTS 9.2)."""
+    """``ksctl cluster errors``: what each node says, in words; rows may be a bare array (docs/appliance.md 4.2)."""
     found = []
     for row in rows_of(listing(text)):
         own = row.get("clusterErrors")

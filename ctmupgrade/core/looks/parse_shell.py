@@ -144,7 +144,7 @@ def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
     """(verdict, version of the success line, last line) of an upgrade log.
 
     ``status: error`` lines are what a good run prints while services come up; they mean nothing.
-    A failure's words are not known (FACTS 1.3), so FAILED is only ever a hint: what decides is that
+    A failure's words are not known (docs/appliance.md 1.3), so FAILED is only ever a hint: what decides is that
     the script ended without the success line.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]

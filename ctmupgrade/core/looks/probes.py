@@ -1,7 +1,7 @@
 """The questions put to nodes: read-only command lines and the parsers of their answers.
 
 A :class:`Probe` has several ways of asking, best first, because what a restricted ``ksadmin`` shell
-offers is not known (FACTS 8.14). A way that is missing, refused or not understood leads to the next;
+offers is not known (docs/appliance.md 8, 14). A way that is missing, refused or not understood leads to the next;
 when all fail the fact is ``Unknown`` with every way's answer named.
 """
 
@@ -54,7 +54,7 @@ def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
 
 def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
-    """For ``ksctl``: whether errors come on stdout or stderr is not known (FACTS 8.11).
+    """For ``ksctl``: whether errors come on stdout or stderr is not known (docs/appliance.md 8, 11).
 
     Twenty nodes asked for a summary of twenty give the same long text: it is read once."""
     read = _remembering(parser)

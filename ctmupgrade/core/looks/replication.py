@@ -16,7 +16,7 @@ class Lag:
     :ivar seconds: of changes that it has not written or applied; the largest of what is said.
     :ivar bytes: the same in bytes.
     :ivar catchup_s: how long catching up is said to take.
-    :ivar blocked: whether replication to it stands still.
+    :ivar blocked: whether replication to it has stopped.
     :ivar unclear: what was said and is not understood.
     """
 

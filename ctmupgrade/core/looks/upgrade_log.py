@@ -18,7 +18,7 @@ class LogVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeLog:
-    """One ``ks_upgrade_*.log``. Its name's time is right; the times inside are not (FACTS 1.2).
+    """One ``ks_upgrade_*.log``. Its name's time is right; the times inside are not (docs/appliance.md 1.2).
 
     :ivar in_this_boot: whether it was last written to in the boot that the node still has; None: not known.
     """
@@ -32,7 +32,7 @@ class UpgradeLog:
 
     def waits(self, version: Version) -> bool:
         """Whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
-        tell: the new one's services are started before the reboot (FACTS 1.2)."""
+        tell: the new one's services are started before the reboot (docs/appliance.md 1.2)."""
         if self.verdict is not LogVerdict.SUCCEEDED:
             return False
         done = Version.parse(self.version)

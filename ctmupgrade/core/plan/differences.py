@@ -46,14 +46,14 @@ def _of(given: object, now: object, place: str, without: Sequence[str] = ()) -> 
 def _of_steps(given: object, now: object) -> Iterator[str]:
     theirs, ours = _by_id(given), _by_id(now)
     if theirs is None or ours is None:
-        yield "steps: the file has no list of steps, each with an id of its own"
+        yield "steps: the file has no list of steps with different ids"
         return
     for name in ours:
         if name not in theirs:
             yield f"step {name}: it is not in the file"
     for name in theirs:
         if name not in ours:
-            yield f"step {name}: it is in the file and would not be planned now"
+            yield f"step {name}: it is in the file, but would not be planned now"
     for name in (name for name in ours if name in theirs):
         yield from _of(theirs[name], ours[name], f"step {name}")
     if ours.keys() == theirs.keys() and list(ours) != list(theirs):

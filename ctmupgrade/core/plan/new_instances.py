@@ -39,7 +39,7 @@ def fresh_problems(
         if name not in names:
             yield f"{name}: no such node in cluster.yaml"
         elif name in apart:
-            yield f"{name} is the survivor or held back; it is not replaced"
+            yield f"{name} is the survivor or held back, so it cannot be replaced"
         elif host in hosts or [h for _, h in pairs].count(host) > 1:
             yield f"{host} is another node's address already"
         elif [n for n, _ in pairs].count(name) > 1:

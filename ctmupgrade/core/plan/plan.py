@@ -106,16 +106,16 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
     order = node_order(cluster, options)
     for name in order:
         if not needs_upgrade(facts, cluster, name):
-            yield f"{name} is already at {target} and is skipped"
+            yield f"{name} is skipped: it is at {target} already"
     left = [n.name for n in cluster.nodes if n.name not in order and needs_upgrade(facts, cluster, n.name)]
     if left:
         yield (
-            f"left behind on the old version: {', '.join(left)}; a cluster of mixed versions may misbehave, "
-            "finish it as soon as possible"
+            f"not upgraded in this run: {', '.join(left)}; a cluster of mixed versions may misbehave, "
+            "so upgrade them as soon as possible"
         )
     if steps and cluster.strategy is StrategyName.IN_PLACE:
-        yield "while the first node upgrades, the database is locked for under 30 s: all nodes may answer with errors"
-        yield "each node is away for 10 minutes or more; clients must use the others meanwhile"
+        yield "during the upgrade of the first node the database is locked for up to 30 s: all nodes may answer with errors"
+        yield "each node is out of service for 10 minutes or more; clients must use the other nodes during that time"
     if steps and cluster.strategy is StrategyName.REBUILD:
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
         yield from rebuild_notes(facts, cluster, options)
@@ -124,32 +124,32 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:
-        yield "the appliance is away for 10 minutes or more; nothing else serves its clients meanwhile"
+        yield "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time"
 
 
 def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
-    """A port that the target needs among the nodes and the releases before it did not (FACTS 9.3)."""
+    """A port that the target needs among the nodes and the releases before it did not (docs/appliance.md 2)."""
     versions = [f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)]
     standalone = cluster.strategy is StrategyName.STANDALONE
     if not standalone and is_needed(cluster.target.version) and not all(is_needed(v) for v in versions):
         yield (
-            "from 2.22 on the nodes also need TCP 2380 among each other, both ways (their control planes agree over "
-            "it), besides 5432: open it in every firewall between them before the upgrade"
+            "from 2.22 on the nodes need TCP 2380 between each other, in both directions, as well as 5432: open it "
+            "in every firewall between them before the upgrade"
         )
 
 
 def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
-    """Whether what is backed up now can be restored on the target: forward only, and not for ever (FACTS 3)."""
+    """Whether what is backed up now can be restored on the target: forward only, and not for ever (docs/appliance.md 3)."""
     target = cluster.target.version
     known = {f.version.release: f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)}
     for version in (known[release] for release in sorted(known) if release < target.release):
         if not backup_fits(version, target):
             yield (
-                f"a backup of {version.short} does not restore on {target.short} (three minor versions forward, LTS to "
-                f"the next two LTS): the way back needs an appliance of {version.short}"
+                f"a backup of {version.short} cannot be restored on {target.short} (only up to three minor versions later, or "
+                f"from LTS to the next two LTS): to go back you need an appliance on {version.short}"
             )
         elif cluster.strategy is StrategyName.REBUILD:
-            yield f"a backup of {version.short} restores on {version.short} and on {target.short}, never on an older one"
+            yield f"a backup of {version.short} can be restored on {version.short} and on {target.short}, never on an older version"
 
 
 def make_plan(facts: Facts, cluster: Cluster, options: Options) -> Plan:

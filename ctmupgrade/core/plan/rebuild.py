@@ -49,7 +49,7 @@ VERIFY = "verify-archive"
 def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, str]:
     """The node that keeps the data, and why it."""
     if options.survivor:
-        return options.survivor, "named by --survivor"
+        return options.survivor, "chosen by --survivor"
     names = [n.name for n in cluster.nodes if n.name not in (options.hold_back, *dict(options.fresh))]
 
     def free(name: str) -> int:
@@ -57,29 +57,29 @@ def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, 
         return 0 if isinstance(mounts, Unknown) else min(m.free for m in mounts)
 
     best = max(names, key=lambda name: (free(name), -names.index(name)))
-    return best, "it has the most free space; --survivor names another"
+    return best, "it has the most free space; --survivor chooses another"
 
 
 def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple[str, ...]:
     """Said before anything is removed."""
     if len(cluster.nodes) == 1:
         return (
-            f"{survivor} is the only node: nothing is removed, its cluster stays; nobody serves while it upgrades, and "
-            "the downloaded backup is the only other copy of the data.",
+            f"{survivor} is the only node: nothing is removed, and its cluster stays. No node serves clients while it upgrades, "
+            "and the downloaded backup is the only other copy of the data.",
         )
     apart = (survivor, options.hold_back, *(name for name, _ in options.fresh))
     others = ", ".join(n.name for n in cluster.nodes if n.name not in apart)
     held = (
-        f" {options.hold_back} is held back: it stays apart, un-upgraded, as a living copy of the old data."
+        f" {options.hold_back} is held back: it stays outside the cluster on the old version, as a copy of the old data."
         if options.hold_back
         else ""
     )
-    quorum = " With two nodes, removing one may lack a quorum for a while." if len(cluster.nodes) == 2 else ""
+    quorum = " With two nodes there may be no quorum for a while." if len(cluster.nodes) == 2 else ""
     return (
-        f"From the first removal on there is no high availability: {survivor} alone serves, and nobody serves while "
-        "it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all data of "
-        f"{others or 'no node'}; until then each of them keeps its old copy.{held}{quorum} Point clients at "
-        f"{survivor} before you go on.",
+        f"There is no high availability from the first removal on: only {survivor} serves clients, and no node serves "
+        "them while it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all "
+        f"data of {others or 'no node'}; until then each of them keeps its copy of the old data.{held}{quorum} Point "
+        f"clients at {survivor} before you continue.",
     )
 
 
@@ -87,8 +87,8 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
     """What the vendor warns of where HSMs are used, and what becomes of replaced nodes."""
     for name, host in options.fresh:
         yield (
-            f"{name} is replaced by a new instance at {host} (here {fresh_name(name)}): the old one is removed and keeps "
-            f"its old data; afterwards put {host} into cluster.yaml"
+            f"{name} is replaced by a new instance at {host} (here {fresh_name(name)}): the old node is removed and "
+            f"keeps its old data; afterwards add {host} to cluster.yaml"
         )
     nodes = {**facts.nodes, **facts.fresh}
     counts = {n: f.hsm for n, f in nodes.items() if n not in dict(options.fresh)}
@@ -102,14 +102,14 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
     survivor = survivor_of(facts, cluster, options)[0]
     for name in (n for n in counts if n != survivor and n not in using and counts[n] == 0):
         yield (
-            f"{name} uses no HSM, {', '.join(using)} do: once joined it is the weakest point of the key hierarchy (vendor "
+            f"{name} uses no HSM, {', '.join(using)} do: after the join it is the weakest point of the key hierarchy (vendor "
             "page Clusters and Nodes); set up its HSM before the join, which resets it"
         )
     if options.reset_before_join:
         yield f"the reset before the join erases the HSM set-up of {', '.join(n for n in using if n != survivor) or 'none'}"
     if not options.shared_hsm_partition and len(using) > 1:
         yield (
-            "where the nodes share one HSM partition: --shared-hsm-partition, and one root of trust key on each "
+            "if the nodes share one HSM partition, add --shared-hsm-partition, and make one root of trust key on each "
             "(ksctl rot-keys rotate --id ID)"
         )
 
@@ -125,7 +125,7 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     prepared = list(_prepare(facts, options, survivor, names, joiners, why))
     yield from prepared
     ready = tuple(step.id for step in prepared)
-    yield Step(f"gate:{survivor}", survivor, Gate(), "every node must be well before the first removal", ready, GATE_S,
+    yield Step(f"gate:{survivor}", survivor, Gate(), "every node must be healthy before the first removal", ready, GATE_S,
                total)  # fmt: skip
     last = f"gate:{survivor}"
     for name in others:
@@ -133,7 +133,7 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
             yield step
             last = step.id
     if total == 1:
-        why = "the only node: its cluster stays as it is"
+        why = "the only node; its cluster stays"
         yield from _upgrade(survivor, last, options, total, why)
         yield from _compare(survivor, [], f"await:{survivor}")
         return
@@ -148,7 +148,7 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     yield from _compare(survivor, joiners, previous)
     for name in replaced:
         yield Step(f"compare-settings:{fresh_name(name)}", fresh_name(name), CompareSettings(name),
-                   f"what is not clustered must be as on {name}", (previous,), QUICK_S)  # fmt: skip
+                   f"what the cluster does not replicate must be as on {name}", (previous,), QUICK_S)  # fmt: skip
 
 
 def _prepare(
@@ -157,57 +157,57 @@ def _prepare(
     size = facts.archive.size if isinstance(facts.archive, ArchiveFacts) else 0
     total = len(names)
     yield Step(
-        VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
+        VERIFY, "", VerifyArchive(), "no node is changed before the signature is verified", (), verify_s(size)
     )
     waived = any(check == "backup_downloaded_with_key" for check, _ in options.skips)
     if not waived:
         yield Step(f"backup:{survivor}", survivor, MakeBackup(),
-                   f"a backup younger than this run, on the survivor ({why})", (VERIFY,), BACKUP_S, total)  # fmt: skip
+                   f"a new backup of the survivor ({why})", (VERIFY,), BACKUP_S, total)  # fmt: skip
     for name in joiners:
         if not waived and not fresh_manifest(facts, name):
-            yield Step(f"backup:{name}", name, MakeBackup(), "no fresh downloaded backup with its key", (VERIFY,),
+            yield Step(f"backup:{name}", name, MakeBackup(), "no fresh backup with its key is on this machine", (VERIFY,),
                        BACKUP_S, total)  # fmt: skip
     for name in [survivor, *joiners]:
-        yield Step(f"stage:{name}", name, StageArchive(), "side by side, before any node is touched", (VERIFY,),
+        yield Step(f"stage:{name}", name, StageArchive(), "to all nodes at the same time, before any node is changed", (VERIFY,),
                    upload_s(size), total)  # fmt: skip
     for name in names:
-        yield Step(f"record-settings:{name}", name, RecordSettings(), "what no cluster replicates", (VERIFY,), QUICK_S,
+        yield Step(f"record-settings:{name}", name, RecordSettings(), "record what the cluster does not replicate", (VERIFY,), QUICK_S,
                    total)  # fmt: skip
 
 
 def _remove(facts: Facts, name: str, survivor: str, last: str, total: int) -> Iterator[Step]:
     action = RemoveNode(survivor, facts.nodes[name].node_id)
-    yield Step(f"remove:{name}", name, action, f"through {survivor}; it keeps its copy of the data", (last,), QUICK_S,
+    yield Step(f"remove:{name}", name, action, f"removed through {survivor}; it keeps its copy of the data", (last,), QUICK_S,
                total)  # fmt: skip
     yield Step(f"delete-cluster:{name}", name, DeleteClusterConfig(), "so that it can join again; its data stays",
                (f"remove:{name}",), QUICK_S, total)  # fmt: skip
 
 
 def _survivor(name: str, last: str, options: Options, total: int) -> Iterator[Step]:
-    yield Step(f"delete-cluster:{name}", name, DeleteClusterConfig(), "alone now: the survivor is unclustered to be "
-               "upgraded", (last,), QUICK_S, total)  # fmt: skip
-    yield from _upgrade(name, f"delete-cluster:{name}", options, total, "the survivor first; the others still hold the "
+    yield Step(f"delete-cluster:{name}", name, DeleteClusterConfig(), "the survivor leaves its cluster, to be "
+               "upgraded alone", (last,), QUICK_S, total)  # fmt: skip
+    yield from _upgrade(name, f"delete-cluster:{name}", options, total, "the survivor first; the others keep the "
                         "old data")  # fmt: skip
-    yield Step(f"new-cluster:{name}", name, NewCluster(), "the new cluster begins here", (f"await:{name}",), QUICK_S,
+    yield Step(f"new-cluster:{name}", name, NewCluster(), "start the new cluster", (f"await:{name}",), QUICK_S,
                total)  # fmt: skip
 
 
 def _upgrade(name: str, after: str, options: Options, holders: int, why: str) -> Iterator[Step]:
     yield Step(f"upgrade:{name}", name, RunUpgrade(options.force_path), why, (after,), UPGRADE_S, holders)
     yield Step(
-        f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S, holders
+        f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for it", (f"upgrade:{name}",), BOOT_S, holders
     )
-    yield Step(f"await:{name}", name, AwaitNode(clustered=False), "services up, on the target", (f"reboot:{name}",),
+    yield Step(f"await:{name}", name, AwaitNode(clustered=False), "wait until it is on the target version with its services started", (f"reboot:{name}",),
                SERVICES_S, holders)  # fmt: skip
 
 
 def _again(name: str, after: str, previous: str, options: Options, total: int) -> Iterator[Step]:
     """A removed node: upgraded, its own settings put back, and reset first where asked: not before the join before
     is done, for one that hangs would leave it erased for nothing."""
-    yield from _upgrade(name, after, options, total, "only now: until here it held the untouched data")
+    yield from _upgrade(name, after, options, total, "only now: until here it kept the old data")
     before = f"await:{name}"
     if options.reset_before_join:
-        yield Step(f"reset:{name}", name, ResetNode(), "as the vendor recommends before a join; erases its data",
+        yield Step(f"reset:{name}", name, ResetNode(), "erases its data, as the vendor recommends before a join",
                    (before, previous) if previous != after else (before,), SERVICES_S,
                    total - 1)  # fmt: skip
         before = f"reset:{name}"
@@ -215,7 +215,7 @@ def _again(name: str, after: str, previous: str, options: Options, total: int) -
         f"restore-settings:{name}",
         name,
         RestoreSettings(),
-        "time servers before the join",
+        "set its time servers before the join",
         (before,),
         QUICK_S,
     )
@@ -224,9 +224,9 @@ def _again(name: str, after: str, previous: str, options: Options, total: int) -
 def _fresh(name: str, after: str) -> Iterator[Step]:
     """A new instance: proven to be well and on the target, then given the old node's settings."""
     new = fresh_name(name)
-    yield Step(f"await:{new}", new, AwaitNode(clustered=False), f"a new instance in place of {name}: on the target, "
-               "services up", (after,), QUICK_S)  # fmt: skip
-    yield Step(f"restore-settings:{new}", new, RestoreSettings(name), f"time servers of {name} before the join",
+    yield Step(f"await:{new}", new, AwaitNode(clustered=False), f"a new instance instead of {name}: on the target "
+               "version, services started", (after,), QUICK_S)  # fmt: skip
+    yield Step(f"restore-settings:{new}", new, RestoreSettings(name), f"set the time servers of {name} before the join",
                (f"await:{new}",), QUICK_S)  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def _join(
     name: str, survivor: str, previous: str, options: Options, total: int
 ) -> Generator[Step, None, str]:
     action = JoinNode(survivor, options.shared_hsm_partition)
-    yield Step(f"join:{name}", name, action, "one at a time; erases its data, then copies the cluster's",
+    yield Step(f"join:{name}", name, action, "one node at a time; erases its data, then copies the cluster's data",
                (f"restore-settings:{name}", previous), JOIN_S, total - 1)  # fmt: skip
     return f"join:{name}"
 
@@ -242,5 +242,5 @@ def _join(
 def _compare(survivor: str, joiners: list[str], previous: str) -> Iterator[Step]:
     names = [survivor, *joiners]
     for name in names:
-        yield Step(f"compare-settings:{name}", name, CompareSettings(), "what is not clustered must be as before",
+        yield Step(f"compare-settings:{name}", name, CompareSettings(), "what the cluster does not replicate must be as before",
                    (previous,), QUICK_S)  # fmt: skip

@@ -29,7 +29,7 @@ class StageArchive:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Wait until every node is well in every other's eyes, so that one may go away."""
+    """Wait until every node reports every other node as healthy, so that one may go out of service."""
 
     kind: Literal["gate"] = "gate"
 

@@ -57,7 +57,7 @@ def preparation(facts: Facts, options: Options, names: tuple[str, ...]) -> Itera
     """Signature, backups, the archive and what a node looks like before, on all nodes side by side."""
     size = 0 if isinstance(facts.archive, Unknown) else facts.archive.size
     yield Step(
-        VERIFY, "", VerifyArchive(), "no node is touched before the signature is proven", (), verify_s(size)
+        VERIFY, "", VerifyArchive(), "no node is changed before the signature is verified", (), verify_s(size)
     )
     waived = _backup_waived(options)
     for name in names:
@@ -66,18 +66,18 @@ def preparation(facts: Facts, options: Options, names: tuple[str, ...]) -> Itera
                 f"backup:{name}",
                 name,
                 MakeBackup(),
-                "no fresh downloaded backup with its key",
+                "no fresh backup with its key is on this machine",
                 (VERIFY,),
                 BACKUP_S,
             )
     for name in names:
         yield Step(
-            f"stage:{name}", name, StageArchive(), "all nodes side by side, before any is touched",
+            f"stage:{name}", name, StageArchive(), "to all nodes at the same time, before any node is changed",
             (VERIFY,), upload_s(size),
         )  # fmt: skip
     for name in names:
         yield Step(
-            f"record-settings:{name}", name, RecordSettings(), "to tell afterwards what changed beside the version",
+            f"record-settings:{name}", name, RecordSettings(), "to compare afterwards",
             (f"stage:{name}",), QUICK_S,
         )  # fmt: skip
 
@@ -88,18 +88,18 @@ def node_chain(
     """Upgrade, reboot, wait, verify: what one node goes through."""
     upgrade = RunUpgrade(options.force_path)
     yield Step(f"upgrade:{name}", name, upgrade, why, after, UPGRADE_S)
-    yield Step(f"reboot:{name}", name, Reboot(), "the script asks for it", (f"upgrade:{name}",), BOOT_S)
+    yield Step(f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for it", (f"upgrade:{name}",), BOOT_S)
     yield Step(
-        f"await:{name}", name, AwaitNode(clustered), "a node is done only when others see it so",
+        f"await:{name}", name, AwaitNode(clustered), "the other nodes must report it as ready and connected",
         (f"reboot:{name}",), SERVICES_S,
     )  # fmt: skip
     yield Step(
-        f"settle:{name}", name, Settle(clustered), "it must stay well before the next one goes",
+        f"settle:{name}", name, Settle(clustered), "it must stay healthy before the next node starts",
         (f"await:{name}",), int(cluster.stable_for.total_seconds()),
     )  # fmt: skip
     # Nothing waits for it: the next node's gate goes on beside it.
     yield Step(
-        f"compare-settings:{name}", name, CompareSettings(), "what the upgrade changed beside the version",
+        f"compare-settings:{name}", name, CompareSettings(), "report what else the upgrade changed",
         (f"settle:{name}",), QUICK_S,
     )  # fmt: skip
 
@@ -115,10 +115,10 @@ def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]
     migrated = any(not needs_upgrade(facts, cluster, node.name) for node in cluster.nodes)
     for position, name in enumerate(names):
         yield Step(
-            f"gate:{name}", name, Gate(), "every node must be well, in every other's eyes", before, GATE_S
+            f"gate:{name}", name, Gate(), "every node must report every other node as healthy", before, GATE_S
         )
         why = (
-            "first: it migrates the shared database, which is locked for under 30 s on all nodes"
+            "the first node migrates the shared database, which is locked for up to 30 s on all nodes"
             if position == 0 and not migrated
             else f"{position + 1} of {len(names)}: one node at a time"
         )
@@ -135,7 +135,7 @@ def standalone(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Ste
     yield from prepared
     before = tuple(step.id for step in prepared)
     for name in names:
-        yield from node_chain(name, before, cluster, options, clustered=False, why="an appliance on its own")
+        yield from node_chain(name, before, cluster, options, clustered=False, why="the only appliance")
         before = (f"settle:{name}",)
 
 

@@ -93,12 +93,12 @@ def _about_the_run(
     """Return that a run works now or is unfinished, unless the advice says already how it goes on."""
     run = around.unfinished
     if around.running:
-        text = "a run works on this cluster now, and what is out may be out because of it: nothing else is done meanwhile"
+        text = "a run works on this cluster now, and may be the reason why a node is out: nothing else is done until it ends"
         return (Advice(f"{text}. Follow it", (f"ctmupgrade watch {run}".strip(),)),)
     resume = f"ctmupgrade resume {run}"
     if not run or (not steps and any(resume in one.commands for one in advice)):
         return ()
-    ends = "; to take the way back ends it. To go on with it instead" if steps else "; to go on with it"
+    ends = "; the way back ends it. To continue it instead" if steps else ". To continue it"
     return (Advice(f"run {run} is unfinished{ends}", (resume,)),)
 
 
@@ -123,7 +123,7 @@ def _no_backup(scene: Scene, steps: Sequence[Step]) -> Advice | None:
     if fresh_manifest(scene.facts, holder):
         return None
     return Advice(
-        f"nothing is removed or erased before a backup of {holder} is on this machine, and none can be made: "
+        f"nothing is removed or erased until a backup of {holder} is on this machine, and none can be made: "
         f"{scene.facts.backups_possible} (--skip backup_downloaded_with_key=REASON waives it)"
     )
 
@@ -141,11 +141,11 @@ def _backed_up(scene: Scene, steps: Iterable[Step]) -> Iterator[Step]:
         if isinstance(one.action, CHANGING) and holder not in saved:
             saved.add(holder)
             if not fresh_manifest(scene.facts, holder):
-                why = "before anything is removed or erased: no fresh downloaded backup with its key"
+                why = "before anything is removed or erased: no fresh backup with its key is on this machine"
                 yield step("backup", holder, MakeBackup(), why, BACKUP_S)
         if isinstance(one.action, ResetNode) and one.node not in saved and keeps_own_data(scene, one.node):
             saved.add(one.node)
-            why = "before it is erased: it may hold what no other node has"
+            why = "before it is erased: it may have data that no other node has"
             yield step("backup", one.node, MakeBackup(), why, BACKUP_S)
         yield one
 
@@ -166,7 +166,7 @@ def keeps_own_data(scene: Scene, name: str) -> bool:
 
 
 def _ask_support(scene: Scene) -> Advice:
-    return Advice("ask vendor support; this packs what they will ask for", (collecting(scene),))
+    return Advice("ask vendor support. To collect what they will ask for", (collecting(scene),))
 
 
 def _restores(manifests: Sequence[Manifest], cluster: Cluster) -> Iterator[Advice]:
@@ -177,8 +177,8 @@ def _restores(manifests: Sequence[Manifest], cluster: Cluster) -> Iterator[Advic
         fits = backup_fits(made, cluster.target.version)
         also = f" or {cluster.target.version.short}" if fits else ""
         yield Advice(
-            f"a backup of {manifest.node} from {manifest.created:%Y-%m-%d %H:%M} ({manifest.file}) restores on a fresh "
-            f"appliance of {made.short}{also}, never on an older one; wait until all services are up before any join",
+            f"a backup of {manifest.node} from {manifest.created:%Y-%m-%d %H:%M} ({manifest.file}) can be restored on a new "
+            f"appliance on {made.short}{also}, never on an older version; wait until all its services are started before any join",
             (
                 f"ksctl backupkeys upload --file {manifest.key_file}",
                 f"ksctl backup upload --file {manifest.file}",

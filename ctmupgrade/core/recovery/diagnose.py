@@ -58,8 +58,8 @@ def _parts(scene: Scene) -> Part:
 def _membership(scene: Scene, before: Part) -> Part:
     """Return what is wrong with nodes that answer but are not ready members."""
     if scene.all_named:
-        text = "every node that forms the cluster is named to be taken out"
-        asks = "one must stay, for it holds the data that the others join to: leave it out of --rejoin"
+        text = "--rejoin names every node of the cluster"
+        asks = "one must stay, because it has the data that the others copy when they join: leave it out of --rejoin"
         return Part((Trouble(text, sentence=text),), (Advice(asks),))
     if scene.via:
         return members.apart(scene, before)

@@ -1,7 +1,7 @@
 """What the checks find wrong or unknown of the cluster's health, and no other part of the diagnosis has told.
 
 A list of members goes on to say ``r`` of a node whose control plane is dead or to which no other is connected
-(FACTS 4.3): that nothing is wrong is said only where every node says so of every other, in answers of now.
+(docs/appliance.md 4.3): that nothing is wrong is said only where every node says so of every other, in answers of now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, toge
 from ctmupgrade.core.recovery.scene import Scene
 
 _DRIFTS = (
-    "what clients write on one side may not reach the other; the nodes queue changes, and their disks will eventually "
+    "what clients write to some nodes may not reach the others; the nodes queue changes, and their disks will eventually "
     "fill"
 )
 _UNKNOWN = "whether clients are served there is not known"
@@ -38,7 +38,7 @@ def unhealthy(scene: Scene, before: Part) -> Part:
     return together(mute.values()) + told + _advice(scene, own, between)
 
 
-_STATE = "not in step with the others"
+_STATE = "not in sync with the others"
 
 
 def _written_off(scene: Scene, name: str) -> bool:
@@ -54,10 +54,10 @@ def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
         why = node.members.why if isinstance(node.members, Unknown) else node.system.why
         found += _mute(
             name,
-            f"{name}: its control plane does not answer as it should: {why}",
+            f"{name}: its control plane gives no usable answer: {why}",
             Advice(
-                "its control plane must answer, and let ksctl in, before anything can be known or done: try its url in "
-                "cluster.yaml from here, and look at keysecure on the node. Do not take it for healthy because others "
+                "the control plane must answer, and accept the ksctl login, before anything can be done: try the url of "
+                "cluster.yaml from this machine, and check keysecure on the node. It may be unhealthy although others "
                 "list it as ready",
                 ("systemctl status keysecure",),
                 (name,),
@@ -66,8 +66,8 @@ def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
     if isinstance(node.shell, Unknown):
         found += _mute(
             name,
-            f"{name}: it does not let us in over SSH: {node.shell.why}",
-            Advice("SSH must let us in before its state can be known", ("ctmupgrade check",), (name,)),
+            f"{name}: the SSH login fails: {node.shell.why}",
+            Advice("the SSH login must work before its state can be known", ("ctmupgrade check",), (name,)),
         )
     left = scene.facts.unbooted_still(name)
     if isinstance(left, Unknown) and not found.wrong:
@@ -75,7 +75,7 @@ def _cannot_tell(scene: Scene, name: str, node: NodeFacts) -> Part:
             name,
             f"{name}: whether its upgrade waits for its reboot is not known: {left.why}",
             Advice(
-                f"{name}: find out at its console whether it was rebooted; then look again", (scene.again(),)
+                f"{name}: find out at its console whether it was rebooted; then check again", (scene.again(),)
             ),
         )
     return found
@@ -132,24 +132,24 @@ def _advice(scene: Scene, own: list[Problem], between: list[Problem]) -> Part:
     names = sorted({p.node for p in own if p.node})
     found = Part()
     if names:
-        text = f"{', '.join(names)}: find out why, on the node itself"
+        text = f"{', '.join(names)}: find the cause on the node"
         found += Part(advice=(Advice(text, ("systemctl status keysecure", "ksctl services status")),))
     if not between:
         return found
     every = Advice(
-        "every node must report every other as ready and connected, in answers of now: compare the three lists of each "
-        "node, port 5432 in both directions, and the clocks. After a join or a reboot that may take minutes: look again",
+        "every node must report every other node as ready and connected: compare these three lists of each node, check "
+        "port 5432 in both directions, and the clocks. After a join or a reboot that may take minutes: check again",
         ("ksctl cluster nodes list", "ksctl cluster summary", "ksctl cluster errors", scene.again()),
     )
     bad = {p.node for p in between if not p.unknown}
     named = sorted(bad & set(scene.members) & set(scene.facts.nodes) - {scene.via})
     rejoin = tuple(
         Advice(
-            f"{name}: where all that is in order and it lasts, join it again, which erases it; what clients wrote to it "
-            "alone meanwhile is lost",
+            f"{name}: if all of that is in order and it stays so, join it again, which erases it; what clients wrote to it "
+            "alone is then lost",
             (scene.again(rejoin=(name,)),),
         )
         for name in named
     )
-    never = Advice("no node is reset or joined while the members do not agree: fix that first")
+    never = Advice("no node is reset or joined while the members' reports differ: fix that first")
     return found + Part(advice=(every, *rejoin), forbids=(never,) if bad else ())

@@ -18,10 +18,10 @@ def one_appliance(scene: Scene) -> Part:
 
 
 def _one_appliance(node_id: str, names: list[str]) -> Part:
-    text = f"the urls of {' and '.join(names)} lead to one appliance (id {node_id})"
+    text = f"the urls of {' and '.join(names)} belong to one appliance (id {node_id})"
     trouble = Trouble(text, sentence=text, urgency=Urgency.TODAY)
     asks = (
-        f"give each of {', '.join(names)} the url of its own control plane in cluster.yaml, then look again"
+        f"give each of {', '.join(names)} the url of its own control plane in cluster.yaml, then check again"
     )
     return Part((trouble,), (Advice(asks, ("ctmupgrade recover",)),))
 
@@ -37,25 +37,28 @@ def foreign(scene: Scene) -> Part:
 
 def _foreign(scene: Scene, host: str, member: Member) -> Part:
     shown = host or "(no address)"
-    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which cluster.yaml lacks"
+    text = f"{scene.via} lists {shown} (id {member.node_id or 'not known'}), which is not in cluster.yaml"
     if not scene.unmatched:
         trouble = Trouble(
-            text, host, explains=True, sentence=f"the cluster has a member that cluster.yaml lacks: {shown}"
+            text,
+            host,
+            explains=True,
+            sentence=f"the cluster has a member that is not in cluster.yaml: {shown}",
         )
         return Part((trouble,), (_of_a_stranger(scene, shown, member),))
     presumed = ", ".join(scene.unmatched)
     words = (
-        f"{text}; presumably it is {presumed}"
+        f"{text}; it is probably {presumed}"
         if len(scene.unmatched) == 1
         else f"{text}; it may be one of {presumed}"
     )
     trouble = Trouble(words, host, explains=True)
     asks = (
-        f"{shown}: it is not removed while it may be {presumed}. Give the node cluster_host: {shown} in cluster.yaml "
-        "where it is that, or bring the node back so that it says its own id; then look again"
+        f"{shown}: it is not removed while it may be {presumed}. Set cluster_host: {shown} for the node in cluster.yaml "
+        "if it is that one, or bring the node back so that it reports its own id; then check again"
     )
     never = Advice(
-        f"no node is reset or joined while {shown} may be {presumed}: find out which node it is first"
+        f"no node is reset or joined while {shown} may be {presumed}: find out first which node it is"
     )
     return Part((trouble,), (Advice(asks, (scene.again(),)),), forbids=(never,))
 
@@ -63,6 +66,6 @@ def _foreign(scene: Scene, host: str, member: Member) -> Part:
 def _of_a_stranger(scene: Scene, shown: str, member: Member) -> Advice:
     """Return what to do with a member that is none of ours. One that is ready is most likely missing in the file."""
     if member.ready or not member.node_id:
-        return Advice(f"{shown}: add it to cluster.yaml; then look again", (scene.again(),))
-    text = f"{shown}: add it to cluster.yaml; or, where it is gone for good, remove it through {scene.via}"
+        return Advice(f"{shown}: add it to cluster.yaml; then check again", (scene.again(),))
+    text = f"{shown}: add it to cluster.yaml; or, if it is gone for good, remove it through {scene.via}"
     return Advice(text, (f"ksctl cluster nodes delete --id {member.node_id}",))

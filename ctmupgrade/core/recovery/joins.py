@@ -42,7 +42,7 @@ from ctmupgrade.core.version import Version
 
 def remove_gone(scene: Scene) -> Part:
     """Return the removal of the members that are gone for good."""
-    why = "gone for good: the others stop storing changes for it"
+    why = "gone for good; the others then stop queuing changes for it"
     return Part(
         steps=tuple(
             step("remove", name, RemoveNode(scene.via, scene.members[name].node_id, force=True), why, QUICK_S)
@@ -67,8 +67,8 @@ def take_all_back(scene: Scene, names: list[str]) -> Part:
     out = [n for n, member in scene.members.items() if not member.ready and n not in (*back, *gone)]
     if out and back:
         text = (
-            f"{', '.join(back)}: nothing is erased for a join that could not start: {', '.join(out)} must be ready "
-            "or removed first; then look again"
+            f"{', '.join(back)}: not erased, because its join could not start: {', '.join(out)} must be ready "
+            "or removed first; then check again"
         )
         found += advise(text, scene.again())
         back = [name for name in back if name in scene.joining]  # those are ended all the same
@@ -96,8 +96,8 @@ def _waits_for_joins(scene: Scene, names: list[str]) -> Part:
     again = scene.again(rejoin=tuple(n for n in unnamed if n in scene.facts.nodes))
     return advise(
         f"{', '.join(others) or 'no other node'}: not removed, reset or joined while {', '.join(scene.joining)} is "
-        "joining: one change at a time, and what is erased for a join that cannot start is erased for nothing. Look "
-        "again when that join is over; where it is stuck, end it first",
+        "joining: only one change at a time is possible. Check again when that join has ended; if it is stuck, "
+        "end it first",
         again,
     )
 
@@ -128,14 +128,16 @@ def _refusal(scene: Scene, name: str, via: str) -> Part:
 
 def _out(scene: Scene, name: str, via: str) -> Iterator[Step]:
     """Out of the cluster. A join that hangs is ended by the reset of its joiner first: removing a node while it
-    joins can break the cluster's consensus (FACTS 6), and its own data went when the join began."""
+    joins can break the cluster's consensus (docs/appliance.md 6), and its own data was erased when the join began."""
     node, member = scene.facts.nodes[name], scene.members.get(name)
-    yield step("record-settings", name, RecordSettings(), "what no cluster replicates", QUICK_S)
+    yield step(
+        "record-settings", name, RecordSettings(), "record what the cluster does not replicate", QUICK_S
+    )
     if member is not None and member.code in JOINING:
-        why = f"ends its join, which hangs; {via} holds the cluster's data"
+        why = f"ends its join, which hangs; {via} has the cluster's data"
         yield step("reset", name, ResetNode(via), why, SERVICES_S)
     if member is not None:
-        why = "as asked: it joins again" if member.ready else "its membership is broken"
+        why = "as asked; it joins again" if member.ready else "its membership is broken"
         yield step("remove", name, RemoveNode(via, member.node_id), why, QUICK_S)
     clustered = not isinstance(node.membership, Unknown) and node.membership.clustered
     if clustered or member is not None:
@@ -149,13 +151,17 @@ def _in(scene: Scene, name: str, via: str) -> Iterator[Step]:
         yield from _upgrade(scene, name)
     member = scene.members.get(name)
     if member is None or member.code not in JOINING:
-        why = f"its data, backups and HSM set-up are erased; {via} holds the cluster's data"
+        why = f"its data, its backups and its HSM set-up are erased; {via} has the cluster's data"
         yield step("reset", name, ResetNode(), why, SERVICES_S)
-    yield step("restore-settings", name, RestoreSettings(), "time servers before the join", QUICK_S)
+    yield step("restore-settings", name, RestoreSettings(), "set its time servers before the join", QUICK_S)
     joining = JoinNode(via, scene.options.shared_hsm_partition)
-    yield step("join", name, joining, f"back into the cluster through {via}; one at a time", JOIN_S)
+    yield step("join", name, joining, f"joins the cluster again through {via}; one node at a time", JOIN_S)
     yield step(
-        "compare-settings", name, CompareSettings(), "what is not clustered must be as before", QUICK_S
+        "compare-settings",
+        name,
+        CompareSettings(),
+        "what the cluster does not replicate must be as before",
+        QUICK_S,
     )
 
 
@@ -167,13 +173,19 @@ def _upgrade(scene: Scene, name: str) -> Iterator[Step]:
         "verify-archive",
         "",
         VerifyArchive(),
-        "no node is upgraded before the signature is proven",
+        "no node is upgraded before the archive's signature is verified",
         verify_s(size),
     )
     if not fresh_manifest(scene.facts, name):
-        yield step("backup", name, MakeBackup(), "no fresh downloaded backup with its key", BACKUP_S)
-    yield step("stage", name, StageArchive(), "for its upgrade", upload_s(size))
+        yield step("backup", name, MakeBackup(), "no fresh backup with its key is on this machine", BACKUP_S)
+    yield step("stage", name, StageArchive(), "the archive for its upgrade", upload_s(size))
     upgrade = RunUpgrade(scene.options.force_path, alone=True)
-    yield step("upgrade", name, upgrade, "versions must be equal", UPGRADE_S)
-    yield step("reboot", name, Reboot(), "the script asks for it", BOOT_S)
-    yield step("await", name, AwaitNode(clustered=False), "services up, on the target", SERVICES_S)
+    yield step("upgrade", name, upgrade, "only equal versions can join", UPGRADE_S)
+    yield step("reboot", name, Reboot(), "ks_upgrade.sh asks for it", BOOT_S)
+    yield step(
+        "await",
+        name,
+        AwaitNode(clustered=False),
+        "wait until it is on the target version with its services started",
+        SERVICES_S,
+    )

@@ -23,7 +23,7 @@ def silent_appliance(scene: Scene) -> Part:
     """Return that the one appliance of a standalone set-up does not answer."""
     return together(
         Part((Trouble(f"{name} does not answer", name, True, "out", "", Urgency.NOW),))
-        + advise("bring it back at its console; a backup is no use before it answers")
+        + advise("bring it back at its console; a backup cannot be restored before it answers")
         for name in scene.silent
     )
 
@@ -39,7 +39,7 @@ def silent(scene: Scene) -> Part:
     answer = [name for name in scene.known.gone if name not in scene.silent]
     return found + together(
         advise(
-            f"{name} answers, so it is not removed as gone; to take it out and join it again",
+            f"{name} answers, so it is not removed as gone. To take it out and join it again",
             scene.again(rejoin=(name,)),
         )
         for name in answer
@@ -54,13 +54,13 @@ def _all_silent(scene: Scene) -> Part:
             name,
             True,
             "out",
-            "they serve no clients, as far as can be seen from here",
+            "as far as this machine can see, they serve no clients",
         )
         for name in scene.silent
     )
     text = (
-        "no node answers: find out first whether this machine still reaches them (its network, a VPN, a jump host); "
-        "then bring them back at their consoles, all of them, before anything is restored. What they hold is not touched"
+        "no node answers: check first whether this machine can still reach them (its network, a VPN, a jump host); "
+        "then bring all of them back at their consoles, before anything is restored. Their data is not touched"
     )
     return Part(troubles) + advise(text)
 
@@ -68,7 +68,7 @@ def _all_silent(scene: Scene) -> Part:
 def _silent(scene: Scene, name: str, member: Member | None) -> Part:
     given_up = name in scene.known.gone
     if member is None and scene.via and given_up and not scene.foreign:
-        return advise(f"{name} is no member any more; take it out of cluster.yaml")
+        return advise(f"{name} is no longer a member; remove it from cluster.yaml")
     seen = f"; {scene.via} reports it as {_quoted(member)}" if member else ""
     left = _QUEUES if member is not None else "it serves no clients until it is back"
     trouble = Trouble(f"{name} does not answer{seen}", name, explains=True, state="out", if_left=left)
@@ -77,13 +77,13 @@ def _silent(scene: Scene, name: str, member: Member | None) -> Part:
 
 def _bring_back(scene: Scene, name: str, member: Member | None, *, given_up: bool) -> Advice:
     if member is None:
-        return Advice(f"{name}: bring it back at its console; what it holds is not touched")
+        return Advice(f"{name}: bring it back at its console; its data is not touched")
     if given_up:
         return Advice(
-            f"{name}: afterwards take it out of cluster.yaml; reset it before it is ever used again"
+            f"{name}: afterwards remove it from cluster.yaml; reset the node before it is ever used again"
         )
-    lacks = " (one of two: the removal may lack a quorum)" if len(scene.members) == 2 else ""
-    text = f"{name}: bring it back at its console. Where it is gone for good, have it removed{lacks}"
+    lacks = " (one of two nodes: the cluster may then have no quorum)" if len(scene.members) == 2 else ""
+    text = f"{name}: bring it back at its console. If it is gone for good, remove it{lacks}"
     return Advice(text, (scene.again(gone=name),))
 
 
@@ -115,9 +115,7 @@ def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
     if member is not None and member.ready and not named:
         return None
     if scene.held_back(name) and member is None:
-        text = (
-            f"{name} is held back with the old data; when it is needed no more, take it back, which erases it"
-        )
+        text = f"{name} is held back with the old data; when nobody needs it any longer, take it back, which erases it"
         return advise(text, scene.again(rejoin=(name,)))
     doubt = None if named else _doubt(scene, name, member)
     return Part((_trouble_apart(scene, name, member),), (doubt,) if doubt is not None else ())
@@ -126,11 +124,9 @@ def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
 def _trouble_apart(scene: Scene, name: str, member: Member | None) -> Trouble:
     alone = f"what clients write to {name} does not reach the others, and is lost when it joins again"
     if member is None:
-        return Trouble(f"{scene.via} does not list {name}", name, True, "apart from the cluster", alone)
+        return Trouble(f"{scene.via} does not list {name}", name, True, "outside the cluster", alone)
     if member.ready:
-        return Trouble(
-            f"{name} is to be taken out and joined again, as asked", name, True, "to be joined again"
-        )
+        return Trouble(f"{name} is taken out and joined again, as asked", name, True, "to be joined again")
     says = f"{scene.via} reports {name} as {_quoted(member)}"
     if member.code in JOINING:
         return Trouble(
@@ -148,7 +144,7 @@ def _since(scene: Scene, name: str) -> str:
     """Return since when a node is joining, as far as this machine's journals know."""
     began: datetime | None = scene.past.joins.get(name)
     if began is None:
-        return "since when is not known: no run here began this join"
+        return "since when is not known: no run on this machine started this join"
     minutes = int((scene.facts.at - began).total_seconds() // 60)
     return f"since {began.astimezone(scene.facts.at.tzinfo):%Y-%m-%d %H:%M} ({minutes} min)"
 
@@ -157,19 +153,21 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
     """Return why an operator must name a node before it is taken back; None where nothing speaks against it."""
     again = (scene.again(rejoin=(name,)),)
     if member is not None and member.code in JOINING:
-        return Advice(f"{name}: {_how_stuck(scene, name)}; its own data went when the join began", again)
+        return Advice(
+            f"{name}: {_how_stuck(scene, name)}; its own data was erased when the join began", again
+        )
     if member is not None and member.code in LEAVING:
-        return Advice(f"{name}: it is being removed; wait a few minutes, then look again", (scene.again(),))
+        return Advice(f"{name}: it is being removed; wait a few minutes, then check again", (scene.again(),))
     if member is not None and member.code != "k":
         return Advice(
-            f"{name}: it answers, but {scene.via} has no connection to it: look at port 5432 and the clocks of both. "
-            "Where that is in order, join it again, which erases it",
+            f"{name}: it answers, but {scene.via} has no connection to it: check port 5432 and the clocks of both. "
+            "If both are in order, join it again, which erases it",
             again,
         )
     if failed_log(scene.facts.nodes[name], scene.cluster.target.version):
         return Advice(
-            f"{name}: it stays apart with its data until you know that nothing on it is missed; then join it again, "
-            "which erases it",
+            f"{name}: it stays outside the cluster with its data until you know that nobody needs that data; then join it "
+            "again, which erases it",
             again,
         )
     return _doubt_of_data(scene, name, again)
@@ -179,26 +177,26 @@ def _how_stuck(scene: Scene, name: str) -> str:
     """Return whether a join is to be waited for, or ended."""
     began, longest = scene.past.joins.get(name), scene.cluster.timeouts.join
     if began is not None and scene.facts.at - began > longest:
-        return f"it has been joining for longer than timeouts.join ({longest}), so it hangs: end it and join again"
+        return f"it has been joining for longer than timeouts.join ({longest}), so it hangs: end the join and start it again"
     return (
-        "a join takes 30 minutes and more; never restart anything on it meanwhile, and look again later. Where it has "
-        "not moved on for 30 more minutes it hangs: end it and join again"
+        "a join takes 30 minutes or more; never restart anything on it during that time, and check again later. If it "
+        "is still joining after 30 more minutes, it hangs: end the join and start it again"
     )
 
 
 def _doubt_of_data(scene: Scene, name: str, again: tuple[str, ...]) -> Advice | None:
     if name in scene.past.alone:
         return Advice(
-            f"{name} stays apart with its data: it kept the cluster's data when the others were removed, and what "
-            "clients wrote to it then is on it alone. When that is not missed, join it again, which erases it",
+            f"{name} stays outside the cluster with its data: it kept the cluster's data when the others were removed, and what "
+            "clients wrote to it then is on it alone. If nobody needs that data, join it again, which erases it",
             again,
         )
     lone = sum(m.ready for m in scene.members.values()) == 1
     vouched = scene.via in (scene.past.survivor, scene.known.survivor) or name in scene.past.emptied
     if lone and not vouched:
         return Advice(
-            f"{name}: {scene.via} is alone in its cluster, and no journal here says that its data is the cluster's. "
-            f"Where it is, name it; that erases {name} and joins it",
+            f"{name}: {scene.via} is alone in its cluster, and no journal here proves that its data is the cluster's. "
+            f"If it is, name it; that erases {name} and joins it",
             (scene.again(survivor=scene.via),),
         )
     return None

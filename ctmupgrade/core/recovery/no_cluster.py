@@ -21,7 +21,7 @@ def no_cluster(scene: Scene, before: Part) -> Part:
     """Return what is wrong where no node forms a cluster, and a new cluster where it is known whose data counts."""
     coming = [s.node for s in before.steps if isinstance(s.action, Reboot)]
     if coming:
-        text = f"no node forms a cluster yet; when {', '.join(coming)} is back, look again"
+        text = f"no node forms a cluster yet; when {', '.join(coming)} is back, check again"
         return advise(text, scene.again())
     mute = _mute(scene)
     if mute:
@@ -30,20 +30,20 @@ def no_cluster(scene: Scene, before: Part) -> Part:
         (
             Trouble(
                 "no node forms a cluster", sentence="no node forms a cluster", urgency=Urgency.NOW,
-                if_left="what clients write to one node does not reach the others; all of it is lost but that on the "
-                "node whose data is chosen",
+                if_left="what clients write to one node does not reach the others; only what is on the node whose "
+                "data is chosen is kept",
             ),
         )
     )  # fmt: skip
     able = [n for n in scene.facts.nodes if n not in scene.silent and scene.healthy(n)]
     if not able:
-        text = "no node is healthy; fix one first, then look again"
+        text = "no node is healthy; fix one first, then check again"
         return found + Part(advice=(Advice(text, (scene.again(),)),), support=not before.steps)
     clustered = [n for n in able if _clustered(scene, n)]
     if clustered:
         text = (
-            f"{', '.join(clustered)} says that it is a member, but of no ready cluster: wait, then look again. Where "
-            "that lasts: vendor support"
+            f"{', '.join(clustered)} reports that it is a member, but its cluster is not ready: wait, then check again. If "
+            "that lasts, ask vendor support"
         )
         return found + advise(text, scene.again())
     return found + _new_cluster(scene, able)
@@ -62,11 +62,11 @@ def _not_known(mute: list[str]) -> Part:
     """Return that it is not known whether a cluster is formed; unknown is not gone, and no new cluster is made."""
     names = ", ".join(mute)
     trouble = Trouble(
-        f"whether the nodes form a cluster is not known: {names} does not say so",
+        f"whether the nodes form a cluster is not known: no answer from {names}",
         sentence="whether the nodes form a cluster is not known", urgency=Urgency.TODAY,
-        if_left="as far as is known the cluster goes on as it is",
+        if_left="as far as is known, the cluster goes on as before",
     )  # fmt: skip
-    text = f"the control plane of {names} must answer first: no cluster is made, and no node erased, before that is known"
+    text = f"the control plane of {names} must answer first: until that is known, no cluster is made and no node is erased"
     return Part((trouble,), (Advice(text, ("ctmupgrade check",)),))
 
 
@@ -90,14 +90,14 @@ def _other(scene: Scene, name: str, base: str) -> Part:
     """Return what becomes of a node that is not the base: it joins, or stays apart until somebody names it."""
     again = scene.again(rejoin=(name,))
     if scene.held_back(name):
-        return advise(f"{name} is held back with the old data; to take it back, which erases it", again)
+        return advise(f"{name} is held back with the old data. To take it back, which erases it", again)
     named = name in scene.known.rejoin
     if name == scene.past.survivor and scene.past.hurt and not named:
         return Part()  # said where the base was chosen
     if name in scene.past.alone and not named:
         text = (
-            f"{name} stays apart: what clients wrote to it after the others were removed is on it alone; when that is "
-            "not missed, take it back, which erases it"
+            f"{name} stays outside the cluster: what clients wrote to it after the others were removed is on it alone; if nobody "
+            "needs that data, take it back, which erases it"
         )
         return advise(text, again)
     return joins.take_back(scene, name, base)
@@ -123,7 +123,7 @@ def _base(scene: Scene, able: list[str]) -> Base:
             past.survivor,
             (
                 Advice(
-                    f"{past.survivor} is the base because it kept the data in run {past.run}; to name another",
+                    f"{past.survivor} is chosen because it kept the data in run {past.run}. To choose another",
                     tuple(scene.again(survivor=n) for n in holding if n != past.survivor),
                 ),
             ),
@@ -133,20 +133,20 @@ def _base(scene: Scene, able: list[str]) -> Base:
         return _without_survivor(scene, untouched[0])
     others = tuple(scene.again(survivor=n) for n in holding)
     text = (
-        f"name the node whose data counts; the others are erased and join it. Healthy and with data are {words}. "
-        "What clients wrote to the others meanwhile is lost, so ask which one they used"
+        f"choose the node whose data counts; the others are erased and join it. Healthy nodes with data: {words}. "
+        "What clients wrote to the others since then is lost, so ask which one they used"
     )
     return Base(advice=(Advice(text, others),))
 
 
 def _named_base(named: str, able: list[str], holding: list[str], words: str) -> Base:
     if named not in able:
-        return Base(advice=(Advice(f"{named} is not healthy; healthy and with data are: {words}"),))
+        return Base(advice=(Advice(f"{named} is not healthy; healthy nodes with data: {words}"),))
     if named not in holding:
         return Base(
             advice=(
                 Advice(
-                    f"{named} holds no data: its own was erased in an earlier run; with data are: {words}"
+                    f"{named} holds no data: its own was erased in an earlier run; healthy nodes with data: {words}"
                 ),
             )
         )
@@ -162,28 +162,28 @@ def _without_survivor(scene: Scene, instead: str) -> Base:
         return Base(
             advice=(
                 Advice(
-                    f"{past.survivor} kept the data in run {past.run}, and {alone}: bring it back, then go on with the "
+                    f"{past.survivor} kept the data in run {past.run}, and {alone}: bring it back, then continue the "
                     "run",
                     (f"ctmupgrade resume {past.run}",),
                 ),
                 Advice(
-                    f"where {past.survivor} is lost, the old cluster comes back on {instead} without what was written "
+                    f"if {past.survivor} is lost, the old cluster is restored on {instead} without what was written "
                     "then",
                     (scene.again(gone=past.survivor),),
                 ),
             )
         )
-    why = "does not answer" if silent else "was not upgraded as it should be"
+    why = "does not answer" if silent else "was not upgraded as planned"
     return Base(
         instead,
         (
             Advice(
-                f"{past.survivor} {why}; the old cluster comes back on {instead}, which was removed with all data. "
-                f"{past.survivor} stays apart, untouched: {alone}. To build on its data instead, where it is healthy",
+                f"{past.survivor} {why}; the old cluster is restored on {instead}, which was removed with all data. "
+                f"{past.survivor} stays outside the cluster, unchanged: {alone}. To use its data instead, if it is healthy",
                 (scene.again(survivor=past.survivor),),
             ),
             Advice(
-                f"when what is on {past.survivor} alone is not missed, take it back afterwards, which erases it",
+                f"if nobody needs what is on {past.survivor} alone, take it back afterwards, which erases it",
                 (scene.again(rejoin=(past.survivor,)),),
             ),
         ),

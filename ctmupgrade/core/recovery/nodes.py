@@ -30,7 +30,7 @@ def waiting_log(node: NodeFacts) -> UpgradeLog | None:
 def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
     """Return whether it was booted after that upgrade began: then a reboot is not what is missing.
 
-    The log's name has the right time, the times inside have not (FACTS 1.2); the uptime is ksctl's.
+    The log's name has the right time, the times inside have not (docs/appliance.md 1.2); the uptime is ksctl's.
     """
     if log.in_this_boot is not None:
         return not log.in_this_boot
@@ -60,14 +60,14 @@ def running_upgrades(scene: Scene) -> Part:
     wrong = tuple(
         Trouble(
             f"ks_upgrade.sh runs on {name}", name, explains=True, state="being upgraded", urgency=Urgency.WAIT,
-            if_left="the upgrade goes on by itself; it needs a reboot when it has ended",
+            if_left="the upgrade goes on by itself; the node needs a reboot when it has ended",
         )
         for name in names
     )  # fmt: skip
     run = scene.past.run
     follow = (f"ctmupgrade resume {run}",) if run else ("ctmupgrade recover",)
-    text = "leave it alone, and never reboot a node meanwhile. " + (
-        "To follow the upgrade and finish the run" if run else "When the script has ended, look again"
+    text = "do not touch it, and do not reboot any node now. " + (
+        "To follow the upgrade and finish the run" if run else "When ks_upgrade.sh has ended, check again"
     )
     return Part(wrong, (Advice(text, follow),))
 
@@ -84,12 +84,12 @@ def _unfinished(scene: Scene, name: str, node: NodeFacts) -> Part:
     if not booted_since(node, log):
         return Part()
     trouble = Trouble(
-        f"{name}: still has {node.version} although its upgrade to {log.version} succeeded and it was rebooted",
+        f"{name}: still has {node.version} although the upgrade to {log.version} succeeded and the node was rebooted",
         name, state="still on the old version after its upgrade and reboot",
     )  # fmt: skip
     text = (
-        f"{name}: needs vendor support: keep {log.path} and do not reboot it again. The other nodes go on serving. "
-        "What support will ask for"
+        f"{name}: needs vendor support: keep {log.path} and do not reboot it again. The other nodes continue to serve clients. "
+        "To collect what support will ask for"
     )
     return Part((trouble,), (Advice(text, (collecting(scene),)),))
 
@@ -108,7 +108,7 @@ def _failed(scene: Scene, name: str, log: UpgradeLog) -> Part:
     trouble = Trouble(
         f"{name}: its last upgrade has no success line ({log.path}: {log.last_line or 'empty'})",
         name, state="stuck in a failed upgrade",
-        if_left="it stays on the old version; nobody may reboot it meanwhile",
+        if_left="it stays on the old version; it must not be rebooted",
     )  # fmt: skip
     run = scene.past.run
     again: tuple[str, ...]
@@ -116,7 +116,7 @@ def _failed(scene: Scene, name: str, log: UpgradeLog) -> Part:
         again = (f"ctmupgrade node retry {run} {name} --reason 'cause fixed'", f"ctmupgrade resume {run}")
     else:
         again = (f"ctmupgrade resume {run}",) if run else ("ctmupgrade run",)
-    text = f"{name} needs you: do not reboot it; read that log; once the cause is fixed"
+    text = f"{name} needs you: do not reboot it; read that log and fix the cause. Once it is fixed"
     return Part((trouble,), (Advice(text, again),))
 
 
@@ -133,15 +133,15 @@ def _reboot_of(scene: Scene, name: str) -> Part:
     trouble = Trouble(
         f"{name}: the upgrade to {version} succeeded and waits for its reboot",
         name, explains=True, state="waiting for its reboot",
-        if_left="it goes on serving without its reboot; its upgrade must not be started again",
+        if_left="it serves clients without the reboot; its upgrade must not be started again",
     )  # fmt: skip
     out = [n for n in scene.silent if n not in scene.known.gone]
     if version.release != scene.cluster.target.version.release:
-        more = advise(f"{name}: that is not cluster.yaml's target; correct target.version first")
+        more = advise(f"{name}: that is not the target of cluster.yaml; correct target.version first")
     elif out:
-        more = advise(f"{name}: its reboot comes when {', '.join(out)} is back or removed")
+        more = advise(f"{name}: it is rebooted when {', '.join(out)} is back or removed")
     elif scene.joining:
-        more = advise(f"{name}: its reboot comes when {', '.join(scene.joining)} is no longer joining")
+        more = advise(f"{name}: it is rebooted when {', '.join(scene.joining)} is no longer joining")
     else:
         more = _reboot(scene, name)
     return Part((trouble,)) + more
@@ -162,9 +162,9 @@ def _reboot(scene: Scene, name: str) -> Part:
     seconds = int(scene.cluster.stable_for.total_seconds())
     return Part(
         steps=(
-            step("reboot", name, Reboot(), "its upgrade waits for it", BOOT_S),
-            step("await", name, AwaitNode(clustered), "it must come back on the target", SERVICES_S),
-            step("settle", name, Settle(clustered), "and stay healthy", seconds),
+            step("reboot", name, Reboot(), "the reboot ends its upgrade", BOOT_S),
+            step("await", name, AwaitNode(clustered), "it must come back on the target version", SERVICES_S),
+            step("settle", name, Settle(clustered), "it must stay healthy", seconds),
         )
     )
 
@@ -188,7 +188,7 @@ def _services(scene: Scene, name: str, node: NodeFacts) -> Part:
     member = scene.members.get(name)
     if member is not None and member.code in JOINING:
         return Part((trouble,)) + advise(
-            f"{name}: it is joining; its services come up by themselves, never restart them now"
+            f"{name}: it is joining; its services start by themselves, never restart them now"
         )
     by_shell = not isinstance(node.shell, Unknown) and (
         isinstance(node.services, Unknown) or isinstance(node.unit, Unknown) or node.unit.active != "active"

@@ -53,14 +53,14 @@ def _works(scene: Scene, service: Service) -> Iterator[str]:
     if not serving:
         yield "no node is known to serve clients"
     elif not service.together:
-        yield f"each by itself: {serving}; what clients write to one of them does not reach the others"
+        yield f"serving clients, each separately: {serving}; what clients write to one of them does not reach the others"
     elif len(service.serving) > 1 or scene.standalone:
         yield f"serving clients: {serving}"
     else:
         yield f"serving clients: {serving} alone, without high availability"
     if service.strays:
         strays = ", ".join(service.strays)
-        yield f"{strays} may answer clients but is apart from the cluster: clients must not use it"
+        yield f"{strays} may answer clients but is outside the cluster: clients must not use it"
 
 
 def urgency_of(wrong: Sequence[Trouble], scene: Scene) -> Urgency:
@@ -91,7 +91,7 @@ def headline(wrong: Sequence[Trouble], scene: Scene) -> str:
         else "no node is known to serve clients"
     )
     if service.serving and not service.together:
-        clients += ", each by itself"
+        clients += ", each separately"
     if not wrong:
         return f"nothing is wrong; {clients}"
     alone = len(service.serving) == 1 and len(scene.facts.nodes) > 1
@@ -143,7 +143,7 @@ def losses(scene: Scene, steps: Sequence[Step]) -> tuple[str, ...]:
     if not steps:
         return ()
     lost = tuple(dict.fromkeys(_losses(scene, steps)))
-    return lost or ("nothing: no node is removed or erased",)
+    return lost or ("nothing; no node is removed or erased",)
 
 
 def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
                 here = bool(fresh_manifest(scene.facts, one.node))
                 yield _erased(scene, one.node, "a fresh backup of it is on this machine" if here else made)
             case RemoveNode(force=True):
-                yield f"{one.node}: what clients wrote to it that did not reach the others before it went out"
+                yield f"{one.node}: what clients wrote to it that had not reached the others when it went out"
             case NewCluster() if scene.past.survivor and scene.past.survivor != one.node:
                 kept = scene.past.survivor
                 yield f"{kept}: what clients wrote to it after the others were removed is not in the new cluster"
@@ -166,7 +166,7 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
 def _erased(scene: Scene, name: str, backup: str) -> str:
     member = scene.members.get(name)
     if member is not None and member.code in JOINING:
-        return f"{name}: no data, for its own went when its join began; the backups on it and its HSM set-up"
+        return f"{name}: no data (it was erased when the join began); the backups on it and its HSM set-up"
     if name in scene.past.emptied:
-        return f"{name}: no data, for it was erased before; the backups on it and its HSM set-up"
-    return f"{name}: all that is on it: what clients wrote to it alone, the backups on it, its HSM set-up ({backup})"
+        return f"{name}: no data (it was erased before); the backups on it and its HSM set-up"
+    return f"{name}: everything on it: what clients wrote to it alone, the backups on it, its HSM set-up ({backup})"

@@ -12,7 +12,7 @@ from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.past_runs import RunHistory
 
-# "": joined, and its state is not published yet; passes within about 100 s on 2.21 (FACTS 9.3)
+# "": joined, and its state is not published yet; passes within about 100 s on 2.21 (docs/appliance.md 4.3)
 JOINING = frozenset(("creating", "b", "i", "c", "o", ""))
 LEAVING = frozenset(("m", "v"))
 

@@ -29,15 +29,15 @@ def mixed_versions(scene: Scene, before: Part) -> Part:
     if len(old) > 1 or any(release > target.release for release in old):
         newest = max(versions.values(), key=lambda v: v.release)
         text = (
-            f"{_oldest(versions, target)} must first be brought to one version with the others (the newest seen is "
-            f"{newest}): name that version's archive in cluster.yaml, then upgrade"
+            f"{_oldest(versions, target)} must first be upgraded to the version of the others (the newest is "
+            f"{newest}): set target in cluster.yaml to that version's archive, then upgrade"
         )
         return found + advise(text, "ctmupgrade run")
     if scene.cluster.strategy is StrategyName.IN_PLACE and _all_members(scene) and not before.advice:
         steps = tuple(in_place(scene.facts, scene.cluster, scene.options))
         return found + Part(steps=steps, finishing=True)
     return found + _finish(
-        before, "finish the upgrade as soon as possible, once the rest is fixed", "ctmupgrade run"
+        before, "finish the upgrade as soon as possible, after the rest is fixed", "ctmupgrade run"
     )
 
 
@@ -51,7 +51,7 @@ def _trouble(versions: Mapping[str, Version], *, formed: bool) -> Trouble:
     return Trouble(
         f"mixed versions: {', '.join(f'{n} {v}' for n, v in versions.items())}",
         sentence="the versions are mixed",
-        if_left="the cluster goes on; the vendor asks to upgrade all nodes as soon as possible"
+        if_left="the cluster continues to work; the vendor asks to upgrade all nodes as soon as possible"
         if formed
         else "",
         urgency=Urgency.TODAY,

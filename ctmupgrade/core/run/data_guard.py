@@ -49,13 +49,13 @@ def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
             case ResetNode(via=via) | JoinNode(via=via):
                 left = holders(plan, state, names) - {step.node}
             case NewCluster() if step.node in plan.without_data:
-                return f"{step.id}: the data of {step.node} was erased before; it is no base for a cluster"
+                return f"{step.id}: not started: the data of {step.node} was erased before, so no cluster can be built from it"
             case _:
                 return ""
         if step.node not in names:
             return f"{step.id} would erase {step.node or 'a node'}, which cluster.yaml does not name"
         if via and via not in left:
-            return f"{step.id} would erase {step.node}, and {via} does not surely hold the data"
+            return f"{step.id} would erase {step.node}, and it is not proven that {via} holds the data"
         if len(left) >= keep:
             return ""
         others = ", ".join(sorted(left)) or "no node"

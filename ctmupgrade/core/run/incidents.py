@@ -56,7 +56,7 @@ def incidents_of(
 def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
     if before - at > _SET_BACK:
         back = clock_time(round((before - at).total_seconds()))
-        yield Incident(at, "clock", f"this machine's clock was set back by about {back}")
+        yield Incident(at, "clock", f"the clock of this machine was set back by about {back}")
 
 
 def _of(event: Event, at: datetime, plan: Plan, told: Container[str]) -> Iterator[Incident]:

@@ -204,7 +204,7 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
             case RunStarted(), None:
                 state = start(event, at)
             case _, None:
-                raise ValueError("the journal does not begin with the start of a run")
+                raise ValueError("the journal does not start with the start of a run")
             case _, RunState() as held:
                 state = apply(held, event, at)
     if state is None:

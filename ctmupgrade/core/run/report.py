@@ -141,17 +141,14 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
     behind = [n for n in nodes if n.version_after and not Version.parse(n.version_after).same_release(target)]
     rest = [name for name in left_undone(state) if name not in {n.name for n in behind}]
     return (
-        *(f"NOT at {target.short}: {n.name} is left on {n.version_after}" for n in behind),
-        *(
-            f"NOT finished: steps of {name or 'the run'} were skipped, or nothing has proven it"
-            for name in rest
-        ),
+        *(f"NOT at {target.short}: {n.name} is still on {n.version_after}" for n in behind),
+        *(f"NOT finished: steps of {name or 'the run'} were skipped, or are not proven" for name in rest),
     )
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     """A sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
-    it is of the new version already (FACTS 1.2), so that nothing else tells.
+    it is of the new version already (docs/appliance.md 1.2), so that nothing else tells.
 
     :param aborted: nobody will go on with this run.
     """
@@ -162,12 +159,12 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
         if state.steps[s.id].status in (Status.PENDING, Status.SKIPPED) and isinstance(s.action, Reboot)
     }
     what = (
-        "sudo reboot, on it, before anything else; then: ctmupgrade check"
+        "on the node, before anything else: sudo reboot; then: ctmupgrade check"
         if aborted
-        else "ctmupgrade resume does it"
+        else "ctmupgrade resume reboots it"
     )
     return tuple(
-        f"{node}: ks_upgrade.sh has ended, and its reboot is still to come ({what})"
+        f"{node}: ks_upgrade.sh has ended, and the node must still be rebooted ({what})"
         for node in state.plan.nodes
         if node in todo and (node, RunUpgrade) in done
     )

@@ -158,7 +158,7 @@ def test_a_cluster_has_up_to_twenty_nodes(count: int, expected: Verdict) -> None
 
 def test_only_equal_versions_below_the_target_are_equal() -> None:
     done = changed(system=SystemInfo(Version.parse("2.21.0+15451")))
-    assert verdict("versions_equal", done) is Verdict.WARN, "one is at the target: finish the others"
+    assert verdict("versions_equal", done) is Verdict.WARN, "one is at the target: upgrade the others"
 
 
 def test_a_whole_fresh_backup_of_each_node_passes() -> None:
@@ -260,7 +260,7 @@ DISTRUSTED = {
     "x509: certificate signed by unknown authority": ("authority", "SSL_CERT_FILE"),
     "tls: failed to verify certificate: x509: certificate signed by unknown authority": ("authority", "nosslverify: true"),
     "SSL: CERTIFICATE_VERIFY_FAILED self-signed certificate in chain": ("authority", "SSL_CERT_FILE"),
-    "x509: certificate is valid for kylo.local, not 10.0.0.2": ("name", "a url with a name or address"),
+    "x509: certificate is valid for kylo.local, not 10.0.0.2": ("name", "a name or address that its certificate"),
     "x509: cannot validate certificate for 10.0.0.2 because it doesn't contain any IP SANs": ("name", "nosslverify: true"),
     "x509: certificate has expired or is not yet valid: current time is after 2026-01-01": ("expired", "renew it"),
     "tls: first record does not look like a TLS handshake": ("no TLS", "check the host and the port"),
@@ -281,7 +281,7 @@ def test_a_certificate_that_is_not_trusted_is_told_as_that(said: str) -> None:
     assert told.summary.count(said) == 1
     others = [f for f in found if said in f.summary and f is not told]
     assert others and {f.remedy for f in others} == {
-        "make its certificate trusted first: see control_plane_reachable"
+        "make this machine trust its certificate first: see control_plane_reachable"
     }
 
 

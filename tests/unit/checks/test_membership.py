@@ -143,7 +143,7 @@ def test_two_nodes_at_one_control_plane_are_told_and_nothing_is_to_be_deleted() 
     members = listed("10.0.0.1", "10.0.0.2")
     own = NodeFacts("n1", membership=Membership("id-1", "r"), members=members)
     found = list(membership_problems({"n1": own, "n2": replace(own, name="n2")}, made))
-    assert found[0].text == "the urls of n1 and n2 lead to one appliance (id id-1)"
+    assert found[0].text == "the urls of n1 and n2 belong to one appliance (id id-1)"
     assert not found[0].unknown and "url" in found[0].remedy
     assert not [p for p in found if "delete" in p.remedy or "does not list" in p.text]
 

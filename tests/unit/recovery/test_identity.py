@@ -24,7 +24,7 @@ def test_two_urls_of_one_appliance_are_told_and_nothing_is_done() -> None:
     seen = make.healthy()
     same = make.with_node(seen, replace(seen.nodes["ctm-2"], membership=seen.nodes["ctm-1"].membership))
     found = identity.one_appliance(make.scene(same))
-    assert [t.text for t in found.wrong] == ["the urls of ctm-1 and ctm-2 lead to one appliance (id id-1)"]
+    assert [t.text for t in found.wrong] == ["the urls of ctm-1 and ctm-2 belong to one appliance (id id-1)"]
     assert not found.steps and not any("delete" in str(a) for a in found.advice)
     assert identity.one_appliance(make.scene(seen)) == Part()
 
@@ -38,7 +38,7 @@ def _who_may_be_it() -> list[NodeFacts]:
 def test_a_member_that_may_be_a_configured_node_is_never_to_be_deleted(third: NodeFacts) -> None:
     """PUBLIC 20: names instead of addresses, one node down."""
     found = identity.foreign(make.scene(_cluster_with(STRANGER, third)))
-    assert "presumably it is ctm-3" in found.wrong[0].text
+    assert "it is probably ctm-3" in found.wrong[0].text
     assert not any("delete" in str(a) for a in found.advice) and found.forbids
 
 

@@ -27,7 +27,7 @@ def test_a_silent_node_that_may_be_listed_by_another_name_is_not_called_removed(
     assert found.wrong and not found.steps and not any("no member any more" in str(a) for a in found.advice)
     left = make.facts(*(make.node(i, (make.member(1), make.member(2))) for i in (1, 2)), make.silent(3))
     said = members.silent(make.scene(left, OperatorInput(gone=("ctm-3",))))
-    assert not said.wrong and "no member any more" in said.advice[0].text
+    assert not said.wrong and "no longer a member" in said.advice[0].text
 
 
 def test_a_silent_member_is_removed_only_when_somebody_says_that_it_is_gone() -> None:
@@ -63,14 +63,14 @@ def test_a_join_says_since_when_where_a_run_began_it() -> None:
 
 
 def test_a_join_longer_than_its_time_out_hangs() -> None:
-    for minutes, said in ((119, "look again later"), (121, "so it hangs")):
+    for minutes, said in ((119, "check again later"), (121, "so it hangs")):
         began = {"ctm-3": make.AT - timedelta(minutes=minutes)}
         found = members.apart(make.scene(_joining(), past=RunHistory(joins=began)), Part())
         assert said in found.advice[0].text and not found.steps
 
 
 def test_a_member_without_a_state_has_just_joined() -> None:
-    """FACTS 9.3: an empty code passes within about 100 s on 2.21."""
+    """docs/appliance.md 4.3: an empty code passes within about 100 s on 2.21."""
     listed = (make.member(1), make.member(2), make.member(3, "", ""))
     seen = make.scene(make.facts(make.node(1, listed), make.node(2, listed), make.node(3, ())))
     found = members.apart(seen, Part())

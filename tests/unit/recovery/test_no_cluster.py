@@ -104,4 +104,4 @@ def test_only_support_helps_where_no_node_is_healthy() -> None:
 def test_one_that_calls_itself_a_member_of_no_ready_cluster_is_waited_for() -> None:
     alone = make.node(1, (make.member(1, "d", "down"),))
     found = _found(make.facts(alone, make.node(2, ()), make.node(3, ())), OperatorInput(survivor="ctm-2"))
-    assert not found.steps and "says that it is a member" in found.advice[0].text
+    assert not found.steps and "reports that it is a member" in found.advice[0].text

@@ -81,7 +81,7 @@ def test_a_node_whose_data_was_erased_serves_nobody() -> None:
 
 
 def test_where_none_forms_a_cluster_each_serves_by_itself() -> None:
-    assert outlook.works(_removed())[0].startswith("each by itself: ctm-1, ctm-2, ctm-3;")
+    assert outlook.works(_removed())[0].startswith("serving clients, each separately: ctm-1, ctm-2, ctm-3;")
     one = make.scene(make.facts(make.node(1, ())), strategy=StrategyName.STANDALONE)
     assert outlook.works(one) == ("serving clients: ctm-1",)
 
@@ -104,12 +104,12 @@ def test_what_is_erased_is_told_with_whether_it_is_backed_up() -> None:
 
 def test_what_did_not_reach_the_others_is_lost() -> None:
     gone = step("remove", "ctm-3", RemoveNode("ctm-1", "id-3", force=True), "", 10)
-    assert outlook.losses(_one_down(), (gone,))[0].startswith("ctm-3: what clients wrote to it that did not")
+    assert outlook.losses(_one_down(), (gone,))[0].startswith("ctm-3: what clients wrote to it that had not")
     made = step("new-cluster", "ctm-2", NewCluster(), "", 10)
     lost = outlook.losses(_removed(RunHistory(run="R1", survivor="ctm-1")), (made,))
     assert lost[0].startswith("ctm-1: what clients wrote to it after")
     assert outlook.losses(_removed(), ()) == ()
-    assert outlook.losses(_removed(), (made,)) == ("nothing: no node is removed or erased",)
+    assert outlook.losses(_removed(), (made,)) == ("nothing; no node is removed or erased",)
 
 
 def test_what_happens_until_morning_is_told_once_for_all_nodes() -> None:
