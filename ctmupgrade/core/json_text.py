@@ -51,13 +51,12 @@ def _constant(word: str) -> NoReturn:
 
 
 # strict=False: what services/status answers can hold raw line ends inside a text (docs/appliance.md 4.2).
-_DECODER = json.JSONDecoder(
-    strict=False, object_pairs_hook=_pairs, parse_float=_real, parse_constant=_constant
-)
-# What needs more work, which only hostile texts do: each number is measured, each text cleaned.
+_DECODER = json.JSONDecoder(strict=False, parse_float=_real, parse_constant=_constant)
+# What needs more work, which few texts do: each object's keys are compared, each number is measured.
 _CAREFUL = json.JSONDecoder(
     strict=False, object_pairs_hook=_pairs, parse_int=_whole, parse_float=_real, parse_constant=_constant
 )
+_KEY = re.compile(r'"[ \t\r\n]*+:')  # in a text without a backslash: exactly its keys
 _LONG_NUMBER = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
 _ESCAPED = re.compile(r"\\[ubfr]")  # what a text may become that was none of ours in the JSON
 
@@ -100,31 +99,41 @@ def _first(text: str, opening: str) -> Any:
 
 
 def _decoded(text: str) -> tuple[Any, int]:
-    decoder = _CAREFUL if _LONG_NUMBER.search(text) else _DECODER
+    careful = "\\" in text or _LONG_NUMBER.search(text) is not None
+    value, end = _read(_CAREFUL if careful else _DECODER, text)
+    if _keys_of(value) != len(_KEY.findall(text, 0, end)) and not careful:
+        value, end = _read(_CAREFUL, text)
+    return (value if is_clean(text) and not _ESCAPED.search(text) else _cleaned(value)), end
+
+
+def _read(decoder: json.JSONDecoder, text: str) -> tuple[Any, int]:
     try:
-        value, end = decoder.raw_decode(text)
+        return decoder.raw_decode(text)
     except BadJsonError:
         raise
     except json.JSONDecodeError as error:
         raise CutJsonError(f"not JSON, or cut short (line {error.lineno}, column {error.colno})") from None
     except (ValueError, RecursionError):
         raise BadJsonError(f"not JSON, or of more than {MOST_DEPTH} levels") from None
-    _measure(value)
-    return (value if is_clean(text) and not _ESCAPED.search(text) else _cleaned(value)), end
 
 
-def _measure(value: Any) -> None:
-    """:raises BadJsonError: it is too deep."""
+def _keys_of(value: Any) -> int:
+    """Return how many keys all objects of a value have.
+
+    :raises BadJsonError: it is too deep."""
+    count = 0
     boxes: list[Any] = [[value]]
     for _ in range(MOST_DEPTH + 1):
         deeper: list[Any] = []
         for box in boxes:  # without a call: this is done for every answer
             for key in box:
-                one = box[key] if box.__class__ is dict else key
+                one = key
+                if box.__class__ is dict:
+                    one, count = box[key], count + 1
                 if one.__class__ is dict or one.__class__ is list:
                     deeper += (one,)
         if not deeper:
-            return
+            return count
         boxes = deeper
     raise BadJsonError(f"more than {MOST_DEPTH} levels")
 

@@ -34,7 +34,7 @@ _LAST_LINE = 4096  # bytes of what was heard in which a prompt is looked for
 _PRIVATE = 0o077  # no file that it makes is readable by others, not even for a moment
 # The last line, where it asks for a password; what it must say for an answer to be typed; a repetition of that; and
 # what may not stand in it: a server's name is no backup key's, whatever it is called.
-_PROMPT = re.compile(r"[^\n]{0,400}pass(?:word|phrase)[^\n]{0,200}[:?]\s{0,16}$", re.I)
+_PROMPT = re.compile(r"(?<![^\n])[^\n]{0,400}pass(?:word|phrase)[^\n]{0,200}[:?]\s{0,16}$", re.I)
 _OF_THE_KEY = re.compile(r"back-?up|bk-?pass|\bkey\b", re.I)
 # One that names nothing at all: what ksctl really prints is not known (docs/appliance.md 8.10). It is not the login's,
 # for ksctl has that password in its environment.
@@ -48,8 +48,8 @@ _AGAIN = re.compile(
 _OF_A_LOGIN = re.compile(r"@|://|\blog(?:in|on)?\b|\buser|\bhost|\bserver", re.I)
 # What is left of a prompt that nobody answered: its line, with or without the complaint after it.
 _UNANSWERED = re.compile(
-    r"pass(word|phrase)[^\n]{0,100}[:?]\s{0,4}"
-    r"(EOF|inappropriate ioctl[^\n]{0,60}|[^\n]{0,60}not a (terminal|tty)[^\n]{0,60})?\s{0,4}$",
+    r"pass(word|phrase)[^\n]{0,60}[:?]\s{0,4}"
+    r"(EOF|inappropriate ioctl[^\n]{0,60}|[^\n]{0,24}not a (terminal|tty)[^\n]{0,24})?\s{0,4}$",
     re.I,
 )
 
