@@ -158,14 +158,14 @@ class Executor:
         return all(isinstance(step.action, harmless) for step in self.state.plan.steps)
 
     def _ready(self) -> list[Step]:
-        over = (Status.DONE, Status.SKIPPED)
+        over, held = (Status.DONE, Status.SKIPPED), self.state.steps
         return [
             step
             for step in self.state.plan.steps
-            if step.id not in self.running
+            if held[step.id].status not in over
+            and step.id not in self.running
             and step.id not in self.failed
-            and self._status(step.id) not in over
-            and all(self._is_past(a) for a in step.after)
+            and all(held[a].status is Status.DONE or self._is_past(a) for a in step.after)
         ]
 
     def _is_past(self, step: str) -> bool:

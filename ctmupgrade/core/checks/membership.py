@@ -41,12 +41,16 @@ def name_at(host: str, cluster: Cluster) -> str:
     nodes = (*cluster.nodes, *cluster.fresh)
     if not host:
         return ""
-    written = {n.name: _addresses(n) for n in nodes}
-    also = {n.name: written[n.name] | {_url_host(n)} for n in nodes}
-    for known in (written, also):
-        fitting = [name for name, hosts in known.items() if host.lower() in hosts]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else ""
+    wanted = host.lower()
+    fitting = [
+        n.name for n in nodes if wanted in (n.cluster_host.lower(), n.host.lower()) and wanted != "local"
+    ]
+    if fitting:
+        return fitting[0] if len(fitting) == 1 else ""
+    also = {n.name: _addresses(n) | {_url_host(n)} for n in nodes}
+    fitting = [name for name, hosts in also.items() if wanted in hosts]
+    if fitting:
+        return fitting[0] if len(fitting) == 1 else ""
     found = cluster.names.addresses([host.lower(), *(one for hosts in also.values() for one in hosts)])
     fitting = [
         name
@@ -87,7 +91,8 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
             continue
         who = [(member, name_of(member, ids, cluster)) for member in facts.members]
         strange = [member for member, known in who if not known]
-        missing = [n.name for n in cluster.nodes if n.name not in {known for _, known in who} | confused]
+        listed = {known for _, known in who} | confused
+        missing = [n.name for n in cluster.nodes if n.name not in listed]
         untold = [n for n in missing if n not in nodes or not nodes[n].node_id]
         for member in strange:
             yield _strange(name, member, [*untold, *sorted(confused)])
