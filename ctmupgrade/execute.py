@@ -28,9 +28,9 @@ from ctmupgrade.core.plan.steps import (
     changes_node,
     is_look,
 )
-from ctmupgrade.core.run import interlocks, journal
+from ctmupgrade.core.run import interlocks, journal, one_at_a_time
 from ctmupgrade.core.run.expected_releases import expected_releases
-from ctmupgrade.core.run.interlocks import Hold, out_of_service
+from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
@@ -188,8 +188,7 @@ class Executor:
                 self.trouble.append((why, ExitCode.PAUSED))
                 return
             refusal = self.controls.guard(step, self.state)
-            if not refusal and (other := out_of_service(step, self.state, self.ctx.cluster, self.running)):
-                refusal = f"{step.id}: not started: it is not proven that {other} is back after its upgrade"
+            refusal = refusal or one_at_a_time.refusal(step, self.state, self.ctx.cluster, self.running)
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:

@@ -17,14 +17,20 @@ from ctmupgrade.core.plan.steps import (
     Gate,
     JoinNode,
     MakeBackup,
+    NewCluster,
+    Reboot,
+    RemoveNode,
     ResetNode,
+    RestartServices,
     RunUpgrade,
     Settle,
     Step,
     VerifyArchive,
 )
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.interlocks import out_of_service
+from ctmupgrade.core.run.interlocks import BACKUP_CHECK, Proofs, hold
+from ctmupgrade.core.run.one_at_a_time import beside, out_of_service
+from ctmupgrade.sim import upgrade
 from tests.support.promises import check_promises
 from tests.support.world_run import Drive, make_world
 
@@ -67,7 +73,15 @@ def _refused(drive: Drive, plan: Plan, said: str) -> None:
     errors = [held.error for held in drive.state.steps.values() if held.error] + [drive.state.paused]
     assert code == 3, errors
     assert any(said in error for error in errors), errors
-    for kind in ("upgrade_started", "reboot", "reset", "node_removed", "join_started", "data_erased"):
+    for kind in (
+        "upgrade_started",
+        "reboot",
+        "reset",
+        "node_removed",
+        "join_started",
+        "data_erased",
+        "services_restarted",
+    ):
         assert drive.world.of_kind(kind) == [], kind
 
 
@@ -163,7 +177,8 @@ def test_the_cluster_itself_says_who_holds_the_data(action: ResetNode | JoinNode
     drive = Drive(make_world(3, clustered=False), tmp_path)
     plan = Drive(make_world(3), tmp_path / "other").plan()
     step = Step(f"{action.kind}:ctm-1", "ctm-1", action, "", (), 1)
-    _refused(drive, _only(plan, step), "the data would be lost")
+    waived = Options(skips=((BACKUP_CHECK, "to be asked for the data"),))
+    _refused(drive, _only(plan, step, options=waived), "the data would be lost")
 
 
 def test_a_resume_looks_at_the_proofs_again(tmp_path: Path) -> None:
@@ -208,3 +223,252 @@ def test_a_time_ahead_makes_no_backup_fresh(moment: str, tmp_path: Path) -> None
         assert made.is_fresh(now - day, now) is good
     old = replace(kept, created=now + timedelta(minutes=5), downloaded=now - 2 * day)
     assert not old.is_fresh(now - day, now), "it is as old as its download, whatever the appliance says"
+
+
+# -- reboots and restarts -----------------------------------------------------------------------------------
+
+NODES = ("ctm-1", "ctm-2", "ctm-3")
+
+
+def _step(kind: str, node: str, action: object, *after: str) -> Step:
+    return Step(f"{kind}:{node}", node, action, "", after, 1)  # type: ignore[arg-type]
+
+
+def _made_of(plan: Plan, *steps: Step) -> Plan:
+    """A plan as a journal may say it: only these steps, and no two wait for each other but where they say so."""
+    return replace(plan, steps=steps)
+
+
+def _reboots(names: tuple[str, ...] = NODES, *, proven: bool) -> tuple[Step, ...]:
+    steps = [_step("reboot", name, Reboot()) for name in names]
+    if proven:
+        steps += [_step("await", name, AwaitNode(clustered=False), f"reboot:{name}") for name in names]
+    return tuple(steps)
+
+
+def _restarts(*, by_shell: bool) -> tuple[Step, ...]:
+    return tuple(_step("restart-services", name, RestartServices(by_shell)) for name in NODES)
+
+
+def _state(drive: Drive, plan: Plan, *events: journal.Event) -> journal.RunState:
+    now = drive.world.clock.now()
+    state = journal.start(journal.RunStarted("r", "test", Mode.SIMULATED, plan, "me", 1, "0"), now)
+    for event in events:
+        state = journal.apply(state, event, now)
+    return state
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, REBUILD, STANDALONE])
+def test_reboots_that_nothing_follows_are_refused(strategy: StrategyName, tmp_path: Path) -> None:
+    """Three reboots and nothing else: the strategy that the plan or cluster.yaml says is no matter."""
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    drive.cluster = replace(drive.cluster, strategy=strategy)
+    _refused(drive, _made_of(plan, *_reboots(proven=False)), "no step after it proves that ctm-1 is back")
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, REBUILD, STANDALONE])
+def test_reboots_are_one_at_a_time_without_an_upgrade(strategy: StrategyName, tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    drive.cluster = replace(drive.cluster, strategy=strategy)
+    drive.start(_made_of(plan, *_reboots(proven=True)))
+    _never_two_away(drive)
+
+
+def _never_two_away(drive: Drive) -> None:
+    away: set[str] = set()
+    for event in drive.world.events:
+        if event.kind in ("reboot", "services_restarted"):
+            away.add(event.node)
+        elif event.kind == "ready":
+            away.discard(event.node)
+        assert len(away) <= 1, away
+
+
+@pytest.mark.parametrize("names", [("ctm-1",), NODES])
+def test_no_node_is_rebooted_amid_its_upgrade(names: tuple[str, ...], tmp_path: Path) -> None:
+    """Its edges are cut: the process list was looked at before the script of the same instant was there."""
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    cut = [
+        replace(s, after=()) if isinstance(s.action, Reboot) and s.node in names else s for s in plan.steps
+    ]
+    _refused(drive, replace(plan, steps=tuple(cut)), "nothing has shown that upgrade:ctm-1 is done")
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, REBUILD, STANDALONE])
+@pytest.mark.parametrize("action", [Reboot(), RestartServices(), RestartServices(by_shell=True)])
+def test_only_an_upgrade_that_is_done_lets_its_node_go_down(
+    action: Reboot | RestartServices, strategy: StrategyName, tmp_path: Path
+) -> None:
+    drive = Drive(make_world(1), tmp_path, STANDALONE)
+    drive.cluster = replace(drive.cluster, strategy=strategy)
+    plan = drive.plan() if strategy is STANDALONE else Drive(make_world(1), tmp_path, STANDALONE).plan()
+    down = _step("down", "ctm-1", action)
+    plan = _made_of(
+        plan, _step("upgrade", "ctm-1", RunUpgrade()), down, _step("await", "ctm-1", AwaitNode(), down.id)
+    )
+    events: list[journal.Event] = []
+    for event, held in (
+        (journal.StepNoted("upgrade:ctm-1", ""), isinstance(action, Reboot)),
+        (journal.StepStarted("upgrade:ctm-1", {}), True),
+        (journal.StepFailed("upgrade:ctm-1", "no verdict", "", 6, True), True),
+        (journal.StepFailed("upgrade:ctm-1", "failed", "", 5, False), True),
+        (journal.StepDone("upgrade:ctm-1", {}), False),
+    ):
+        events.append(event)
+        found = hold(down, _state(drive, plan, *events), drive.cluster, Proofs(), ())
+        assert bool(found) is held, event
+
+
+@pytest.mark.parametrize("kind", ["upgrade", "reboot"])
+def test_a_proof_that_is_older_than_what_it_proves_is_none(kind: str, tmp_path: Path) -> None:
+    """A journal may say that the node was proven to be back before it went away."""
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    done = [journal.StepDone(s.id, {}) for s in plan.steps if s.id in ("gate:ctm-1", "upgrade:ctm-1")]
+    proofs = Proofs(backed_up=("ctm-1",))
+    verified = journal.StepDone(
+        "verify-archive", {"signer": drive.cluster.target.signer, "sha256": plan.target.sha256}
+    )
+    state = _state(drive, plan, verified, *done)
+    step = plan.step(f"{kind}:ctm-1")
+    proofs = replace(proofs, verified=("verify-archive",))
+    assert not hold(step, state, drive.cluster, proofs, ())
+    state = _state(drive, plan, verified, *done, journal.StepDone("await:ctm-1", {}))
+    assert "no step after it proves" in hold(step, state, drive.cluster, proofs, ()).why
+
+
+@pytest.mark.parametrize("other", ["upgrade:ctm-1", "reboot:ctm-1", "restart-services:ctm-1"])
+def test_nothing_goes_down_while_another_node_is_out(other: str, tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    restarts = [_step("restart-services", name, RestartServices()) for name in NODES]
+    plan = replace(plan, steps=(*plan.steps, *restarts))
+    begun = _state(drive, plan, journal.StepStarted(other, {}))
+    done = _state(drive, plan, journal.StepStarted(other, {}), journal.StepDone(other, {}))
+    back = journal.apply(done, journal.StepDone("await:ctm-1", {}), drive.world.clock.now())
+    for kind in ("upgrade", "reboot", "restart-services"):
+        step = plan.step(f"{kind}:ctm-2")
+        assert out_of_service(step, begun, drive.cluster, ()) == "ctm-1"
+        assert out_of_service(step, _state(drive, plan), drive.cluster, {other}) == "ctm-1"
+        by_itself = "" if other.startswith("restart") else "ctm-1"
+        assert out_of_service(step, done, drive.cluster, ()) == by_itself
+        assert out_of_service(step, back, drive.cluster, ()) == ""
+
+
+@pytest.mark.parametrize("by_shell", [False, True])
+def test_services_that_are_started_are_not_restarted(by_shell: bool, tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    assert drive.start(_made_of(drive.plan(), *_restarts(by_shell=by_shell))) == 0
+    assert drive.world.of_kind("services_restarted") == []
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, REBUILD])
+def test_services_are_restarted_one_node_at_a_time(strategy: StrategyName, tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    drive.cluster = replace(drive.cluster, strategy=strategy)
+    for node in drive.world.nodes.values():
+        node.silent_from, node.ready_at = (
+            drive.world.now,
+            drive.world.now + 1e6,
+        )  # they never come up by themselves
+    assert drive.start(_made_of(plan, *_restarts(by_shell=True))) == 0
+    assert len(drive.world.of_kind("services_restarted")) == 3
+    _never_two_away(drive)
+
+
+def test_no_services_are_restarted_under_a_script(tmp_path: Path) -> None:
+    """Whoever started it: the node is asked."""
+    drive = Drive(make_world(3), tmp_path)
+    plan = drive.plan()
+    node = drive.world.nodes["ctm-1"]
+    upgrade.start(drive.world, node, drive.world.archive.name, drive.world.now, by="another operator")
+    node.unit = "inactive"
+    assert (
+        drive.start(_made_of(plan, _step("restart-services", "ctm-1", RestartServices(by_shell=True)))) == 5
+    )
+    assert drive.world.of_kind("services_restarted") == []
+
+
+# -- removals -----------------------------------------------------------------------------------------------
+
+
+def _removals(drive: Drive) -> tuple[Step, ...]:
+    ids = {node.name: node.node_id for node in drive.world.nodes.values()}
+    return tuple(_step("remove", name, RemoveNode("ctm-1", ids[name])) for name in NODES[1:])
+
+
+def test_nothing_is_removed_without_a_backup_whatever_the_plan_is_made_of(tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    _refused(drive, _made_of(drive.plan(), *_removals(drive)), "a fresh backup of ctm-1 or ctm-2 and its key")
+
+
+@pytest.mark.parametrize(
+    ("action", "whose"),
+    [
+        (RemoveNode("ctm-1", "x"), "ctm-1 ctm-2"),
+        (RemoveNode("ctm-1", "x", force=True), "ctm-1 ctm-2"),
+        (ResetNode("ctm-1"), "ctm-1 ctm-2"),
+        (ResetNode(), "ctm-2"),
+        (JoinNode("ctm-1"), "ctm-1 ctm-2"),
+        (NewCluster(), "ctm-1 ctm-2 ctm-3"),
+    ],
+)
+@pytest.mark.parametrize("upgrades", [False, True])
+def test_the_backup_is_of_the_node_or_of_what_stays(
+    action: RemoveNode | ResetNode | JoinNode | NewCluster, whose: str, upgrades: bool, tmp_path: Path
+) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    plan, step = drive.plan(), _step(action.kind, "ctm-2", action)
+    told = {"signer": drive.cluster.target.signer, "sha256": plan.target.sha256}
+    plan = (
+        replace(plan, steps=(*plan.steps, step))
+        if upgrades
+        else _made_of(plan, plan.step("verify-archive"), step)
+    )
+    state = _state(drive, plan, journal.StepDone("verify-archive", told))
+    for name in ("", *NODES):
+        held = hold(step, state, drive.cluster, Proofs(("verify-archive",), {name} - {""}), ())
+        assert held.wants_backup is (name not in whose.split()), name
+    waived = replace(state, waived=((BACKUP_CHECK, "as asked"),))
+    assert not hold(step, waived, drive.cluster, Proofs(("verify-archive",)), ())
+
+
+def test_never_two_changes_of_membership_at_once(tmp_path: Path) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    open_ones: set[str] = set()
+
+    def watch(step: str, event: journal.Event | None, _tick: object) -> None:
+        if step.startswith("remove:") and isinstance(event, journal.StepStarted):
+            open_ones.add(step)
+            assert len(open_ones) == 1, open_ones
+        elif isinstance(event, journal.StepDone):
+            open_ones.discard(step)
+
+    drive.hook = watch
+    waived = Options(skips=((BACKUP_CHECK, "to be removed"),))
+    plan = replace(_made_of(drive.plan(), *_removals(drive)), options=waived)
+    drive.start(plan)
+    assert drive.world.of_kind("node_removed") != []
+
+
+@pytest.mark.parametrize(
+    "action", [RemoveNode("ctm-1", "x"), ResetNode("ctm-1"), JoinNode("ctm-1"), NewCluster()]
+)
+def test_membership_waits_for_a_change_that_is_not_over(
+    action: RemoveNode | ResetNode | JoinNode | NewCluster, tmp_path: Path
+) -> None:
+    drive = Drive(make_world(3), tmp_path)
+    one, two = _step("remove", "ctm-3", RemoveNode("ctm-1", "y")), _step(action.kind, "ctm-2", action)
+    plan = _made_of(drive.plan(), one, two)
+    assert beside(two, _state(drive, plan), ()) == ""
+    assert beside(two, _state(drive, plan), {one.id}) == one.id
+    begun = _state(drive, plan, journal.StepStarted(one.id, {}))
+    assert beside(two, begun, ()) == one.id
+    assert beside(one, begun, ()) == ""
+    failed = journal.apply(begun, journal.StepFailed(one.id, "?", "", 6, True), drive.world.clock.now())
+    assert beside(two, failed, ()) == one.id
+    assert beside(two, journal.apply(begun, journal.StepDone(one.id, {}), drive.world.clock.now()), ()) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RequestRefused
 from ctmupgrade.errors import ForeignStateError
+from tests.support.golden import call
 from tests.support.world_run import Drive, make_world
 
 NOBODY = 65534
@@ -111,6 +113,62 @@ def test_a_pipe_in_its_place_hangs_nobody(run: RunFolder) -> None:
     run.journal.unlink()
     os.mkfifo(run.journal)
     _refused(run)
+
+
+LOOKS = (
+    ["status"],
+    ["report"],
+    ["status", "latest"],
+    ["status", "2026"],
+    ["runs"],
+    ["pause"],
+    ["watch"],
+    ["abort"],
+)
+
+
+def _said(monkeypatch: pytest.MonkeyPatch, run: RunFolder, words: list[str]) -> tuple[int, str]:
+    """What a command says where no cluster.yaml is at hand."""
+    monkeypatch.chdir(run.path.parents[3] if len(run.path.parents) > 3 else "/")
+    return call(*words, "--state-dir", str(run.path.parents[1]), "--format", "json")
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("levels", [-1, 1, 2])
+def test_what_is_passed_over_is_told(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, words: list[str], levels: int
+) -> None:
+    """`no run yet` was said of a journal that others may write; there it leads to a new run beside it."""
+    place = [run.path, *run.path.parents][levels] if levels >= 0 else run.journal
+    place.chmod(0o777)
+    code, said = _said(monkeypatch, run, words)
+    assert code == 2, said
+    assert "is not used" in said
+    assert f"{place}: others than its owner may write to it" in said
+    assert "chmod go-w" in said
+    for wrong in ("no run", "ctmupgrade run", "Traceback"):
+        assert wrong not in said
+
+
+@pytest.mark.parametrize("words", [["status"], ["runs"]], ids=" ".join)
+def test_a_state_folder_without_runs_that_others_may_write_is_told(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    run.path.parent.rename(run.path.parents[2] / "elsewhere")
+    run.path.parents[1].chmod(0o777)
+    code, said = _said(monkeypatch, run, words)
+    assert code == 2
+    assert "others than its owner may write to it" in said
+
+
+def test_another_users_runs_hide_none_of_ours(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = run.path.parents[1] / "zother"
+    shutil.copytree(run.path.parent, other)
+    other.chmod(0o777)
+    for words in (["status"], ["runs"], ["status", run.run]):
+        code, said = _said(monkeypatch, run, words)
+        assert code == 0, said
+        assert run.run in said
 
 
 # -- requests ----------------------------------------------------------------------------------------------

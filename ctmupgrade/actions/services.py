@@ -13,10 +13,11 @@ from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.interlocks import joined_through
 from ctmupgrade.actions.joining import join_hindrance, wait_until_steady
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
+from ctmupgrade.collect import collect
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
-from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks import ksctl_probes, shell_probes
 from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -90,7 +91,22 @@ class RestartHandler(StepHandler):
     def patience(self, ctx: Ctx) -> Patience:
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Never while ``ks_upgrade.sh`` runs on the node, whoever started it."""
+        running = ask(ctx.fleet.shell(step.node), shell_probes.PROCESSES)
+        if isinstance(running, tuple) and running:
+            raise NodeError(
+                f"{step.id}: not restarted: an upgrade runs on {step.node}: {running[0]}",
+                remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
+            )
+        return {}
+        yield  # pragma: no cover - makes it a generator
+
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        seen = collect.health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)  # whatever was waived
+        if not list(health.service_problems({step.node: seen})):
+            yield Noted("its services are started; they are not restarted")
+            return
         if self.action.by_shell:
             done = ctx.fleet.shell(step.node).change(
                 "sudo", "-n", "systemctl", "restart", "keysecure", timeout=300.0

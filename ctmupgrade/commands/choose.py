@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.ownership import refuse_foreign
 from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import state_dir
@@ -26,15 +27,19 @@ def find(request: CommandRequest, cluster: str | None, run: str | None, *, going
         None or ``latest``: a live run that is not over, else the latest that changes nodes, not a backup, a staging or
         a dry run that came later; only where there is none of them, the latest.
     :param going: it is meant to stop it or to follow it: one of any kind that is not over comes first.
-    :raises UsageError: there is none, or more than one begins so; those that are known are listed.
+    :raises UsageError: there is none, or more than one begins so; those that are known are listed. Or all that is
+        there was passed over, for others could have written it.
     """
     base = state_dir(request)
     homes = [base / cluster] if cluster else _homes(base)
-    found = [folder for home in homes for folder in _folders_of(home, named=cluster is not None)]
-    found.sort(key=lambda folder: folder.run, reverse=True)
+    found, passed = _gathered(homes, named=cluster is not None)
     if run is not None and run != LATEST:
-        return named(run, found if _among(run, found) else _all(base))
+        if not _among(run, found):
+            found, passed = _gathered(_homes(base), named=False)
+        _refuse_passed(base, passed if not _among(run, found) else [])
+        return named(run, found)
     if not found:
+        _refuse_passed(base, passed)
         where = f" of {cluster}" if cluster else ""
         raise UsageError(
             f"no run yet{where} in {base}", remedy="ctmupgrade runs   # lists the runs of all clusters"
@@ -60,8 +65,15 @@ def named(run: str, known: list[RunFolder]) -> RunFolder:
 
 
 def every_run(request: CommandRequest) -> list[ListedRun]:
-    """Return every run in the state folder, of all clusters, newest first."""
-    return [_listed(folder) for folder in _all(state_dir(request))]
+    """Return every run in the state folder, of all clusters, newest first.
+
+    :raises UsageError: there is none but those that others could have written.
+    """
+    base = state_dir(request)
+    found, passed = _gathered(_homes(base), named=False)
+    if not found:
+        _refuse_passed(base, passed)
+    return [_listed(folder) for folder in found]
 
 
 def _lines(known: list[RunFolder]) -> Iterator[str]:
@@ -87,19 +99,40 @@ def _homes(base: Path) -> list[Path]:
     return [path for path in sorted(base.glob("*")) if path.is_dir()]
 
 
-def _all(base: Path) -> list[RunFolder]:
-    found = [folder for home in _homes(base) for folder in _folders_of(home, named=False)]
-    return sorted(found, key=lambda folder: folder.run, reverse=True)
+def _gathered(homes: list[Path], *, named: bool) -> tuple[list[RunFolder], list[ForeignStateError]]:
+    """The runs in these folders, newest first, and what was passed over: what others could have written counts, in a
+    state folder that is shared, only where its cluster is named.
+
+    :raises ForeignStateError: it is named.
+    """
+    found: list[RunFolder] = []
+    passed: list[ForeignStateError] = []
+    for home in homes:
+        try:
+            found += folders(home)
+        except ForeignStateError as error:
+            if named:
+                raise
+            passed.append(error)
+    return sorted(found, key=lambda folder: folder.run, reverse=True), passed
 
 
-def _folders_of(home: Path, *, named: bool) -> list[RunFolder]:
-    """The runs in a folder; another user's, in a state folder that is shared, counts only where it is named."""
+def _refuse_passed(base: Path, passed: list[ForeignStateError]) -> None:
+    """What is not used may hold the run that is meant: nobody is told that there is none.
+
+    :raises UsageError: something was passed over; what, and why.
+    """
     try:
-        return folders(home)
-    except ForeignStateError:
-        if named:
-            raise
-        return []
+        refuse_foreign(base)
+    except ForeignStateError as error:
+        passed = [error]  # which explains all that is in it
+    if passed:
+        why = tuple(dict.fromkeys(error.brief for error in passed))
+        raise UsageError(
+            f"what is in {base} is not used, for others could have written it",
+            details="\n".join(why),
+            remedy=passed[0].remedy,
+        )
 
 
 def _latest(newest_first: list[RunFolder], going: bool, simulated: bool) -> RunFolder:
@@ -130,7 +163,7 @@ def _latest(newest_first: list[RunFolder], going: bool, simulated: bool) -> RunF
 
 def not_over(base: Path) -> Iterator[tuple[RunFolder, RunState]]:
     """Yield the runs of all clusters that have ended neither way; what cannot be read is passed over."""
-    for folder in _all(base):
+    for folder in _gathered(_homes(base), named=False)[0]:
         with suppress(JournalError):
             state = folder.state()
             if state.unfinished:

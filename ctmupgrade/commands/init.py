@@ -45,20 +45,25 @@ def _node(number: int, member: Member) -> dict[str, str]:
 
 
 def _host(text: str) -> str:
-    """A host that a node names, "" where it is none. It would be read as a part of the file."""
-    from ctmupgrade.config.addresses import host
+    """A host that a node names, "" where it is none. It would be read as a part of the file.
+
+    No appliance is this machine: ``local`` and addresses of this machine are refused, else commands meant for a node
+    would run here.
+    """
+    from ctmupgrade.config.addresses import host, this_machine
 
     try:
-        return host(text)
+        found = host(text)
     except ValueError:
         return ""
+    return "" if this_machine(found) else found
 
 
 def _lines(node: Mapping[str, str]) -> str:
     """A node in YAML, of which JSON is a part: whatever a value has in it, it is one value."""
     lines = [f"{key}: {json.dumps(value)}" for key, value in node.items()]
     if node["host"] == _CHANGE:
-        lines[1] += "   # what the node is called is no host"
+        lines[1] += "   # what the node calls itself is no host that can be reached from here"
     return "  - " + "\n    ".join(lines)
 
 

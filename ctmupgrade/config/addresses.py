@@ -64,6 +64,22 @@ def loopback(name: str) -> bool:
         return name.lower() == "localhost"
 
 
+_OWN_NAMES = re.compile(r"(?:.*\.)?(?:localhost\d*|localdomain\d*|ip6-localhost|ip6-loopback)")
+
+
+def this_machine(name: str) -> bool:
+    """Return whether a host stands for the machine that it is asked on: ``local`` (cluster.yaml's word for no SSH), any
+    loopback or unspecified address however it is written, ``localhost`` and its like (RFC 6761). Of ``.local``, which
+    mDNS hands out (RFC 6762), only the bare word."""
+    text = name.strip().strip("[]").partition("%")[0].rstrip(".").lower()
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text == "local" or (not text.endswith(".local") and bool(_OWN_NAMES.fullmatch(text)))
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return inner.is_loopback or inner.is_unspecified or (inner.version == 4 and inner.packed[0] == 0)
+
+
 def url(text: str) -> str:
     """Return a URL of a control plane. :raises ValueError: it is none, or would carry the password in clear text."""
     expected = "https://HOST or https://HOST:PORT is expected"

@@ -173,14 +173,43 @@ def test_looks_are_shown_as_data(tmp_path: Path, text: str, ids: bool) -> None:
         assert shape.count("fenceesh") == 0 and corpus.forged_lines(book.read_text(encoding="utf-8")) == []
 
 
-@TEXTS
-def test_init_writes_addresses_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+OF_THIS_MACHINE = (
+    "local", "LOCAL", "local.", "localhost", "Localhost", "localhost.", "localhost4", "localhost6", "x.localhost",
+    "localhost.localdomain", "localhost4.localdomain4", "ip6-localhost", "ip6-loopback", "127.0.0.1", "127.1.2.3",
+    "0.0.0.0", "0.1.2.3", "::1", "[::1]", "::", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::1%lo",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_THIS_MACHINE)
+def test_no_node_is_this_machine_because_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`host: local` runs a node's commands here."""
+    rows = [
+        {"nodeID": "a", "host": name},
+        {"nodeID": "b", "host": "10.0.0.2", "publicAddress": name},
+        {"nodeID": "c", "host": "10.0.0.3", "publicAddress": f"https://{name}"},
+        {"nodeID": "d", "host": name, "publicAddress": "d.example"},
+        {"nodeID": "e", "host": "ctm.local", "publicAddress": "localhost-5.example"},
+    ]
+    assert _made_of(tmp_path, monkeypatch, rows)["nodes"] == [
+        {"name": "ctm-1", "host": "CHANGE"},
+        {"name": "ctm-2", "host": "10.0.0.2"},
+        {"name": "ctm-3", "host": "10.0.0.3"},
+        {"name": "ctm-4", "host": "CHANGE", "url": "https://d.example", "cluster_host": "CHANGE"},
+        {
+            "name": "ctm-5",
+            "host": "ctm.local",
+            "url": "https://localhost-5.example",
+            "cluster_host": "ctm.local",
+        },
+    ]
+
+
+def _made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, str]]) -> dict[str, Any]:
+    """What ``init`` writes where a ksctl lists these members, as it is read."""
     from ruamel.yaml import YAML
 
-    rows = [
-        {"nodeID": "a", "host": f"{text} x"}, {"nodeID": "b", "host": "10.0.0.2", "publicAddress": f"{text} x"},
-        {"nodeID": "c", "host": "10.0.0.3", "publicAddress": "b.example"},
-    ]  # fmt: skip
     answer = tmp_path / "answer.json"
     answer.write_text(json.dumps({"resources": rows}))
     ksctl = tmp_path / "ksctl"
@@ -192,7 +221,17 @@ def test_init_writes_addresses_only(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     made, _ = commented_cluster("")
     assert corpus.MARK not in made
-    found = YAML(typ="safe", pure=True).load(made)
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load(made)
+    return found
+
+
+@TEXTS
+def test_init_writes_addresses_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    rows = [
+        {"nodeID": "a", "host": f"{text} x"}, {"nodeID": "b", "host": "10.0.0.2", "publicAddress": f"{text} x"},
+        {"nodeID": "c", "host": "10.0.0.3", "publicAddress": "b.example"},
+    ]  # fmt: skip
+    found = _made_of(tmp_path, monkeypatch, rows)
     assert found["nodes"] == [
         {"name": "ctm-1", "host": "CHANGE"},
         {"name": "ctm-2", "host": "10.0.0.2"},

@@ -15,22 +15,24 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import (
-    AwaitNode,
     DeleteClusterConfig,
     Gate,
     JoinNode,
     NewCluster,
+    Reboot,
     RemoveNode,
     ResetNode,
+    RestartServices,
     RunUpgrade,
     Step,
     VerifyArchive,
 )
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.one_at_a_time import OVER, proofs_after, upgrades
 
 BACKUP_CHECK = "backup_downloaded_with_key"
 INTERLOCKED = (RunUpgrade, RemoveNode, DeleteClusterConfig, ResetNode, NewCluster, JoinNode)
-_OVER = (Status.DONE, Status.SKIPPED)
+_FOREIGN_PLAN = "the plan is not one of this program's: ctmupgrade abort, then ctmupgrade run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,48 @@ def hold(step: Step, state: RunState, cluster: Cluster, proofs: Proofs, running:
 
     :param running: the steps that run in this process.
     """
+    if isinstance(step.action, Reboot | RestartServices):
+        return _amid_upgrade(step, state) or _without_return(step, state, cluster)
     if not isinstance(step.action, INTERLOCKED):
         return Hold()
     brings = any(isinstance(s.action, RunUpgrade) and not s.action.alone for s in state.plan.steps)
     if not brings and not isinstance(step.action, RunUpgrade):
-        return Hold()  # a way back, whose backup comes first by its plan: the nodes themselves are asked
+        return _without_backup(step, state, proofs)  # a way back: the nodes themselves are asked too
     return (
         _unverified(step, state, cluster, proofs, running)
         or _without_backup(step, state, proofs)
         or _without_gate(step, state, cluster)
+        or _without_return(step, state, cluster)
+    )
+
+
+def _amid_upgrade(step: Step, state: RunState) -> Hold:
+    """A reboot comes when the node's ``ks_upgrade.sh`` is proven to be over, a restart never while it may run."""
+    for upgrade in upgrades(state.plan, step.node):
+        held = state.steps[upgrade.id]
+        unbegun = isinstance(step.action, RestartServices) and held.status is Status.PENDING
+        if held.status is not Status.DONE and not unbegun:
+            return Hold(
+                f"{step.id}: not started: nothing has shown that {upgrade.id} is done", remedy=_FOREIGN_PLAN
+            )
+    return Hold()
+
+
+def _without_return(step: Step, state: RunState, cluster: Cluster) -> Hold:
+    """What takes a member out of service is followed by the proof that it is back, which is no older than that."""
+    reboots = isinstance(step.action, Reboot)
+    way_back = reboots and not any(upgrades(state.plan, step.node))
+    if (
+        not way_back
+        and not (reboots and cluster.strategy is StrategyName.IN_PLACE)
+        and not _in_turn(step, cluster)
+    ):
+        return Hold()
+    proofs = proofs_after(state.plan, step)
+    if proofs and not any(state.steps[proof.id].status in OVER for proof in proofs):
+        return Hold()
+    return Hold(
+        f"{step.id}: not started: no step after it proves that {step.node} is back", remedy=_FOREIGN_PLAN
     )
 
 
@@ -92,24 +127,42 @@ def _unverified(
             return Hold(f"{step.id}: the archive's signature is being verified", passing=True)
     return Hold(
         f"{step.id}: not started: the archive's signature by {cluster.target.signer} was not verified in this run",
-        remedy="the plan is not one of this program's: ctmupgrade abort, then ctmupgrade run",
+        remedy=_FOREIGN_PLAN,
     )
 
 
 def _without_backup(step: Step, state: RunState, proofs: Proofs) -> Hold:
-    """The backup: of the node itself before its ``ks_upgrade.sh``, of any node before all else."""
+    """The backup: of the node itself before its ``ks_upgrade.sh``; before it is removed or erased of the node, or of
+    the one whose data stays; of any node before all else."""
     waived = (*state.waived, *state.plan.options.skips)
     if any(check == BACKUP_CHECK for check, _reason in waived):
         return Hold()
-    own = isinstance(step.action, RunUpgrade)
-    if step.node in proofs.backed_up or (proofs.backed_up and not own):
+    fitting = _whose_backup(step, state)
+    if proofs.backed_up if fitting is None else fitting.intersection(proofs.backed_up):
         return Hold()
-    what = f"a fresh backup of {step.node} and its key" if own else "a fresh backup and its key"
+    what = f"a fresh backup of {' or '.join(sorted(fitting))}" if fitting else "a fresh backup"
     return Hold(
-        f"{step.id}: not started: {what} are not in backup.directory",
+        f"{step.id}: not started: {what} and its key are not in backup.directory",
         remedy="ctmupgrade backup; then: ctmupgrade resume",
         wants_backup=True,
     )
+
+
+def _whose_backup(step: Step, state: RunState) -> set[str] | None:
+    """Return the nodes of which one's backup a step needs; None: any one's."""
+    plan = state.plan
+    match step.action:
+        case RunUpgrade():
+            return {step.node}
+        case RemoveNode(via=via) | JoinNode(via=via):
+            return {step.node, via} - {""}
+        case ResetNode(via=via):
+            joins = {
+                s.action.via for s in plan.steps if s.node == step.node and isinstance(s.action, JoinNode)
+            }
+            return {step.node, via, *joins} - {""}
+        case _:
+            return None
 
 
 def backed_up(
@@ -135,32 +188,11 @@ def _without_gate(step: Step, state: RunState, cluster: Cluster) -> Hold:
     if not any(state.steps[gate.id].status is Status.DONE for gate in gates):
         return Hold(
             f"{step.id}: not started: no gate has shown that every node is ready",
-            remedy="the plan is not one of this program's: ctmupgrade abort, then ctmupgrade run",
+            remedy=_FOREIGN_PLAN,
         )
     return Hold()
-
-
-def out_of_service(step: Step, state: RunState, cluster: Cluster, running: Collection[str]) -> str:
-    """Return the other node whose upgrade began and that nothing has proven to be back; "" where there is none.
-
-    Asked for ``ks_upgrade.sh`` in place: at most one node is out of service (promise 2).
-    """
-    if not _in_turn(step, cluster):
-        return ""
-    for other in state.plan.steps:
-        if other.node == step.node or not _in_turn(other, cluster):
-            continue
-        begun = other.id in running or state.steps[other.id].started is not None
-        if begun and state.steps[other.id].status is not Status.SKIPPED and not _is_back(other.node, state):
-            return other.node
-    return ""
 
 
 def _in_turn(step: Step, cluster: Cluster) -> bool:
     in_place = cluster.strategy is StrategyName.IN_PLACE
     return in_place and isinstance(step.action, RunUpgrade) and not step.action.alone
-
-
-def _is_back(node: str, state: RunState) -> bool:
-    proofs = [s for s in state.plan.steps if s.node == node and isinstance(s.action, AwaitNode)]
-    return bool(proofs) and all(state.steps[proof.id].status in _OVER for proof in proofs)
