@@ -63,7 +63,14 @@ def test_old_remains_of_killed_downloads_are_removed(folder: Path) -> None:
     mine.mkdir()
     (folder / "target").mkdir()
     (folder / ".c-n1-b-9-x.arriving").symlink_to(folder / "target")
-    for path in (old.parent, grows.parent, other.parent, mine, *old.parent.iterdir(), *other.parent.iterdir()):
+    for path in (
+        old.parent,
+        grows.parent,
+        other.parent,
+        mine,
+        *old.parent.iterdir(),
+        *other.parent.iterdir(),
+    ):
         os.utime(path, (two_days, two_days))
     store.paths("n2", "b-4")
     assert not old.parent.exists()
