@@ -124,6 +124,7 @@ class Executor:
         for step in self.state.plan.steps:
             held = self.state.steps[step.id]
             self.ctx.baselines[step.id] = held.before
+            self.ctx.earlier[step.id] = held.earlier
             self.ctx.noted[step.id] = held.codes
             if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
                 self.emit(journal.StepReopened(step.id, "its result may be out of date"))

@@ -104,6 +104,18 @@ def test_a_rebuild_ends_well_whatever_a_removed_node_says(traits: dict[str, Any]
         assert ordered and ordered[0] < upgraded, "the procedure says so, whatever the node says of itself"
 
 
+@pytest.mark.parametrize(("vain", "code"), [(1, 0), (3, 0), (9, 5)])
+def test_a_delete_answered_in_vain_is_sent_again_three_times(vain: int, code: int, tmp_path: Path) -> None:
+    """Of the survivor, alone in its cluster; though the patience with services is short."""
+    drive = drive_of(tmp_path)
+    drive.world.nodes["ctm-1"].membership.vain_deletes = vain
+    timeouts = replace(drive.cluster.timeouts, service=timedelta(seconds=400))
+    drive.cluster = replace(drive.cluster, timeouts=timeouts)
+    assert start(drive) == code, drive.stuck
+    sent = [e for e in drive.world.changes() if e.node == "ctm-1" and "cluster delete" in e.detail]
+    assert len(sent) == min(vain, 3) + 1
+
+
 def test_a_join_waits_until_services_no_longer_flap(tmp_path: Path) -> None:
     """`started` for a moment between two `error` is no time for a join."""
     drive = drive_of(tmp_path, times={"flap_s": 200.0})

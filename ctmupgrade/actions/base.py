@@ -175,6 +175,9 @@ class Ctx:
         default_factory=dict
     )  # step -> what dead processes noted of it
     baselines: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
+    earlier: dict[str, Evidence] = field(
+        default_factory=dict
+    )  # step -> what was journaled before its last start, though an operator said to do it again
     sessions: dict[str, Session] = field(default_factory=dict)
     interlock: Callable[[Step], Hold] = lambda _step: Hold()  # why a step may not start now; the loop's
     anchor: Callable[[Step], None] = lambda _step: (

@@ -106,6 +106,9 @@ class RemoveHandler(StepHandler):
         return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
+AGAIN = 3  # so often `cluster delete` is sent again, where it was answered 200 and the node is a member all the same
+
+
 @dataclass(slots=True)
 class Deletion:
     """Whether `cluster delete` was sent by this process."""
@@ -122,11 +125,14 @@ class DeleteClusterHandler(StepHandler):
     itself says afterwards.
     """
 
+    def __init__(self) -> None:
+        self.answered = 0  # so often this process was answered 200
+
     def patience(self, ctx: Ctx) -> Patience:
         # After the removal and after the deletion its logins may fail for up to half an hour each (docs/appliance.md 6).
-        return Patience(
-            2 * ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
-        )
+        service = ctx.cluster.timeouts.service
+        grace = timedelta(seconds=max(60.0, 3 * ctx.poll))
+        return Patience(2 * service, looks=2, grace=min(grace, service / 4))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Nobody else may be left in its cluster unless it was removed from it by another member."""
@@ -157,7 +163,9 @@ class DeleteClusterHandler(StepHandler):
             session.own(Deletion).sent = False
             raise
         yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
-        session.unsure = session.unsure or not session.refused  # an answer of 200 is no proof: see above
+        if not session.unsure and not session.refused:  # an answer of 200 is no proof: see above
+            self.answered += 1
+            session.unsure = self.answered <= AGAIN
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         if not ctx.session(step).own(Deletion).sent:

@@ -10,7 +10,7 @@ the process list; when they do not add up, a person decides.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import (
@@ -25,6 +25,19 @@ from ctmupgrade.actions.base import (
     known,
 )
 from ctmupgrade.actions.earlier_upgrades import refuse_earlier
+from ctmupgrade.actions.script_log import (
+    SEARCH_EVERY,
+    SILENT_S,
+    Followed,
+    believed_after,
+    longest_silence,
+    new_log,
+    seen_running,
+    silence,
+    since_start,
+    told_failed,
+)
+from ctmupgrade.actions.still_working import FOLLOWS, found_working
 from ctmupgrade.actions.waits import gate_look, sudo_of
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
@@ -49,20 +62,12 @@ BROKE = Noted(
     "its terminal's connection broke; ks_upgrade.sh goes on where it has its screen session: its log is followed",
     NoteCode.TERMINAL_BROKE,
 )
+ON = Noted(
+    "no ks_upgrade.sh is in the node's process list, and its log grows: it works on under another name",
+    NoteCode.WORKS_ON,
+)
 GONE_LOOKS = 3  # so many looks in a row must show the script gone before it is believed
-
-
-@dataclass(slots=True)
-class Followed:
-    """What looks at a started script remember."""
-
-    log: str = ""  # its path
-    running: bool = False  # it was seen in the process list
-    gone: int = 0  # so many looks in a row did not see it there
-    rebooted: int = 0  # so many looks saw another boot
-    searches: int = 0  # so often a log was looked for everywhere
-    told_lost: bool = False  # that the terminal broke is noted
-    told_running: bool = False  # that it runs is noted
+SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
 
 
 class Upgrade(StepHandler):
@@ -78,6 +83,10 @@ class Upgrade(StepHandler):
         """What is there already, to tell new from old; and last, right before the start, the gate once more."""
         while True:
             ctx.looked[step.id] = Moment.of(ctx.clock)
+            working = yield from found_working(ctx, step)
+            ctx.looked[step.id] = Moment.of(ctx.clock)
+            if working is not None:
+                return working
             before = self._of_the_node(ctx, step)
             if ctx.cluster.strategy is not StrategyName.IN_PLACE or self.action.alone:
                 return before
@@ -108,6 +117,9 @@ class Upgrade(StepHandler):
         )
         session = ctx.session(step)
         session.last_at = ctx.clock.monotonic()
+        if why := before.get(FOLLOWS):
+            yield Noted(f"not started again, what was started before is followed: {why}")
+            return
         if session.aged(ctx.clock):
             return
         try:
@@ -129,7 +141,7 @@ class Upgrade(StepHandler):
         if said:
             return said
         shell = ctx.fleet.shell(step.node)
-        log = _new_log(shell, session, before)
+        log = new_log(shell, session, before)
         if isinstance(log, UpgradeLog):
             judged = _verdict_of_log(ctx, log)
             if judged:
@@ -148,6 +160,9 @@ def _news(ctx: Ctx, session: Session) -> Noted | None:
     if own.running and not own.told_running:
         own.told_running = True
         return RUNS
+    if own.works_on and not own.told_on:
+        own.told_on = True
+        return ON
     if session.last and still >= ctx.cluster.timeouts.stuck.total_seconds() and not session.said_stuck:
         session.said_stuck = True
         return Noted(
@@ -215,44 +230,6 @@ def _success(ctx: Ctx, version: str, where: str) -> LookResult:
     )
 
 
-def _new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
-    """The newest log that was not there before the start, wherever it is."""
-    known = set(before.get("logs", "").split("|"))
-    path = session.own(Followed).log
-    if not path:
-        names = ask(shell, shell_probes.LOG_LIST)
-        if isinstance(names, Unknown):
-            return names
-        fresh = [name for name in names if name not in known]
-        told = parse_shell.log_name(session.text)
-        if not fresh and (told or session.ended or session.terminal is None):
-            fresh = [told] if "/" in told else _searched(shell, session, known)
-        if not fresh:
-            return Unknown("no log yet")
-        path = fresh[-1]
-    log = ask(shell, shell_probes.log_tail(path))
-    if isinstance(log, UpgradeLog):
-        session.own(Followed).log = path
-    return log
-
-
-# A running script writes every 10 s (docs/appliance.md 1.2). One that left its terminal and has been silent for so long
-# has ended, where no process list can be read.
-SILENT_S = 60.0
-SEARCH_EVERY = 5  # a search of the whole file system is not for every look
-SURE_LOOKS = GONE_LOOKS + SEARCH_EVERY  # by then every place was searched for a log
-
-
-def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
-    own = session.own(Followed)
-    own.searches += 1
-    if (own.searches - 1) % SEARCH_EVERY:
-        return []
-    found = ask(shell, shell_probes.log_search(), timeout=120.0)
-    old = {name.rsplit("/", 1)[-1] for name in known}
-    return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
-
-
 def _while_running(
     ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog], before: Evidence
 ) -> LookResult:
@@ -268,15 +245,21 @@ def _while_running(
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
     if session.terminal is not None:
         return LookResult(LookState.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
+    silent = silence(ctx, step, shell, log)
     if isinstance(running, Unknown):
         if running.unreachable:
             return LookResult(LookState.UNKNOWN, running.why, unreachable=True)
-        if session.ended and session.code is not None and ctx.clock.monotonic() - session.last_at >= SILENT_S:
-            return _gone(ctx, step, log)
+        enough = believed_after(ctx, step, told=told_failed(log, session))
+        if (
+            session.ended
+            and session.code is not None
+            and silent >= max(enough, min(SILENT_S, longest_silence(ctx)))
+        ):
+            return _gone(ctx, step, log, silent)
         if isinstance(log, UpgradeLog):
             return LookResult(LookState.UNKNOWN, f"the process list cannot be read; {growth}")
         return LookResult(LookState.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
-    return _gone(ctx, step, log)
+    return _gone(ctx, step, log, silent)
 
 
 def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResult | None:
@@ -313,15 +296,11 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
 def _ran(ctx: Ctx, step: Step) -> bool:
     """Whether this start's script was seen running, or its terminal was seen to break, by this process or by one that
     has died since: it is then no start that never happened, though it left no log."""
-    notes = ctx.noted.get(step.id, ())
-    starts = [number for number, code in enumerate(notes) if code is NoteCode.SCRIPT_STARTED]
-    since = notes[starts[-1] if starts else 0 :]
-    seen = {NoteCode.SCRIPT_RUNS, NoteCode.TERMINAL_BROKE} & set(since)
-    return ctx.session(step).own(Followed).running or bool(seen)
+    return seen_running(ctx, step) or NoteCode.TERMINAL_BROKE in since_start(ctx, step)
 
 
-def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
-    """The process is not there and no success line was seen."""
+def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookResult:
+    """The process is not there and no success line was seen. While its log grows it works on under another name."""
     session = ctx.session(step)
     session.own(Followed).gone += 1
     looks = session.own(Followed).gone
@@ -330,6 +309,9 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog]) -> LookResult:
         return LookResult(LookState.NOT_YET, "ks_upgrade.sh is not running and left no new log")
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
         return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading the end of its log")
+    if silent < believed_after(ctx, step, told=told_failed(log, session)):
+        words = f"no ks_upgrade.sh is seen; its log was last seen to grow {clock_time(round(silent))} ago"
+        return LookResult(LookState.GOING_ON, f"{words}; {_growth(ctx, session, log)}")
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED

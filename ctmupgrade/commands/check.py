@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
-from ctmupgrade.commands.runs import left_unbooted
+from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
@@ -80,7 +80,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         max_backup_age=setup.cluster.backup.max_age,
         fresh=fresh,
         unbooted=left_unbooted(setup),
-    )
+    ).with_boots(upgraded_in(setup))
 
 
 def _why_no_backup(setup: Setup) -> str:

@@ -19,7 +19,7 @@ from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.backups import Manifest
-from ctmupgrade.core.looks.boot import Unbooted
+from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
@@ -68,15 +68,20 @@ def to_go_on(home: Path, mode: Mode) -> str:
 def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
     """What the live runs on this machine know of reboots that are still to come; a journal that does not hold
     together tells nothing. A simulated cluster starts afresh each time, with the boots it always has."""
+    return {} if setup.request.simulate else past_runs.unbooted(_live_states(setup))
 
-    def states() -> Iterator[RunState]:
-        for folder in folders(setup.home):
-            with suppress(JournalError):
-                state = folder.state()
-                if state.mode is Mode.LIVE:
-                    yield state
 
-    return {} if setup.request.simulate else past_runs.unbooted(states())
+def upgraded_in(setup: Setup) -> dict[str, tuple[str, BootMark]]:
+    """What the live runs on this machine know of upgrades that have had their reboot; see :func:`left_unbooted`."""
+    return {} if setup.request.simulate else past_runs.upgraded_in(_live_states(setup))
+
+
+def _live_states(setup: Setup) -> Iterator[RunState]:
+    for folder in folders(setup.home):
+        with suppress(JournalError):
+            state = folder.state()
+            if state.mode is Mode.LIVE:
+                yield state
 
 
 def staged(home: Path, mode: Mode) -> dict[str, Evidence]:

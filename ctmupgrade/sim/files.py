@@ -58,6 +58,14 @@ def size(world: World, node: SimNode, file: File) -> int:
     return file.size if data is None else len(data)
 
 
+def written_at(world: World, node: SimNode, file: File) -> float:
+    """When it was last written to."""
+    if file.data is None and file.source.startswith("upgrade:"):
+        run = node.upgrades[int(file.source.partition(":")[2])]
+        return upgrade_words.last_write(world, node, run)
+    return file.mtime
+
+
 def sha256(world: World, node: SimNode, file: File) -> str:
     """Its hash; that of the archive when it is the whole archive."""
     data = content(world, node, file)

@@ -111,7 +111,9 @@ def _df(node: SimNode, rest: list[str]) -> Reply:
 def process_lines(world: World, node: SimNode) -> list[str]:
     """Command lines of what runs and matters."""
     run, found = node.running, ["/sbin/init", "/usr/sbin/sshd -D"]
-    if run is not None:
+    if run is not None and node.upgrade.works_as:
+        found.append(node.upgrade.works_as)
+    elif run is not None:
         if run.tty_mode == "screen":
             found.append(f"SCREEN -L -dmS upgrade {run.command}")
         found.append(f"sudo -n {run.command}")
@@ -239,13 +241,14 @@ def _stat(world: World, node: SimNode, form: str, path: str) -> Reply:
     file = find(node, path)
     if file is None:
         return _absent("stat", path)
+    written = files.written_at(world, node, file)
     values = {
         "%s": files.size(world, node, file),
         "%n": path,
         "%a": file.mode,
         "%U": "ksadmin",
-        "%Y": int(world.clock.wall(file.mtime).timestamp()),
-        "%Z": int(world.clock.wall(file.mtime).timestamp()),
+        "%Y": int(world.clock.wall(written).timestamp() + node.clock_offset),
+        "%Z": int(world.clock.wall(written).timestamp() + node.clock_offset),
         "%i": 4711,
     }
     for key, value in values.items():

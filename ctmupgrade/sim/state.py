@@ -129,6 +129,8 @@ class UpgradeTraits:
     exit_code: int = -1  # -1: an honest one
     stops_services: bool = True  # its last phase waits for the new services to start
     shows_early: bool = False  # ksctl says the new version from the success line on, before the reboot
+    works_as: str = ""  # what the process list shows of a running script; "": its own name
+    line_every_s: float = 0.0  # it also writes the same line so often, without a time
 
 
 @dataclass

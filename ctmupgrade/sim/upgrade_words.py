@@ -39,16 +39,39 @@ EARLY = (
 
 def log_text(world: World, node: SimNode, run: UpgradeRun) -> str:
     """What its log holds by now."""
-    now = world.now
-    lines = []
-    for at, words in _lines(run):
-        if at > min(now, run.ended):
-            break
-        stamp = world.clock.wall(at) + timedelta(seconds=node.clock_offset)
-        lines.append(f"{stamp:%Y-%m-%d %H:%m:%S}+0000: {words}\n")
+    lines = [_line(world, node, at, words) for at, words in _written(world, node, run)]
     if run.truncated and run.ended < NEVER:
         lines = lines[: -run.truncated]
     return "".join(lines)
+
+
+def last_write(world: World, node: SimNode, run: UpgradeRun) -> float:
+    """When its log was last written to."""
+    return max((at for at, _ in _written(world, node, run)), default=run.started)
+
+
+WORKING = "working"  # a line without a time: nothing but the log's size tells that there is one more
+
+
+def _line(world: World, node: SimNode, at: float, words: str) -> str:
+    if words == WORKING:
+        return f"{words}\n"
+    stamp = world.clock.wall(at) + timedelta(seconds=node.clock_offset)
+    return f"{stamp:%Y-%m-%d %H:%m:%S}+0000: {words}\n"
+
+
+def _written(world: World, node: SimNode, run: UpgradeRun) -> list[tuple[float, str]]:
+    """(time, words) of every line it has written by now."""
+    until = min(world.now, run.ended)
+    lines = [line for line in _lines(run) if line[0] <= until]
+    every, end = node.upgrade.line_every_s, min(until, run.started + run.duration)
+    if every > 0 and run.outcome != "hang":
+        count = int((end - run.started) / every)
+        lines += [
+            (run.started + i * every, WORKING) for i in range(1, count) if run.started + i * every < end
+        ]
+        lines.sort(key=lambda line: line[0])
+    return lines
 
 
 def _lines(run: UpgradeRun) -> Iterator[tuple[float, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +50,32 @@ def test_what_arrives_is_out_of_others_reach(folder: Path) -> None:
         "c-n1-b-0.manifest.json",
     ]
     assert [m.problem for m in store.manifests()] == [""]
+
+
+def test_old_remains_of_killed_downloads_are_removed(folder: Path) -> None:
+    """Only this cluster's, only folders of ours, and only where nothing was written to for a day."""
+    store, two_days = BackupStore(folder, "c"), time.time() - 2 * 86_400
+    old, _ = _download(store, "b-1")
+    young, _ = _download(store, "b-2")
+    grows, _ = _download(store, "b-3")
+    other, _ = _download(BackupStore(folder, "other"), "b-1")
+    mine = folder / "c-notes.arriving"
+    mine.mkdir()
+    (folder / "target").mkdir()
+    (folder / ".c-n1-b-9-x.arriving").symlink_to(folder / "target")
+    for path in (
+        old.parent,
+        grows.parent,
+        other.parent,
+        mine,
+        *old.parent.iterdir(),
+        *other.parent.iterdir(),
+    ):
+        os.utime(path, (two_days, two_days))
+    store.paths("n2", "b-4")
+    assert not old.parent.exists()
+    assert young.exists() and grows.exists() and other.exists() and mine.exists()
+    assert (folder / "target").is_dir() and (folder / ".c-n1-b-9-x.arriving").is_symlink()
 
 
 def test_names_cannot_be_guessed_and_remains_are_removed(folder: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ from ctmupgrade.errors import UNFORESEEN, NodeError
 
 SUFFIX = ".manifest.json"
 _ARRIVING = ".arriving"  # how folders end in which a download is under way
+
+_OLD_S = 86_400.0  # seconds after which nothing is still downloaded into such a folder
 
 
 class BackupStore:
@@ -41,13 +44,22 @@ class BackupStore:
         self._ready()
         stem = f"{self.cluster}-{node}-{backup_id}"
         try:
-            for remains in self.directory.glob(f".{glob.escape(stem)}-*{_ARRIVING}"):
-                if remains.is_dir() and not remains.is_symlink():
-                    shutil.rmtree(remains, ignore_errors=True)
+            self._remove_remains(stem)
             folder = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=_ARRIVING, dir=self.directory))
         except OSError as error:
             raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
         return folder / f"{stem}.backup", folder / f"{stem}.key"
+
+    def _remove_remains(self, stem: str) -> None:
+        """Removes what killed downloads left: this download's own, and any of this cluster's that is old. Others may
+        be under way in another process."""
+        oldest = time.time() - _OLD_S
+        for remains in self.directory.glob(f".{glob.escape(self.cluster)}-*{_ARRIVING}"):
+            about = remains.lstat()
+            ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+            again = remains.name.startswith(f".{stem}-")
+            if ours and (again or _last_change(remains, about.st_mtime) < oldest):
+                shutil.rmtree(remains, ignore_errors=True)
 
     def keep(self, manifest: Manifest) -> Manifest:
         """Moves the downloaded pair into place and writes the manifest last, so that it proves both.
@@ -167,6 +179,11 @@ def _read(path: Path) -> Manifest:
         _moment(body["created"]), str(files[0]), str(files[1]), problem,
         _moment(downloaded) if downloaded is not None else None,
     )  # fmt: skip
+
+
+def _last_change(folder: Path, own: float) -> float:
+    """When a folder or a file in it was last written to, epoch seconds."""
+    return max([own, *(file.lstat().st_mtime for file in folder.iterdir())])
 
 
 def _moment(text: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 
@@ -209,6 +209,27 @@ class Facts:
         if other is None:
             return Unknown(f"its boot cannot be compared with the one in which run {left.run} upgraded it")
         return None if other else left
+
+    def with_boots(self, upgraded_in: Mapping[str, tuple[str, BootMark]]) -> Facts:
+        """Return these facts, in which a log of an upgrade that ran in an earlier boot, by the boot's id, is no log of
+        this boot: the times of a log and of a boot are no proof of it, for a clock may be set.
+
+        :param upgraded_in: by this machine's journals, of a node: the log of its upgrade and the boot in which it ran.
+        """
+        nodes = dict(self.nodes)
+        for name, (path, mark) in upgraded_in.items():
+            node = nodes.get(name)
+            if node is None or not isinstance(node.logs, tuple) or not isinstance(node.boot, BootMark):
+                continue
+            other = bool(mark.boot_id and node.boot.boot_id) and bool(node.boot.differs_from(mark))
+            file = path.rsplit("/", 1)[-1].rsplit(" ", 1)[-1]
+            if other:
+                logs = tuple(
+                    replace(log, in_this_boot=False) if log.path.rsplit("/", 1)[-1] == file else log
+                    for log in node.logs
+                )
+                nodes[name] = replace(node, logs=logs)
+        return replace(self, nodes=nodes)
 
 
 def _is(version: Maybe[Version], target: Version) -> bool:

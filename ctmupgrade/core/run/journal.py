@@ -56,6 +56,7 @@ class StepState:
     remedy: str = ""
     notes: tuple[str, ...] = ()
     codes: tuple[NoteCode, ...] = ()  # what each note means to the program
+    earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
                 held, status=Status.SKIPPED, finished=_not_before(held.started, at), error=event.reason
             )
         elif held.status in STUCK and event.decision == "retry":
-            steps[step.id] = StepState(notes=held.notes, codes=held.codes)
+            earlier = held.before or held.earlier
+            steps[step.id] = StepState(notes=held.notes, codes=held.codes, earlier=earlier)
         elif held.status in STUCK:
             proof = {"operator": f"{event.by}: {event.reason}"}
             steps[step.id] = replace(

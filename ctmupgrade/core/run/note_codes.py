@@ -12,6 +12,7 @@ class NoteCode(StrEnum):
     SCRIPT_STARTED = "script-started"  # ks_upgrade.sh was started on a terminal
     SCRIPT_RUNS = "script-runs"  # it was seen in the node's process list
     TERMINAL_BROKE = "terminal-broke"  # the connection of its terminal broke
+    WORKS_ON = "works-on"  # its log grew while the process list showed none
 
 
 # Version 0.1.0 journaled the text alone; these are its words, and are never changed.

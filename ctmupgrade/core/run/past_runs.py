@@ -129,6 +129,22 @@ def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:
     return found
 
 
+def upgraded_in(states: Iterable[RunState]) -> dict[str, tuple[str, BootMark]]:
+    """Of each node that a run brought through its upgrade and its reboot: the log of that upgrade, and the boot in
+    which it ran; the latest counts, oldest run first."""
+    found: dict[str, tuple[str, BootMark]] = {}
+    for state in states:
+        for step in state.plan.steps:
+            held, log = state.steps[step.id], state.steps[step.id].evidence.get("log", "")
+            if not isinstance(step.action, RunUpgrade) or held.started is None:
+                continue
+            found.pop(step.node, None)
+            reboot = state.steps.get(step_id("reboot", step.node))
+            if held.status is Status.DONE and log and reboot and reboot.status is Status.DONE:
+                found[step.node] = log, BootMark.of_text(held.before.get("boot", ""))
+    return found
+
+
 def _survivor(state: RunState) -> str:
     if state.plan.strategy is not StrategyName.REBUILD:
         return ""

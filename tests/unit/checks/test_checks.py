@@ -189,6 +189,27 @@ def test_a_reboot_that_an_earlier_run_left_out_is_told_by_the_boot(boot: BootMar
     assert verdict("no_reboot_pending", seen) is expected
 
 
+@pytest.mark.parametrize(
+    ("boot", "log", "expected"),
+    [
+        (BootMark("other"), "/home/ksadmin/" + LOG.path, Verdict.PASS),
+        (BootMark("other"), f"terminal; {LOG.path}", Verdict.PASS),
+        (BootMark("other"), "ks_upgrade_of_another_time.log", Verdict.BLOCK),
+        (BootMark("same"), LOG.path, Verdict.BLOCK),
+        (BootMark(since=5.0), LOG.path, Verdict.BLOCK),
+    ],
+    ids=["another boot", "told by the terminal", "another log", "same boot", "no id"],
+)
+def test_a_log_of_an_earlier_boot_waits_for_nothing_though_times_say_so(
+    boot: BootMark, log: str, expected: Verdict
+) -> None:
+    """Its boot's id tells; a clock that was set makes the log newer than the boot."""
+    waits = replace(LOG, version="2.21.0+15451", in_this_boot=True)
+    seen = changed(boot=boot, logs=(waits,), system=SystemInfo(Version.parse("2.21.0+15451")))
+    seen = seen.with_boots({"ctm-2": (log, BootMark("same")), "gone": (log, BootMark("x"))})
+    assert verdict("no_reboot_pending", seen) is expected
+
+
 def test_a_person_at_the_console_is_accepted_only_by_name() -> None:
     attended = changed(attended_boot=True)
     accepted = Options(accept_attended_boot=True)

@@ -1,0 +1,134 @@
+"""The log of a started ``ks_upgrade.sh``: where it lies, whether it still grows, and when its silence is believed.
+
+A script may return at once and work on in the background under any name (docs/appliance.md 1.2), so that the process list does
+not tell its end. What tells then is its log: while that grows, something works.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctmupgrade.actions.base import Ctx, Session
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
+from ctmupgrade.core.looks.facts import Maybe, Unknown
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.ports import Shell
+
+SILENT_S = 60.0  # a running script writes every 10 s (docs/appliance.md 1.2); one that was seen to go and is silent for so long
+# has ended
+TOLD_S = 15.0  # and one that says that it failed, and writes no further line when the next one is due
+PART = 8  # of the patience with the whole upgrade, silence takes at most such a part
+SEARCH_EVERY = 5  # a search of the whole file system is not for every look
+
+
+@dataclass(slots=True)
+class Followed:
+    """What looks at a started script remember."""
+
+    log: str = ""  # its path
+    running: bool = False  # it was seen in the process list
+    gone: int = 0  # so many looks in a row did not see it there
+    rebooted: int = 0  # so many looks saw another boot
+    searches: int = 0  # so often a log was looked for everywhere
+    told_lost: bool = False  # that the terminal broke is noted
+    told_running: bool = False  # that it runs is noted
+    mark: str = ""  # the log's size and times, as last seen while no script was in the process list
+    marked_at: float = -1.0  # when that changed last, by the monotonic clock
+    works_on: bool = False  # it was seen to change then
+    told_on: bool = False  # that it did is noted
+
+
+def seen_running(ctx: Ctx, step: Step) -> bool:
+    """Return whether this start's script was seen in the process list, by this process or by one that has died."""
+    return ctx.session(step).own(Followed).running or NoteCode.SCRIPT_RUNS in since_start(ctx, step)
+
+
+def since_start(ctx: Ctx, step: Step) -> tuple[NoteCode, ...]:
+    """Return what dead processes noted of the script since its last start."""
+    notes = ctx.noted.get(step.id, ())
+    starts = [number for number, code in enumerate(notes) if code is NoteCode.SCRIPT_STARTED]
+    return notes[starts[-1] if starts else 0 :]
+
+
+def told_failed(log: Maybe[UpgradeLog], session: Session) -> bool:
+    """Return whether the last words are those of a failure. Words before them may be of a part that was mended."""
+    last = log.last_line if isinstance(log, UpgradeLog) else parse_shell.failure_lines(session.text, 1)
+    return parse_shell.log_verdict(last)[0] is LogVerdict.FAILED
+
+
+def longest_silence(ctx: Ctx) -> float:
+    """Return for how many seconds a log may be silent while something works on it, unseen."""
+    timeouts = ctx.cluster.timeouts
+    return min(timeouts.stuck.total_seconds(), timeouts.upgrade.total_seconds() / PART)
+
+
+def believed_after(ctx: Ctx, step: Step, *, told: bool) -> float:
+    """Return after how many seconds of silence a script that is in no process list has ended.
+
+    :param told: its last words are those of a failure.
+    """
+    on = ctx.session(step).own(Followed).works_on or NoteCode.WORKS_ON in since_start(ctx, step)
+    longest = longest_silence(ctx)
+    if told:
+        return min(longest, SILENT_S if on else TOLD_S)
+    return min(longest, SILENT_S) if seen_running(ctx, step) and not on else longest
+
+
+def mark_of(shell: Shell, path: str) -> str:
+    """Return what changes when a file is written to; "" where nothing tells. Its last lines alone may look the same."""
+    mark = ask(shell, file_probes.file_mark(path))
+    if not isinstance(mark, Unknown):
+        return mark
+    size = ask(shell, file_probes.staged(path))
+    return "" if isinstance(size, Unknown) else str(size)
+
+
+def silence(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog]) -> float:
+    """Return for how many seconds looks have seen the log as it is, while no script was in the process list."""
+    session, now = ctx.session(step), ctx.clock.monotonic()
+    own = session.own(Followed)
+    mark = f"{len(session.text)}"
+    if isinstance(log, UpgradeLog):
+        mark = f"{log.path} {log.size} {log.last_line} {mark_of(shell, log.path)} {mark}"
+    if mark != own.mark or own.marked_at < 0:
+        own.works_on = own.works_on or (own.marked_at >= 0 and own.gone > 1)
+        own.mark, own.marked_at = mark, now
+    return now - own.marked_at
+
+
+def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
+    """Return the newest log that was not there before the start, wherever it lies."""
+    known = set(before.get("logs", "").split("|"))
+    path = session.own(Followed).log
+    if not path:
+        names = ask(shell, shell_probes.LOG_LIST)
+        if isinstance(names, Unknown):
+            return names
+        fresh = [name for name in names if name not in known]
+        told = parse_shell.log_name(session.text)
+        if not fresh and (told or session.ended or session.terminal is None):
+            fresh = [told] if "/" in told else _searched(shell, session, known)
+        if not fresh:
+            return Unknown("no log yet")
+        path = fresh[-1]
+    log = ask(shell, shell_probes.log_tail(path))
+    if isinstance(log, UpgradeLog):
+        session.own(Followed).log = path
+    return log
+
+
+def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
+    own = session.own(Followed)
+    own.searches += 1
+    return [] if (own.searches - 1) % SEARCH_EVERY else searched(shell, known)
+
+
+def searched(shell: Shell, known: set[str]) -> list[str]:
+    """Return logs that lie anywhere and are not among the known ones, newest last."""
+    found = ask(shell, shell_probes.log_search(), timeout=120.0)
+    old = {name.rsplit("/", 1)[-1] for name in known}
+    return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
