@@ -6,7 +6,9 @@ the type that wants it: a fingerprint of digits only stays a fingerprint, and ``
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +106,10 @@ def _key(name: str) -> str:
 def read_text(path: Path) -> str:
     """The file's text. :raises ConfigError: it cannot be read, or is none of ours by its size."""
     try:
-        with path.open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{path}: is not a file", remedy="name the file itself with -c FILE")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise ConfigError(

@@ -13,7 +13,7 @@ OURS = (
     "Enter password for backup key 1234-abcd:", "Enter password for the backup key '0f9e8d7c-1234-abcd-0000-aaaabbbbcccc': ",
     "Enter password for backup key id: 1234abcd:", "Enter password for key (12ab): ", "Backup password:",
     "Enter a password to protect the backup key:", "Backup-key password: ", "backupkey password:", "Backup key's password: ",
-    "? \\x1b[1mBackup key password:\\x1b[0m ".encode().decode("unicode_escape"), "Reading the file\r\nBackup key password: ",
+    "? \x1b[1mBackup key password:\x1b[0m ", "Reading the file\r\nBackup key password: ",
     "Confirm the backup key password: ", "Enter backup key password again: ", "Enter new backup key password (min 8 characters): ",
 )  # fmt: skip
 REPEATED = (
