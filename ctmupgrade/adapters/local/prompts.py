@@ -13,11 +13,11 @@ from ctmupgrade.core.clean_text import clean
 _LONGEST = 300  # characters of a line that is a prompt
 _ASKS = re.compile(r"pass(?:word|phrase)[^\n]{0,200}[:?]\s{0,16}$", re.I)
 _MARKS = re.compile(r"[\s\"'`()\[\],!*>?]+")  # what says nothing: the words are what is between
-_FILLER = r"(?:(?:please|enter|type|provide|input|new|a|an|the|your|this) )*"
+_FILLER = r"(?:(?:please|enter|type|provide|input|new|a|an|the|your|this) ){0,8}"
 _ASKED_WORD = r"pass(?:word|phrase)"
 # An id has a digit: without one it might be a word, such as a host's name.
-_KEY = r"(?:(?:the|a|this|your|new) )*(?:back-?up[ -]?)?key(?: (?:id:? )?(?=[a-f-]*[0-9])[0-9a-f-]{4,64})?"
-_FOR = rf"(?:for|of|to (?:encrypt|decrypt|protect|wrap|unwrap|unlock|restore)) {_KEY}"
+_KEY = r"(?:back-?up[ -]?)?key(?: (?:id:? )?(?=[a-f-]*[0-9])[0-9a-f-]{4,64})?"
+_FOR = rf"(?:for|of|to (?:encrypt|decrypt|protect|wrap|unwrap|unlock|restore)) (?:(?:the|a|this|your|new) ){{0,2}}{_KEY}"
 _LEAST = r"(?: (?:min|minimum|at least) [0-9]{1,3} (?:chars|characters))?"
 _NAMED = re.compile(
     rf"{_FILLER}(?:(?:{_KEY}(?: s)?|back-?up) {_ASKED_WORD}|bk-?{_ASKED_WORD}|{_ASKED_WORD} {_FOR}){_LEAST}"
