@@ -149,14 +149,15 @@ class KsctlControl:
             running.watch("terminal", os.dup(master.fileno()))
             for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
                 heard[name] += piece
-                line = asked(heard[name][told[name] :][-_LAST_LINE:].decode("utf-8", "replace"))
+                said = bytes(heard[name][told[name] :])
+                line = asked(said[-_LAST_LINE:].decode("utf-8", "replace"))
                 if line is None:
                     continue
                 if not may_answer(line, named=named):
                     raise self._asks(argv, f"its prompt does not name the backup key alone: {line.strip()}")
                 named = True
                 told[name] = len(heard[name])
-                prompts[name].append(line.encode())
+                prompts[name].append(said.rpartition(b"\n")[2])
                 if sum(map(len, prompts.values())) > _MOST_ANSWERS:
                     raise self._asks(argv, "it asks again and again; the answer is not accepted")
                 with suppress(OSError):
