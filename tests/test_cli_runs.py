@@ -142,6 +142,10 @@ def test_reports_as_files(desk: Desk) -> None:
         assert "2.21.0+15451" in text
     is_report(json.loads((desk.folder / "r.json").read_text()))
     assert desk.type("report", "-o", "no/such/folder/r.md").returncode == 2
+    for words in (("report", "-o", "-"), ("report", "--bundle", "-")):
+        said = desk.type(*words)
+        assert said.returncode == 2 and f"leave {words[1]} away" in said.stderr
+    assert not list(desk.folder.glob("-*"))
     assert desk.type("report", "no-such-run").returncode == 2
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from ctmupgrade.commands.runs import to_go_on
 from ctmupgrade.config.load import cluster_name
+from ctmupgrade.config.source import read_text
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.errors import ConfigError
 from tests.support.desk import SCENARIOS, Desk
 from tests.test_config_strict import document
 
@@ -36,6 +38,18 @@ def desk(paused: Path, tmp_path: Path) -> Desk:
     """The same, which a test may change."""
     shutil.copytree(paused / "state", tmp_path / "state")
     return Desk(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["FIFO", "folder", "/dev/zero"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    file = tmp_path / what if what[0] != "/" else Path(what)
+    if what == "FIFO":
+        os.mkfifo(file)
+    elif what == "folder":
+        file.mkdir()
+    with pytest.raises(ConfigError, match="not a file") as caught:
+        read_text(file)
+    assert "-c FILE" in caught.value.remedy
 
 
 @pytest.mark.parametrize("case", BROKEN)

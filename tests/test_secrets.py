@@ -59,6 +59,8 @@ def test_what_a_failed_upgrade_says_is_kept_without_what_is_known(desk: Desk) ->
     files = [p for p in desk.folder.rglob("*") if p.is_file() and p.name not in ("world.yaml", "world.json")]
     texts |= {p.name: p.read_text(encoding="utf-8", errors="replace") for p in files}
     assert {"journal.jsonl", "r.md", "r.html", "r.json", "report.md"} <= set(texts)
+    (world,) = desk.folder.rglob("world.json")
+    assert stat.S_IMODE(world.stat().st_mode) == 0o600
     leaks = [(name, part) for name, text in texts.items() for part in _parts() if part in text]
     assert leaks == []
 

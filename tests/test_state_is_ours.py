@@ -18,7 +18,7 @@ from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, 
 from ctmupgrade.commands.runs import new_run_id
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import Event, RequestRefused
+from ctmupgrade.core.run.journal import Event, NodeDecided, RequestRefused, StopAsked
 from ctmupgrade.errors import ForeignStateError
 from tests.support.golden import call
 from tests.support.world_run import Drive, make_world
@@ -213,6 +213,15 @@ def test_a_request_that_is_none_is_set_aside_and_told(run: RunFolder, what: str)
     assert good.exists(), "it goes once the journal has it"
     assert _events(requests) == []
     assert not good.exists()
+
+
+def test_what_a_request_says_has_bounds(run: RunFolder) -> None:
+    write_request(run.path, "pause", {**STOP, "by": "b" * 5_000})
+    write_request(run.path, "node-skip", {**DECISION, "by": "b" * 5_000, "reason": "r" * 9_000})
+    stop, decision = _events(Requests(run, ("ctm-1",)))
+    assert isinstance(stop, StopAsked) and stop.by == "b" * 200
+    assert isinstance(decision, NodeDecided)
+    assert (decision.by, decision.reason) == ("b" * 200, "r" * 1_000)
 
 
 @pytest.mark.parametrize(

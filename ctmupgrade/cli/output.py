@@ -44,6 +44,7 @@ def format_of(output: Path | None, *suffixes: str) -> str:
     """
     if output is None:
         return suffixes[0]
+    need_file(output, "-o")
     if output.suffix.lower() not in suffixes:
         can = ", ".join(suffixes)
         raise UsageError(
@@ -51,6 +52,13 @@ def format_of(output: Path | None, *suffixes: str) -> str:
             remedy=f"-o {output.stem or output.name}{suffixes[0]}",
         )
     return output.suffix.lower()
+
+
+def need_file(output: Path, option: str) -> None:
+    """:raises UsageError: the option names "-", which elsewhere is standard output: a file called that is not meant."""
+    if str(output) == "-":
+        raise UsageError(f"{option} -: it names a file; without it standard output is written to",
+                         remedy=f"leave {option} away, or {option} ./-FILE")  # fmt: skip
 
 
 def write_out(text: str, output: Path | None) -> None:

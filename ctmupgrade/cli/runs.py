@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, RunId
-from ctmupgrade.cli.output import fold, format_of, put_json, write_out
+from ctmupgrade.cli.output import fold, format_of, need_file, put_json, write_out
 from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
@@ -194,6 +194,7 @@ def report(
     from ctmupgrade.commands.status import report_of
 
     if bundle is not None:
+        need_file(bundle, "--bundle")
         return _bundle(common, run_id, bundle)
     if verify_signature is not None or signed_by:
         return evidence.check_signature(common, verify_signature, signed_by)

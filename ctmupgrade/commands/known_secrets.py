@@ -12,7 +12,7 @@ from pathlib import Path
 from ctmupgrade.core.model import Cluster
 
 # A variable as people name them. A password that was typed where its variable's name belongs does not look so.
-_USUAL_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_USUAL_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{2,24}[0-9]?")
 _OWN = ("KSCTL_PASSWORD", "KSCTL_JWT")  # ksctl's own variables; the first is where passwords are by default
 _LARGEST = 65_536  # bytes of a password file
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.lock import ClusterLock
+from ctmupgrade.adapters.disk.private_file import write_private
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.json_text import read_json
@@ -142,7 +143,7 @@ def save_world(folder: RunFolder, setup: Setup) -> None:
     from ctmupgrade.sim import World
 
     if isinstance(setup.world, World):
-        (folder.path / "world.json").write_text(json.dumps(setup.world.to_dict()), encoding="utf-8")
+        write_private(folder.path / "world.json", json.dumps(setup.world.to_dict()).encode())
         if setup.cluster.backup.directory.is_dir():
             shutil.copytree(setup.cluster.backup.directory, folder.path / BACKUPS, dirs_exist_ok=True)
 

@@ -6,7 +6,9 @@ the type that wants it: a fingerprint of digits only stays a fingerprint, and ``
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,11 +103,20 @@ def _key(name: str) -> str:
     return name if name.isprintable() and len(name) < 60 else ascii(name)[1:60]
 
 
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_text(path: Path) -> str:
     """The file's text. :raises ConfigError: it cannot be read, or is none of ours by its size."""
     try:
-        with path.open("rb") as file:
+        # A FIFO must not be waited for.
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{path}: is not a file", remedy="name the file itself with -c FILE")
             data = file.read(LARGEST + 1)
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is not a file", remedy="name the file itself with -c FILE") from None
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no such file", remedy="ctmupgrade init   # writes one; or name it with -c FILE"

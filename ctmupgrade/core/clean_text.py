@@ -17,12 +17,12 @@ _SEQUENCES = re.compile(
     r"|\x1b[ -/]*+[0-Z\\^-~]"  # a single escape; one that begins a sequence without an end loses only its first two
 )
 # Cc but newline and tab, Cf (bidirectional marks, zero widths, tags), Cs, Zl, Zp of Unicode 16.
-_FORMAT = (
+FORMAT = (
     "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
     "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
-_HARMFUL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_FORMAT}]")
+_HARMFUL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{FORMAT}]")
 _LINES = re.compile(r"\r\n?")
 
 

@@ -57,6 +57,7 @@ _CAREFUL = json.JSONDecoder(
     strict=False, object_pairs_hook=_pairs, parse_int=_whole, parse_float=_real, parse_constant=_constant
 )
 _KEY = re.compile(r'"[ \t\r\n]*+:')  # in a text without a backslash: exactly its keys
+_ANOTHER = re.compile(r"\{|\[\s*+(?:[\]\[\"\d-]|true|false|null)")  # the beginning of another object or list
 _LONG_NUMBER = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
 _ESCAPED = re.compile(r"\\[ubfr]")  # what a text may become that was none of ours in the JSON
 
@@ -93,7 +94,7 @@ def _first(text: str, opening: str) -> Any:
     if start < 0:
         raise BadJsonError("no JSON")
     value, end = _decoded(text[start:])
-    if "{" in text[start + end :]:
+    if _ANOTHER.search(text, start + end):
         raise BadJsonError("there is a second answer behind the first")
     return value
 

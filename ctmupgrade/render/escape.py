@@ -15,14 +15,14 @@ from ctmupgrade.core.clean_text import clean, one_line
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ENTITIES = re.compile(r"<|&(?=[#\w])")
 _LINE_START = re.compile(r">|[-+=](?=[-+=\s]|$)|#(?=[#\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
-_LINK = re.compile(r"(?i)(?<=http|.ftp)(s?)(:)(?=//)|(?<=www)()(\.)")
+_LINK = re.compile(r"(?i)(?<=http)(s?)(:)(?=//)|(?<=ftp)()(:)(?=//)|(?<=www)()(\.)")
 
 
 def markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows exactly it, also in a table's cell or behind a bullet."""
     line = one_line(clean(text)).replace("\t", " ").strip()
     line = _MARKUP.sub(lambda found: f"\\{found[0]}", _ENTITIES.sub(lambda found: _NAMES[found[0]], line))
-    line = _LINK.sub(lambda found: f"{found[1] or ''}\\{found[2] or found[4]}", line)
+    line = _LINK.sub(lambda found: f"{found[1] or ''}\\{found[2] or found[4] or found[6]}", line)
     start = _LINE_START.match(line)
     if start is None:
         return line

@@ -55,6 +55,76 @@ def test_what_is_no_keyring_is_named(ring: Ring, tmp_path: Path, name: str) -> N
     assert caught.value.remedy
 
 
+def blocks(ring: Ring, name: str = "revoked") -> tuple[bytes, bytes]:
+    """A key, armored, and its revocation: the first alone makes its archive good, both together do not."""
+    whole = ring.gpg("--armor", "--export", ring.fpr[name])
+    revocation = (ring.home / "openpgp-revocs.d" / f"{ring.fpr[name]}.rev").read_bytes()
+    return whole, revocation[revocation.index(b":-----BEGIN") + 1 :]
+
+
+STRAY: dict[str, Callable[[bytes, bytes, Ring], bytes]] = {
+    "a dash less at its beginning": lambda k, r, _: k + r[1:],
+    "a dash less behind BEGIN": lambda k, r, _: k + r.replace(b"-----\n", b"----\n", 1),
+    "another word": lambda k, r, _: k + r.replace(b"PUBLIC", b"PUBL1C", 1),
+    "a blank before it": lambda k, r, _: k + b" " + r,
+    "glued to the key's last line": lambda k, r, _: k.rstrip() + r,
+    "its last line is missing": lambda k, r, _: k + r[: r.index(b"-----END")],
+    "its last line is of another": lambda k, r, _: k + r.replace(b"END PGP PUBLIC", b"END PGP PRIVATE"),
+    "its first line is missing": lambda k, r, _: k + r[r.index(b"\n") + 1 :],
+    "it has no blank line": lambda k, r, _: k + r.replace(b"\n\n", b"\n", 1),
+    "it is empty": lambda k, r, _: k + r[: r.index(b"\n\n") + 2] + r[r.index(b"-----END") :],
+    "quoted, as in a mail": lambda k, r, _: k + b"".join(b"> " + line for line in r.splitlines(True)),
+    "it is binary": lambda k, r, ring: k + ring.gpg("--dearmor", data=r),
+    "garbage": lambda k, _r, _: k + garbage(400_000),
+    "a text": lambda k, _r, _: k + b"revoked, see the intranet\n",
+    "a signature's block": lambda k, r, _: k + r.replace(b"PUBLIC KEY BLOCK", b"SIGNATURE"),
+    "a text before it": lambda k, r, _: b"our vendor has this one\n" + k + r,
+    "the revocation before it, damaged": lambda k, r, _: r[1:] + k,
+    "a text in it": lambda k, r, _: k.replace(b"\n=", b"\nno base64!\n=", 1) + r,
+    "data behind its checksum": lambda k, r, _: k.replace(b"\n-----END", b"\nAAAA\n-----END") + r,
+    "an umlaut before it": lambda k, r, _: b"\xc4ndert nichts\n" + k + r[1:],
+    "longer than gpg's lines": lambda k, r, _: k + b"#" * 30_000 + b"\n" + r,
+}
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_what_gpg_passes_over_in_an_armored_keyring_is_refused(ring: Ring, tmp_path: Path, name: str) -> None:
+    archive, keyring = ring.sign(tmp_path / "a", by="revoked"), tmp_path / "keys"
+    keyring.write_bytes(STRAY[name](*blocks(ring), ring))
+    with pytest.raises(UsageError, match="damaged") as caught:
+        GpgVerifier().verify(archive, ring.fpr["revoked"], keyring)
+    assert str(keyring) in caught.value.brief and caught.value.remedy
+
+
+NOTED: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "one behind the other": lambda k, r: k + r,
+    "comments and blank lines": lambda k, r: b"# the vendor's\n\nComment: of 2026\n" + k + b"\n# revoked\n\n" + r + b"\n\n",
+    "Windows": lambda k, r: (k + r).replace(b"\n", b"\r\n"),
+    "no checksum": lambda k, r: k + b"\n".join(line for line in r.split(b"\n") if line[:1] != b"="),
+    "no line end": lambda k, r: (k + r).rstrip(),
+    "blanks at line ends": lambda k, r: (k + r).replace(b"\n", b" \n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_whole_blocks_with_comments_are_all_read(ring: Ring, tmp_path: Path, name: str) -> None:
+    archive, keyring = ring.sign(tmp_path / "a", by="revoked"), tmp_path / "keys"
+    key, revocation = blocks(ring)
+    keyring.write_bytes(NOTED[name](key, b""))
+    assert GpgVerifier().verify(archive, ring.fpr["revoked"], keyring).signer == ring.fpr["revoked"]
+    keyring.write_bytes(NOTED[name](key, revocation))
+    refused(ring, archive, "revoked", signer="revoked", keyring=keyring)
+
+
+def test_a_gpg_that_says_nothing_does_not_work(ring: Ring, tmp_path: Path) -> None:
+    archive, mute = ring.sign(tmp_path / "a"), tmp_path / "gpg"
+    mute.write_text("#!/bin/sh\nexit 0\n")
+    mute.chmod(0o755)
+    with pytest.raises(UsageError, match="does not work here") as caught:
+        GpgVerifier(str(mute)).verify(archive, ring.fpr["ours"], ring.public)
+    assert "--version" in caught.value.remedy
+
+
 @pytest.mark.parametrize("name", ["keybox", "BOM", "UTF-16"])
 def test_the_remedy_works_as_printed(ring: Ring, tmp_path: Path, name: str) -> None:
     archive, keyring = ring.sign(tmp_path / "a"), tmp_path / "the keys"

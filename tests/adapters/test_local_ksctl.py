@@ -162,15 +162,7 @@ def test_prompts_on_stderr_are_answered(fake: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt",
-    [
-        "Enter password for admin@https://attacker.example: ",
-        "Enter password for admin@https://backup-key.example: ",
-        "Login password for the backup user: ",
-        "Confirm password: ",
-        "sudo password for root: ",
-        "Password for ctm-1: ",
-    ],
+    "prompt", ["Login password for the backup user: ", "Backup key password for admin: "]
 )
 def test_the_backup_keys_password_is_typed_at_no_other_prompt(
     fake: Path, tmp_path: Path, prompt: str
@@ -182,18 +174,7 @@ def test_the_backup_keys_password_is_typed_at_no_other_prompt(
     assert not children()
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "Enter the password of the backup key: ",
-        "bkpassword: ",
-        "Backup Key Passphrase? ",
-        "Password for key k1: ",
-        "Password: ",
-        "Enter password: ",
-        "Please enter the passphrase: ",
-    ],
-)
+@pytest.mark.parametrize("prompt", ["Enter the password of the backup key: ", "Password: "])
 def test_it_is_typed_at_those_that_name_the_backup_key_or_nothing(
     fake: Path, tmp_path: Path, prompt: str
 ) -> None:

@@ -19,6 +19,7 @@ from ctmupgrade.codec import event_to_json
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.core.run import journal
 from ctmupgrade.render.board import Board
+from ctmupgrade.render.escape import markdown
 from ctmupgrade.render.fixture import cluster_yaml
 from tests.hostile import corpus
 from tests.hostile.nodes import ChangedLooks, in_json, in_shell
@@ -249,3 +250,11 @@ def test_init_writes_addresses_only(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "stable_for",
         "nodes",
     }
+
+
+@pytest.mark.parametrize("before", ["", "x", " ", "(", "s"])
+@pytest.mark.parametrize(
+    "link", ["ftp://e.example/x", "http://e.example", "https://e.example", "FTP://e.example"]
+)
+def test_no_address_becomes_a_link_wherever_it_stands(before: str, link: str) -> None:
+    assert r"\://" in markdown(before + link)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from ctmupgrade.core.looks.excerpt import excerpt
-from ctmupgrade.core.redact import SecretValues, foreign, hidden, knowing, redacted, scrubbed
+from ctmupgrade.core.redact import MOST_FOREIGN, SecretValues, foreign, hidden, knowing, redacted, scrubbed
 
 VALUES = (
     'Kp-S3cr3t&<x>"q', "it's a b\\c", "pä$$wörd-😀-x", "p@ss/w:rd%25", 'back\\\\sl"ash', "'''quotes'''", "+ + +z",
@@ -69,6 +69,55 @@ def test_a_known_value_is_hidden_in_every_spelling(how: str) -> None:
     for value in VALUES:
         spelled = SPELLINGS[how](value)
         assert SecretValues([value]).hide(f"<{spelled}>").strip("<>'\"\\") == "***", (value, spelled)
+
+
+V = "hunter2-Abcdefgh-ijklmnopqr"
+BROKEN: dict[str, Callable[[str], str]] = {
+    "a line end": lambda v: f"{v[:9]}\n{v[9:]}",
+    "folded, as YAML does": lambda v: f"{v[:9]}\n      {v[9:]}",
+    "a shell's next line": lambda v: f"{v[:9]}\\\n{v[9:]}",
+    "zero widths": "\u200b".join,
+    "a soft hyphen and a mark": lambda v: f"{v[:3]}\u00ad{v[3:6]}\u2066{v[6:]}",
+    "blanks": " ".join,
+    "hex with colons": lambda v: v.encode().hex(":"),
+    "hex with colons, upper": lambda v: v.encode().hex(":").upper(),
+    "hex with blanks": lambda v: v.encode().hex(" ", 2),
+    "xxd -p": lambda v: v.encode().hex()[:30] + "\n" + v.encode().hex()[30:],
+    "base32": lambda v: base64.b32encode(v.encode()).decode(),
+    "base32 in the middle": lambda v: base64.b32encode(f"ab{v}z".encode()).decode(),
+    "base64, wrapped": lambda v: base64.encodebytes(b"q" * 48 + v.encode() + b"z" * 9).decode(),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_known_value_is_hidden_whatever_is_put_between(how: str) -> None:
+    broken = BROKEN[how](V)
+    clean = SecretValues([V]).hide(f"x: {broken} y")
+    assert clean.startswith("x: ***") and clean.endswith(" y") and clean.count("***") == 1
+    assert len(clean) < 40
+
+
+def test_a_dump_of_a_known_value_is_hidden_with_its_text() -> None:
+    data, lines = f"user={V}\n".encode(), []
+    for at in range(0, len(data), 16):
+        row = data[at : at + 16]
+        shown = "".join(chr(b) if 32 <= b < 127 else "." for b in row)
+        lines.append(f"{at:08x}: {row.hex(' ', 2):39}  {shown}")
+    assert SecretValues([V]).hide("\n".join(["a", *lines, "b"])) == f"a\n***\n***\n{lines[2]}\nb"
+
+
+def test_what_is_near_a_broken_value_stays() -> None:
+    known = SecretValues([V])
+    assert known.hide(f"key=ab {V[:9]}\n{V[9:]} =next") == "key=ab *** =next"
+    for text in ("hunter2 Abcdefgh", "00:11:22:33:44:55 is its address", "a\u200bb \n c"):
+        assert known.hide(text) == text
+
+
+def test_what_is_too_long_is_cut_before_it_is_searched_and_not_within_a_value() -> None:
+    with knowing([V]):
+        clean = foreign("x " * (MOST_FOREIGN // 2 - 4) + V + " password=1 " + "y " * MOST_FOREIGN)
+    assert len(clean) < MOST_FOREIGN + 100 and "characters more" in clean
+    assert "hunter" not in clean and "y" not in clean
 
 
 def test_longer_and_overlapping_values_leave_no_rest() -> None:
@@ -186,6 +235,35 @@ FORMS = {
     "PuTTY": f"PuTTY-User-Key-File-3: ssh-ed25519\nPublic-Lines: 1\nAAAA\nPrivate-Lines: 3\n{KEY}\nPrivate-MAC: 00",
     "GitHub": "ghp_0123456789abcdefghijSECRET",
     "AWS": "AKIAIOSFODNN7EXAMPLE",
+    "xml with an attribute": f'<Password type="x">{S}</Password>',
+    "xml in a space": f'<ns:adminPassword xsi:type="xsd:string">{S}</ns:adminPassword>',
+    "xml, CDATA": f"<password><![CDATA[{S}]]></password>",
+    "xml, CDATA and an attribute": f"<password a='b'><![CDATA[{S}]]></password>",
+    "xml, a property": f'<property name="db.password" value="{S}"/>',
+    "xml, an entry": f'<entry key="password">{S}</entry>',
+    "keytool": f"keytool -list -storepass {S} -keypass {S}",
+    "bindpw": f"bindpw: {S}",
+    "bindpw in a file": f"bindpw {S}x1\nbindpw={S}",
+    "-Dpw": f"java -Dpw={S} -jar x.jar",
+    "-D...Password": f"java -Djavax.net.ssl.keyStorePassword={S}",
+    "Password for": f"Password for admin: {S}",
+    "Password of": f"passphrase of 'the key': x\nPIN for slot-0: {S}\n",
+    "passphrase X": f"with passphrase {S} it opens",
+    "secret X": f"radius uses secret {S}",
+    "community X": f"snmp community {S} ro",
+    "SAS": f"https://x.blob.core.windows.net/b/f?sv=2020&sig={S}%3D&se=2026",
+    "Oracle": f"sqlplus scott/{S}@db",
+    "sudo -S": f"echo {S} | sudo -S reboot",
+    "sudo -S, quoted": f"printf '{S}\\n' | sudo -k -S -p '' reboot",
+    "htpasswd -b": f"htpasswd -b /etc/f admin {S}",
+    "htpasswd -nbB": f"htpasswd -nbB -C 10 admin {S}",
+    "age": "x AGE-SECRET-KEY-1QQQSECRETQQQQQQQ y",
+    "shadow": "root:$6$rounds=5000$saltsalt$abcSECRETdefghijklmnopq:19000:0:99999:7:::",
+    "bcrypt": "admin:$2y$10$SECRETabcdefghijklmnopqrstu",
+    "yescrypt": "a:$y$j9T$SECRETSECRET$abcdefghij:1",
+    "master_key": f"master_key: {S}",
+    "kek": f"kek={S} x",
+    "seed": f"seed: {S}",
     "JWK": json.dumps({"kty": "OKP", "crv": "Ed25519", "x": "public", "d": S}),
 }  # fmt: skip
 PARTS = (S, *KEY.split("\n"), "YWRtaW46", "90817263", "SECRET", "AKIA", "eyJzdWIi")
@@ -223,6 +301,16 @@ def test_what_is_no_secret_stays() -> None:
         "18 of 20 checks pass, 1 manual; spinning: 3; mapping=4; pinned: yes",
         "    (ALL) NOPASSWD: ALL\n    (root) PASSWD: /sbin/reboot",  # sudo -l
         "basic authentication failed; bearer certificate refused",
+        "the variable KSPW (ksctl.password_env) is not set -> export KSPW=...",
+        "the variable DB_PW is not set; export MYPW=... KSCTL_PWD=...",
+        'Post "https://10.0.0.1/api/v1/auth/tokens": dial tcp 10.0.0.1:443: connect: connection refused',
+        "Get https://10.0.0.1/secret: x509: certificate signed by unknown authority",
+        "open /run/secrets/token: no such file or directory; cat ./x/password: Permission denied",
+        "host/ctm-1@EXAMPLE.COM, docker pull vendor/tool@sha256:" + "ab" * 32,
+        "the master key id: 4711; kek_version: 3; kekId=7; a community edition; secret my-tls1 not found",
+        "<passwordPolicy type='x'>strict</passwordPolicy></password>text",
+        "echo done | sudo tee /etc/x; $1$2 costs $5",
+        "Password for admin: see the vault of the team",
         "the password is wrong; a password is required; Password policy of 12 characters",
         "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n-----END CERTIFICATE-----",
     ):

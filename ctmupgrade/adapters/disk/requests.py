@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from ctmupgrade.errors import ForeignStateError, JournalError
 
 MOST = 1_000  # requests that are read at once; the others wait
 _LARGEST = 64 * 1024  # bytes of a request
+_LONGEST_BY, _LONGEST_REASON = 200, 1_000  # characters
 Asked: TypeAlias = StopAsked | NodeDecided
 
 
@@ -102,7 +103,15 @@ def _request(path: Path, nodes: Collection[str]) -> StopRequest:
         raise JournalError(f"the request says {kind}, and what it asks is {_kind_of(event)}")
     if isinstance(event, NodeDecided) and (event.node not in nodes or not event.reason.strip()):
         raise JournalError(f"the request decides on {event.node}, which the run has not, or without a reason")
-    return StopRequest(kind, datetime.fromisoformat(at), event, path)
+    return StopRequest(kind, datetime.fromisoformat(at), _short(event), path)
+
+
+def _short(event: Asked) -> Asked:
+    """The same with texts that fit into a journal and on a screen, whoever wrote them."""
+    by = event.by[:_LONGEST_BY]
+    if isinstance(event, StopAsked):
+        return replace(event, by=by)
+    return replace(event, by=by, reason=event.reason[:_LONGEST_REASON])
 
 
 def _kind_of(event: Asked) -> str:

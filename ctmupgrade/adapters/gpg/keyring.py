@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from ctmupgrade.adapters.gpg.armor import is_armored, stray_line
 from ctmupgrade.adapters.gpg.local_file import open_file
 from ctmupgrade.adapters.gpg.verdict import Status
 from ctmupgrade.errors import UsageError
@@ -25,7 +26,8 @@ def read_keyring(path: Path, signer: str) -> bytes:
     """Return a keyring's bytes, which may be gpg's public or secret keys, armored or binary.
 
     :param signer: the fingerprint that is looked for, for the remedy.
-    :raises UsageError: it cannot be read, is no file, too large, or plainly something else, which is named.
+    :raises UsageError: it cannot be read, is no file, too large, plainly something else, which is named, or armored with
+        something in it that gpg passes over.
     """
     real, fd = open_file(path, f"keyring {path}")
     try:
@@ -43,6 +45,12 @@ def read_keyring(path: Path, signer: str) -> bytes:
     what = _something_else(data)
     if what:
         raise UsageError(f"keyring {path} {what}", remedy=_remedy(what, real, signer))
+    if is_armored(data) and (line := stray_line(data)):
+        raise UsageError(
+            f"keyring {path} is damaged, or has something else in it, in line {line}: gpg would not read on there",
+            details="Only whole armored blocks of keys may be in it, blank lines and comments (# ...).",
+            remedy=AGAIN,
+        )
     return data
 
 

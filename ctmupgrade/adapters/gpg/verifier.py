@@ -138,11 +138,14 @@ class GpgVerifier:
         options = ["--no-options", "--agent-program", "/nonexistent", "--disable-dirmngr",
                    "--no-auto-key-retrieve", "--trust-model", "always", "--no-auto-check-trustdb"]  # fmt: skip
         try:
-            return GpgProgram(self._gpg, str(folder), options=options, env={**login_environ(), "LC_ALL": "C"})
+            gpg = GpgProgram(self._gpg, str(folder), options=options, env={**login_environ(), "LC_ALL": "C"})
+            if gpg.version is None:
+                raise ValueError("it does not tell its version")
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{self._gpg} does not work here", details=str(error), remedy=f"{self._gpg} --version"
             ) from error
+        return gpg
 
     def _own(self, signer: str) -> bytes:
         """The signer's key in the caller's own keyring; b"" where there is none."""

@@ -22,6 +22,7 @@ from typing import IO
 
 from ctmupgrade.adapters.local.password_once import PasswordOnce
 from ctmupgrade.adapters.local.process import Running, StoppedError, network_environ, on_terminal, started
+from ctmupgrade.adapters.local.prompts import asked, may_answer
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
@@ -32,20 +33,6 @@ _GRACE = 30.0  # seconds beyond ksctl's own timeout before it is ended
 _MOST_ANSWERS = 4
 _LAST_LINE = 4096  # bytes of what was heard in which a prompt is looked for
 _PRIVATE = 0o077  # no file that it makes is readable by others, not even for a moment
-# The last line, where it asks for a password; what it must say for an answer to be typed; a repetition of that; and
-# what may not stand in it: a server's name is no backup key's, whatever it is called.
-_PROMPT = re.compile(r"(?<![^\n])[^\n]{0,400}pass(?:word|phrase)[^\n]{0,200}[:?]\s{0,16}$", re.I)
-_OF_THE_KEY = re.compile(r"back-?up|bk-?pass|\bkey\b", re.I)
-# One that names nothing at all: what ksctl really prints is not known (docs/appliance.md 8.10). It is not the login's,
-# for ksctl has that password in its environment.
-_BARE = re.compile(
-    r"^\W{0,8}(?:(?:please|enter|type|new|a|the|your)\W{1,2}){0,4}pass(?:word|phrase)\W{0,4}$", re.I
-)
-_AGAIN = re.compile(
-    r"^\W{0,8}(?:(?:please|and|now)\W{1,2}){0,2}(?:confirm|repeat|re-?(?:enter|type)|retype|verify|again)\b|\bagain\W{0,4}$",
-    re.I,
-)
-_OF_A_LOGIN = re.compile(r"@|://|\blog(?:in|on)?\b|\buser|\bhost|\bserver", re.I)
 # What is left of a prompt that nobody answered: its line, with or without the complaint after it.
 _UNANSWERED = re.compile(
     r"pass(word|phrase)[^\n]{0,60}[:?]\s{0,4}"
@@ -162,17 +149,15 @@ class KsctlControl:
             running.watch("terminal", os.dup(master.fileno()))
             for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
                 heard[name] += piece
-                prompt = _PROMPT.search(heard[name][told[name] :][-_LAST_LINE:].decode("utf-8", "replace"))
-                if not prompt:
+                said = bytes(heard[name][told[name] :])
+                line = asked(said[-_LAST_LINE:].decode("utf-8", "replace"))
+                if line is None:
                     continue
-                line = prompt[0].strip()
-                if _OF_A_LOGIN.search(line) or not (
-                    _OF_THE_KEY.search(line) or _BARE.search(line) or (named and _AGAIN.search(line))
-                ):
-                    raise self._asks(argv, f"its prompt does not name the backup key: {line}")
+                if not may_answer(line, named=named):
+                    raise self._asks(argv, f"its prompt does not name the backup key alone: {line.strip()}")
                 named = True
                 told[name] = len(heard[name])
-                prompts[name].append(prompt[0].encode())
+                prompts[name].append(said.rpartition(b"\n")[2])
                 if sum(map(len, prompts.values())) > _MOST_ANSWERS:
                     raise self._asks(argv, "it asks again and again; the answer is not accepted")
                 with suppress(OSError):

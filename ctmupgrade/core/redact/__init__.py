@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _JWK = ("d", "p", "q", "dp", "dq", "qi", "k")  # the private members of a JSON web key (RFC 7517)
+MOST_FOREIGN = 256 * 1024  # characters of what somebody else said that are looked at, shown and kept
 _SHORT = 1024  # characters of texts whose results are kept for a while
 _known: list[SecretValues] = [SecretValues()]  # the last one counts
 
@@ -60,7 +61,19 @@ def known_hidden(text: str) -> str:
 def foreign(text: str) -> str:
     """Return what a node or a program said, fit for a person's terminal, the journal and a report: without control
     characters, which clear the screen at the worst moment, and without secrets."""
-    return hidden(clean(text))
+    return hidden(clean(_beginning(text)))
+
+
+def _beginning(text: str) -> str:
+    """A text without what is too long of it. A known value that would be cut in two goes whole: nobody knows its half."""
+    if len(text) <= MOST_FOREIGN:
+        return text
+    known, sure = _known[-1], MOST_FOREIGN
+    first = max(0, sure - known.reach)
+    for start, end in known.spans(text[first : sure + known.reach]):
+        if start + first < MOST_FOREIGN < end + first:
+            sure = min(sure, start + first)
+    return f"{text[:sure]}\n... ({len(text) - sure} characters more)"
 
 
 def hidden(text: str) -> str:

@@ -24,6 +24,9 @@ _SHAPES = re.compile(
     r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}"  # JSON web tokens, signed or encrypted
     r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|hv[sbr]\.[\w-]{20,}|sk_(?:live|test)_\w{10,}|AIza[\w-]{30,}"
+    r"|AGE-SECRET-KEY-1[A-Z0-9]{10,}"
+    # what crypt(3) makes of a password, in /etc/shadow
+    r"|\$(?:[1256y7]|2[abxy]|gy|sha1|md5|apr1|argon2\w{1,2}|scrypt|pbkdf2[\w-]{0,10})\$[\w./=,+$-]{16,}"
     r")"
 )
 _HOOK = re.compile(r"https://hooks\.slack\.com/(?:services|workflows)/([\w/]{10,})")

@@ -29,6 +29,8 @@ def assigned(text: str) -> Iterator[Span]:
         delimiter = found[1].strip(" \t\r\n\\\"'`")
         if NO_SECRET.match(text, at) or (delimiter == ">" and not _in_tag(text, found.start())):
             continue
+        if delimiter == ":" and _in_address(text, found.start(), at):
+            continue
         line = "\n" not in found[1] and _begins_line(text, found.start())
         end = end_of_value(text, at, delimiter, line=line)
         yield at, end
@@ -38,7 +40,18 @@ def assigned(text: str) -> Iterator[Span]:
 def _in_tag(text: str, at: int) -> bool:
     """Whether what stands at ``at`` is a tag's name."""
     before = text[max(0, at - 64) : at]
-    return before.rfind("<") > before.rfind(">")
+    opened = before.rfind("<")
+    return opened > before.rfind(">") and before[opened + 1 : opened + 2] != "/"
+
+
+_ADDRESS = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![^\s\"'`(=])[.~]{0,2}/[^\s\"'?&=;,/]{1,80}/)[^\s\"'?&=;,]*$"
+)
+
+
+def _in_address(text: str, name: int, value: int) -> bool:
+    """Whether a name is of a path or URL, of which an error is told behind a colon and a blank."""
+    return text[value - 1].isspace() and _ADDRESS.search(text[max(0, name - 200) : name]) is not None
 
 
 def _begins_line(text: str, at: int) -> bool:
@@ -58,6 +71,9 @@ _USER = re.compile(
     r"(?<!\S)[\"']?(?:-[uU]|--(?:proxy-)?user)(?:[ =]{0,8}[\"']?|[\"'],\s{0,8}[\"'])[^\s:\"'%]{1,128}[:%](?=\S)"
 )
 _SHORT_FLAGS = (
+    re.compile(
+        r"\bhtpasswd\s{1,4}(?=(?:-\w{1,8}\s{1,4}){0,3}-\w{0,6}b)(?:-\w{1,8}\s{1,4}(?:\d{1,3}\s{1,4})?){1,4}(?:\S{1,200}\s{1,4}){1,2}(?=\S)"
+    ),
     # programs that take a password behind a letter
     re.compile(
         r"\b(?:sshpass|mysql\w*|mariadb[\w-]*|mongo\w*|plink|pscp|psftp|7z\w?|htpasswd)\b[^\n|;]{0,200}?\s-p\s{0,4}(?=\S)"
@@ -74,7 +90,17 @@ _SAID = (
     re.compile(r"(?i)\bpass(?:in|out)?\s{1,4}(?:pass|env):(?=\S)"),
     re.compile(r"(?i)\b(?:login|user(?:name)?)\s{1,8}\S{1,128}\s{1,8}pass(?:word|wd)?\s{1,8}(?=\S)"),
     re.compile(
-        r"(?i)\bpassw(?:or)?d\s{1,4}(?:(?:is|was|of)\s{1,4})?(?=\S{0,64}\d)(?=\S{0,64}[^\W\d_])(?=\S{6})"
+        r"(?i)\b(?:passw(?:or)?d|passphrase|secret|community|bindpw|rootpw)\s{1,4}(?:(?:is|was|of)\s{1,4})?"
+        r"(?=\S{0,64}\d)(?=\S{0,64}[^\W\d_])(?=\S{6})(?!\S{1,64} (?:not found|is missing|does not))"
+    ),
+    # one word behind a prompt that names somebody, at the end of its line
+    re.compile(
+        r"(?i)\b(?:passw(?:or)?d|passphrase|passcode|pin)\s{1,4}(?:for|of)\s{1,4}[^\s:]{1,64}:[ \t]{1,4}(?=\S{3,128}[ \t\r]{0,8}(?:\n|\Z))"
+    ),
+    re.compile(r"(?i)(?<=[?&])sig=(?=\S{8})"),  # a shared access signature of Azure
+    # user/password@database of Oracle; not a principal of Kerberos, nor a digest or version of an image
+    re.compile(
+        r"(?<![\w/.:@$-])(?!(?i:host|https?|nfs|cifs|ldap|krbtgt|imap|smtp|ftp)/)[A-Za-z][\w$#]{0,29}/(?=[^\s/@:]{3,64}@[A-Za-z][\w.-]{0,80}(?![\w.-]|:[0-9a-f]{32}))"
     ),
     re.compile(r"(?i)\bpassw(?:or)?d\s{1,4}(?=[\"'])"),
     re.compile(r"(?i)\b(?:snmp-server\s{1,4}|r[ow])community\s{1,4}(?=\S)"),
@@ -88,6 +114,18 @@ _IN_JSON = (  # {"name": "smtp.password", "value": "x"}, and the private members
     ),
     re.compile(r"\"(?:d|dp|dq|qi)\"\s{0,8}:\s{0,8}(?=\"[\w-]{8})"),
 )
+_IN_XML = (  # <Password type="x">X</Password>, <add key="password" value="X"/>, <entry key="password">X</entry>
+    re.compile(
+        rf"(?i)<[\w.:-]{{0,40}}?{NAME}(?!{ABOUT})[\w.-]{{0,32}}\s[^<>]{{0,200}}>()(?=[^\s<]|<!\[CDATA\[)"
+    ),
+    re.compile(
+        rf"(?i)<[\w.:-]{{1,40}}\s[^<>]{{0,80}}?(?:name|key|id)\s?=\s?[\"'][^<>\"']{{0,60}}?{NAME}(?!{ABOUT})[^<>\"']{{0,40}}[\"']"
+        r"(?:[^<>]{0,80}?\svalue\s?=\s?|[^<>/]{0,80}>())(?=\S)"
+    ),
+)
+_PIPED = re.compile(
+    r"\b(?:echo|printf)\s{1,4}(?:-\w{1,2}\s{1,4})?([^|\n]{1,120})\|\s{0,4}(?:\S{1,40}\s)?sudo\b[^\n|]{0,60}?\s-\w{0,6}S"
+)
 
 
 def typed(text: str) -> Iterator[Span]:
@@ -97,6 +135,11 @@ def typed(text: str) -> Iterator[Span]:
             at = found.end()
             if not NO_SECRET.match(text, at):
                 yield at, end_of_value(text, at, "=", line=False)
+    for pattern in _IN_XML:
+        for found in pattern.finditer(text):
+            delimiter = "=" if found[1] is None else ">"
+            yield found.end(), end_of_value(text, found.end(), delimiter, line=False)
+    yield from (found.span(1) for found in _PIPED.finditer(text))
 
 
 # -- headers and addresses -------------------------------------------------------------------------
@@ -149,7 +192,7 @@ def addresses(text: str) -> Iterator[Span]:
 # What at least is in every text in which one of the others finds something.
 _HINT = re.compile(
     rf"(?i){NAME}|(?<!\S)[\"']?-[a-z]|--(?:proxy-)?user|://|(?:basic|bearer|negotiate|ntlm|apikey)\s|authorization|"
-    r"identified|com2sec|\"(?:d|dp|dq|qi)\""
+    r"identified|com2sec|sudo|sig=|/[^\s/@]{3}[^\s/@]{0,64}@|\"(?:d|dp|dq|qi)\""
 )
 
 

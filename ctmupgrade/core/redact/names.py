@@ -8,12 +8,13 @@ import re
 _WORDS = (
     r"(?<!no)(?<!\) )passw(?:or)?d|passphrase|passwort|pass(?:code|key)|secret|token|jwt|credentials?|community|api[_-]?key|"
     r"access[_-]?key|auth[_-]?key|private[_-]?key|account[_-]?key|shared[_-]?key|encryption[_-]?key|session[_-]?(?:id|key)|"
-    r"cookie|client[_-]?key[_-]?data"
+    r"cookie|client[_-]?key[_-]?data|(?<![a-z])(?:store|key|bind|root|admin|user|db|ks|ldap)(?:pass|pwd|pw)(?![a-z])|"
+    r"(?<![a-z])(?:(?:master|wrapping|root)[ _-]?key|kek)s?(?![a-z]|[ _-]?(?:id|version|name|label))"
 )
 # Short ones are part of other words too: they count only as a word of their own, or one of a name's.
-_SHORT = r"pwd|pw|psk|pin|puk|otp|pass|creds?"
+_SHORT = r"pwd|pw|psk|pin|puk|otp|pass|creds?|seed"
 NAME = (
-    rf"(?:{_WORDS}|(?<![a-z/])(?:{_SHORT})(?![a-z])|"
+    rf"(?:{_WORDS}|(?:(?<![a-z/])|(?<=-d))(?:{_SHORT})(?![a-z])|"
     r"(?-i:(?<=[a-z0-9])(?:Pwd|Pw|Psk|Pin|Puk|Otp|Pass|Creds?)(?![a-z])))"
 )
 # Names that go on with these say something about the secret, not the secret.

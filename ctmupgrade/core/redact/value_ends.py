@@ -24,6 +24,9 @@ def end_of_value(text: str, at: int, delimiter: str, *, line: bool) -> int:
     :param delimiter: what stands between the name and it.
     :param line: the name is the first on its line: with a colon the value may have blanks in it, as in YAML.
     """
+    if delimiter == ">" and text.startswith("<![CDATA[", at):
+        end = text.find("]]>", at, at + _FAR)
+        return end + 3 if end >= 0 else _end_of_line(text, at)
     if text[at] == "[" or delimiter == ">":
         end = text.find("<" if delimiter == ">" else "]", at, at + _FAR)
         return end + (delimiter != ">") if end >= 0 else _end_of_line(text, at)

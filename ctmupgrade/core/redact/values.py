@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from html.entities import codepoint2name
 
+from ctmupgrade.core.redact import folded
+
 HIDDEN = "***"
 SHORTEST = 4  # characters: a shorter value stands in every text by chance, and hiding it would say where
 _CERTAIN = 6  # characters: a shorter value counts only where no letter or digit is beside it
@@ -52,6 +54,8 @@ class SecretValues:
         ordered = sorted(parts, key=len, reverse=True)
         self._patterns = [(re.compile(_pattern(part)), len(part) >= _CERTAIN) for part in ordered]
         self._coded = sorted({code for part in ordered for code in _codes(part)})
+        self._digits = sorted({_digits(part) for part in ordered if len(part) >= _CERTAIN})
+        self._bare = sorted({one for part in ordered if len(one := folded.bare(part)) >= _CERTAIN})
         self.reach = max((_reach(part) for part in ordered), default=0)
 
     def __bool__(self) -> bool:
@@ -70,6 +74,8 @@ class SecretValues:
             if certain or _alone(text, *match.span())
         ]
         found += [_widened(text, span) for code in self._coded for span in _places(text, code)]
+        found += folded.spans(text, self._bare, self._digits) if self._bare else ()
+        found += [_widened(text, span) for span in folded.spans(text, self._coded, ())] if self._coded else ()
         return found
 
 
@@ -191,12 +197,21 @@ def _codes(value: str) -> Iterator[str]:
         return
     yield data.hex()
     yield data.hex().upper()
+    for before in range(5):
+        coded = base64.b32encode(bytes(before) + data).decode()
+        certain = coded[-(-8 * before // 5) : 8 * (before + len(data)) // 5]
+        yield certain
+        yield certain.lower()
     for before in range(3):
         coded = base64.b64encode(bytes(before) + data).decode()
         # The characters that depend on the value alone.
         certain = coded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
         yield certain
         yield certain.replace("+", "-").replace("/", "_")
+
+
+def _digits(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").hex()
 
 
 def _places(text: str, code: str) -> Iterator[Span]:

@@ -35,6 +35,21 @@ def test_a_notice_before_the_answer_is_passed_over() -> None:
     assert str(parse_ksctl.system_info(text).version) == "2.20.0+15016"
 
 
+@pytest.mark.parametrize(
+    "behind", ["[2]", "\n[ ]", ' [{"a": 1}]', "[[]]", '["x"]', "[-1]", "[null]", "{}", "] [true]"]
+)
+def test_a_second_document_of_any_kind_is_not_understood(behind: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        parse_ksctl.system_info('{"version":"2.20.0+15016","model":"k170v"}' + behind)
+    with pytest.raises(NotUnderstoodError):
+        parse_ksctl.members("[]" + behind)
+
+
+@pytest.mark.parametrize("behind", ["\n", "\n[user@ctm ~]$ ", " done [ok]"])
+def test_words_behind_the_answer_are_passed_over(behind: str) -> None:
+    assert str(parse_ksctl.system_info('{"version":"2.20.0+15016"}' + behind).version) == "2.20.0+15016"
+
+
 def test_an_unclustered_node_has_neither_id_nor_code() -> None:
     said = parse_ksctl.membership(
         '{"nodeID":"","status":{"code":"none","description":"not clustered"},"nodeCount":0}'
