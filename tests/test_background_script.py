@@ -71,7 +71,7 @@ def test_a_log_that_grows_for_longer_than_the_whole_patience_is_left_alone(tmp_p
     drive = drive_of(tmp_path, poll=30.0, times={**TIMES, "upgrade_s": 4000.0})
     assert drive.start() == 5
     [(_, held)] = drive.stuck
-    assert "not done after 40" in held.error and starts(drive, "ctm-1") == 1
+    assert "gave up after 40" in held.error and starts(drive, "ctm-1") == 1
     drive.decide("ctm-1", "retry")
     assert drive.resume() in (0, 5)
     assert starts(drive, "ctm-1") == 1, "retry follows what works"
@@ -107,7 +107,7 @@ def test_a_log_that_stopped_for_good_is_for_a_person_after_the_grace(poll: float
     at = At(drive, 100.0, stop_worker)
     assert drive.start() == 6
     [(step, held)] = drive.stuck
-    assert step == STEP and "without a verdict" in held.error
+    assert step == STEP and "is not known" in held.error
     died = drive.world.of_kind("upgrade_killed", NODE)[0].at
     assert drive.world.now - died >= 290.0
     drive.decide(NODE, "retry")
