@@ -107,7 +107,7 @@ def test_a_log_that_stopped_for_good_is_for_a_person_after_the_grace(poll: float
     at = At(drive, 100.0, stop_worker)
     assert drive.start() == 6
     [(step, held)] = drive.stuck
-    assert step == STEP and "succeeded is not known" in held.error
+    assert step == STEP and "is not known" in held.error
     died = drive.world.of_kind("upgrade_killed", NODE)[0].at
     assert drive.world.now - died >= 290.0
     drive.decide(NODE, "retry")

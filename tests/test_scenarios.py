@@ -83,7 +83,7 @@ def _calls(name: str, tmp_path: Path) -> int:
         [sys.executable, "-m", "cProfile", "-o", str(profile), "-m", "ctmupgrade", *words],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "(SIMULATED) done" in done.stdout, (
+    assert "(SIMULATED): done" in done.stdout, (
         done.stdout + done.stderr
     )  # the profiler ends with 0 in any case
     return int(pstats.Stats(str(profile)).total_calls)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ def test_the_journal_says_that_the_terminal_ends_with_ctmupgrade(
     noted = [
         event.text
         for _, event in _events(drive)
-        if isinstance(event, journal.StepNoted) and "keep it" in event.text
+        if isinstance(event, journal.StepNoted) and "keep" in event.text
     ]
     assert noted == (
         [f"keep ctmupgrade running: the terminal of ks_upgrade.sh ends with it ({why})"] * 2 if why else []

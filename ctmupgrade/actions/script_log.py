@@ -55,7 +55,7 @@ def since_start(ctx: Ctx, step: Step) -> tuple[NoteCode, ...]:
 
 
 def told_failed(log: Maybe[UpgradeLog], session: Session) -> bool:
-    """Return whether the last words are those of a failure. Words before them may be of a part that was mended."""
+    """Return whether the last words are those of a failure. Words before them may be of a part that was fixed."""
     last = log.last_line if isinstance(log, UpgradeLog) else parse_shell.failure_lines(session.text, 1)
     return parse_shell.log_verdict(last)[0] is LogVerdict.FAILED
 
