@@ -294,7 +294,7 @@ def test_no_node_is_rebooted_amid_its_upgrade(names: tuple[str, ...], tmp_path: 
     cut = [
         replace(s, after=()) if isinstance(s.action, Reboot) and s.node in names else s for s in plan.steps
     ]
-    _refused(drive, replace(plan, steps=tuple(cut)), "nothing has shown that upgrade:ctm-1 is done")
+    _refused(drive, replace(plan, steps=tuple(cut)), "it is not proven that upgrade:ctm-1 is done")
 
 
 @pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, REBUILD, STANDALONE])

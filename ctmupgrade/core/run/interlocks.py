@@ -87,7 +87,7 @@ def _amid_upgrade(step: Step, state: RunState) -> Hold:
         unbegun = isinstance(step.action, RestartServices) and held.status is Status.PENDING
         if held.status is not Status.DONE and not unbegun:
             return Hold(
-                f"{step.id}: not started: nothing has shown that {upgrade.id} is done", remedy=_FOREIGN_PLAN
+                f"{step.id}: not started: it is not proven that {upgrade.id} is done", remedy=_FOREIGN_PLAN
             )
     return Hold()
 
