@@ -318,6 +318,7 @@ def test_revoked_key(ring: Ring, tmp_path: Path) -> None:
         .read_bytes()
         .replace(b"\n:---", b"\n---")
     )
+    letter = letter[letter.index(b"-----BEGIN") :]  # gpg's words before it are no part of a keyring
     keyring = tmp_path / "keys"
     keyring.write_bytes(ring.gpg("--armor", "--export", ring.fpr["revoked"]) + letter)
     refused(ring, path, "revoked key", ring.fpr["revoked"], signer="revoked", keyring=keyring)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
@@ -92,17 +92,20 @@ def upgrades(plan: Plan, node: str) -> Iterator[Step]:
 
 def proofs_after(plan: Plan, step: Step) -> tuple[Step, ...]:
     """Return the steps that prove its node to be back after it, by the plan's edges."""
-    behind = {step.id}
-    for _ in plan.steps:  # the steps need not be listed in their order
-        found = {one.id for one in plan.steps if behind.intersection(one.after)} - behind
-        if not found:
-            break
-        behind |= found
-    return tuple(
-        one
-        for one in plan.steps
-        if one.id in behind and one.node == step.node and isinstance(one.action, AwaitNode)
-    )
+    awaits = [one for one in plan.steps if one.node == step.node and isinstance(one.action, AwaitNode)]
+    before = {one.id: one.after for one in plan.steps} if awaits else {}
+    return tuple(one for one in awaits if _waits_for(one.id, step.id, before))
+
+
+def _waits_for(late: str, early: str, before: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a step starts only when another is over, at once or by the steps between. Nearest first."""
+    level, seen = [late], {late}
+    while level:
+        level = [one for waiting in level for one in before.get(waiting, ()) if one not in seen]
+        if early in level:
+            return True
+        seen.update(level)
+    return False
 
 
 def _is_back(step: Step, state: RunState) -> bool:
