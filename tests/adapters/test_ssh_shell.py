@@ -148,7 +148,7 @@ def test_killed_connection_is_lost_not_an_answer(shell: SshShell, sshd: Sshd) ->
     after(0.7, sshd.cut)
     with pytest.raises(ConnectionLostError, match="ctm-1") as caught:
         shell.read("sh", "-c", "echo half; sleep 20")
-    assert "look at the node" in caught.value.remedy
+    assert "check the node" in caught.value.remedy
     assert shell.read("echo", "back").out == "back\n"
 
 

@@ -212,7 +212,7 @@ def test_sftp_only(start_sshd: StartSshd, source: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_offered(jail: Callable[..., Sshd], source: Path, tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match="no way of writing") as caught:
+    with pytest.raises(NodeError, match="no way to write") as caught:
         list(SshShell(jail("ls").node()).upload(source, str(tmp_path / "target")))
     for name in WAYS:
         assert name in caught.value.details

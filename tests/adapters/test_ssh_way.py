@@ -169,7 +169,7 @@ def test_a_jump_host_that_asks_more_than_a_key(start_sshd: StartSshd, home: Path
     target = start_sshd()
     asks = start_sshd("PasswordAuthentication yes", "AuthenticationMethods publickey,password")
     known_at_home(home, asks)
-    with pytest.raises(AuthenticationError, match="wants password") as caught:
+    with pytest.raises(AuthenticationError, match="requires password") as caught:
         answers(target, proxy_jump=f"{ME}@127.0.0.1:{asks.port}")
     assert "authorized_keys" not in caught.value.remedy
     assert "ProxyCommand ssh -S" in caught.value.remedy
@@ -178,7 +178,7 @@ def test_a_jump_host_that_asks_more_than_a_key(start_sshd: StartSshd, home: Path
 def test_a_node_that_asks_more_than_a_key(start_sshd: StartSshd) -> None:
     for methods in ("publickey,password", "password"):
         asks = start_sshd("PasswordAuthentication yes", f"AuthenticationMethods {methods}")
-        with pytest.raises(AuthenticationError, match="wants password") as caught:
+        with pytest.raises(AuthenticationError, match="requires password") as caught:
             answers(asks)
         assert "AuthenticationMethods publickey" in caught.value.remedy
 
