@@ -382,7 +382,7 @@ def test_a_node_that_takes_one_connection(start_sshd: StartSshd, tmp_path: Path)
             time.sleep(0.02)
         terminal.close()
         shell.disconnect()
-    assert any("gives way" in line for line in said)
+    assert any("closing the connection for probes" in line for line in said)
 
 
 class _Thing:
