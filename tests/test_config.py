@@ -210,7 +210,7 @@ def test_no_file_says_how_to_get_one(live: Live) -> None:
 
 
 def test_a_folder(live: Live) -> None:
-    assert "cannot be read" in complained(ask(live, live.folder, "check"))
+    assert "is not a file" in complained(ask(live, live.folder, "check"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,14 @@ def _texts(pattern: re.Pattern[str], length: int) -> Iterator[str]:
 
 
 def _seconds(found: Found, text: str) -> float:
+    pattern: re.Pattern[Any] = found.pattern
+    given = text.encode("utf-8", "replace") if isinstance(pattern.pattern, bytes) else text
     began = time.thread_time()
     if found.anchored:
-        found.pattern.match(text)
-        found.pattern.fullmatch(text)
+        pattern.match(given)
+        pattern.fullmatch(given)
     else:
-        for _ in found.pattern.finditer(text):
+        for _ in pattern.finditer(given):
             pass
     return time.thread_time() - began
 
