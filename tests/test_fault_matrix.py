@@ -34,6 +34,7 @@ from tests.support.world_run import Drive, Killed, at_step
 UNTRIED = {
     "reply",  # any text: the parsers' own tests
     "unreachable",
+    "replication_behind",  # at each removal and gate: tests/test_appliance.py
 }
 SHOWN = ("drop", "silence", "half", "garbage", "error", "timeout_but_done", "unauthorized", "password_prompt")
 

@@ -140,6 +140,6 @@ def test_a_cluster_that_changed_while_a_person_read_is_told_again(go_live: GoLiv
     live = go_live(more={"nodes": apart})
     with on_terminal(live.argv("recover"), live.folder, live.environ) as seen:
         assert _answered(live, seen) == 6, seen.shown
-        assert "no longer as it was read" in seen.shown and "nothing was changed" in seen.shown
+        assert "has changed since" in seen.shown and "nothing was changed" in seen.shown
         assert seen.shown.count("what is wrong:") == 2
     assert not live.changes() and not live.journals()

@@ -191,14 +191,14 @@ def test_harmless_options_are_taken_from_the_file(plans: dict[str, Plan], tmp_pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"not JSON", "it is not JSON (line 1, column 1)"),
-        (b'{"steps": ', "it is not JSON (line 1"),
+        (b"not JSON", "it is not JSON, or cut short (line 1, column 1)"),
+        (b'{"steps": ', "it is not JSON, or cut short (line 1"),
         (b"[1]", "it is not a plan"),
         (b'{"steps": ["x"]}', "it is not a plan"),
         (b'{"steps": [[1]]}', "it is not a plan"),
         (b"\xff\xfe", "it is no text"),
-        (b"[" * 200_000, "it is not JSON that can be read"),
-        (b'{"a": ' + b"1" * 5000 + b"}", "it is not JSON that can be read"),
+        (b"[" * 200_000, "64 levels"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "a number of 5000 digits"),
     ],
 )
 def test_a_file_that_is_no_plan_is_named_in_plain_words(tmp_path: Path, text: bytes, said: str) -> None:

@@ -138,16 +138,16 @@ def _loose(desk: Desk, *words: str) -> Done:
         os.umask(before)
 
 
-@pytest.mark.parametrize("words", [("plan", "-o"), ("runbook", "-o")])
+@pytest.mark.parametrize(("words", "suffix"), [(("plan", "-o"), "json"), (("runbook", "-o"), "md")])
 def test_what_is_written_is_its_owners_alone_and_goes_through_no_link(
-    desk: Desk, words: tuple[str, ...]
+    desk: Desk, words: tuple[str, ...], suffix: str
 ) -> None:
-    assert _loose(desk, *words, "new.md").returncode == 0
-    assert stat.S_IMODE((desk.folder / "new.md").stat().st_mode) == 0o600
+    assert _loose(desk, *words, f"new.{suffix}").returncode == 0
+    assert stat.S_IMODE((desk.folder / f"new.{suffix}").stat().st_mode) == 0o600
     victim = desk.folder / "victim"
     victim.write_text("mine")
-    (desk.folder / "link.md").symlink_to(victim)
-    done = _loose(desk, *words, "link.md")
+    (desk.folder / f"link.{suffix}").symlink_to(victim)
+    done = _loose(desk, *words, f"link.{suffix}")
     assert done.returncode == 2 and "link" in done.stderr
     assert victim.read_text() == "mine"
     assert not list(desk.folder.glob(".*.md.*")), "no remains"

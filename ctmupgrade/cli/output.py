@@ -45,6 +45,8 @@ def format_of(output: Path | None, *suffixes: str) -> str:
     if output is None:
         return suffixes[0]
     need_file(output, "-o")
+    if output.exists() and not output.is_file() and not output.is_dir():
+        return suffixes[0]  # /dev/stdout, a pipe: nothing tells what is wanted
     if output.suffix.lower() not in suffixes:
         can = ", ".join(suffixes)
         raise UsageError(

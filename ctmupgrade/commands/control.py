@@ -85,7 +85,7 @@ def refuse_to_guess(request: CommandRequest, cluster: str | None, run: str | Non
     """:raises UsageError: neither a run nor a cluster is named, and more than one cluster has a run to stop."""
     if cluster is not None or run is not None:
         return
-    waiting = [(folder.run, state.plan.cluster) for folder, state in not_over(state_dir(request))]
+    waiting = [(folder.run, folder.path.parent.name) for folder, _state in not_over(state_dir(request))]
     if len({cluster for _run, cluster in waiting}) > 1:
         known = ", ".join(f"{run} ({cluster})" for run, cluster in sorted(waiting))
         raise UsageError(

@@ -121,7 +121,10 @@ def _refusal(world: World, via: SimNode, joiner: SimNode) -> str:
         return _bad("a cluster has at most 20 nodes")
     if via.version.partition("+")[0] != joiner.version.partition("+")[0]:
         return _bad(f"versions differ: {via.version} and {joiner.version}")
-    if not status.serving(world, joiner) or status.services_of(world, joiner)[0] != "started":
+    # A service that is in error for good, as the secrets manager without internet, keeps no node from joining.
+    states = status.services_of(world, joiner)[1]
+    coming_up = [n for n, s in states.items() if s not in ("started", "disabled", joiner.services.get(n))]
+    if not status.serving(world, joiner) or coming_up:
         world.record(joiner.name, "join_not_ready")
         return _bad("joining node is not ready, status: error", 14)
     return _no_consensus(world, via)

@@ -116,9 +116,9 @@ class BackupStore:
         place = self.directory
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
-        if not place.is_dir():
-            return f"backup.directory {self.directory} is not writable: {place} is no folder"
         try:
+            if not place.is_dir():
+                return f"backup.directory {self.directory} is not writable: {place} is no folder"
             if place == self.directory and (why := not_ours(place)):
                 return f"backup.directory: {why}"
             _try_out(place)
