@@ -74,7 +74,7 @@ def test_a_run_whose_journal_is_lost_is_taken_over(go_live: GoLive) -> None:
     before = len(live.changes())
     refused = live.run(*words)
     assert refused.returncode == 8, refused.stdout + refused.stderr
-    assert f"ctmupgrade recover --survivor ctm-1 --yes --take-over {lost}" in refused.stderr
+    assert f"--survivor ctm-1 --yes --take-over {lost}" in refused.stderr
     other = live.run(*words, "--take-over", "20260101T000000-0000000")
     assert other.returncode == 8, "only the run that is named is taken over"
     assert len(live.changes()) == before and not live.journals()
