@@ -26,6 +26,7 @@ from ctmupgrade.errors import (
     NodeError,
     UnreachableError,
     UsageError,
+    named,
 )
 from ctmupgrade.ports import Control, Looks, Reader, Reply, Sent, Shell, Signed, Terminal
 
@@ -51,10 +52,14 @@ def worth_keeping(argv: tuple[str, ...], out: str) -> str:
 
 @dataclass(slots=True)
 class Recorder:
-    """Writes looks as they are made; several nodes at once."""
+    """Writes looks as they are made; several nodes at once.
+
+    :ivar lost: nodes of which a look is missing, and the error that nobody foresaw.
+    """
 
     file: TextIO
     count: int = 0
+    lost: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, node: str, side: str, argv: tuple[str, ...], answer: dict[str, object]) -> None:
@@ -81,6 +86,9 @@ class RecordingReader:
         except CtmUpgradeError as error:
             lost = isinstance(error, UnreachableError | ConnectionLostError)
             self.recorder.write(self.node, self.side, argv, {"error": error.brief, "unreachable": lost})
+            raise
+        except Exception as error:
+            self.recorder.lost.setdefault(self.node, f"{argv[0]}: {named(error)}")
             raise
         answer: dict[str, object] = {
             "code": reply.code, "out": worth_keeping(argv, reply.out), "err": hidden(reply.err)

@@ -141,13 +141,17 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
     from ctmupgrade.commands.record import record as record_looks
 
     with opened(common, looks_only=True) as made:
-        count = record_looks(made, directory)
-    said = f"{count} looks are recorded in {directory}; ctmupgrade check --simulate {directory} replays them"
+        recorded = record_looks(made, directory)
     if common.shown is Format.JSON:
-        put_json({"schema": 1, "directory": str(directory), "looks": count})
-    else:
-        typer.echo(said)
-    return 0
+        put_json({
+            "schema": 1, "directory": str(directory), "looks": recorded.looks, "silent": dict(recorded.silent)
+        })  # fmt: skip
+        return recorded.code
+    for name, why in recorded.silent.items():
+        typer.echo(f"{name} is not recorded whole: {why}", err=True)
+    replay = f"ctmupgrade check --simulate {shlex.quote(str(directory))}"
+    typer.echo(f"{recorded.looks} looks are recorded in {directory}; {replay} replays them")
+    return recorded.code
 
 
 @registry.command(LOOK)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.private_file import create_private, not_ours
@@ -11,13 +13,30 @@ from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.commands.check import verify
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.errors import CtmUpgradeError, UsageError
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 from ctmupgrade.render.fixture import cluster_yaml
 
 
-def record(setup: Setup, folder: Path) -> int:
-    """Writes ``cluster.yaml`` and the transcript into a new folder; returns the number of looks.
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded.
+
+    :ivar looks: how many. :ivar silent: nodes that are not recorded whole, and why.
+    """
+
+    looks: int
+    silent: Mapping[str, str]
+
+    @property
+    def code(self) -> ExitCode:
+        """Return 0 only where every node was recorded."""
+        return ExitCode.UNREACHABLE if self.silent else ExitCode.DONE
+
+
+def record(setup: Setup, folder: Path) -> Recorded:
+    """Write ``cluster.yaml`` and the transcript into a new folder.
 
     :raises UsageError: the folder holds something already, or cannot be made or written.
     """
@@ -37,7 +56,7 @@ def record(setup: Setup, folder: Path) -> int:
         ) from None
 
 
-def _transcribe(setup: Setup, folder: Path) -> int:
+def _transcribe(setup: Setup, folder: Path) -> Recorded:
     try:
         signed = verify(setup)
         archive: dict[str, object] = {"size": signed.size, "sha256": signed.sha256, "signer": signed.signer}
@@ -47,5 +66,14 @@ def _transcribe(setup: Setup, folder: Path) -> int:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
         file.write(json.dumps(scrubbed(header)) + "\n")
         recorder = Recorder(file)
-        collect_nodes(RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.gather)
-    return recorder.count
+        facts = collect_nodes(RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.gather)
+    silent = {name: why for name, node in facts.items() if (why := _silence(node))}
+    return Recorded(recorder.count, recorder.lost | silent)
+
+
+def _silence(node: NodeFacts) -> str:
+    """Why a node's shell or its control plane told nothing; "" where both did."""
+    for whole in (node.shell, node.version):
+        if isinstance(whole, Unknown):
+            return whole.why
+    return ""
