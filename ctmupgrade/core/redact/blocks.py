@@ -11,13 +11,14 @@ Span = tuple[int, int]
 _BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 _END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 # What stands between two pieces of base64: blanks, and line ends as JSON writes them; a header of the block.
-_BETWEEN = r"(?:[\s|>\"',]|\\{1,8}[nrt]){0,64}"
+# Possessive, as all that repeats here: a text full of such headers would be tried in every division, for ever.
+_BETWEEN = r"(?:[\s|>\"',]|\\{1,8}[nrt]){0,64}+"
 _LAST = rf"(?:{_BETWEEN}[A-Za-z0-9+/]{{1,64}}={{0,2}})?"  # the last line is short, or cut off
 _BODY = re.compile(
-    rf"(?:{_BETWEEN}(?:(?:Proc-Type|DEK-Info|Comment|Version|Subject|Hash|Charset)[^\n\\]{{0,200}}|[A-Za-z0-9+/=_-]{{16,}}))*"
+    rf"(?:{_BETWEEN}(?:(?:Proc-Type|DEK-Info|Comment|Version|Subject|Hash|Charset)[^\n\\]{{0,200}}+|[A-Za-z0-9+/=_-]{{16,}}+))*+"
     + _LAST
 )
-_PUTTY_BODY = re.compile(rf"Private-Lines:[ ]?\d{{0,4}}(?:{_BETWEEN}[A-Za-z0-9+/=]{{16,}})*{_LAST}")
+_PUTTY_BODY = re.compile(rf"Private-Lines:[ ]?\d{{0,4}}(?:{_BETWEEN}[A-Za-z0-9+/=]{{16,}}+)*+{_LAST}")
 _PUTTY_MAC = re.compile(r"Private-(?:MAC|Hash):[ ]?[0-9a-fA-F]{0,128}")
 _SHAPES = re.compile(
     r"(?<![\w-])(?:"

@@ -44,14 +44,22 @@ def _in_tag(text: str, at: int) -> bool:
     return opened > before.rfind(">") and before[opened + 1 : opened + 2] != "/"
 
 
-_ADDRESS = re.compile(
-    r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![^\s\"'`(=])[.~]{0,2}/[^\s\"'?&=;,/]{1,80}/)[^\s\"'?&=;,]*$"
-)
+_WORD_ENDS = re.compile(r"[\s\"'?&=;,]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://")
+_PATH = re.compile(r"[.~]{0,2}/[^/`(]{1,80}/")
 
 
 def _in_address(text: str, name: int, value: int) -> bool:
     """Whether a name is of a path or URL, of which an error is told behind a colon and a blank."""
-    return text[value - 1].isspace() and _ADDRESS.search(text[max(0, name - 200) : name]) is not None
+    if not text[value - 1].isspace():
+        return False
+    before = text[max(0, name - 200) : name]
+    start = max((end.end() for end in _WORD_ENDS.finditer(before)), default=0)
+    word, follows = before[start:], before[:start][-1:]
+    if _URL.search(word):
+        return True
+    paths = re.split(r"[`(]", word)  # a path begins the word, or stands behind one of these
+    return any(_PATH.match(path) for path in (paths[1:] if follows and follows in "?&;," else paths))
 
 
 def _begins_line(text: str, at: int) -> bool:
