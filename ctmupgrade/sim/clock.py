@@ -11,17 +11,13 @@ class SimClock:
     """A :class:`~ctmupgrade.ports.Clock` whose time is advanced by hand.
 
     :param start: what ``now`` says when no time has passed; with time zone.
-    :param elapsed: virtual seconds since ``start``; every time of the simulator is on this scale.
+    :ivar elapsed: virtual seconds since ``start``; every time of the simulator is on this scale. Plain, for it is
+        read some hundred thousand times in a run.
     """
 
     def __init__(self, start: datetime = START, elapsed: float = 0.0) -> None:
         self.start = start
-        self._elapsed = elapsed
-
-    @property
-    def elapsed(self) -> float:
-        """Virtual seconds since ``start``."""
-        return self._elapsed
+        self.elapsed = elapsed
 
     def now(self) -> datetime:
         """Virtual now, with time zone."""
@@ -42,4 +38,4 @@ class SimClock:
         """
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds}")
-        self._elapsed += seconds
+        self.elapsed += seconds
