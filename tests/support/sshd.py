@@ -41,15 +41,19 @@ class RealtimeClock(SimClock):
     """Virtual time that passes by itself."""
 
     def __init__(self, clock: SimClock, speed: float) -> None:
-        super().__init__(clock.start, clock.elapsed)
         self.speed, self._began, self._wall = speed, time.monotonic(), datetime.now(UTC)
+        super().__init__(clock.start, clock.elapsed)
 
     @property
     def elapsed(self) -> float:
-        return self._elapsed + (time.monotonic() - self._began) * self.speed
+        return self._before + (time.monotonic() - self._began) * self.speed
+
+    @elapsed.setter
+    def elapsed(self, elapsed: float) -> None:
+        self._before = elapsed  # virtual seconds that had passed when this clock was made
 
     def wall(self, elapsed: float) -> datetime:
-        return self._wall + timedelta(seconds=(elapsed - self._elapsed) / self.speed)
+        return self._wall + timedelta(seconds=(elapsed - self._before) / self.speed)
 
     def advance(self, seconds: float) -> None:
         """Nothing: it passes anyway."""
