@@ -7,7 +7,12 @@ gnupg or the validation library. Two families matter to the executor: :class:`No
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # --help must not wait for it
+    from ctmupgrade.core.go_on import GoOn
 
 DOCS = "https://github.com/ctmupgrade/ctmupgrade/tree/main/docs"  # as in pyproject.toml
 
@@ -29,6 +34,27 @@ class ExitCode(IntEnum):
     NOT_READ = 141  # nobody took the output of a look: as a shell tells SIGPIPE
 
 
+class Trouble(NamedTuple):
+    """Why a run stops. :ivar step: the step that failed; "" where none did."""
+
+    why: str
+    code: ExitCode
+    step: str = ""
+
+
+_WORST_FIRST = (
+    ExitCode.NEEDS_OPERATOR, ExitCode.FAILED, ExitCode.BLOCKED, ExitCode.UNREACHABLE, ExitCode.PAUSED,
+)  # fmt: skip
+
+
+def worst(troubles: Sequence[Trouble]) -> Trouble:
+    """Return the trouble that a run is said to have stopped for; where there is none, it was asked to."""
+    asked = Trouble("paused as asked", ExitCode.PAUSED)
+    return min(
+        troubles, key=lambda t: _WORST_FIRST.index(t.code) if t.code in _WORST_FIRST else 0, default=asked
+    )
+
+
 # What reading an answer may raise that nobody foresaw. It makes that one look unknown, never more.
 UNFORESEEN = (
     ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError, MemoryError,
@@ -46,16 +72,19 @@ class CtmUpgradeError(Exception):
     :param brief: one line that names the place and what is wrong.
     :param details: more lines, for example what the node answered. Never a secret.
     :param remedy: what to do about it, as something that can be pasted where possible.
+    :param go_on: how a run goes on that this has stopped, once the remedy is done; None: as is usual for its kind. The
+        executor puts it into words.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
 
-    def __init__(self, brief: str, *, details: str = "", remedy: str = "") -> None:
+    def __init__(self, brief: str, *, details: str = "", remedy: str = "", go_on: GoOn | None = None) -> None:
         from ctmupgrade.core.clean_text import one_line  # noqa: PLC0415 - as below
         from ctmupgrade.core.redact import foreign  # noqa: PLC0415 - `--version` must not wait for it
 
         # Much of it is what a node said: it must not move the cursor, and no token may be in it.
         self.brief, self.details, self.remedy = one_line(foreign(brief)), foreign(details), foreign(remedy)
+        self.go_on = go_on
         super().__init__(self.brief)
 
 
@@ -146,3 +175,14 @@ class ForeignStateError(JournalError):
     """A file or folder of the state belongs to somebody else, or others may write to it: it is not used."""
 
     exit_code = ExitCode.BLOCKED
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C a second time, SIGTERM or SIGHUP: leave now. Not an Exception: nothing may swallow it.
+
+    :ivar brief: what is left, in words; "": nothing was being changed. :ivar remedy: how to look at it and go on.
+    """
+
+    def __init__(self, brief: str = "", remedy: str = "") -> None:
+        super().__init__(brief)
+        self.brief, self.remedy = brief, remedy

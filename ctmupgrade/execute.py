@@ -15,6 +15,7 @@ from datetime import timedelta
 from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.actions.perform import perform
+from ctmupgrade.core.go_on import GoOn, to_go_on
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     CompareSettings,
@@ -34,7 +35,15 @@ from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
-from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, NodeError
+from ctmupgrade.errors import (
+    CtmUpgradeError,
+    ExitCode,
+    InconclusiveError,
+    JournalError,
+    NodeError,
+    Trouble,
+    worst,
+)
 from ctmupgrade.ports import Record, TaskEvent, Tasks
 
 
@@ -60,7 +69,7 @@ class Executor:
     tasks: Tasks
     controls: Controls = field(default_factory=Controls)
     running: set[str] = field(default_factory=set)
-    trouble: list[tuple[str, int]] = field(default_factory=list)  # (why, exit code)
+    trouble: list[Trouble] = field(default_factory=list)
     started_from: RunState | None = None  # the state that the ready steps were last looked for in
     failed: set[str] = field(default_factory=set)  # here, by this process: never begun twice
     resting: set[str] = field(
@@ -103,7 +112,7 @@ class Executor:
             return self._run()
         except JournalError as error:
             # Nothing may happen that is not written down. Tasks stay where they yielded.
-            self.trouble.append((error.brief, ExitCode.FAILED))
+            self.trouble.append(Trouble(error.brief, ExitCode.FAILED))
             raise
 
     def _run(self) -> ExitCode:
@@ -186,14 +195,14 @@ class Executor:
                 return
             why = self._held(step)
             if why:
-                self.trouble.append((why, ExitCode.PAUSED))
+                self.trouble.append(Trouble(why, ExitCode.PAUSED))
                 return
             refusal = self.controls.guard(step, self.state)
             refusal = refusal or one_at_a_time.refusal(step, self.state, self.ctx.cluster, self.running)
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
             if refusal:
-                self.trouble.append((refusal, ExitCode.BLOCKED))
+                self.trouble.append(Trouble(refusal, ExitCode.BLOCKED))
                 return
             self.ctx.expected = expected_releases(self.state)
             held = self.state.steps[step.id]
@@ -231,7 +240,7 @@ class Executor:
         waiting = [s for s in waiting if self._status(s.id) in (Status.PENDING, Status.FAILED)]
         late = self._no_time_left(waiting[0]) if waiting else ""
         if late and self.state.steps[waiting[0].id].started is None:
-            self.trouble.append((late, ExitCode.PAUSED))
+            self.trouble.append(Trouble(late, ExitCode.PAUSED))
 
     def _window(self, step: Step) -> str:
         window, now = self.ctx.cluster.window, self.ctx.clock.now()
@@ -291,13 +300,14 @@ class Executor:
         self.emit(
             journal.StepFailed(step, text, self._remedy(step, error), int(error.exit_code), inconclusive)
         )
-        self.trouble.append((text, int(error.exit_code)))
+        self.trouble.append(Trouble(text, error.exit_code, step))
 
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:
         """What to do about it; it always ends in how to go on."""
         node = self.state.plan.step(step).node
         remedy = error.remedy or f"fix the cause{f' on {node}' if node else ''}"
-        return remedy if "ctmupgrade" in remedy else f"{remedy}\nthen: ctmupgrade resume {self.state.run}"
+        usual = GoOn.DONE_OR_RETRY if isinstance(error, InconclusiveError) else GoOn.RESUME
+        return f"{remedy}\n{to_go_on(error.go_on or usual, self.state.run, node)}"
 
     def _finish(self) -> ExitCode:
         over = (Status.DONE, Status.SKIPPED)
@@ -310,21 +320,9 @@ class Executor:
             self.controls.leave()
             self.emit(journal.RunEnded("aborted", {}, "as asked"))
             return ExitCode.PAUSED
-        why, code = self._worst()
-        self.emit(journal.RunPaused(why, code))
-        return ExitCode(code)
-
-    def _worst(self) -> tuple[str, int]:
-        if not self.trouble:
-            return "paused as asked", ExitCode.PAUSED
-        rank = (
-            ExitCode.NEEDS_OPERATOR,
-            ExitCode.FAILED,
-            ExitCode.BLOCKED,
-            ExitCode.UNREACHABLE,
-            ExitCode.PAUSED,
-        )
-        return min(self.trouble, key=lambda t: rank.index(ExitCode(t[1])) if t[1] in rank else 0)
+        last = worst(self.trouble)
+        self.emit(journal.RunPaused(last.why, last.code, last.step))
+        return last.code
 
     def _versions(self) -> dict[str, str]:
         found = dict(self.state.plan.versions)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ctmupgrade.commands import check
+from ctmupgrade.core.checks.findings import Verdict
 from ctmupgrade.core.ksctl import is_refusal, names_left_configuration, sounds_later
 from ctmupgrade.core.looks import parse_ksctl, parse_shell
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
@@ -264,6 +265,8 @@ def test_a_check_says_that_replication_is_behind(
         return
     assert [(f.check, f.node) for f in found] == [("replication_caught_up", "ctm-3")]
     assert "ctm-2" in found[0].summary and "cluster summary" in found[0].remedy
+    unclear = fields in (BEHIND["not understood"], BEHIND["a list"], BEHIND["not said"])
+    assert found[0].verdict is (Verdict.UNKNOWN if unclear else Verdict.BLOCK)
 
 
 def test_no_node_goes_out_of_service_while_one_is_behind(tmp_path: Path) -> None:

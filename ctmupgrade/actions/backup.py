@@ -13,8 +13,9 @@ from collections.abc import Generator
 from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal
-from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, decision, known
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.collect.ask import ask, every_page
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.backups import BackupEntry, BackupKey, Manifest
@@ -85,16 +86,18 @@ class BackupHandler(StepHandler):
         entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
         complete = _completeness(control, entry)
         if complete is False:
-            again = decision(ctx.run, step, "retry")
             return LookResult(
                 LookState.FAILED,
                 f"backup {entry.id} of {step.node} ended as {entry.status}",
-                remedy=f"ksctl backup status   # on {step.node}, shows why; then resume after:\n{again}   # makes another backup",
+                remedy=f"ksctl backup status   # on {step.node}, shows why; another backup is made when the step is run again",
+                go_on=GoOn.RETRY,
             )
         if complete is None:
-            again = f"to wait for it: ctmupgrade resume; if it can never end (the node was rebooted): {decision(ctx.run, step, 'retry')}"
             return LookResult(
-                LookState.GOING_ON, f"backup {entry.id} is {entry.status or 'being made'}", remedy=again
+                LookState.GOING_ON,
+                f"backup {entry.id} is {entry.status or 'being made'}",
+                remedy=f"wait for the backup; it can never end if {step.node} was rebooted meanwhile",
+                go_on=GoOn.WAIT_OR_RETRY,
             )
         return self._download(ctx, step, control, entry, before)
 
@@ -154,7 +157,7 @@ def _fetch(reply: Reply, what: str) -> None:
         raise NotYetError(f"the {what} cannot be downloaded now: {said}")
     if "NCERR" in said or "codeDesc" in said:
         raise NodeError(
-            f"the {what} could not be downloaded: {said}", remedy="ksctl backup list; then: ctmupgrade resume"
+            f"the {what} could not be downloaded: {said}", remedy="ksctl backup list   # on that node"
         )
 
 

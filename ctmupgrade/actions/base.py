@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from ctmupgrade.core.clean_text import one_line
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
@@ -48,15 +49,7 @@ def known(fact: Maybe[T], what: str) -> T:
     raise NotYetError(text) if fact.later or fact.login else NotToldError(text)
 
 
-HOST_KEY_REMEDY = (
-    "compare the key on the node's own console; if it is the node's new key, put it into known_hosts (or host_key), "
-    "then: ctmupgrade resume"
-)
-
-
-def decision(run: str, step: Step, *words: str) -> str:
-    """The operator's commands for a stuck node, as they are pasted."""
-    return "   or   ".join(f"ctmupgrade node {word} {run} {step.node} --reason '...'" for word in words)
+HOST_KEY_REMEDY = "compare the key on the node's own console; if it is the node's new key, put it into known_hosts (or host_key)"
 
 
 class LookState(StrEnum):
@@ -77,9 +70,11 @@ class LookResult:
     detail: str = ""
     evidence: Evidence = field(default_factory=dict)
     remedy: str = ""
+    go_on: GoOn | None = None  # how the run goes on where this ends it; None: as is usual for the error
     unreachable: bool = False
     untold: bool = False  # it answered, and did not tell: that passes by itself, or is a failure soon
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
+    gist: str = ""  # what of the detail stays the same from look to look; "": all of it
     note: Noted | None = None  # worth keeping in the journal, once
 
     def __post_init__(self) -> None:

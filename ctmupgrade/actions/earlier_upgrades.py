@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ctmupgrade.actions.base import Ctx, decision, known
+from ctmupgrade.actions.base import Ctx, known
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.fact_table import logs_of
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.plan.steps import Step
@@ -12,10 +13,6 @@ from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.version import Version
 from ctmupgrade.errors import InconclusiveError
 from ctmupgrade.ports import Shell
-
-STARTED = (
-    "started on a terminal"  # what is noted of a start; a later process tells by it that this run made it
-)
 
 
 def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
@@ -34,8 +31,8 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
     raise InconclusiveError(
         f"{step.id}: not started: an upgrade of {step.node} to {last.version} succeeded and waits for its reboot "
         f"({last.path}); this run did not start it",
-        remedy=f"if that is right, count the step as done (the reboot comes next); if the log is old, move it away "
-        f"and retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
+        remedy="if that is right, count the step as done (the reboot comes next); if the log is old, move it away first",
+        go_on=GoOn.DONE_OR_RETRY,
     )
 
 
@@ -50,6 +47,7 @@ def _refuse_repeated(ctx: Ctx, step: Step, version: Version) -> None:
         return
     raise InconclusiveError(
         f"{step.id}: not started: {step.node} is at {version} already, and by its journal this run did not upgrade it",
-        remedy=f"if the journal is an older copy (of a restored machine): ctmupgrade check, then ctmupgrade abort {ctx.run} and "
-        "ctmupgrade run, which plans what is left",
+        remedy="if the journal is an older copy (of a restored machine), another run plans what is left; look first: "
+        "ctmupgrade check",
+        go_on=GoOn.NEW_RUN,
     )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
 from ctmupgrade.collect.ask import ask
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RunUpgrade, Step
 from ctmupgrade.errors import BlockedError, NotToldError
 
-_ABORT = "the plan does not fit the cluster: ctmupgrade abort, then: ctmupgrade recover"
+_MISFIT = "the plan does not fit the cluster"
 
 
 def refuse_unsafe(ctx: Ctx, step: Step) -> None:
@@ -44,7 +45,9 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
     names = [node.name for node in ctx.cluster.nodes if node.name != step.node]
     if via and via not in names:
         raise BlockedError(
-            f"{step.id} would erase {step.node}, and {via} is not another node of cluster.yaml", remedy=_ABORT
+            f"{step.id} would erase {step.node}, and {via} is not another node of cluster.yaml",
+            remedy=_MISFIT,
+            go_on=GoOn.ABORT_AND_RECOVER,
         )
     silent: Unknown | None = None
     for name in [via] if via else names:
@@ -60,7 +63,8 @@ def _needs_holder(ctx: Ctx, step: Step, via: str) -> None:
     raise BlockedError(
         f"{step.id} would erase {step.node}, and {via or 'no other node'} is "
         f"{'no' if via else 'a'} ready member of a cluster: the data would be lost",
-        remedy=_ABORT,
+        remedy=_MISFIT,
+        go_on=GoOn.ABORT_AND_RECOVER,
     )
 
 
@@ -76,5 +80,6 @@ def _needs_no_cluster(ctx: Ctx, step: Step) -> None:
         raise BlockedError(
             f"{step.id}: not started: {step.node} is in a cluster with {', '.join(others)}, and it is not proven that "
             "they can do without it",
-            remedy=_ABORT,
+            remedy=_MISFIT,
+            go_on=GoOn.ABORT_AND_RECOVER,
         )

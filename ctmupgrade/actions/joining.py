@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ctmupgrade.actions.answers import note_refusal, refused
+from ctmupgrade.actions.answers import Refusal, note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
@@ -17,6 +17,7 @@ from ctmupgrade.actions.waits import refuse_host_keys
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
@@ -44,7 +45,7 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
     problem = next(iter(health.service_problems({n: f for n, f in both.items() if n in up})), None)
     if problem is not None:
         kind = UnreachableError if problem.unreachable else NodeError
-        remedy = f"start the services of {problem.node}, then: ctmupgrade resume"
+        remedy = f"start the services of {problem.node}"
         return kind(f"{step.id}: not started: {problem}", remedy=remedy)
     versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
     if versions[via].identity != versions[step.node].identity:
@@ -112,7 +113,7 @@ class JoinHandler(StepHandler):
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         said, session = (yield from self._send(ctx, step)), ctx.session(step)
         for _ in range(CLEARINGS):
-            left = bool(session.refused) and names_left_configuration(said)
+            left = bool(session.refused) and said is not None and names_left_configuration(said.said)
             if not left or not self._may_clear(ctx, step):
                 return
             yield Noted(
@@ -122,8 +123,8 @@ class JoinHandler(StepHandler):
             session.refused, session.definite = "", False
             said = yield from self._send(ctx, step)
 
-    def _send(self, ctx: Ctx, step: Step) -> Generator[Tick, None, str]:
-        """Asks the member for the join; returns the error that it answers, "" where it is none."""
+    def _send(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Refusal | None]:
+        """Asks the member for the join; returns the error that it answers, None where it is none."""
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
         public = ctx.baselines.get(step_id("record-settings", step.node), {}).get("public_address", "")
         argv = join_argv(joiner, member, self.action, public, "{joiner}")
@@ -149,7 +150,7 @@ class JoinHandler(StepHandler):
         """``cluster delete`` on the joiner, until it says that it is in no cluster and its services are up again."""
         reply = ctx.fleet.control(step.node).change("cluster", "delete", "-y")
         said = refused(reply)
-        yield Noted(f"cluster delete sent{f': {said}' if said else ''}")
+        yield Noted(f"cluster delete sent{f': {said.words}' if said else ''}")
 
         def hindrance() -> CtmUpgradeError | None:
             own = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP)
@@ -169,13 +170,13 @@ class JoinHandler(StepHandler):
             if not session.own(Joining).seen:
                 return LookResult(LookState.NOT_YET, f"{self.action.via} does not list it")
             said = _cluster_errors(ctx, self.action.via)
-            return LookResult(LookState.FAILED, f"{self.action.via} no longer lists it{said}", remedy=_BROKEN)
+            return _broken(f"{self.action.via} no longer lists it{said}")
         session.own(Joining).seen = True
         if member.ready:
             return self._ready(ctx, step, member)
         if member.code == "k":
             said = _cluster_errors(ctx, self.action.via)
-            return LookResult(LookState.FAILED, f"its join failed (killed){said}", remedy=_BROKEN)
+            return _broken(f"its join failed (killed){said}")
         if member.code in JOINING or not member.code:
             session.own(Joining).down_since = None
             return LookResult(LookState.GOING_ON, f"{member.state} (a join usually takes 30 minutes)")
@@ -202,11 +203,7 @@ class JoinHandler(StepHandler):
         since = own.down_since = now if own.down_since is None else own.down_since
         state = member.state
         if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
-            return LookResult(
-                LookState.FAILED,
-                f"it has been {state} for {int(now - since) // 60} min in its join",
-                remedy=_BROKEN,
-            )
+            return _broken(f"it has been {state} for {int(now - since) // 60} min in its join")
         return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which is normal in a join")
 
 
@@ -216,4 +213,10 @@ def _cluster_errors(ctx: Ctx, via: str) -> str:
     return "" if isinstance(errors, Unknown) or not errors else f"; {via} reports: {errors[-1]}"
 
 
-_BROKEN = "ctmupgrade recover   # removes it from the cluster, resets it, joins it again"
+def _broken(detail: str) -> LookResult:
+    return LookResult(
+        LookState.FAILED,
+        detail,
+        remedy="it must be removed from the cluster, reset, and joined again: recover does that",
+        go_on=GoOn.RECOVER,
+    )

@@ -31,10 +31,7 @@ UNDER_WAY = JOINING | {
     "",
     "m",
 }  # "": joined a moment ago and not published yet (seen on 2.21.3 for up to 100 s)
-BEHIND = (
-    "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find the cause; then: "
-    "ctmupgrade resume"
-)
+BEHIND = "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find the cause"
 
 
 def members_seen_by(ctx: Ctx, name: str) -> tuple[Member, ...]:
@@ -142,9 +139,7 @@ class DeleteClusterHandler(StepHandler):
                 f"{step.id}: it still lists {', '.join(others)}; `cluster delete` removes only the last node"
             )
             if ctx.clock.monotonic() - began >= patience.total_seconds():
-                raise NodeError(
-                    words, remedy=f"ksctl cluster nodes list   # on {step.node}; then: ctmupgrade resume"
-                )
+                raise NodeError(words, remedy=f"ksctl cluster nodes list   # on {step.node}")
             yield Waiting(ctx.poll, words, since, since + patience)
         return {"members": str(len(members_or_none(ctx, step.node)))}
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, decision
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler
 from ctmupgrade.actions.interlocks import refuse_unsafe
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -22,6 +22,7 @@ from ctmupgrade.errors import (
     UNFORESEEN,
     BlockedError,
     ConnectionLostError,
+    CtmUpgradeError,
     HostKeyError,
     InconclusiveError,
     LoginRefusedError,
@@ -53,7 +54,8 @@ def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None)
         elif seen.state is LookState.UNKNOWN:
             raise InconclusiveError(
                 f"{step.id}: whether it was done is not known: {seen.detail}",
-                remedy=seen.remedy or f"check {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
+                remedy=seen.remedy or f"check {step.node or 'the cause'}",
+                go_on=seen.go_on,
             )
     return (yield from _until_done(ctx, handler, step, before))
 
@@ -77,8 +79,9 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + limit)
         except (UnreachableError, ConnectionLostError) as error:
             if ctx.clock.monotonic() - began >= ceiling.total_seconds():
-                remedy = error.remedy or f"bring {step.node or 'the node'} back, then: ctmupgrade resume"
-                raise UnreachableError(f"{step.id}: not started: {error.brief}", remedy=remedy) from error
+                remedy = error.remedy or f"bring {step.node or 'the node'} back"
+                text = f"{step.id}: not started: {error.brief}"
+                raise UnreachableError(text, remedy=remedy, go_on=error.go_on) from error
             yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + ceiling)
 
 
@@ -125,7 +128,7 @@ def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
     since = ctx.clock.now()
     while held := ctx.interlock(step):
         if not held.passing:
-            raise BlockedError(held.why, remedy=held.remedy)
+            raise BlockedError(held.why, remedy=held.remedy, go_on=held.go_on)
         yield Waiting(ctx.poll, held.why, since, since + ctx.cluster.timeouts.service)
 
 
@@ -162,17 +165,24 @@ def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -
     except HostKeyError:
         raise
     except NotYetError as error:
-        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
+        return _unknown(error, untold=True)
     except NotToldError as error:
         now = ctx.clock.monotonic()
         session.untold_at = now if session.untold_at < 0 else session.untold_at
         if now - session.untold_at >= min(NOT_TOLD, handler.patience(ctx).timeout).total_seconds():
             raise
-        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, untold=True)
+        return _unknown(error, untold=True)
     except (UnreachableError, ConnectionLostError) as error:
-        return LookResult(LookState.UNKNOWN, error.brief, remedy=error.remedy, unreachable=True)
+        return _unknown(error, unreachable=True)
     session.untold_at = -1.0
     return seen
+
+
+def _unknown(error: CtmUpgradeError, *, untold: bool = False, unreachable: bool = False) -> LookResult:
+    return LookResult(
+        LookState.UNKNOWN, error.brief, remedy=error.remedy, go_on=error.go_on,
+        untold=untold, unreachable=unreachable,
+    )  # fmt: skip
 
 
 def _settled_look(
@@ -187,7 +197,9 @@ def _settled_look(
         limit = patience.timeout.total_seconds() if seen.unreachable or seen.untold else grace
         if ctx.clock.monotonic() - began >= limit:
             if seen.unreachable:
-                raise UnreachableError(f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy)
+                raise UnreachableError(
+                    f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy, go_on=seen.go_on
+                )
             return seen
         until = since + timedelta(seconds=limit)
         yield Waiting(ctx.poll, f"checking whether it was done: {seen.detail}", since, until)
@@ -212,9 +224,9 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         else:
             good = 0
         if seen.state is LookState.FAILED:
-            raise NodeError(f"{step.id}: {seen.detail}", remedy=seen.remedy)
+            raise NodeError(f"{step.id}: {seen.detail}", remedy=seen.remedy, go_on=seen.go_on)
         if seen.state is LookState.UNKNOWN and seen.final:
-            raise InconclusiveError(f"{step.id}: {seen.detail}", remedy=seen.remedy)
+            raise InconclusiveError(f"{step.id}: {seen.detail}", remedy=seen.remedy, go_on=seen.go_on)
         not_yet_since = _since_when(seen, not_yet_since, now)
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
         if _never_arrived(ctx, step, patience, not_yet_since):
@@ -226,7 +238,7 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         if now - began >= patience.timeout.total_seconds():
             raise _too_late(ctx, step, seen, patience)
         until = since + patience.timeout
-        yield Waiting(ctx.poll, seen.detail or "healthy; checking once more", since, until)
+        yield Waiting(ctx.poll, seen.detail or "healthy; checking once more", since, until, seen.gist)
 
 
 def _since_when(seen: LookResult, since: float, now: float) -> float:
@@ -251,7 +263,9 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience,
     lasting = since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds()
     unseen = seen.state is LookState.UNKNOWN and not (seen.unreachable or seen.untold)
     if lasting or (session.definite and (since >= 0 or unseen)):
-        raise NodeError(f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy)
+        raise NodeError(
+            f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy, go_on=seen.go_on
+        )
 
 
 def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:
@@ -261,13 +275,9 @@ def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exc
         text = f"{step.id}: {refused}. Last state after {waited}: {seen.detail or seen.state.value}"
     elif said := ctx.session(step).said:
         text += f". The answer was: {said}"
+    remedy = seen.remedy or f"check {step.node or 'the cause'}"
     if seen.unreachable:
-        return UnreachableError(
-            text, remedy=seen.remedy or f"bring {step.node} back, then: ctmupgrade resume"
-        )
+        return UnreachableError(text, remedy=seen.remedy or f"bring {step.node} back", go_on=seen.go_on)
     if seen.state is LookState.UNKNOWN and not seen.untold:
-        return InconclusiveError(
-            text,
-            remedy=seen.remedy or f"check {step.node}, then: {decision(ctx.run, step, 'retry', 'done')}",
-        )
-    return NodeError(text, remedy=seen.remedy or f"check {step.node}, then: ctmupgrade resume")
+        return InconclusiveError(text, remedy=remedy, go_on=seen.go_on)
+    return NodeError(text, remedy=remedy, go_on=seen.go_on)

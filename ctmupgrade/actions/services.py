@@ -97,7 +97,7 @@ class RestartHandler(StepHandler):
         if isinstance(running, tuple) and running:
             raise NodeError(
                 f"{step.id}: not restarted: an upgrade runs on {step.node}: {running[0]}",
-                remedy=f"ps -ef   # on {step.node}; when no ks_upgrade.sh is there: ctmupgrade resume",
+                remedy=f"ps -ef   # on {step.node}; wait until no ks_upgrade.sh is there",
             )
         return {}
         yield  # pragma: no cover - makes it a generator

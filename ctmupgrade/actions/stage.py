@@ -44,7 +44,7 @@ class VerifyHandler(StepHandler):
             return LookResult(
                 LookState.FAILED,
                 f"{target.archive.name} is signed, but not the file that was planned with",
-                remedy="ctmupgrade plan, again",
+                remedy="put the planned file back; or abort the run, and begin a new one with this file",
             )
         return LookResult(LookState.DONE, evidence={"sha256": signed.sha256, "signer": signed.signer})
 
@@ -86,7 +86,7 @@ class StageHandler(StepHandler):
             except (UnreachableError, ConnectionLostError) as error:
                 if ctx.clock.monotonic() + pause >= deadline:
                     raise UnreachableError(
-                        error.brief, remedy="ctmupgrade resume continues the upload"
+                        error.brief, remedy=error.remedy or f"bring {step.node} back; the upload is continued"
                     ) from error
                 yield Noted(f"upload interrupted: {error.brief}; continuing from what the node has")
                 now = ctx.clock.now()
@@ -127,7 +127,7 @@ class StageHandler(StepHandler):
             if ctx.prefix_hash(target.size) != target.sha256:
                 raise NodeError(
                     f"{ctx.cluster.target.archive} has changed since it was verified",
-                    remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, then ctmupgrade run",
+                    remedy="find out who writes to it; then put the verified file back, or abort the run and begin a new one",
                 )
             raise ConnectionLostError(
                 f"{step.node}: the uploaded file differs from the archive; starting again"

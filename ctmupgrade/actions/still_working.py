@@ -68,7 +68,7 @@ def found_working(ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence | None
                 return {**earlier, FOLLOWS: f"{log.path} grows: {log.last_line}"}
             raise NodeError(
                 f"{step.node}: an upgrade that this run did not start is running: {log.path} grows",
-                remedy="wait for its end (tail -f it there), then: ctmupgrade resume",
+                remedy="wait for its end (tail -f it there)",
             )
         enough = _enough(ctx, step, log, ours=ours)
         if _silent_for(ctx, shell, log, mark, seen, again=ours) >= enough:

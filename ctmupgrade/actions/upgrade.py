@@ -21,7 +21,6 @@ from ctmupgrade.actions.base import (
     Patience,
     Session,
     StepHandler,
-    decision,
     known,
 )
 from ctmupgrade.actions.earlier_upgrades import refuse_earlier
@@ -41,6 +40,7 @@ from ctmupgrade.actions.still_working import FOLLOWS, found_working
 from ctmupgrade.actions.waits import gate_look, sudo_of
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import excerpt
@@ -107,7 +107,7 @@ class Upgrade(StepHandler):
         if size != ctx.plan.target.size:
             raise NodeError(
                 f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
-                remedy="it was changed after its upload: ctmupgrade stage, then: ctmupgrade resume",
+                remedy="it was changed after its upload; to upload it again: ctmupgrade stage",
             )
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
@@ -181,7 +181,9 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
         if ctx.clock.monotonic() - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(
-                f"{step.id}: not started: the cluster is not healthy: {seen.detail}", remedy=seen.remedy
+                f"{step.id}: not started: the cluster is not healthy: {seen.detail}",
+                remedy=seen.remedy,
+                go_on=seen.go_on,
             )
         waited = True
         yield Waiting(
@@ -241,10 +243,12 @@ def _while_running(
     growth = _growth(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.own(Followed).gone, session.own(Followed).running = 0, True
-        left = f"ks_upgrade.sh was left running: do not reboot {step.node}; to follow it: ctmupgrade resume"
-        return LookResult(LookState.GOING_ON, f"ks_upgrade.sh runs; {growth}", remedy=left)
+        gist = "ks_upgrade.sh runs"
+        left = f"ks_upgrade.sh was left running: do not reboot {step.node}; a resume follows it to its end"
+        return LookResult(LookState.GOING_ON, f"{gist}; {growth}", remedy=left, go_on=GoOn.RESUME, gist=gist)
     if session.terminal is not None:
-        return LookResult(LookState.GOING_ON, f"ks_upgrade.sh holds its terminal; {growth}")
+        gist = "ks_upgrade.sh holds its terminal"
+        return LookResult(LookState.GOING_ON, f"{gist}; {growth}", gist=gist)
     silent = silence(ctx, step, shell, log)
     if isinstance(running, Unknown):
         if running.unreachable:
@@ -257,7 +261,8 @@ def _while_running(
         ):
             return _gone(ctx, step, log, silent)
         if isinstance(log, UpgradeLog):
-            return LookResult(LookState.UNKNOWN, f"the process list cannot be read; {growth}")
+            gist = "the process list cannot be read"
+            return LookResult(LookState.UNKNOWN, f"{gist}; {growth}", gist=gist)
         return LookResult(LookState.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
     return _gone(ctx, step, log, silent)
 
@@ -274,8 +279,8 @@ def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResul
         LookState.UNKNOWN,
         f"{step.node} was rebooted before ks_upgrade.sh reported success",
         remedy=f"check the version and services of {step.node}; if they are not healthy, ask vendor support. On the "
-        f"target version: node done; on the old version: node retry; then: ctmupgrade resume\n"
-        f"{decision(ctx.run, step, 'done', 'retry')}",
+        "target version it was done, on the old version it was not",
+        go_on=GoOn.DONE_OR_RETRY,
         final=own.rebooted >= SURE_LOOKS,
     )
 
@@ -310,8 +315,9 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
         return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading the end of its log")
     if silent < believed_after(ctx, step, told=told_failed(log, session)):
-        words = f"no ks_upgrade.sh is seen; its log was last seen to grow {clock_time(round(silent))} ago"
-        return LookResult(LookState.GOING_ON, f"{words}; {_growth(ctx, session, log)}")
+        gist = "no ks_upgrade.sh is seen"
+        words = f"{gist}; its log was last seen to grow {clock_time(round(silent))} ago"
+        return LookResult(LookState.GOING_ON, f"{words}; {_growth(ctx, session, log)}", gist=gist)
     reason = parse_shell.failure_lines(text)
     verdict, _, _ = parse_shell.log_verdict(text)
     hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
@@ -320,13 +326,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. Read {where} on the node and fix the cause; then resume after:\n"
-            f"{decision(ctx.run, step, 'retry')}",
+            remedy=f"do not reboot {step.node}. Read {where} on the node and fix the cause",
+            go_on=GoOn.RETRY,
         )
     return LookResult(
         LookState.UNKNOWN,
         f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
-        remedy=f"do not reboot {step.node}. Read {where} on the node: if it succeeded, node done; if not, node "
-        f"retry; then: ctmupgrade resume\n{decision(ctx.run, step, 'done', 'retry')}",
+        remedy=f"do not reboot {step.node}. Read {where} on the node: it says whether the upgrade succeeded",
+        go_on=GoOn.DONE_OR_RETRY,
         final=looks >= SURE_LOOKS,
     )

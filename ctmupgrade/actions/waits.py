@@ -12,6 +12,7 @@ from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import NodeFacts, Rights, Unknown
@@ -69,13 +70,15 @@ def _seen_of(problems: list[Problem]) -> LookResult:
     rest = [p for p in problems if p.node not in away]
     if away and not rest:
         name, first = next(reversed(away.items()))
-        remedy = f"bring {name} back, then: ctmupgrade resume"
-        return LookResult(LookState.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy)
+        remedy = f"bring {name} back"
+        return LookResult(
+            LookState.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy, go_on=GoOn.RESUME
+        )
     known_ones = [p for p in rest if not p.unknown]
     first = (known_ones or rest)[0]
     so = LookState.NOT_YET if known_ones else LookState.UNKNOWN
-    remedy = f"check {first.node or 'the cluster'} and fix it, then: ctmupgrade resume"
-    return LookResult(so, f"{first}{more}", remedy=remedy)
+    remedy = f"check {first.node or 'the cluster'} and fix it"
+    return LookResult(so, f"{first}{more}", remedy=remedy, go_on=GoOn.RESUME)
 
 
 class GateHandler(StepHandler):
@@ -110,7 +113,7 @@ class RebootHandler(StepHandler):
             if ctx.clock.monotonic() - began >= timeout.total_seconds():
                 raise NodeError(
                     f"{step.node}: not rebooted: ks_upgrade.sh still runs, or whether it runs is not known",
-                    remedy=f"ps -ef   # on {step.node}; when ks_upgrade.sh is no longer listed: ctmupgrade resume",
+                    remedy=f"ps -ef   # on {step.node}; wait until ks_upgrade.sh is no longer listed",
                 )
             yield Waiting(
                 ctx.poll, "waiting for the end of ks_upgrade.sh before the reboot", since, since + timeout
@@ -182,7 +185,9 @@ def _knock(ctx: Ctx, node: str) -> None:
     try:
         ctx.fleet.shell(node).read("ls", timeout=15.0)
     except NodeError as error:
-        raise UnreachableError(error.brief, details=error.details, remedy=error.remedy) from error
+        raise UnreachableError(
+            error.brief, details=error.details, remedy=error.remedy, go_on=error.go_on
+        ) from error
 
 
 def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> LookResult:

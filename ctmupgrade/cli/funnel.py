@@ -62,7 +62,14 @@ def bug(error: BaseException) -> int:
 
 
 class LeftError(Exception):
-    """Ctrl-C, SIGTERM or SIGHUP ended a command; the text says how to go on."""
+    """Ctrl-C, SIGTERM or SIGHUP ended a command, which the parser must not see as its own.
+
+    :ivar brief: what is left; "": nothing was being changed. :ivar remedy: how to go on.
+    """
+
+    def __init__(self, brief: str = "", remedy: str = "") -> None:
+        super().__init__(brief)
+        self.brief, self.remedy = brief, remedy
 
 
 class ParserMustNotSeeError(Exception):
@@ -109,8 +116,8 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, CtmUpgradeError):
         return complain(error)
     if isinstance(error, (typer.Abort, KeyboardInterrupt, LeftError)):
-        said, _, more = (str(error) or "interrupted; nothing was being changed").partition("\n")
-        tell(said, ExitCode.INTERRUPTED, remedy=more)
+        left = error if isinstance(error, LeftError) else LeftError()
+        tell(left.brief or "interrupted; nothing was being changed", ExitCode.INTERRUPTED, remedy=left.remedy)
         _leave_now()
         return ExitCode.INTERRUPTED
     if isinstance(error, OSError):

@@ -16,7 +16,7 @@ from ctmupgrade.cli.funnel import LeftError, ParserMustNotSeeError
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.place import placed
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.errors import CtmUpgradeError, UsageError
+from ctmupgrade.errors import CtmUpgradeError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
@@ -217,7 +217,8 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
             error.details, error.remedy = placed(error.details, common), placed(error.remedy, common)
             raise
         except KeyboardInterrupt as leave:  # the parser would make a bare 130 of it, without its words
-            raise LeftError(placed(str(leave), common)) from None
+            said = leave if isinstance(leave, Interrupted) else Interrupted()
+            raise LeftError(placed(said.brief, common), placed(said.remedy, common)) from None
         except (OSError, EOFError, SystemExit) as error:
             raise ParserMustNotSeeError(error) from error
 

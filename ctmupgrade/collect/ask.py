@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_later, sounds_like_login
@@ -35,13 +35,14 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
     A connection that cannot be made ends the asking: the other ways use the same one. One that breaks is made
     anew, for a look harms nothing when it is repeated.
     """
-    tried = []
+    tried, answers = [], []  # in words for a person; and what was answered, of which alone meanings are read
     for way in probe.ways:
         try:
             reply = _read(reader, way.argv, timeout)
             return way.parse(reply.code, reply.out, reply.err)
         except NotUnderstoodError as error:
             tried.append(f"{way.argv[0]}: {error}")
+            answers.append(error.said)
         except (HostKeyError, AuthenticationError) as error:
             return Unknown(said_by(error), unreachable=True, host_key=isinstance(error, HostKeyError))
         except (UnreachableError, ConnectionLostError) as error:
@@ -50,13 +51,27 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(said_by(error), login=True)
         except CtmUpgradeError as error:
             tried.append(said_by(error))
+            answers.append(error.details)
         except UNFORESEEN as error:
             tried.append(f"{way.argv[0]}: {not_foreseen(error)}")
-    why = "; ".join(dict.fromkeys(tried))
-    trouble = certificate_trouble(why)
-    away = sounds_away(why) and not trouble
+            answers.append("")
+    return _unknown(tried, answers)
+
+
+def _unknown(tried: Sequence[str], answers: Sequence[str]) -> Unknown:
+    """Return why no way told: every way's words, or of an endpoint that is not trusted the first's, for it is one."""
+    said = "; ".join(answers)
+    trouble = certificate_trouble(said)
+    if trouble:
+        tried = [words for words, answer in zip(tried, answers, strict=True) if certificate_trouble(answer)][
+            :1
+        ]
     return Unknown(
-        why, unreachable=away, login=sounds_like_login(why), certificate=trouble, later=sounds_later(why)
+        "; ".join(dict.fromkeys(tried)),
+        unreachable=sounds_away(said) and not trouble,
+        login=sounds_like_login(said),
+        certificate=trouble,
+        later=sounds_later(said),
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ctmupgrade.core.ksctl import sounds_like_login
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
-from ctmupgrade.core.looks.json_rows import ERROR_BODY, listing
+from ctmupgrade.core.looks.json_rows import listing
 from ctmupgrade.core.model import Cluster, KsctlSettings, Secret
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import LoginRefusedError
@@ -206,7 +206,6 @@ def _login_of(reply: Reply) -> tuple[bool, str]:
     try:
         listing(text)
     except NotUnderstoodError as error:
-        said = str(error)
         no = not reply.ok or "codeDesc" in text
-        return False, said.removeprefix(ERROR_BODY) if no and sounds_like_login(said) else ""
+        return False, error.said if no and sounds_like_login(error.said) else ""
     return True, ""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ctmupgrade.core.ksctl import sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, not_told
 from ctmupgrade.core.looks.json_rows import listing
 from ctmupgrade.core.node_settings import COUNTS, LOOKS, OTHER_WORDS, PAGE
 from ctmupgrade.core.redact import scrubbed
@@ -17,7 +17,8 @@ UNKNOWN_WORDS = ("unknown flag", "unknown shorthand", "unknown command")
 
 
 def read_settings(control: Reader, only: Collection[str] = ()) -> dict[str, Any]:
-    """Return all of ``LOOKS`` and ``COUNTS`` that the node tells; what it does not tell is ``{"unknown": why}``.
+    """Return all of ``LOOKS`` and ``COUNTS`` that the node tells; what it does not tell is ``{"unknown": why}``, with
+    ``"passes": True`` where that ends without anybody's doing.
 
     :param only: the names that are wanted; none: all.
     """
@@ -27,8 +28,7 @@ def read_settings(control: Reader, only: Collection[str] = ()) -> dict[str, Any]
 
 def passes_by_itself(setting: Any) -> bool:
     """Return whether a setting is not known now, for a reason that ends without anybody's doing."""
-    why = str(setting.get("unknown", "")) if isinstance(setting, dict) else ""
-    return sounds_away(why) or sounds_later(why) or sounds_like_login(why)
+    return isinstance(setting, dict) and setting.get("passes") is True
 
 
 def _count(control: Reader, name: str) -> dict[str, Any]:
@@ -55,18 +55,20 @@ def _setting(control: Reader, name: str) -> dict[str, Any]:
 
 def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
     """The first answer; where there is none, why the best known of the ways has none."""
-    found: list[str] = []
+    found: list[tuple[str, str]] = []  # in words, and what was answered
     for words in ways:
         try:
             answer: dict[str, Any] = scrubbed(listing(_text(control.read(*words))))
         except NotUnderstoodError as error:
-            found.append(str(error))
+            found.append((str(error), error.said))
         except CtmUpgradeError as error:
-            found.append(error.brief)
+            found.append((error.brief, error.details))
         else:
             return answer
-    telling = [why for why in found if not any(words in why.lower() for words in UNKNOWN_WORDS)]
-    return {"unknown": (telling or found)[0]}
+    telling = [one for one in found if not any(words in one[1].lower() for words in UNKNOWN_WORDS)]
+    why, said = (telling or found)[0]
+    passing = sounds_away(said) or sounds_later(said) or sounds_like_login(said)
+    return {"unknown": why, "passes": True} if passing else {"unknown": why}
 
 
 def _text(reply: Reply) -> str:
@@ -77,5 +79,4 @@ def _text(reply: Reply) -> str:
     for text in (reply.out, reply.err):
         if "{" in text or "[" in text:
             return text
-    said = excerpt(f"{reply.out} {reply.err}")
-    raise NotUnderstoodError(said or f"no answer (exit {reply.code})")
+    raise not_told(f"{reply.out} {reply.err}", f"no answer (exit {reply.code})")

@@ -10,7 +10,7 @@ from importlib import resources
 from ctmupgrade.adapters.local.process import network_environ
 from ctmupgrade.core.looks import parse_ksctl
 from ctmupgrade.core.looks.cluster_views import Member
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import not_told
 from ctmupgrade.core.model import url_of
 from ctmupgrade.errors import UNFORESEEN
 
@@ -96,7 +96,7 @@ def _ask(url: str) -> tuple[tuple[Member, ...], str]:
             code = running.process.returncode
         answer = Reply(code, *(bytes(heard[name]).decode("utf-8", "replace") for name in ("out", "err")))
         if not answer.out.strip():
-            raise NotUnderstoodError(excerpt(answer.err) or f"it ended with {code}")
+            raise not_told(answer.err, f"it ended with {code}")
         members = parse_ksctl.members(answer.out)
     except FileNotFoundError:
         return (), "the nodes are examples: there is no ksctl on this machine"

@@ -27,7 +27,7 @@ from ctmupgrade.commands.runs import (
     staged,
     unfinished,
 )
-from ctmupgrade.commands.signals import Interrupted, attended
+from ctmupgrade.commands.signals import attended
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.modes import Mode, StrategyName
@@ -39,7 +39,7 @@ from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.ticks import Tick
-from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode
+from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
 
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
@@ -241,8 +241,8 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
         except Interrupted:
             save_world(folder, setup)
             raise Interrupted(
-                f"left run {state.run}; what the appliances are doing goes on\n"
-                f"ctmupgrade status {state.run}   # where it stands\nctmupgrade resume {state.run}"
+                f"left run {state.run}; what the appliances are doing goes on",
+                f"ctmupgrade status {state.run}   # where it stands\nctmupgrade resume {state.run}",
             ) from None
     file.close()
     if executor.state.unfinished:

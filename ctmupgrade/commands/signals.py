@@ -12,10 +12,7 @@ from types import FrameType
 from ctmupgrade.commands.wiring import whoami
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C a second time, SIGTERM or SIGHUP: leave now. Not an Exception: nothing may swallow it."""
+from ctmupgrade.errors import Interrupted
 
 
 @dataclass(slots=True)
@@ -27,7 +24,7 @@ class _Signals:
     def on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
             raise Interrupted
-        self.asked.append(journal.StopAsked("pause", f"{whoami()} (Ctrl-C)"))
+        self.asked.append(journal.StopAsked("pause", f"{whoami()} (Ctrl-C)", here=True))
 
     def on_end(self, _number: int, _frame: FrameType | None) -> None:
         raise Interrupted

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ctmupgrade.core.model import Cluster, Node
 
@@ -88,17 +89,26 @@ def certificate_trouble(text: str) -> str:
     return next((kind for kind, pattern in _CERTIFICATE if pattern.search(text)), "")
 
 
-def unverified(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """Why a control plane is not proven to be who it should be. :ivar by_setting: because ``nosslverify`` is set."""
+
+    why: str
+    by_setting: bool
+
+
+def unverified(cluster: Cluster) -> Mapping[Unverified, tuple[str, ...]]:
     """Return why some control planes are not proven to be who they should be, and the nodes of each reason."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[Unverified, tuple[str, ...]] = {}
     for node in (*cluster.nodes, *cluster.fresh):
-        why = ""
         if node.url.startswith("http:"):
-            why = "ksctl talks to its control plane in clear text (http), on this machine alone"
+            text = "ksctl talks to its control plane in clear text (http), on this machine alone"
         elif node.ksctl.nosslverify:
-            why = f"nosslverify: whoever answers at its url is taken for it, and gets the password of {node.ksctl.username}"
-        if why:
-            found[why] = (*found.get(why, ()), node.name)
+            text = f"nosslverify: whoever answers at its url is taken for it, and gets the password of {node.ksctl.username}"
+        else:
+            continue
+        reason = Unverified(text, by_setting=not node.url.startswith("http:"))
+        found[reason] = (*found.get(reason, ()), node.name)
     return found
 
 

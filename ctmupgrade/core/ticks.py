@@ -36,12 +36,16 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Sleep ``seconds``, then look again. ``since`` and ``until`` are for the reader."""
+    """Sleep ``seconds``, then look again. ``since`` and ``until`` are for the reader.
+
+    :ivar gist: what of it stays the same from look to look; "": all of it.
+    """
 
     seconds: float
     what: str
     since: datetime
     until: datetime
+    gist: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", one_line(foreign(self.what)))

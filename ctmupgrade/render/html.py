@@ -56,7 +56,7 @@ def report_html(report: Report) -> str:
     ]  # fmt: skip
     incidents = [
         _row([escape(i.time), escape(i.kind), escape(i.step or i.node), escape(i.text)
-              + (f"<br>{escape(i.remedy)}" if i.remedy else ""), escape(i.who)])
+              + (f"<br>{escape('; '.join(i.remedy.splitlines()))}" if i.remedy else ""), escape(i.who)])
         for i in report.incidents
     ]  # fmt: skip
     title = escape(report.title)

@@ -64,7 +64,7 @@ def report_markdown(report: Report) -> str:
 
 
 def _with_remedy(one: IncidentLine) -> str:
-    return f"{one.text} -> {one.remedy}" if one.remedy else one.text
+    return f"{one.text} -> {'; '.join(one.remedy.splitlines())}" if one.remedy else one.text
 
 
 def _journal_lines(report: Report) -> list[str]:

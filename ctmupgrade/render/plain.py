@@ -8,11 +8,11 @@ from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_no
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import node_list
-from ctmupgrade.core.plan.steps import Step, erases
+from ctmupgrade.core.plan.steps import erases
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import Event, RunState, StepState
+from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind
-from ctmupgrade.core.run.report import Report, StepLine
+from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
 
@@ -151,7 +151,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def question(plan: Plan, cluster_size: int) -> list[str]:
     """What is about to change, said before it is asked for: every node that a step touches, and all that erases."""
-    nodes = node_list((node for step in plan.steps if (node := _touched(step))), cluster_size)
+    nodes = node_list((step.node for step in plan.steps if step.node), cluster_size)
     lines = [
         f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
         f"  ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
@@ -159,16 +159,13 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
         else f"  remove, upgrade to {plan.target.version}, rebuild and join",
     ]
     lines += [
-        f"  ERASES all data of {_touched(step)}: {step.id}" for step in plan.steps if erases(step.action)
+        f"  ERASES all data of {step.node or 'a node that is not named'}: {step.id}"
+        for step in plan.steps
+        if erases(step.action)
     ]
     lines += [f"  {note}" for note in plan.notes]
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
     return ours(lines)
-
-
-def _touched(step: Step) -> str:
-    """The node that a step is about; where it names none, what its id says."""
-    return step.node or step.id.partition(":")[2]
 
 
 def _short(value: str, limit: int = 48) -> str:
@@ -178,7 +175,7 @@ def _short(value: str, limit: int = 48) -> str:
 
 def event_line(event: Event, state: RunState) -> str:
     """One line per change, with its time."""
-    if isinstance(event, journal.RunPaused) and told_already(state.steps.values(), event.why):
+    if isinstance(event, journal.RunPaused) and state.paused_by:
         return f"{state.at.isoformat(timespec='seconds')} paused for that (exit {event.code})"
     return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"])[0]
 
@@ -203,8 +200,8 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"{step} is looked at again: {why}"
         case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
             return f"{node}: {decision} by {by}: {reason}"
-        case journal.StopAsked(what=what, by=by):
-            again = "; Ctrl-C again leaves at once, the appliance's work goes on" if "Ctrl-C" in by else ""
+        case journal.StopAsked(what=what, by=by, here=here):
+            again = "; Ctrl-C again leaves at once, the appliance's work goes on" if here else ""
             return f"{what} asked by {by}; the step in hand is finished first{again}"
         case journal.RequestRefused(file=file, why=why):
             return f"a request was set aside: {why} ({file})"
@@ -212,11 +209,6 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"paused (exit {code}): {why}"
         case journal.RunEnded(outcome=outcome):
             return f"ended: {outcome}"
-
-
-def told_already(steps: Iterable[StepLine | StepState], why: str) -> bool:
-    """Return whether a run stopped for what a step of it says itself: a failure is told once."""
-    return any(step.error == why for step in steps)
 
 
 def report_lines(report: Report, *, told: bool = False) -> list[str]:
@@ -230,7 +222,7 @@ def report_lines(report: Report, *, told: bool = False) -> list[str]:
     ]
     if report.kind == RunKind.DRY_RUN:
         lines = [f"run {report.run}: {report.title}: nothing was changed"]
-    if report.why and not told_already(report.steps, report.why) and not told:
+    if report.why and not report.stopped_by and not told:  # a failure is told once: by its step
         lines.append(f"  {report.why}")
     width = max((len(n.name) for n in report.nodes), default=0)
     for node in report.nodes:

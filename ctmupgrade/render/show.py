@@ -165,7 +165,7 @@ class _PlainWatch:
         if event is not None:
             self._say([plain.event_line(event, state)])
         elif isinstance(tick, Waiting):
-            gist = tick.what.split(";")[0]
+            gist = tick.gist or tick.what
             if self._said.get(key) != gist:
                 self._said[key] = gist
                 until = tick.until.isoformat(timespec="minutes")

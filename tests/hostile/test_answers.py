@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 
 from ctmupgrade.adapters.disk.backups import BackupStore
 from ctmupgrade.adapters.disk.bounded_file import read_bounded
-from ctmupgrade.adapters.disk.journal_file import JournalFile, read_journal, verify_chain
+from ctmupgrade.adapters.disk.journal_file import MOST, JournalFile, read_journal, verify_chain
 from ctmupgrade.adapters.disk.requests import read_requests
 from ctmupgrade.adapters.transcripts import read_transcript
 from ctmupgrade.codec import plan_document, plan_from_document
@@ -274,9 +275,12 @@ def test_a_number_that_was_changed_costs_nothing(tmp_path: Path) -> None:
         file.append({"kind": "x", "n": number}, datetime(2026, 1, 10, tzinfo=UTC))
     file.close()
     good = path.read_text()
+    tracemalloc.start()
     for seq in ("300000000", "9" * 29, "-3", "0"):
         path.write_text(good.replace('"seq":3,', f'"seq":{seq},'))
         assert any("line 3" in problem for problem in verify_chain(path)), seq
+    assert tracemalloc.get_traced_memory()[1] < 2 * MOST, "reading it takes the longest journal's room"
+    tracemalloc.stop()
     path.write_text(good)
     assert verify_chain(path) == []
 

@@ -77,7 +77,7 @@ class BackupStore:
             except OSError as error:
                 raise NodeError(
                     f"{what} cannot be kept: {target}: {error.strerror}",
-                    remedy=f"make space, or fix {self.directory} (df, ls -ld), then: ctmupgrade resume",
+                    remedy=f"make space, or fix {self.directory} (df, ls -ld)",
                 ) from error
             final[kind] = str(target)
         for folder in {Path(manifest.file).parent, Path(manifest.key_file).parent} - {self.directory}:
@@ -145,7 +145,9 @@ class BackupStore:
         except OSError as error:
             raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
         if why:
-            raise NodeError(f"backup.directory: {why}", remedy="then: ctmupgrade resume")
+            raise NodeError(
+                f"backup.directory: {why}", remedy=f"make it yours, or name another: ls -ld {self.directory}"
+            )
 
     def _write_manifest(self, manifest: Manifest, hashes: dict[str, dict[str, object]]) -> None:
         body = {

@@ -60,12 +60,20 @@ def _moment(text: str) -> datetime:
     return at
 
 
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What is wrong with a line. :ivar gap: numbers are missing before it."""
+
+    text: str
+    gap: bool = False
+
+
 class _Chain:
     """A journal's bytes, taken apart: ``lines`` in file order, ``problems``, ``torn`` bytes at the end."""
 
     def __init__(self, data: bytes) -> None:
         self.lines: list[Line] = []
-        self.problems: list[str] = []
+        self.problems: list[_Problem] = []
         self.torn = b""
         self.last = FIRST_PREV  # hash of the last whole line
         self.hashes: list[str] = []  # of each whole line
@@ -91,7 +99,7 @@ class _Chain:
         self.torn = rest
 
     def _unreadable(self, number: int, error: ValueError) -> None:
-        self.problems.append(f"line {number} was changed: it is not a journal line ({error})")
+        self.problems.append(_Problem(f"line {number} was changed: it is not a journal line ({error})"))
         self._seq, self.last = self._seq + 1, ""  # the next line cannot match it: said once is enough
         self._top = max(self._top, self._seq)
 
@@ -100,22 +108,20 @@ class _Chain:
         if line.seq == expected:
             if self.last and line.prev != self.last:
                 what = f"line {number - 1} was changed: line {number} does not carry its hash"
-                self.problems.append(what if number > 1 else "line 1 was changed: its prev is not 64 zeros")
+                what = what if number > 1 else "line 1 was changed: its prev is not 64 zeros"
+                self.problems.append(_Problem(what))
         elif line.seq <= self._top:
-            self.problems.append(
-                f"line {number} was reordered or repeated: its seq {line.seq} comes after seq {self._top}"
-            )
+            what = f"line {number} was reordered or repeated: its seq {line.seq} comes after seq {self._top}"
+            self.problems.append(_Problem(what))
         else:
-            self.problems.append(
-                f"lines were removed before line {number}: seq {line.seq} follows seq {self._seq}"
-            )
+            what = f"lines were removed before line {number}: seq {line.seq} follows seq {self._seq}"
+            self.problems.append(_Problem(what, gap=True))
 
     def settled(self) -> list[str]:
         """The problems; a jump ahead whose missing numbers only stand elsewhere is part of a reordering."""
         present = {line.seq for line in self.lines if 1 <= line.seq <= self._top}
-        if len(present) == self._top:  # counted: a number that was changed may be anything
-            return [text for text in self.problems if not text.startswith("lines were removed")]
-        return self.problems
+        whole = len(present) == self._top  # counted: a number that was changed may be anything
+        return [one.text for one in self.problems if not (whole and one.gap)]
 
 
 def _read(path: Path) -> _Chain:

@@ -161,5 +161,5 @@ class PrefixHashes:
 def _changed(path: Path) -> NodeError:
     return NodeError(
         f"{path} has changed since it was verified",
-        remedy="find out who writes to it; then put the verified file back, or: ctmupgrade abort, and run again",
+        remedy="find out who writes to it; then put the verified file back, or abort the run and begin a new one",
     )

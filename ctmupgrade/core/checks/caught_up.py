@@ -82,22 +82,24 @@ def caught_up_problems(
                 if view is None or view.connected is not True:
                     words = f"whether it has all that {name} has is not known: they are not connected"
                     yield Problem(seen, words, unknown=True, beside=name)
-                elif words := lag_words(view.lag, most):
-                    yield Problem(seen, words.format(name), words.startswith("how far"), beside=name)
+                else:
+                    yield from _lag_problems(seen, name, view.lag, most)
 
 
-def lag_words(lag: Lag, most: MostLag) -> str:
-    """What is wrong with it, with ``{}`` for the node that reports it; "" where it is caught up."""
+def _lag_problems(seen: str, name: str, lag: Lag, most: MostLag) -> Iterator[Problem]:
+    """Yield what is wrong with a node's lag behind ``name``, which reports it; nothing where it is caught up."""
+    lacks = f"behind {name}: it lacks changes that only others hold"
     if lag.blocked:
-        return "no longer takes changes from {}: replication is blocked"
-    if lag.unclear:
-        return f"how far it is behind {{}} cannot be read: {lag.unclear.replace('{', '(').replace('}', ')')}"
-    if lag.seconds is not None and lag.seconds > most.seconds:
-        return f"is {lag.seconds:.0f} s behind {{}}: it lacks changes that only others hold"
-    if lag.catchup_s:
-        return f"needs {lag.catchup_s:.0f} s to catch up with {{}}"
-    if lag.bytes is not None and lag.bytes > (most.bytes if lag.seconds is not None else 0):
-        return f"is {lag.bytes} bytes behind {{}}: it lacks changes that only others hold"
-    if most.must_tell and not lag.told:
-        return "how far it is behind {} is missing from the cluster summary"
-    return ""
+        yield Problem(seen, f"no longer takes changes from {name}: replication is blocked", beside=name)
+    elif lag.unclear:
+        text = f"how far it is behind {name} cannot be read: {lag.unclear}"
+        yield Problem(seen, text, unknown=True, beside=name)
+    elif lag.seconds is not None and lag.seconds > most.seconds:
+        yield Problem(seen, f"is {lag.seconds:.0f} s {lacks}", beside=name)
+    elif lag.catchup_s:
+        yield Problem(seen, f"needs {lag.catchup_s:.0f} s to catch up with", beside=name, heard=True)
+    elif lag.bytes is not None and lag.bytes > (most.bytes if lag.seconds is not None else 0):
+        yield Problem(seen, f"is {lag.bytes} bytes {lacks}", beside=name)
+    elif most.must_tell and not lag.told:
+        text = f"how far it is behind {name} is missing from the cluster summary"
+        yield Problem(seen, text, unknown=True, beside=name)

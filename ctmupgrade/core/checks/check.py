@@ -64,7 +64,7 @@ def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str)
         found = True
         verdict = Verdict.UNKNOWN if problem.unknown else Verdict.BLOCK
         yield Finding(
-            check, verdict, problem.node, problem.text, problem.remedy or remedy, VENDOR, problem.unreachable
+            check, verdict, problem.node, problem.words, problem.remedy or remedy, VENDOR, problem.unreachable
         )
     if not found:
         yield Finding(check, Verdict.PASS, "", good)

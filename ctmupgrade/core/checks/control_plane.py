@@ -27,7 +27,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             seen = f"{fact.model or 'appliance'} {fact.version} answers"
             yield Finding(check, Verdict.PASS, name, seen)
         elif fact.certificate:
-            said = f"{_distrusted(node, fact.certificate)}: {fact.why.partition('; version: ')[0]}"
+            said = f"{_distrusted(node, fact.certificate)}: {fact.why}"
             yield Finding(check, Verdict.BLOCK, name, said, _trust(node, fact.certificate), CA_PAGE)
         elif fact.login:
             where = (
@@ -73,11 +73,11 @@ def _trust(node: Node, trouble: str) -> str:
 def control_plane_verified(q: Question) -> Iterator[Finding]:
     """Judge whether anybody else could answer for a control plane, and get its password."""
     check, found = "control_plane_verified", unverified(q.cluster)
-    for why, names in found.items():
+    for reason, names in found.items():
         remedy = "make sure that nothing else can answer at this address, or use https"
-        if why.startswith("nosslverify"):
+        if reason.by_setting:
             remedy = f"{_OWN_CA}; then remove nosslverify from cluster.yaml"
         for name in names:
-            yield Finding(check, Verdict.WARN, name, why, remedy, CA_PAGE)
+            yield Finding(check, Verdict.WARN, name, reason.why, remedy, CA_PAGE)
     if not found:
         yield Finding(check, Verdict.PASS, "", "the certificates of all control planes are verified")

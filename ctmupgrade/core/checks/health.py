@@ -37,8 +37,8 @@ def readiness_problems(
             seen = name_of(member, ids, cluster)
             if not member.ready and (about is None or seen in about):
                 state = member.description or member.code
-                words = f'is reported as "{state}" ({member.code}) by {name}'
-                yield Problem(seen or member.host, words, beside=name)
+                words = f'is reported as "{state}" ({member.code}) by'
+                yield Problem(seen or member.host, words, beside=name, heard=True)
 
 
 def clock_of(facts: NodeFacts, now: datetime) -> datetime:
@@ -97,17 +97,15 @@ def _report_problems(
     for peer_id, peer in report.peers.items():
         seen = ids.get(peer_id) or peer.host or peer_id
         if peer.code != "r" or not peer.summary.upper().startswith("GOOD"):
-            yield Problem(
-                seen, f'is reported as "{peer.summary or "?"}" (state {peer.code}) by {name}', beside=name
-            )
+            words = f'is reported as "{peer.summary or "?"}" (state {peer.code}) by'
+            yield Problem(seen, words, beside=name, heard=True)
         elif peer_id != report.reporter and peer.connected is False:
-            yield Problem(seen, f"is reported as not connected by {name}", beside=name)
+            yield Problem(seen, "is reported as not connected by", beside=name, heard=True)
         elif peer_id != report.reporter and peer.connected is None:
             yield Problem(seen, f"whether {name} is connected to it is not known", unknown=True, beside=name)
     for absent in sorted(set(ids) - set(report.peers)):
-        yield Problem(
-            ids[absent], f"is missing from the cluster summary of {name}", unknown=True, beside=name
-        )
+        words = "is missing from the cluster summary of"
+        yield Problem(ids[absent], words, unknown=True, beside=name, heard=True)
 
 
 def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[str, str]]:

@@ -14,6 +14,7 @@ class Problem:
     """Something that is not well, or (``unknown``) could not be known.
 
     :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it).
+    :ivar heard: the text ends in that node's name, which is said by :attr:`words`: others may say the same.
     :ivar remedy: what to do about this one; "" where it is the same for all of its kind."""
 
     node: str
@@ -21,10 +22,16 @@ class Problem:
     unknown: bool = False
     unreachable: bool = False
     beside: str = ""
+    heard: bool = False
     remedy: str = ""
 
+    @property
+    def words(self) -> str:
+        """Return what is wrong, with the node that says it."""
+        return f"{self.text} {self.beside}" if self.heard else self.text
+
     def __str__(self) -> str:
-        return f"{self.node}: {self.text}" if self.node else self.text
+        return f"{self.node}: {self.words}" if self.node else self.words
 
 
 def not_known(node: str, what: str, fact: Unknown) -> Problem:

@@ -7,7 +7,7 @@ one.
 
 from __future__ import annotations
 
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import not_told
 from ctmupgrade.core.looks.facts import PortState
 from ctmupgrade.core.looks.probes import Probe, Query
 from ctmupgrade.core.version import Version
@@ -33,7 +33,7 @@ def consensus_port(host: str) -> Probe[PortState]:
             return PortState(open=True, basis="it is reached, and nothing listens there now")
         if code == 124 or any(word in said for word in _CLOSED):
             return PortState(open=False, basis="no answer")
-        raise NotUnderstoodError(excerpt(f"{out} {err}") or f"exit {code}")
+        raise not_told(f"{out} {err}", f"exit {code}")
 
     tcp = f"exec 3<>/dev/tcp/{host}/{PORT}"
     return Probe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctmupgrade.core.looks import parse_shell
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import not_told
 from ctmupgrade.core.looks.probes import Probe, Query, plain_probe
 
 MIB = 2**20
@@ -17,7 +17,7 @@ def staged(name: str) -> Probe[int]:
             return parse_shell.file_size(out)
         if code != 0 and code not in (126, 127):
             return 0
-        raise NotUnderstoodError(excerpt(err) or f"exit {code}")
+        raise not_told(err, f"exit {code}")
 
     return Probe(
         "archive on the node", (Query(("ls", "-ln", name), of_reply), Query(("ls", "-l", name), of_reply))

@@ -11,7 +11,6 @@ from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 
 MOST_ROWS = 10_000  # of one answer; the longest page that is asked for has 256
 MOST_FIELD = 1_000  # characters of one field's text
-ERROR_BODY = "the answer is an error: "  # before what an error body says
 
 
 def json_object(text: str) -> Json:
@@ -21,13 +20,14 @@ def json_object(text: str) -> Json:
         (``codeDesc``, docs/appliance.md 4.1).
     """
     if "{" not in text:
-        raise NotUnderstoodError(f"no JSON in the answer: {excerpt(text) or 'empty'}")
+        said = excerpt(text)
+        raise NotUnderstoodError("no JSON in the answer" if said else "no JSON in the answer: empty", said)
     try:
         value: Json = read_first_object(text)
     except BadJsonError as error:
-        raise NotUnderstoodError(f"{error}: {excerpt(text)}") from None
+        raise NotUnderstoodError(str(error), excerpt(text)) from None
     if "codeDesc" in value or (value and set(value) <= {"code", "message", "error"}):
-        raise NotUnderstoodError(f"{ERROR_BODY}{error_text(value)}")
+        raise NotUnderstoodError("the answer is an error", error_text(value), is_error=True)
     return value
 
 
@@ -58,7 +58,7 @@ def rows_of(value: Json) -> list[Json]:
     if rows is None and "resources" in value:
         return []  # Go's nil slice: an empty list printed as null
     if not isinstance(rows, list):
-        raise NotUnderstoodError(f"no list of resources in {excerpt(json.dumps(value))}")
+        raise NotUnderstoodError("no list of resources", excerpt(json.dumps(value)))
     if len(rows) > MOST_ROWS:
         raise NotUnderstoodError(f"a list of {len(rows)} rows")
     return [row for row in rows if isinstance(row, dict)]
@@ -78,7 +78,7 @@ def node_id(value: object) -> str:
     """
     text = "" if value is None else str(value)
     if not NODE_ID.fullmatch(text):
-        raise NotUnderstoodError(f"not an id of a node: {excerpt(repr(text))}")
+        raise NotUnderstoodError("not an id of a node", excerpt(repr(text)))
     return text
 
 
@@ -89,7 +89,7 @@ def backup_id(value: object) -> str:
     """
     text = "" if value is None else str(value)
     if not BACKUP_ID.fullmatch(text):
-        raise NotUnderstoodError(f"not an id of a backup or of its key: {excerpt(repr(text))}")
+        raise NotUnderstoodError("not an id of a backup or of its key", excerpt(repr(text)))
     return text
 
 

@@ -34,18 +34,20 @@ def system_info(text: str) -> SystemInfo:
     try:
         version = Version.parse(raw)
     except ValueError:
-        raise NotUnderstoodError(_no_version(raw, text)) from None
+        raise _no_version(raw, text) from None
     return SystemInfo(
         version, field_text(value.get("model")), field_text(value.get("name")), instant(value.get("system_time")),
         uptime(field_text(value.get("uptime"))),
     )  # fmt: skip
 
 
-def _no_version(raw: str, text: str) -> str:
-    """Why a version cannot be compared with anything: a development build may call itself one word (docs/appliance.md 2)."""
+def _no_version(raw: str, text: str) -> NotUnderstoodError:
+    """Return why a version cannot be compared with anything: a development build may call itself one word (docs/appliance.md 2)."""
     if raw:
-        return f"its version {excerpt(raw, 40)!r} is not of the form X.Y.Z: a development build? It cannot be compared"
-    return f"no version in the answer: {excerpt(text)}"
+        return NotUnderstoodError(
+            f"its version {excerpt(raw, 40)!r} is not of the form X.Y.Z: a development build? It cannot be compared"
+        )
+    return NotUnderstoodError("no version in the answer", excerpt(text))
 
 
 def server_version(text: str) -> SystemInfo:
@@ -55,7 +57,7 @@ def server_version(text: str) -> SystemInfo:
     try:
         version = Version.parse(raw)
     except ValueError:
-        raise NotUnderstoodError(_no_version(raw, text)) from None
+        raise _no_version(raw, text) from None
     return SystemInfo(version, field_text(value.get("server_model")))
 
 
@@ -69,7 +71,7 @@ def membership(text: str) -> Membership:
     value = json_object(text)
     status = object_of(value.get("status"))
     if "nodeID" not in value or not status:
-        raise NotUnderstoodError(f"not a cluster info: {excerpt(text)}")
+        raise NotUnderstoodError("not a cluster info", excerpt(text))
     return Membership(node_id(value["nodeID"]), _code(status), whole(value.get("nodeCount")))
 
 
@@ -98,7 +100,7 @@ def summary(text: str) -> tuple[SummaryReport, ...]:
     if resources is None and "resources" in value:
         return ()
     if not isinstance(resources, dict):
-        raise NotUnderstoodError(f"not a cluster summary: {excerpt(text)}")
+        raise NotUnderstoodError("not a cluster summary", excerpt(text))
     return tuple(_report(reporter, object_of(body)) for reporter, body in resources.items())
 
 
@@ -145,7 +147,7 @@ def services(text: str) -> Services:
         else {}
     )
     if not overall and not by_name:
-        raise NotUnderstoodError(f"not a services status: {excerpt(text)}")
+        raise NotUnderstoodError("not a services status", excerpt(text))
     return Services(overall, by_name)
 
 
@@ -154,7 +156,7 @@ def ntp(text: str) -> Ntp:
     value = json_object(text)
     table = next((v for k, v in value.items() if k.startswith("ntpq") and isinstance(v, str)), None)
     if table is None or "timeout" in table.lower():
-        raise NotUnderstoodError(f"no answer of ntpq in: {excerpt(text)}")
+        raise NotUnderstoodError("no answer of ntpq in", excerpt(text))
     lines = [line.strip() for line in table.splitlines()[:MOST_ROWS]]
     return Ntp(any(re.match(r"^[*o][\w.:\[\]-]", line) for line in lines), table[:MOST_FIELD])
 
@@ -194,4 +196,4 @@ def attended_boot(text: str) -> bool:
             return state is True or field_text(state).lower() == "true"
     if any("enc" in key.lower() or key == "status" for key in value):
         return False
-    raise NotUnderstoodError(f"not a disk encryption status: {excerpt(text)}")
+    raise NotUnderstoodError("not a disk encryption status", excerpt(text))

@@ -19,7 +19,7 @@ def boot_id(text: str) -> BootMark:
     """``/proc/sys/kernel/random/boot_id``."""
     found = re.search(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", text)
     if not found:
-        raise NotUnderstoodError(f"not a boot id: {excerpt(text)}")
+        raise NotUnderstoodError("not a boot id", excerpt(text))
     return BootMark(boot_id=found.group())
 
 
@@ -39,7 +39,7 @@ def uptime_since(text: str) -> BootMark:
     except ValueError:
         moment = None
     if moment is None:
-        raise NotUnderstoodError(f"not a time of boot: {excerpt(text)}")
+        raise NotUnderstoodError("not a time of boot", excerpt(text))
     return BootMark(since=moment.replace(tzinfo=UTC).timestamp())
 
 
@@ -54,11 +54,11 @@ def mounts(text: str) -> tuple[Mount, ...]:
     lines = [line for line in text.splitlines() if line.strip()]
     header = next((i for i, line in enumerate(lines) if "Avail" in line or "Free" in line), None)
     if header is None:
-        raise NotUnderstoodError(f"not an answer of df: {excerpt(text)}")
+        raise NotUnderstoodError("not an answer of df", excerpt(text))
     block = 512 if "512" in lines[header] else 1024
     found = [_mount(row, block) for row in _joined(lines[header + 1 :])]
     if not found:
-        raise NotUnderstoodError(f"df names no file system: {excerpt(text)}")
+        raise NotUnderstoodError("df names no file system", excerpt(text))
     return tuple(found)
 
 
@@ -76,14 +76,14 @@ def _joined(lines: list[str]) -> list[list[str]]:
 
 def _mount(words: list[str], block: int) -> Mount:
     if len(words) < 6:
-        raise NotUnderstoodError(f"not a line of df: {excerpt(' '.join(words))}")
+        raise NotUnderstoodError("not a line of df", excerpt(" ".join(words)))
     return Mount(excerpt(" ".join(words[5:]), MOST_WORDS), _size(words[3], block), _size(words[1], block))
 
 
 def _size(word: str, block: int) -> int:
     found = re.match(r"^(\d{1,15}(?:[.,]\d{1,6})?)([BKMGTP]?)i?B?$", word, re.ASCII)
     if not found:
-        raise NotUnderstoodError(f"not a size: {excerpt(word)}")
+        raise NotUnderstoodError("not a size", excerpt(word))
     digits, unit = found.group(1).replace(",", "."), found.group(2)
     if not unit:
         return int(float(digits)) * block
@@ -95,7 +95,7 @@ def unit_show(text: str) -> Unit:
     """``systemctl show -p LoadState -p ActiveState -p SubState``: exits 0 even for an unknown unit."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "ActiveState" not in values:
-        raise NotUnderstoodError(f"no ActiveState: {excerpt(text)}")
+        raise NotUnderstoodError("no ActiveState", excerpt(text))
     if values.get("LoadState", "loaded") not in ("loaded", ""):
         return Unit(excerpt(values["LoadState"], MOST_WORDS), "")
     return Unit(*(excerpt(values.get(key, ""), MOST_WORDS) for key in ("ActiveState", "SubState")))
@@ -108,7 +108,7 @@ def unit_word(text: str) -> Unit:
     """``systemctl is-active``. A banner may stand before it."""
     words = [line.strip() for line in text.splitlines() if line.strip() in UNIT_STATES]
     if not words:
-        raise NotUnderstoodError(f"not a unit's state: {excerpt(text)}")
+        raise NotUnderstoodError("not a unit's state", excerpt(text))
     return Unit(words[-1])
 
 
@@ -116,7 +116,7 @@ def unit_status(text: str) -> Unit:
     """The ``Active:`` line of ``systemctl status``."""
     found = re.search(r"^[ \t]*Active:[ \t]+([a-z]+)(?:[ \t]+\(([^)\n]{0,200})\))?", text, re.MULTILINE)
     if not found:
-        raise NotUnderstoodError(f"no Active: line: {excerpt(text)}")
+        raise NotUnderstoodError("no Active: line", excerpt(text))
     return Unit(excerpt(found.group(1), MOST_WORDS), found.group(2) or "")
 
 
@@ -124,7 +124,7 @@ def epoch(text: str) -> tuple[float, float]:
     """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
     found = re.search(r"^[ \t]*(\d{9,11})(?:[.,](\d{1,9}|%?N))?[ \t]*$", text, re.MULTILINE | re.ASCII)
     if not found:
-        raise NotUnderstoodError(f"not a time: {excerpt(text)}")
+        raise NotUnderstoodError("not a time", excerpt(text))
     fraction = found.group(2) or ""
     if fraction.isdigit():
         return float(f"{found.group(1)}.{fraction}"), 0.0
@@ -226,14 +226,14 @@ def file_size(text: str) -> int:
         words = line.split()
         if len(words) >= 6 and words[0][:1] in "-l" and re.fullmatch(r"[0-9]{1,15}", words[4]):
             return int(words[4])
-    raise NotUnderstoodError(f"not a line of ls -l: {excerpt(text)}")
+    raise NotUnderstoodError("not a line of ls -l", excerpt(text))
 
 
 def file_mark(text: str) -> str:
     """The four numbers of ``stat -c '%s %i %Y %Z'``."""
     if re.fullmatch(r"\d{1,20}(?: -?\d{1,20}){3}", text.strip(), re.ASCII):
         return text.strip()
-    raise NotUnderstoodError(f"not the answer of stat: {excerpt(text)}")
+    raise NotUnderstoodError("not the answer of stat", excerpt(text))
 
 
 def sha256_of(text: str) -> str:
@@ -244,4 +244,4 @@ def sha256_of(text: str) -> str:
     spaced = re.search(r"(?:[0-9A-F]{8}\s+){7}[0-9A-F]{8}", text)
     if spaced:
         return "".join(spaced.group().split()).lower()
-    raise NotUnderstoodError(f"no SHA-256 in: {excerpt(text)}")
+    raise NotUnderstoodError("no SHA-256 in", excerpt(text))

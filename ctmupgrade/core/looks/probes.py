@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import not_told
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,7 +47,7 @@ def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
     def of_reply(code: int, out: str, err: str) -> T:
         if not out.strip():
-            raise NotUnderstoodError(excerpt(err) or f"no answer (exit {code})")
+            raise not_told(err, f"no answer (exit {code})")
         return read(out)
 
     return of_reply
@@ -62,8 +62,7 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
     def of_reply(code: int, out: str, err: str) -> T:
         if "{" in out or "[" in out:
             return read(out)
-        said = excerpt(f"{out} {err}")
-        raise NotUnderstoodError(said or f"no answer (exit {code})")
+        raise not_told(f"{out} {err}", f"no answer (exit {code})")
 
     return of_reply
 

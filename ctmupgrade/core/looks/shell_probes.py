@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ctmupgrade.core.looks import parse_shell
 from ctmupgrade.core.looks.boot import BootMark
-from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
+from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt, not_told
 from ctmupgrade.core.looks.facts import Mount, PortState, Rights, Unit
 from ctmupgrade.core.looks.probes import Probe, Query, plain_probe, text
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
@@ -60,7 +60,7 @@ def _rights_of_list(code: int, out: str, err: str) -> Rights:
     if "a password is required" in said or "not allowed" in said or "may not run" in said:
         return Rights(False, False)
     if not out.strip():
-        raise NotUnderstoodError(excerpt(err) or f"no answer (exit {code})")
+        raise not_told(err, f"no answer (exit {code})")
     entries = _entries(out)
     commands = [one.strip() for entry in entries for one in re.sub(r"\([^()]*\)", "", entry).split(",")]
     denied = [one for one in commands if re.search(r"(?:^|[\s:])!", one)]
@@ -100,13 +100,13 @@ CLOCK: Probe[tuple[float, float]] = plain_probe(
 
 def _processes(code: int, out: str, err: str) -> tuple[str, ...]:
     if code not in (0, 1) or (err.strip() and not out.strip()):
-        raise NotUnderstoodError(excerpt(err) or f"exit {code}")
+        raise not_told(err, f"exit {code}")
     return parse_shell.upgrade_processes(out)
 
 
 def _process_list(code: int, out: str, err: str) -> tuple[str, ...]:
     if len(out.splitlines()) < 2:
-        raise NotUnderstoodError(excerpt(err) or f"no process list (exit {code})")
+        raise not_told(err, f"no process list (exit {code})")
     return parse_shell.upgrade_processes(out)
 
 
@@ -124,7 +124,7 @@ PROCESSES: Probe[tuple[str, ...]] = Probe(
 
 def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
     if not out.strip() and code != 0:  # an empty home answers 0 with nothing
-        raise NotUnderstoodError(excerpt(err) or f"exit {code}")
+        raise not_told(err, f"exit {code}")
     return parse_shell.log_names(out)
 
 
@@ -157,7 +157,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
 
     def empty_too(_code: int, out: str, err: str) -> UpgradeLog:
         if not out and err.strip():
-            raise NotUnderstoodError(excerpt(err))
+            raise NotUnderstoodError("", excerpt(err))
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
     return Probe(
@@ -171,7 +171,7 @@ def port(host: str) -> Probe[PortState]:
     def nc(code: int, out: str, err: str) -> PortState:
         said = f"{out} {err}".lower()
         if code in (126, 127) or "invalid option" in said or "usage" in said or "unrecognized" in said:
-            raise NotUnderstoodError(excerpt(said) or "no nc")
+            raise not_told(said, "no nc")
         return PortState(code == 0, "nc from the node")
 
     def shell(code: int, _out: str, err: str) -> PortState:
@@ -186,7 +186,7 @@ def port(host: str) -> Probe[PortState]:
             or code == 124
         ):
             return PortState(False, "connection from the node")
-        raise NotUnderstoodError(excerpt(err) or f"exit {code}")
+        raise not_told(err, f"exit {code}")
 
     tcp = f"exec 3<>/dev/tcp/{host}/{CLUSTER_PORT}"
     return Probe(

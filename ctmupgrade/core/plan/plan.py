@@ -120,7 +120,7 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
         yield from rebuild_notes(facts, cluster, options)
     if steps:
-        yield from (f"{', '.join(names)}: {why}" for why, names in unverified(cluster).items())
+        yield from (f"{', '.join(names)}: {one.why}" for one, names in unverified(cluster).items())
         yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
     if steps and cluster.strategy is StrategyName.STANDALONE:

@@ -113,16 +113,13 @@ def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:
 
 def _troubles(problems: Iterable[Problem], state: str, if_left: str) -> Iterator[Trouble]:
     """Yield one trouble for what several nodes say of one in the same words."""
-    sayers: dict[tuple[str, str, bool], list[str]] = {}
+    sayers: dict[Problem, list[str]] = {}
     for problem in problems:
-        text = str(problem)
-        heard = bool(problem.beside) and text.endswith(f" {problem.beside}")
-        key = (problem.node, text.removesuffix(problem.beside) if heard else text, problem.unknown)
-        by = sayers.setdefault(key, [])
-        by += [problem.beside] if heard and problem.beside not in by else []
-    for (node, text, unknown), by in sayers.items():
-        words = f"{text}{', '.join(by)}"
-        if unknown:
+        by = sayers.setdefault(replace(problem, beside="") if problem.heard else problem, [])
+        by += [problem.beside] if problem.heard and problem.beside not in by else []
+    for problem, by in sayers.items():
+        words, node = str(replace(problem, beside=", ".join(by))) if by else str(problem), problem.node
+        if problem.unknown:
             yield Trouble(words, node, state="not known to be healthy", if_left=_UNKNOWN)
         else:
             yield Trouble(words, node, state=state, if_left=if_left, urgency=Urgency.TODAY)

@@ -106,6 +106,7 @@ class StopAsked:
 
     what: Literal["pause", "abort"]
     by: str
+    here: bool = False  # by a signal to the process that runs it
     kind: Literal["stop-asked"] = "stop-asked"
 
 
@@ -115,6 +116,9 @@ class RunPaused:
 
     why: str
     code: int
+    step: str | None = (
+        None  # the one whose failure stopped it; "": none; None: 0.1.0 wrote it, and did not say
+    )
     kind: Literal["run-paused"] = "run-paused"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -50,7 +50,17 @@ def incidents_of(
 
     :param before: the time of the event before it. :param told: the incidents until then.
     """
-    return (*_clock(at, before), *_of(event, at, plan, {incident.text for incident in told[-3:]}))
+    return (*_clock(at, before), *_of(event, at, plan, told))
+
+
+def stopped_by(event: RunPaused, told: tuple[Incident, ...]) -> str:
+    """Return the step whose failure stopped a run, and which tells why; "" where there is none.
+
+    :param told: the incidents before it.
+    """
+    if event.step is not None:
+        return event.step
+    return next((one.step for one in told[-3:] if one.step and one.text == event.why), "")
 
 
 def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
@@ -59,14 +69,14 @@ def _clock(at: datetime, before: datetime) -> Iterator[Incident]:
         yield Incident(at, "clock", f"the clock of this machine was set back by about {back}")
 
 
-def _of(event: Event, at: datetime, plan: Plan, told: Container[str]) -> Iterator[Incident]:
+def _of(event: Event, at: datetime, plan: Plan, told: tuple[Incident, ...]) -> Iterator[Incident]:
     match event:
         case StepFailed(step, error, remedy, _, inconclusive):
             kind: Kind = "inconclusive" if inconclusive else "failure"
             node = next((s.node for s in plan.steps if s.id == step), "")
             yield Incident(at, kind, error, node, step, remedy)
         case RunPaused(why, code):
-            why = "paused for that" if why in told else why  # a failure is told once
+            why = "paused for that" if stopped_by(event, told) else why  # a failure is told once
             yield Incident(at, "pause", f"{why} (exit {code})")
         case RunResumed(by=by):
             yield Incident(at, "resume", "resumed", who=by)

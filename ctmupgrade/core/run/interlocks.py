@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
@@ -32,7 +33,6 @@ from ctmupgrade.core.run.one_at_a_time import OVER, proofs_after, upgrades
 
 BACKUP_CHECK = "backup_downloaded_with_key"
 INTERLOCKED = (RunUpgrade, RemoveNode, DeleteClusterConfig, ResetNode, NewCluster, JoinNode)
-_FOREIGN_PLAN = "the plan is not one of this program's: ctmupgrade abort, then ctmupgrade run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,16 @@ class Hold:
 
     why: str = ""
     remedy: str = ""
+    go_on: GoOn = GoOn.RESUME
     passing: bool = False
     wants_backup: bool = False  # the backups on this machine's disk may tell otherwise
 
     def __bool__(self) -> bool:
         return bool(self.why)
+
+
+def _foreign(why: str) -> Hold:
+    return Hold(why, remedy="the plan is not one of this program's", go_on=GoOn.NEW_RUN)
 
 
 def hold(step: Step, state: RunState, cluster: Cluster, proofs: Proofs, running: Collection[str]) -> Hold:
@@ -86,9 +91,7 @@ def _amid_upgrade(step: Step, state: RunState) -> Hold:
         held = state.steps[upgrade.id]
         unbegun = isinstance(step.action, RestartServices) and held.status is Status.PENDING
         if held.status is not Status.DONE and not unbegun:
-            return Hold(
-                f"{step.id}: not started: it is not proven that {upgrade.id} is done", remedy=_FOREIGN_PLAN
-            )
+            return _foreign(f"{step.id}: not started: it is not proven that {upgrade.id} is done")
     return Hold()
 
 
@@ -105,9 +108,7 @@ def _without_return(step: Step, state: RunState, cluster: Cluster) -> Hold:
     proofs = proofs_after(state.plan, step)
     if proofs and not any(state.steps[proof.id].status in OVER for proof in proofs):
         return Hold()
-    return Hold(
-        f"{step.id}: not started: no step after it proves that {step.node} is back", remedy=_FOREIGN_PLAN
-    )
+    return _foreign(f"{step.id}: not started: no step after it proves that {step.node} is back")
 
 
 def _unverified(
@@ -125,9 +126,8 @@ def _unverified(
             return Hold()
         if verify.id in running:
             return Hold(f"{step.id}: the archive's signature is being verified", passing=True)
-    return Hold(
-        f"{step.id}: not started: the archive's signature by {cluster.target.signer} was not verified in this run",
-        remedy=_FOREIGN_PLAN,
+    return _foreign(
+        f"{step.id}: not started: the archive's signature by {cluster.target.signer} was not verified in this run"
     )
 
 
@@ -143,7 +143,7 @@ def _without_backup(step: Step, state: RunState, proofs: Proofs) -> Hold:
     what = f"a fresh backup of {' or '.join(sorted(fitting))}" if fitting else "a fresh backup"
     return Hold(
         f"{step.id}: not started: {what} and its key are not in backup.directory",
-        remedy="ctmupgrade backup; then: ctmupgrade resume",
+        remedy="make one: ctmupgrade backup",
         wants_backup=True,
     )
 
@@ -186,10 +186,7 @@ def _without_gate(step: Step, state: RunState, cluster: Cluster) -> Hold:
         return Hold()
     gates = [s for s in state.plan.steps if s.node == step.node and isinstance(s.action, Gate)]
     if not any(state.steps[gate.id].status is Status.DONE for gate in gates):
-        return Hold(
-            f"{step.id}: not started: no gate has shown that every node is ready",
-            remedy=_FOREIGN_PLAN,
-        )
+        return _foreign(f"{step.id}: not started: no gate has shown that every node is ready")
     return Hold()
 
 

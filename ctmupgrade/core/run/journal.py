@@ -26,7 +26,7 @@ from ctmupgrade.core.run.events import (
     StepStarted,
     StopAsked,
 )
-from ctmupgrade.core.run.incidents import Incident, incidents_of
+from ctmupgrade.core.run.incidents import Incident, incidents_of, stopped_by
 from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
@@ -73,6 +73,7 @@ class RunState:
     waived: tuple[tuple[str, str], ...] = ()
     stop: Literal["", "pause", "abort"] = ""
     paused: str = ""
+    paused_by: str = ""  # the step whose failure paused it
     code: int = 0
     outcome: str = ""
     versions_after: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +118,7 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
         case RunStarted():
             return start(event, at)
         case RunResumed():
-            return replace(state, paused="", code=0, stop="", by=event.by)
+            return replace(state, paused="", paused_by="", code=0, stop="", by=event.by)
         case StepStarted(step, before):
             held = state.steps[step]
             return _step(
@@ -154,10 +155,12 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
         case RequestRefused():
             return state
         case RunPaused(why, code):
-            return replace(state, paused=why, code=code)
+            return replace(state, paused=why, code=code, paused_by=stopped_by(event, state.incidents[:-1]))
         case RunEnded(outcome, versions, _):
             code = PARTIAL if outcome == "partial" else 0
-            return replace(state, outcome=outcome, versions_after=versions, paused="", code=code)
+            return replace(
+                state, outcome=outcome, versions_after=versions, paused="", paused_by="", code=code
+            )
 
 
 def _not_before(started: datetime | None, at: datetime) -> datetime:

@@ -89,6 +89,7 @@ class Report:
     journal: JournalHead | None = None  # None: it is not known, as in a run that another process writes
     kind: str = "upgrade"  # a RunKind
     title: str = ""
+    stopped_by: str = ""  # the step whose failure ``why`` is
 
 
 def _time(moment: datetime | None) -> str:
@@ -204,7 +205,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
         incidents=tuple(_incident(one) for one in state.incidents), journal=head,
-        kind=kind_of(state).value, title=title_of(state),
+        kind=kind_of(state).value, title=title_of(state), stopped_by=state.paused_by,
     )  # fmt: skip
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
 from ctmupgrade.core.checks.findings import Verdict, overall
 from ctmupgrade.core.ksctl import certificate_trouble
+from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.looks.cluster_views import Member, Membership, PeerView, SummaryReport
 from ctmupgrade.core.looks.facts import (
@@ -28,6 +31,7 @@ from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Options, Skip
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version
+from ctmupgrade.ports import Reader, Reply
 from tests.unit.values import (
     AT,
     GIB,
@@ -289,11 +293,22 @@ DISTRUSTED = {
 }  # fmt: skip
 
 
+class Distrusts:
+    """A control plane that ksctl does not trust, and says so whatever it is asked."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        return Reply(1, "", self.said)
+
+
 @pytest.mark.parametrize("said", DISTRUSTED)
 def test_a_certificate_that_is_not_trusted_is_told_as_that(said: str) -> None:
     kind, remedy = DISTRUSTED[said]
     assert certificate_trouble(said) == kind
-    fact = Unknown(f"system: {said}; version: {said}", certificate=kind)
+    fact = ask(cast(Reader, Distrusts(said)), ksctl_probes.SYSTEM)
+    assert isinstance(fact, Unknown) and fact.certificate == kind
     found = [
         f for f in examine(changed(system=fact, members=fact), cluster(), Options()) if f.node == "ctm-2"
     ]

@@ -1,0 +1,43 @@
+"""How a run goes on that a step has stopped: a value, which is put into words in one place."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class GoOn(StrEnum):
+    """What a person does when the cause of a failure is fixed."""
+
+    RESUME = "resume"
+    RETRY = "retry"  # the step is to be run again: a person says so first
+    DONE_OR_RETRY = "done-or-retry"  # only a person can tell whether the step was done
+    WAIT_OR_RETRY = "wait-or-retry"  # it may still end well; if it never can: retry
+    RECOVER = "recover"  # recover makes the way back
+    ABORT_AND_RECOVER = "abort-and-recover"  # this run can never go on
+    NEW_RUN = "new-run"  # likewise; another run does what is left
+
+
+def to_go_on(how: GoOn, run: str, node: str) -> str:
+    """Return the commands to go on with, as they are typed, one a line.
+
+    :param node: the node of the step that failed; "" where it concerns none: then no decision on a node helps.
+    """
+    resume = f"then: ctmupgrade resume {run}"
+    if not node and how in (GoOn.RETRY, GoOn.DONE_OR_RETRY, GoOn.WAIT_OR_RETRY):
+        return resume
+    done, retry = (f"ctmupgrade node {word} {run} {node} --reason '...'" for word in ("done", "retry"))
+    match how:
+        case GoOn.RESUME:
+            return resume
+        case GoOn.RETRY:
+            return f"to run it again: {retry}\n{resume}"
+        case GoOn.DONE_OR_RETRY:
+            return f"if it was done: {done}\nif it was not: {retry}\n{resume}"
+        case GoOn.WAIT_OR_RETRY:
+            return f"if it can never end: {retry}\n{resume}"
+        case GoOn.RECOVER:
+            return "then: ctmupgrade recover"
+        case GoOn.ABORT_AND_RECOVER:
+            return f"then: ctmupgrade abort {run}\nthen: ctmupgrade recover"
+        case GoOn.NEW_RUN:
+            return f"then: ctmupgrade abort {run}\nthen: ctmupgrade run"
