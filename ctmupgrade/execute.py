@@ -93,7 +93,7 @@ class Executor:
         if held.wants_backup:
             with self.looking:
                 self.backed_up = interlocks.backed_up(
-                    self.ctx.store.manifests(), self.state, self.ctx.cluster, self.ctx.clock.now()
+                    self.ctx.tools.store.manifests(), self.state, self.ctx.cluster, self.ctx.clock.now()
                 )
             held = hold()
         return held

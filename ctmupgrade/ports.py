@@ -233,6 +233,10 @@ class Clock(Protocol):
         """Seconds that never go back, for durations and deadlines."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass. A simulated clock only counts it."""
+        ...
+
 
 class Store(Protocol):
     """Where backups are kept on this machine."""
@@ -279,6 +283,42 @@ class Tasks(Protocol):
 
     def go_on(self, key: str) -> None:
         """The tick was dealt with (journaled); the task may continue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """All of the outside that a run works with; the wiring chooses it, once.
+
+    :ivar tasks: makes what runs a run's tasks.
+    :ivar prefix_hash: SHA-256 of so many first bytes of the archive, as it is on this machine.
+    :ivar rest_hash: SHA-256 of its bytes from an offset on, and of all of it; "" each where nobody will ask.
+    :ivar unusable_store: why backups cannot be kept; "" where they can.
+    """
+
+    fleet: Fleet
+    verifier: Verifier
+    clock: Clock
+    gather: Gather
+    tasks: Callable[[], Tasks]
+    store: Store
+    prefix_hash: Callable[[int], str]
+    rest_hash: Callable[[int], tuple[str, str]]
+    unusable_store: Callable[[], str]
+
+
+class SimulatedWorld(Protocol):
+    """A cluster in memory, which another process can go on with."""
+
+    def saved(self) -> str:
+        """Return all of its state, its time included, as a text."""
+        ...
+
+    def take_over(self, saved: str) -> None:
+        """Become what was saved; whoever holds this world, or its clock, sees it from here on.
+
+        :raises ValueError: the text is not a world's. So may be other errors of reading it.
+        """
         ...
 
 

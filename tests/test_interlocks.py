@@ -212,7 +212,7 @@ def test_a_time_ahead_makes_no_backup_fresh(moment: str, tmp_path: Path) -> None
     """SECURITY M10: `createdAt: 2099-01-01` was fresh for ever."""
     drive = Drive(make_world(1), tmp_path, STANDALONE)
     assert drive.start() == 0
-    kept = drive.setup().store.manifests()[0]
+    kept = drive.setup().tools.store.manifests()[0]
     now = drive.world.clock.now()
     day = timedelta(days=1)
     assert kept.downloaded is not None

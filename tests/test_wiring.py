@@ -98,7 +98,7 @@ def test_what_is_polled_is_asked_over_one_connection(wired: GoLive) -> None:
     live = wired(nodes=2)
     with wiring(live) as made:
         for _ in range(3):
-            all_health(made.fleet, made.cluster, made.clock, made.gather)
+            all_health(made.fleet, made.cluster, made.clock, made.tools.gather)
     assert connections(live) == dict.fromkeys(live.fleet.servers, 1)
     assert asked(live) == dict.fromkeys(live.fleet.servers, 3 * POLLED)
     assert asked_of_ksctl(live) == dict.fromkeys(live.fleet.servers, 3 * POLLED_BY_KSCTL)
@@ -112,7 +112,7 @@ def test_twenty_nodes_are_looked_at_at_once(wired: GoLive) -> None:
     live = wired(nodes=20)
     live.fleet.together = threading.Barrier(20, timeout=25)  # a look is given up after 30 s of silence
     with wiring(live) as made:
-        nodes = collect_nodes(made.fleet, made.cluster, made.clock, made.gather)
+        nodes = collect_nodes(made.fleet, made.cluster, made.clock, made.tools.gather)
     assert not live.fleet.together.broken, "they were asked one after another"
     assert [facts.shell for facts in nodes.values()] == [True] * 20
 
@@ -196,8 +196,8 @@ def test_what_is_hashed_here_is_hashed_once(
     live = wired(nodes=1, size=4 * MIB)
     with wiring(live) as made:
         names = [f"ctm-{number}" for number in range(20)]
-        assert len(set(made.gather(lambda _name: made.prefix_hash(3 * MIB), names).values())) == 1
+        assert len(set(made.tools.gather(lambda _name: made.tools.prefix_hash(3 * MIB), names).values())) == 1
         assert [one.bytes_read for one in counted] == [3 * MIB]
-        made.rest_hash(3 * MIB)
+        made.tools.rest_hash(3 * MIB)
         size = (live.folder / NAME).stat().st_size
         assert [one.bytes_read for one in counted] == [size]

@@ -113,7 +113,7 @@ class BackupHandler(StepHandler):
                 f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; the node has: {listing})",
                 remedy="ksctl backupkeys list   # on that node",
             )
-        file, key_file = ctx.store.paths(step.node, entry.id)
+        file, key_file = ctx.tools.store.paths(step.node, entry.id)
         _fetch(
             control.change("backup", "download", "--id", entry.id, "--file", str(file)),
             f"backup of {step.node}",
@@ -131,7 +131,7 @@ class BackupHandler(StepHandler):
             f"backup key of {step.node}",
         )
         made = entry.created or ctx.clock.now()
-        kept = ctx.store.keep(
+        kept = ctx.tools.store.keep(
             Manifest(
                 step.node,
                 before.get("version", ""),

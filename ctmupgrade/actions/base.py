@@ -27,7 +27,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import HostKeyError, NotToldError, NotYetError, UnreachableError
-from ctmupgrade.ports import Clock, Fleet, Gather, Store, Terminal, Verifier
+from ctmupgrade.ports import Clock, Fleet, Terminal, Tools
 
 T = TypeVar("T")
 OwnT = TypeVar("OwnT")
@@ -156,13 +156,7 @@ class Ctx:
     cluster: Cluster
     plan: Plan
     run: str
-    fleet: Fleet
-    verifier: Verifier
-    clock: Clock
-    gather: Gather
-    store: Store
-    prefix_hash: Callable[[int], str]  # SHA-256 of the archive's first bytes, on this machine
-    rest_hash: Callable[[int], tuple[str, str]]  # of its bytes from there on, and of all of it
+    tools: Tools
     expected: Mapping[str, tuple[object, ...]] = field(default_factory=dict)  # node -> releases it may have
     # node -> what an earlier run proved of its archive
     staged: Mapping[str, Evidence] = field(default_factory=dict)
@@ -185,6 +179,16 @@ class Ctx:
     def session(self, step: Step) -> Session:
         """This process's session of a step."""
         return self.sessions.setdefault(step.id, Session())
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the nodes' shells and control planes."""
+        return self.tools.fleet
+
+    @property
+    def clock(self) -> Clock:
+        """Return the run's clock."""
+        return self.tools.clock
 
     @property
     def poll(self) -> float:

@@ -17,7 +17,7 @@ from ctmupgrade.core.plan.plan import services_in_error
 
 def all_health(ctx: Ctx) -> Mapping[str, NodeFacts]:
     """What the gate must know, of all nodes."""
-    found = collect.all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.gather)
+    found = collect.all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.tools.gather)
     return {name: _judged(ctx, facts) for name, facts in found.items()}
 
 

@@ -63,7 +63,7 @@ class RecordHandler(StepHandler):
         public = ""
         if not isinstance(members, Unknown):
             public = next((m.public_address for m in members if m.is_this), "")
-        path = ctx.store.save(f"{step.node}-{ctx.run}-settings.json", json.dumps(settings, indent=2))
+        path = ctx.tools.store.save(f"{step.node}-{ctx.run}-settings.json", json.dumps(settings, indent=2))
         return {"settings": json.dumps(settings), "public_address": public, "file": path}
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:

@@ -39,7 +39,7 @@ class VerifyHandler(StepHandler):
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         target = ctx.cluster.target
-        signed = ctx.verifier.verify(target.archive, target.signer, target.keyring)
+        signed = ctx.tools.verifier.verify(target.archive, target.signer, target.keyring)
         if ctx.plan.target.sha256 and signed.sha256 != ctx.plan.target.sha256:
             return LookResult(
                 LookState.FAILED,
@@ -124,7 +124,7 @@ class StageHandler(StepHandler):
         own.read_back = proof.read_back
         if not equal:
             shell.change("rm", "-f", part)
-            if ctx.prefix_hash(target.size) != target.sha256:
+            if ctx.tools.prefix_hash(target.size) != target.sha256:
                 raise NodeError(
                     f"{ctx.cluster.target.archive} has changed since it was verified",
                     remedy="find out who writes to it; then put the verified file back, or abort the run and begin a new one",

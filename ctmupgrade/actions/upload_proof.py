@@ -122,7 +122,7 @@ class Proof:
             self._there = _Beside(
                 follower.beginning if follower else lambda: _told(shell, file_probes.first_hash(part, offset))
             )
-            self._here = _Beside(lambda: ctx.prefix_hash(offset))
+            self._here = _Beside(lambda: ctx.tools.prefix_hash(offset))
 
     def leave(self) -> None:
         """Nobody will ask any more."""
@@ -154,7 +154,7 @@ class Proof:
         if beginning and self._follower and self._follower.whole() == sha256:
             return True
         if beginning and self._rest_is_cheap():
-            rest = _Beside(lambda: self._ctx.rest_hash(self.offset))
+            rest = _Beside(lambda: self._ctx.tools.rest_hash(self.offset))
             there = _told(self._shell, file_probes.rest_hash(self._part, self.offset))
             if not isinstance(there, Unknown):
                 here, whole = rest.result()
@@ -209,7 +209,7 @@ def _proven(ctx: Ctx, shell: Shell, part: str, candidates: tuple[int, ...]) -> G
             yield Noted("the node cannot cut the interrupted upload; starting again")
             return 0
         with ThreadPoolExecutor(1) as beside:  # half a minute each on a slow node: at the same time
-            here = beside.submit(ctx.prefix_hash, prefix)
+            here = beside.submit(ctx.tools.prefix_hash, prefix)
             there = ask(shell, file_probes.file_hash(part), timeout=HASH_TIMEOUT)
         if isinstance(there, Unknown):
             yield Noted("the node cannot hash the interrupted upload; starting again")

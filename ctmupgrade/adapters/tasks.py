@@ -27,6 +27,10 @@ class RealClock:
         """Return seconds of a clock that nobody can set."""
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Wait so long."""
+        time.sleep(seconds)
+
 
 class ThreadTasks:
     """Each task on a thread of its own. A task goes on only after its tick was dealt with, so what it

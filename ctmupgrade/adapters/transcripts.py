@@ -265,3 +265,6 @@ class StoppedClock:
     def monotonic(self) -> float:
         """Return 0: time has stopped in a recording."""
         return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Do nothing: time has stopped in a recording."""

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ctmupgrade.cli.given import Common, Format
@@ -52,10 +52,11 @@ def progress(common: Common, made: Setup) -> Iterator[None]:
     if common.shown is not Format.RICH or not sys.stderr.isatty():
         yield
         return
-    before, made.gather = made.gather, _Counted(made.gather)
+    before = made.tools
+    made.tools = replace(before, gather=_Counted(before.gather))
     try:
         yield
     finally:
-        made.gather = before
+        made.tools = before
         sys.stderr.write(_CLEAR)
         sys.stderr.flush()

@@ -123,7 +123,9 @@ def _add_cluster(made: Bundle, setup: Setup) -> None:
 
 
 def _add_logs(made: Bundle, setup: Setup) -> None:
-    logs = setup.gather(lambda name: dict(_logs(setup, name)), [node.name for node in setup.cluster.nodes])
+    logs = setup.tools.gather(
+        lambda name: dict(_logs(setup, name)), [node.name for node in setup.cluster.nodes]
+    )
     for node, found in logs.items():
         for name, text in found.items():
             place = f"nodes/{node}/{name.rsplit('/', 1)[-1]}"

@@ -45,7 +45,7 @@ class CheckResult:
 def verify(setup: Setup, *, hashed: bool = True) -> Signed:
     """The archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
     target = setup.cluster.target
-    return setup.verifier.verify(target.archive, target.signer, target.keyring, hashed=hashed)
+    return setup.tools.verifier.verify(target.archive, target.signer, target.keyring, hashed=hashed)
 
 
 def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
@@ -65,9 +65,9 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
     beside = ThreadPoolExecutor(max_workers=1)
     try:
         archive = beside.submit(_archive_facts, setup, hashed)
-        nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.gather)
+        nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.tools.gather)
         apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
-        fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.gather) if apart.nodes else {}
+        fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.tools.gather) if apart.nodes else {}
         archive_facts = archive.result()
     finally:  # Ctrl-C does not wait for an archive of gigabytes
         beside.shutdown(wait=False, cancel_futures=True)
@@ -75,7 +75,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         at=setup.clock.now(),
         nodes=nodes,
         archive=archive_facts,
-        manifests=setup.store.manifests(),
+        manifests=setup.tools.store.manifests(),
         backups_possible=_why_no_backup(setup),
         max_backup_age=setup.cluster.backup.max_age,
         fresh=fresh,
@@ -86,7 +86,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
 def _why_no_backup(setup: Setup) -> str:
     from ctmupgrade.actions.backup import password_problem
 
-    return setup.unusable_store() or password_problem(setup.cluster)
+    return setup.tools.unusable_store() or password_problem(setup.cluster)
 
 
 def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> CheckResult:

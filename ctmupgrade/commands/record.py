@@ -66,7 +66,9 @@ def _transcribe(setup: Setup, folder: Path) -> Recorded:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
         file.write(json.dumps(scrubbed(header)) + "\n")
         recorder = Recorder(file)
-        facts = collect_nodes(RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.gather)
+        facts = collect_nodes(
+            RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.tools.gather
+        )
     silent = {name: why for name, node in facts.items() if (why := _silence(node))}
     return Recorded(recorder.count, recorder.lost | silent)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -188,16 +187,7 @@ def _look_when_settled(setup: Setup, known: OperatorInput) -> Recovery:
         after = _look(setup, known, None)
         if not after.diagnosis.passing or setup.clock.monotonic() >= until:
             return after
-        _pause(setup, LOOK_EVERY * setup.cluster.poll.total_seconds())
-
-
-def _pause(setup: Setup, seconds: float) -> None:
-    from ctmupgrade.sim import World
-
-    if isinstance(setup.world, World):
-        setup.world.clock.advance(seconds)
-    else:
-        time.sleep(seconds)
+        setup.clock.sleep(LOOK_EVERY * setup.cluster.poll.total_seconds())
 
 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:

@@ -220,13 +220,12 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
     with attended() as news:
         executor = Executor(
             Ctx(
-                setup.cluster, state.plan, state.run, setup.fleet, setup.verifier, setup.clock, setup.gather,
-                setup.store, setup.prefix_hash, setup.rest_hash, staged=staged(setup.home, setup.mode),
+                setup.cluster, state.plan, state.run, setup.tools, staged=staged(setup.home, setup.mode),
                 anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
             ),
             state,
             record,
-            setup.tasks(),
+            setup.tools.tasks(),
             Controls(
                 requests=lambda: [*news(), *left.look()],
                 confirm=lambda step: wishes.confirm_step(state.plan, step),

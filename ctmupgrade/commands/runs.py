@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -18,7 +17,6 @@ from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.private_file import write_private
 from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
 from ctmupgrade.commands.wiring import Setup
-from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import Mode
@@ -140,10 +138,8 @@ BACKUPS = "backups"  # of a simulated run, in its folder
 def save_world(folder: RunFolder, setup: Setup) -> None:
     """A simulated world and the backups that were made in it, so that a paused simulated run can be resumed in another
     process."""
-    from ctmupgrade.sim import World
-
-    if isinstance(setup.world, World):
-        write_private(folder.path / "world.json", json.dumps(setup.world.to_dict()).encode())
+    if setup.world is not None:
+        write_private(folder.path / "world.json", setup.world.saved().encode())
         if setup.cluster.backup.directory.is_dir():
             shutil.copytree(setup.cluster.backup.directory, folder.path / BACKUPS, dirs_exist_ok=True)
 
@@ -153,9 +149,7 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
 
     :raises UsageError: the process was killed, and its world with it.
     """
-    from ctmupgrade.sim import World
-
-    if not isinstance(setup.world, World):
+    if setup.world is None:
         return
     file = folder.path / "world.json"
     if not file.is_file():
@@ -164,12 +158,11 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
             remedy="ctmupgrade run --simulate",
         )
     try:
-        setup.world.become(World.from_dict(read_json(read_text_bounded(file, 64 * MIB))))
+        setup.world.take_over(read_text_bounded(file, 64 * MIB))
     except (OSError, *UNFORESEEN) as error:
         raise UsageError(
             f"{file}: not a simulated world: {error}", remedy="ctmupgrade run --simulate"
         ) from None
-    setup.clock = setup.world.clock
 
 
 def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
@@ -183,10 +176,10 @@ def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
     for step in state.plan.steps:
         made = state.steps[step.id].evidence.get("backup", "")
         if made and isinstance(step.action, MakeBackup):
-            file, key_file = setup.store.paths(step.node, made)
+            file, key_file = setup.tools.store.paths(step.node, made)
             for path in (file, key_file):
                 path.write_text("simulated", encoding="utf-8")
-            setup.store.keep(
+            setup.tools.store.keep(
                 Manifest(step.node, "", made, "", state.started, str(file), str(key_file), "", state.started)
             )
 

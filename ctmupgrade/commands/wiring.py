@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from ctmupgrade.core import redact
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
-from ctmupgrade.ports import Clock, Fleet, Gather, Store, Tasks, Verifier
+from ctmupgrade.ports import Clock, Fleet, SimulatedWorld, Tools
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
@@ -36,23 +36,25 @@ class Setup:
 
     request: CommandRequest
     cluster: Cluster
-    fleet: Fleet
-    verifier: Verifier
-    clock: Clock
-    gather: Gather
-    tasks: Callable[[], Tasks]
-    store: Store
-    prefix_hash: Callable[[int], str]
-    rest_hash: Callable[[int], tuple[str, str]]
-    unusable_store: Callable[[], str]
-    world: object = None
+    tools: Tools
+    world: SimulatedWorld | None = None  # None: the appliances themselves
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
     _guarded: GuardedFleet = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._guarded = GuardedFleet(self.fleet, self.cluster, self.clock)
-        self.fleet = self._guarded
+        self._guarded = GuardedFleet(self.tools.fleet, self.cluster, self.tools.clock)
+        self.tools = replace(self.tools, fleet=self._guarded)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the nodes' shells and control planes; no login is tried so often that it locks an account."""
+        return self.tools.fleet
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which this command measures."""
+        return self.tools.clock
 
     def learn(self, cluster: Cluster) -> None:
         """The cluster has more nodes than at first: the new instances of a run that is resumed."""
@@ -147,7 +149,8 @@ def setup(request: CommandRequest) -> Iterator[Setup]:
 
 def _with_skips(made: Setup) -> Setup:
     options = with_skips(made.request.options, made.cluster, made.clock.now())
-    return replace(made, request=replace(made.request, options=options))
+    made.request = replace(made.request, options=options)
+    return made
 
 
 def _passwords_are_there(cluster: Cluster) -> None:
@@ -176,9 +179,7 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
 
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
-    return Setup(
-        request=request,
-        cluster=cluster,
+    tools = Tools(
         fleet=LiveFleet(cluster, request.say, rate=request.rate, node_rate=request.node_rate),
         verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
@@ -188,8 +189,8 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
-        warnings=tuple(_warnings(cluster, store.warning())),
     )
+    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning())))
 
 
 def _warnings(cluster: Cluster, of_backups: str) -> Iterator[str]:
@@ -217,9 +218,7 @@ def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch:
     if (folder / "backups").is_dir():  # what was downloaded before the run
         shutil.copytree(folder / "backups", scratch / "backups")
     store = BackupStore(scratch / "backups", cluster.name)
-    return Setup(
-        request=request,
-        cluster=replace(cluster, backup=replace(cluster.backup, directory=scratch / "backups")),
+    tools = Tools(
         fleet=SimFleet(world),
         verifier=SimVerifier(world),
         clock=world.clock,
@@ -229,8 +228,9 @@ def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch:
         prefix_hash=lambda length: source_hash(world, "archive", length),
         rest_hash=lambda _offset: ("", ""),  # a simulated node's shell has no pipes
         unusable_store=lambda: "",
-        world=world,
     )
+    cluster = replace(cluster, backup=replace(cluster.backup, directory=scratch / "backups"))
+    return Setup(request, cluster, tools, world)
 
 
 def _stand_in_password(cluster: Cluster) -> None:
@@ -257,9 +257,7 @@ def _replayed(request: CommandRequest, cluster: Cluster, folder: Path, scratch: 
     _stand_in_password(cluster)
     fleet = ReplayFleet(folder)
     store = BackupStore(scratch / "backups", cluster.name)
-    return Setup(
-        request=request,
-        cluster=cluster,
+    tools = Tools(
         fleet=fleet,
         verifier=ReplayVerifier(fleet.header),
         clock=StoppedClock(fleet.header.at),
@@ -269,5 +267,5 @@ def _replayed(request: CommandRequest, cluster: Cluster, folder: Path, scratch: 
         prefix_hash=lambda _length: "",
         rest_hash=lambda _offset: ("", ""),
         unusable_store=lambda: "",
-        recorded=True,
     )
+    return Setup(request, cluster, tools, recorded=True)

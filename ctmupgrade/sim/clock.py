@@ -39,3 +39,11 @@ class SimClock:
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds}")
         self.elapsed += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.advance(seconds)
+
+    def become(self, other: SimClock) -> None:
+        """Go on from another clock's time."""
+        self.start, self.elapsed = other.start, other.elapsed

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.sim import dicts
 from ctmupgrade.sim.clock import START, SimClock
 from ctmupgrade.sim.faults import Fault, fault_from
@@ -160,8 +162,20 @@ class World:
         }
 
     def become(self, other: World) -> None:
-        """Takes over another world's whole state; whoever holds this one sees it from here on."""
-        self.__dict__.update(other.__dict__)
+        """Takes over another world's whole state; whoever holds this one, or its clock, sees it from here on."""
+        self.clock.become(other.clock)
+        self.__dict__.update(other.__dict__ | {"clock": self.clock})
+
+    def saved(self) -> str:
+        """Return the whole state as a text; see :meth:`to_dict`."""
+        return json.dumps(self.to_dict())
+
+    def take_over(self, saved: str) -> None:
+        """Become the world that was saved.
+
+        :raises ValueError: the text is not a world's. So may be whatever reading it raises.
+        """
+        self.become(World.from_dict(read_json(saved)))
 
     def copy(self) -> World:
         """A world of its own in the same state."""

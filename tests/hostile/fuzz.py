@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def answers() -> tuple[str, ...]:
         return answer
 
     looks = ChangedLooks(drive.world, listening, listening)
-    collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().gather)
+    collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().tools.gather)
     return tuple(
         dict.fromkeys([*heard, *KSCTL_ANSWERS.values(), *SHELL_ANSWERS.values(), *corpus.TEXTS.values()])
     )
@@ -128,7 +129,7 @@ def whole(changes: list[tuple[int, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         drive = Drive(make_world(2), Path(folder))
         made = drive.setup()
-        made.fleet = _Fleet(drive, change)
+        made.tools = replace(made.tools, fleet=_Fleet(drive, change))
         try:
             result, plan = check.plan(made)
         except CtmUpgradeError as error:

@@ -162,13 +162,13 @@ def _bomb(_asked: str, _answer: str) -> str:
 def test_one_node_ends_neither_the_process_nor_another_ones_looks(tmp_path: Path, bad: Any) -> None:
     drive = Drive(make_world(3), tmp_path)
     looks = ChangedLooks(drive.world, bad, bad, only="ctm-2")
-    found = collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().gather)
+    found = collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().tools.gather)
     assert isinstance(found["ctm-2"].system, Unknown) and isinstance(found["ctm-2"].members, Unknown)
     for name in ("ctm-1", "ctm-3"):
         assert not isinstance(found[name].system, Unknown) and found[name].shell is True
     healthy = ChangedLooks(drive.world, same, same)
     assert found["ctm-1"] == replace(
-        collect_nodes(healthy, drive.cluster, drive.world.clock, drive.setup().gather)["ctm-1"],
+        collect_nodes(healthy, drive.cluster, drive.world.clock, drive.setup().tools.gather)["ctm-1"],
         ports=found["ctm-1"].ports,
     )
 
@@ -192,7 +192,7 @@ def test_a_foreign_exception_is_that_nodes_alone(tmp_path: Path) -> None:
 
     drive = Drive(make_world(3), tmp_path)
     found = collect_nodes(
-        Broken(drive.world, same, same), drive.cluster, drive.world.clock, drive.setup().gather
+        Broken(drive.world, same, same), drive.cluster, drive.world.clock, drive.setup().tools.gather
     )
     assert isinstance(found["ctm-2"].system, Unknown) and not isinstance(found["ctm-1"].system, Unknown)
 

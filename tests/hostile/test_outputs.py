@@ -147,7 +147,9 @@ def recorded(folder: Path, text: str, *, ids: bool = False) -> Path:
         file.write(
             json.dumps({"schema": 1, "at": drive.world.clock.now().isoformat(), "archive": archive}) + "\n"
         )
-        collect_nodes(RecordingLooks(looks, Recorder(file)), cluster, drive.world.clock, drive.setup().gather)
+        collect_nodes(
+            RecordingLooks(looks, Recorder(file)), cluster, drive.world.clock, drive.setup().tools.gather
+        )
     return folder
 
 

@@ -75,15 +75,17 @@ class _Broken:
 
 
 def _broken_setup(made: wiring.Setup, breakage: Breakage) -> wiring.Setup:
-    return replace(
-        made,
-        fleet=_Broken("fleet", made.fleet, breakage), verifier=_Broken("verifier", made.verifier, breakage),
-        clock=_Broken("clock", made.clock, breakage), store=_Broken("store", made.store, breakage),
-        gather=breakage.around("gather", made.gather), tasks=breakage.around("tasks", made.tasks),
-        prefix_hash=breakage.around("prefix_hash", made.prefix_hash),
-        rest_hash=breakage.around("rest_hash", made.rest_hash),
-        unusable_store=breakage.around("unusable_store", made.unusable_store),
+    tools = made.tools
+    broken = replace(
+        tools,
+        fleet=_Broken("fleet", tools.fleet, breakage), verifier=_Broken("verifier", tools.verifier, breakage),
+        clock=_Broken("clock", tools.clock, breakage), store=_Broken("store", tools.store, breakage),
+        gather=breakage.around("gather", tools.gather), tasks=breakage.around("tasks", tools.tasks),
+        prefix_hash=breakage.around("prefix_hash", tools.prefix_hash),
+        rest_hash=breakage.around("rest_hash", tools.rest_hash),
+        unusable_store=breakage.around("unusable_store", tools.unusable_store),
     )  # fmt: skip
+    return replace(made, tools=broken)
 
 
 # The disk, where it is used: (owner, name).

@@ -54,8 +54,10 @@ def stage(
         ),
         clock=RealClock(),
         poll=1.0,
-        prefix_hash=lambda length: known.prefix(source, length),
-        rest_hash=lambda offset: known.rest(source, offset),
+        tools=SimpleNamespace(
+            prefix_hash=lambda length: known.prefix(source, length),
+            rest_hash=lambda offset: known.rest(source, offset),
+        ),
         session=lambda _step: session,
         staged={"ctm-1": proven or {}},
     )

@@ -32,6 +32,7 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.core.version import Version
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
+from ctmupgrade.ports import Tools
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
 from ctmupgrade.sim.state import HOME, NEVER, File
@@ -119,10 +120,13 @@ class Drive:
         world, store = self.world, BackupStore(self.folder / "backups", self.cluster.name)
         return Setup(
             CommandRequest(state_dir=self.folder, simulate=self.folder, options=self.options),
-            self.cluster, self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
-            lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
-            prefix_hash=lambda length: source_hash(world, "archive", length),
-            rest_hash=lambda _offset: ("", ""), unusable_store=store.unusable,
+            self.cluster,
+            Tools(
+                self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
+                lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
+                prefix_hash=lambda length: source_hash(world, "archive", length),
+                rest_hash=lambda _offset: ("", ""), unusable_store=store.unusable,
+            ),
         )  # fmt: skip
 
     def plan(self) -> Plan:
@@ -164,15 +168,12 @@ class Drive:
         self.processes += 1
         self.error = None
         made, state = self.setup(), self.state
-        ctx = Ctx(
-            self.cluster, state.plan, state.run, made.fleet, made.verifier, made.clock, made.gather, made.store,
-            made.prefix_hash, made.rest_hash,
-        )  # fmt: skip
+        ctx = Ctx(self.cluster, state.plan, state.run, made.tools)
         controls = Controls(
             requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan)
         )
         try:
-            return int(Executor(ctx, state, self.journal, made.tasks(), controls).run())
+            return int(Executor(ctx, state, self.journal, made.tools.tasks(), controls).run())
         except CtmUpgradeError as error:
             self.error = error
             return int(error.exit_code)
