@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, ask_running, lock_place
+from ctmupgrade.adapters.disk.run_store import FileRuns, RunFolder, ask_running, lock_place
 from ctmupgrade.commands.choose import find, not_over
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
@@ -180,12 +179,10 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
     """Appends to the journal of a run that nobody runs, under the cluster's lock."""
     from datetime import datetime
 
-    with hold(lock_place(folder, folder.state().mode), folder.run):
-        file = JournalFile.open(folder.journal)
-        record = FileRecord(file)
-        for event in events(folder.state()):
+    held = hold(lock_place(folder, folder.state().mode), folder.run)
+    with held, FileRuns(folder.path.parent).opened(folder.run) as record:
+        for event in events(record.state()):
             record.append(event, datetime.now().astimezone())
-        file.close()
 
 
 __all__ = ["ExitCode", "JournalError", "ask_stop", "decide", "refuse_to_guess", "state"]

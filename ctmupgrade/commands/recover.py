@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders, is_running
+from ctmupgrade.adapters.disk.run_store import RunFolder, folders, is_running
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
@@ -192,8 +191,5 @@ def _look_when_settled(setup: Setup, known: OperatorInput) -> Recovery:
 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
     """The run that stopped is over: what it would do next was planned for another cluster than this one."""
-    file = JournalFile.open(folder.journal)
-    FileRecord(file).append(
-        journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}"), setup.clock.now()
-    )
-    file.close()
+    ended = journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}")
+    setup.runs.append(folder.run, ended, setup.clock.now())

@@ -6,8 +6,8 @@ import os
 from contextlib import nullcontext
 
 from ctmupgrade import __version__
-from ctmupgrade.adapters.disk.journal_file import JournalFile, line_hashes
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders, state_of
+from ctmupgrade.adapters.disk.journal_file import line_hashes
+from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
@@ -38,21 +38,19 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
 
 def _go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     restore_world(folder, setup)
-    file = JournalFile.open(folder.journal)
-    state = state_of(file.lines())
+    with setup.runs.opened(folder.run) as record:
+        state = record.state()
     restore_backups(folder, setup, state)
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
     if setup.request.dry_run or not wishes.confirm_resume(state):
-        file.close()
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
         return Outcome(code, state, folder=folder.path, only_looked=True)
     Marks(setup, state.run).refuse_rolled_back(line_hashes(folder.journal))
     event = journal.RunResumed(whoami(), os.getpid(), __version__)
     at = setup.clock.now()
-    FileRecord(file).append(event, at)
-    file.close()
+    setup.runs.append(folder.run, event, at)
     state = journal.apply(state, event, at)
     wishes.watch(state, event, "", None)
     Marks(setup, state.run, wishes.take_over).claim(again=True)

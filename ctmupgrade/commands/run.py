@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.adapters.disk.journal_file import JournalFile
-from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder
+from ctmupgrade.adapters.disk.run_store import Requests, RunFolder
 from ctmupgrade.adapters.local import system_log
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
@@ -41,6 +40,7 @@ from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
+from ctmupgrade.ports import Journal
 
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 
@@ -161,9 +161,7 @@ def begin(setup: Setup, wishes: RunOptions, plan: Plan, run_id: str) -> tuple[Ru
     )  # fmt: skip
     at = setup.clock.now()
     with nothing_begun(setup.home):
-        file = JournalFile.create(folder.journal)
-        FileRecord(file).append(event, at)
-        file.close()
+        setup.runs.begin(run_id, event, at)
     state = journal.start(event, at)
     wishes.watch(state, event, "", None)
     return state, folder
@@ -204,9 +202,7 @@ def end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: 
 def _write_end(folder: RunFolder, ended: journal.RunEnded, setup: Setup) -> datetime:
     """The last line of a journal that nobody holds open, and its time."""
     at = setup.clock.now()
-    file = JournalFile.open(folder.journal)
-    FileRecord(file).append(ended, at)
-    file.close()
+    setup.runs.append(folder.run, ended, at)
     return at
 
 
@@ -215,26 +211,8 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
 
     :raises Interrupted: this process was told to leave at once.
     """
-    file = JournalFile.open(folder.journal, durable=setup.mode is not Mode.SIMULATED)
-    record, left, marks = FileRecord(file), Requests(folder, state.plan.nodes), Marks(setup, state.run)
-    with attended() as news:
-        executor = Executor(
-            Ctx(
-                setup.cluster, state.plan, state.run, setup.tools, staged=staged(setup.home, setup.mode),
-                anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
-            ),
-            state,
-            record,
-            setup.tools.tasks(),
-            Controls(
-                requests=lambda: [*news(), *left.look()],
-                confirm=lambda step: wishes.confirm_step(state.plan, step),
-                stop_after=wishes.stop_after,
-                watch=wishes.watch,
-                guard=guard_for(setup.cluster, state.plan),
-                leave=marks.release,
-            ),
-        )  # fmt: skip
+    with setup.runs.opened(folder.run) as record, attended() as news:
+        executor = _executor(setup, wishes, folder, state, record, news)
         try:
             code = executor.run()
         except Interrupted:
@@ -243,12 +221,36 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
                 f"left run {state.run}; what the appliances are doing goes on",
                 f"ctmupgrade status {state.run}   # where it stands\nctmupgrade resume {state.run}",
             ) from None
-    file.close()
     if executor.state.unfinished:
         save_world(folder, setup)
     if setup.mode is Mode.LIVE:
         system_log.tell(executor.state, record.head)
     return Outcome(code, executor.state, why=executor.state.paused, folder=folder.path)
+
+
+def _executor(
+    setup: Setup,
+    wishes: RunOptions,
+    folder: RunFolder,
+    state: RunState,
+    record: Journal,
+    news: Callable[[], list[Event]],
+) -> Executor:
+    """The loop with its tools. :param news: tells what a signal has asked for."""
+    left, marks = Requests(folder, state.plan.nodes), Marks(setup, state.run)
+    ctx = Ctx(
+        setup.cluster, state.plan, state.run, setup.tools, staged=staged(setup.home, setup.mode),
+        anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
+    )  # fmt: skip
+    controls = Controls(
+        requests=lambda: [*news(), *left.look()],
+        confirm=lambda step: wishes.confirm_step(state.plan, step),
+        stop_after=wishes.stop_after,
+        watch=wishes.watch,
+        guard=guard_for(setup.cluster, state.plan),
+        leave=marks.release,
+    )
+    return Executor(ctx, state, record, setup.tools.tasks(), controls)
 
 
 __all__ = [

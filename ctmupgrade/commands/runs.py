@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
-from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.private_file import write_private
-from ctmupgrade.adapters.disk.run_store import FileRecord, RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
@@ -184,4 +183,4 @@ def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
             )
 
 
-__all__ = ["ClusterLock", "FileRecord", "JournalFile", "RunFolder", "folders"]
+__all__ = ["ClusterLock", "RunFolder", "folders"]

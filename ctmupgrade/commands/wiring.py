@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctmupgrade.adapters.disk.run_store import FileRuns
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.collect.login_guard import GuardedFleet
 from ctmupgrade.commands.known_secrets import known_secrets
@@ -23,7 +24,7 @@ from ctmupgrade.core import redact
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
-from ctmupgrade.ports import Clock, Fleet, SimulatedWorld, Tools
+from ctmupgrade.ports import Clock, Fleet, RunStore, SimulatedWorld, Tools
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
@@ -81,6 +82,11 @@ class Setup:
     def home(self) -> Path:
         """This cluster's state folder."""
         return state_dir(self.request) / self.cluster.name
+
+    @property
+    def runs(self) -> RunStore:
+        """Return the journals of this cluster's runs. A simulated run's world dies with its process anyway."""
+        return FileRuns(self.home, durable=self.mode is not Mode.SIMULATED)
 
 
 def state_dir(request: CommandRequest) -> Path:

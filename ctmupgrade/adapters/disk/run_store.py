@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -70,10 +71,14 @@ def state_of(lines: list[Line]) -> RunState:
 
 
 class FileRecord:
-    """The executor's journal on disk."""
+    """One run's :class:`~ctmupgrade.ports.Journal`, on disk."""
 
     def __init__(self, journal: JournalFile) -> None:
         self._journal = journal
+
+    def state(self) -> RunState:
+        """The run's state by it. :raises JournalError: it does not hold together."""
+        return state_of(self._journal.lines())
 
     def append(self, event: Event, at: datetime) -> None:
         """Durably. :raises JournalError: it is not on disk."""
@@ -83,6 +88,33 @@ class FileRecord:
     def head(self) -> JournalHead:
         """What the journal ends in now; also asked from other threads."""
         return self._journal.head
+
+
+@dataclass(frozen=True, slots=True)
+class FileRuns:
+    """The journals of a cluster's runs, a folder each: a :class:`~ctmupgrade.ports.RunStore`.
+
+    :ivar home: the cluster's folder. :ivar durable: each line is on disk before anything further happens.
+    """
+
+    home: Path
+    durable: bool = True
+
+    def begin(self, run: str, event: Event, at: datetime) -> None:
+        """See :meth:`ctmupgrade.ports.RunStore.begin`."""
+        with closing(JournalFile.create(RunFolder(self.home / run).journal)) as file:
+            FileRecord(file).append(event, at)
+
+    @contextmanager
+    def opened(self, run: str) -> Iterator[FileRecord]:
+        """See :meth:`ctmupgrade.ports.RunStore.opened`."""
+        with closing(JournalFile.open(RunFolder(self.home / run).journal, durable=self.durable)) as file:
+            yield FileRecord(file)
+
+    def append(self, run: str, event: Event, at: datetime) -> None:
+        """See :meth:`ctmupgrade.ports.RunStore.append`."""
+        with self.opened(run) as record:
+            record.append(event, at)
 
 
 def folders(home: Path) -> list[RunFolder]:

@@ -7,18 +7,13 @@ therefore a type error, not a flag.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Secret
-from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import Event
-from ctmupgrade.core.ticks import Task, Tick
 
 R = TypeVar("R")
 MOST_ANSWER = 2**20  # bytes of one stream of an answer; a summary of 20 nodes has 200 KB
@@ -198,139 +193,3 @@ class Fleet(Protocol):
     def close(self) -> None:
         """Let go of all connections. Never raises."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A good signature by the pinned signer over a whole archive."""
-
-    path: Path
-    size: int  # bytes
-    sha256: str  # "" where it was not asked for
-    signer: str  # full fingerprint of the primary key
-    key: str  # full fingerprint of the key that signed; differs where a subkey did
-    signed_at: datetime | None
-
-
-class Verifier(Protocol):
-    """Checks an archive's GPG signature."""
-
-    def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
-        """:param hashed: False: the signature alone, and ``sha256`` stays empty; a core less is busy.
-        :raises SignatureError: anything but a good signature of ``signer``, each its own text.
-        :raises UsageError: archive or keyring cannot be read, or gpg is missing."""
-        ...
-
-
-class Clock(Protocol):
-    """Time as the journal sees it."""
-
-    def now(self) -> datetime:
-        """Now, with time zone."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never go back, for durations and deadlines."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass. A simulated clock only counts it."""
-        ...
-
-
-class Store(Protocol):
-    """Where backups are kept on this machine."""
-
-    def manifests(self) -> tuple[Manifest, ...]:
-        """Return what is known of every downloaded backup, damaged ones with their problem."""
-        ...
-
-    def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
-        """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""
-        ...
-
-    def keep(self, manifest: Manifest) -> Manifest:
-        """Moves what was downloaded into place (0600) and writes its manifest; returns it with the paths.
-
-        :raises NodeError: a file is missing or empty, or the disk does not take it."""
-        ...
-
-    def save(self, name: str, text: str) -> str:
-        """Keeps a text (a node's settings) and returns its path."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEvent:
-    """What a running task did: yielded a tick, returned evidence, or raised."""
-
-    key: str
-    tick: Tick | None = None
-    evidence: journal.Evidence | None = None
-    error: Exception | None = None
-
-
-class Tasks(Protocol):
-    """Runs generators side by side: threads in real life, a timeline in the simulator."""
-
-    def start(self, key: str, task: Task) -> None:
-        """Begins a task."""
-        ...
-
-    def next(self) -> TaskEvent | None:
-        """The next thing to happen; None now and then, so that requests are noticed."""
-        ...
-
-    def go_on(self, key: str) -> None:
-        """The tick was dealt with (journaled); the task may continue."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """All of the outside that a run works with; the wiring chooses it, once.
-
-    :ivar tasks: makes what runs a run's tasks.
-    :ivar prefix_hash: SHA-256 of so many first bytes of the archive, as it is on this machine.
-    :ivar rest_hash: SHA-256 of its bytes from an offset on, and of all of it; "" each where nobody will ask.
-    :ivar unusable_store: why backups cannot be kept; "" where they can.
-    """
-
-    fleet: Fleet
-    verifier: Verifier
-    clock: Clock
-    gather: Gather
-    tasks: Callable[[], Tasks]
-    store: Store
-    prefix_hash: Callable[[int], str]
-    rest_hash: Callable[[int], tuple[str, str]]
-    unusable_store: Callable[[], str]
-
-
-class SimulatedWorld(Protocol):
-    """A cluster in memory, which another process can go on with."""
-
-    def saved(self) -> str:
-        """Return all of its state, its time included, as a text."""
-        ...
-
-    def take_over(self, saved: str) -> None:
-        """Become what was saved; whoever holds this world, or its clock, sees it from here on.
-
-        :raises ValueError: the text is not a world's. So may be other errors of reading it.
-        """
-        ...
-
-
-class Record(Protocol):
-    """The journal as the loop sees it."""
-
-    def append(self, event: Event, at: datetime) -> None:
-        """Durably. :raises JournalError: it is not on disk."""
-        ...
-
-
-class Gather(Protocol):
-    """Does the same for several names, side by side where it can."""
-
-    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...

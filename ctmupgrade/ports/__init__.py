@@ -1,0 +1,58 @@
+"""What the inside needs of the outside, as types: ``nodes`` has what is asked of appliances, ``machine`` the rest.
+
+Adapters and the simulator implement these; nothing inside knows which of them it works with.
+"""
+
+from ctmupgrade.ports.machine import (
+    Clock,
+    Gather,
+    Journal,
+    Record,
+    RunStore,
+    Signed,
+    SimulatedWorld,
+    Store,
+    TaskEvent,
+    Tasks,
+    Tools,
+    Verifier,
+)
+from ctmupgrade.ports.nodes import (
+    MOST_ANSWER,
+    Control,
+    Fleet,
+    Looks,
+    Reader,
+    Reply,
+    Screenful,
+    Sent,
+    Shell,
+    Terminal,
+    most_time,
+)
+
+__all__ = [
+    "MOST_ANSWER",
+    "Clock",
+    "Control",
+    "Fleet",
+    "Gather",
+    "Journal",
+    "Looks",
+    "Reader",
+    "Record",
+    "Reply",
+    "RunStore",
+    "Screenful",
+    "Sent",
+    "Shell",
+    "Signed",
+    "SimulatedWorld",
+    "Store",
+    "TaskEvent",
+    "Tasks",
+    "Terminal",
+    "Tools",
+    "Verifier",
+    "most_time",
+]

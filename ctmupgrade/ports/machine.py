@@ -1,0 +1,190 @@
+"""What a run needs of this machine: proofs, time, places to keep things; and all its tools in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.report import JournalHead
+from ctmupgrade.core.ticks import Task, Tick
+from ctmupgrade.ports.nodes import Fleet
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A good signature by the pinned signer over a whole archive."""
+
+    path: Path
+    size: int  # bytes
+    sha256: str  # "" where it was not asked for
+    signer: str  # full fingerprint of the primary key
+    key: str  # full fingerprint of the key that signed; differs where a subkey did
+    signed_at: datetime | None
+
+
+class Verifier(Protocol):
+    """Checks an archive's GPG signature."""
+
+    def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
+        """:param hashed: False: the signature alone, and ``sha256`` stays empty; a core less is busy.
+        :raises SignatureError: anything but a good signature of ``signer``, each its own text.
+        :raises UsageError: archive or keyring cannot be read, or gpg is missing."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as the journal sees it."""
+
+    def now(self) -> datetime:
+        """Now, with time zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations and deadlines."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass. A simulated clock only counts it."""
+        ...
+
+
+class Store(Protocol):
+    """Where backups are kept on this machine."""
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Return what is known of every downloaded backup, damaged ones with their problem."""
+        ...
+
+    def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
+        """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""
+        ...
+
+    def keep(self, manifest: Manifest) -> Manifest:
+        """Moves what was downloaded into place (0600) and writes its manifest; returns it with the paths.
+
+        :raises NodeError: a file is missing or empty, or the disk does not take it."""
+        ...
+
+    def save(self, name: str, text: str) -> str:
+        """Keeps a text (a node's settings) and returns its path."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """What a running task did: yielded a tick, returned evidence, or raised."""
+
+    key: str
+    tick: Tick | None = None
+    evidence: journal.Evidence | None = None
+    error: Exception | None = None
+
+
+class Tasks(Protocol):
+    """Runs generators side by side: threads in real life, a timeline in the simulator."""
+
+    def start(self, key: str, task: Task) -> None:
+        """Begins a task."""
+        ...
+
+    def next(self) -> TaskEvent | None:
+        """The next thing to happen; None now and then, so that requests are noticed."""
+        ...
+
+    def go_on(self, key: str) -> None:
+        """The tick was dealt with (journaled); the task may continue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """All of the outside that a run works with; the wiring chooses it, once.
+
+    :ivar tasks: makes what runs a run's tasks.
+    :ivar prefix_hash: SHA-256 of so many first bytes of the archive, as it is on this machine.
+    :ivar rest_hash: SHA-256 of its bytes from an offset on, and of all of it; "" each where nobody will ask.
+    :ivar unusable_store: why backups cannot be kept; "" where they can.
+    """
+
+    fleet: Fleet
+    verifier: Verifier
+    clock: Clock
+    gather: Gather
+    tasks: Callable[[], Tasks]
+    store: Store
+    prefix_hash: Callable[[int], str]
+    rest_hash: Callable[[int], tuple[str, str]]
+    unusable_store: Callable[[], str]
+
+
+class SimulatedWorld(Protocol):
+    """A cluster in memory, which another process can go on with."""
+
+    def saved(self) -> str:
+        """Return all of its state, its time included, as a text."""
+        ...
+
+    def take_over(self, saved: str) -> None:
+        """Become what was saved; whoever holds this world, or its clock, sees it from here on.
+
+        :raises ValueError: the text is not a world's. So may be other errors of reading it.
+        """
+        ...
+
+
+class Record(Protocol):
+    """The journal as the loop sees it."""
+
+    def append(self, event: Event, at: datetime) -> None:
+        """Durably. :raises JournalError: it is not on disk."""
+        ...
+
+
+class Gather(Protocol):
+    """Does the same for several names, side by side where it can."""
+
+    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...
+
+
+class Journal(Record, Protocol):
+    """One run's journal, held open. A torn last line was cut off."""
+
+    @property
+    def head(self) -> JournalHead:
+        """What it ends in now; also asked from other threads."""
+        ...
+
+    def state(self) -> RunState:
+        """Return the run's state by it. :raises JournalError: it does not hold together."""
+        ...
+
+
+class RunStore(Protocol):
+    """The journals of one cluster's runs."""
+
+    def begin(self, run: str, event: Event, at: datetime) -> None:
+        """Make a run's journal with its first event.
+
+        :raises JournalError: there is one, or it is not on disk.
+        """
+        ...
+
+    def opened(self, run: str) -> AbstractContextManager[Journal]:
+        """Open a run's journal, to be closed behind the block.
+
+        :raises JournalError: it does not hold together, or cannot be read or written.
+        """
+        ...
+
+    def append(self, run: str, event: Event, at: datetime) -> None:
+        """Write one event into a journal that nobody holds open. :raises JournalError: it is not on disk."""
+        ...
