@@ -58,6 +58,7 @@ class BackupHandler(StepHandler):
     """One node's backup."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.backup``; a new backup is listed some seconds after it was ordered."""
         return Patience(ctx.cluster.timeouts.backup, grace=timedelta(seconds=max(15.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -70,6 +71,7 @@ class BackupHandler(StepHandler):
         yield  # pragma: no cover
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Order a backup of the whole system. What its answer means is remembered; looks tell what came of it."""
         control = ctx.fleet.control(step.node)
         reply = control.change(
             "backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}"
@@ -77,6 +79,10 @@ class BackupHandler(StepHandler):
         yield Noted(note_refusal(ctx, step, reply, "backup create"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Find the new backup; once it is complete, download it and the key that opens it.
+
+        :raises UnreachableError: a download failed for want of an answer. :raises NodeError: it was refused.
+        """
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
         earlier = set(before.get("known", "").split("|"))

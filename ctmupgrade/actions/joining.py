@@ -99,6 +99,7 @@ class JoinHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.join``; a joiner that is ready must be so in three looks, for services go up and down."""
         return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -111,6 +112,7 @@ class JoinHandler(StepHandler):
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Ask for the join; where it is refused for what an earlier cluster left on the node, clear that and ask again."""
         said, session = (yield from self._send(ctx, step)), ctx.session(step)
         for _ in range(CLEARINGS):
             left = bool(session.refused) and said is not None and names_left_configuration(said.said)
@@ -163,6 +165,10 @@ class JoinHandler(StepHandler):
         yield from wait_until_steady(ctx, hindrance, "before the join is started again")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by the member that lets it in: done when it is ready there and its own services are started.
+
+        :raises UnreachableError: the member does not answer.
+        """
         members = members_seen_by(ctx, self.action.via)
         member = member_for(ctx, members, step.node)
         session = ctx.session(step)

@@ -53,6 +53,7 @@ class RemoveHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``; two looks must agree, for a list may lag behind."""
         return Patience(
             ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(30.0, 3 * ctx.poll))
         )
@@ -87,6 +88,7 @@ class RemoveHandler(StepHandler):
         return next(iter(replication_behind(ctx, members)), None)
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Delete the node through the other member, unless that no longer lists it."""
         if self.look(ctx, step, before).state is LookState.DONE:
             yield Noted(f"{self.action.via} no longer lists it")
             return
@@ -94,6 +96,7 @@ class RemoveHandler(StepHandler):
         yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by the other member's list: done when the node's id is gone from it."""
         there = [m for m in members_seen_by(ctx, self.action.via) if m.node_id == self.action.node_id]
         if not there:
             return LookResult(
@@ -126,6 +129,7 @@ class DeleteClusterHandler(StepHandler):
         self.answered = 0  # so often this process was answered 200
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait twice ``timeouts.service``, for logins may fail twice for long; two looks must agree."""
         # After the removal and after the deletion its logins may fail for up to half an hour each (docs/appliance.md 6).
         service = ctx.cluster.timeouts.service
         grace = timedelta(seconds=max(60.0, 3 * ctx.poll))
@@ -150,6 +154,10 @@ class DeleteClusterHandler(StepHandler):
         return [m.host or m.node_id for m in members_or_none(ctx, step.node) if not m.is_this]
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Send ``cluster delete``, whose answer proves nothing.
+
+        :raises LoginRefusedError: nothing was sent.
+        """
         session = ctx.session(step)
         session.own(Deletion).sent = True  # an answer that never comes is no rarity here: it counts as sent
         try:
@@ -163,6 +171,7 @@ class DeleteClusterHandler(StepHandler):
             session.unsure = self.answered <= AGAIN
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Ask the node itself: done when it says that it is in no cluster."""
         if not ctx.session(step).own(Deletion).sent:
             return LookResult(
                 LookState.NOT_YET,
@@ -186,17 +195,20 @@ class NewClusterHandler(StepHandler):
     """``cluster new`` on the upgraded survivor."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``; two looks must agree."""
         return Patience(
             ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
         )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Send ``cluster new``, with the address that was recorded of the node."""
         node = ctx.cluster.node(step.node)
         public = ctx.baselines.get(step_id("record-settings", step.node), {}).get("public_address", "")
         reply = ctx.fleet.control(step.node).change(*new_cluster_argv(node, public))
         yield Noted(note_refusal(ctx, step, reply, "cluster new"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Ask the node itself: done when it says that it is a ready member, and has an id."""
         own = known(
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
         )

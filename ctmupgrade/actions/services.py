@@ -39,6 +39,7 @@ class ResetHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``; services must be started in three looks."""
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -69,10 +70,12 @@ class ResetHandler(StepHandler):
             )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Send ``services reset``, which erases the node after a delay."""
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
         yield Noted(_sent(ctx, step, reply, "services reset"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by the services, once the delay is over. Who does not know whether it was sent resets again: nothing is lost."""
         sent = ctx.session(step).own(Order).sent_at
         if sent < 0:
             return LookResult(
@@ -89,6 +92,7 @@ class RestartHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``; services must be started in three looks."""
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -103,6 +107,7 @@ class RestartHandler(StepHandler):
         yield  # pragma: no cover - makes it a generator
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Restart the services by ksctl, or by systemd where the plan says so; not where they are started already."""
         seen = collect.health_of(ctx.fleet, ctx.cluster, step.node, ctx.clock)  # whatever was waived
         if not list(health.service_problems({step.node: seen})):
             yield Noted("its services are started; they are not restarted")
@@ -123,6 +128,7 @@ class RestartHandler(StepHandler):
         yield Noted(_sent(ctx, step, reply, "services restart"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by the services. Where a restart does not help, vendor support must."""
         seen = _well(ctx, step, ctx.session(step).own(Order).sent_at)
         return seen if seen.state is LookState.DONE else replace(seen, remedy=_NO_HELP)
 

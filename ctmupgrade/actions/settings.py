@@ -53,9 +53,11 @@ class RecordHandler(StepHandler):
     """Writes a node's own settings into the backup folder, before anything is touched."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ten minutes."""
         return Patience(timedelta(minutes=10))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Read the settings and keep them: in the journal, and as a file beside the backups."""
         settings = yield from _settled(
             ctx, step.node, lambda told: [name for name, value in told.items() if passes_by_itself(value)]
         )
@@ -67,6 +69,7 @@ class RecordHandler(StepHandler):
         return {"settings": json.dumps(settings), "public_address": public, "file": path}
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Tell where they are kept, and which of them could not be read."""
         if not before.get("settings"):
             return LookResult(LookState.NOT_YET, "not recorded")
         settings = json.loads(before["settings"])
@@ -113,9 +116,11 @@ class RestoreHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ten minutes."""
         return Patience(timedelta(minutes=10), grace=timedelta(seconds=60))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Put back what a tool can, and note what a person must. Only time servers that are refused fail the step."""
         of = self.action.of or step.node
         old, now = recorded(ctx, of), (yield from _settled(ctx, step.node, _unread(ctx, of)))
         session, refusal = ctx.session(step), ("", False)
@@ -130,6 +135,10 @@ class RestoreHandler(StepHandler):
         yield from _told(old, now, erased=True, by_hand=True)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by the time servers: a node without them must not join.
+
+        :raises NotToldError: they cannot be read. :raises NotYetError: not now.
+        """
         old = _rows(recorded(ctx, self.action.of or step.node).get("ntp"))
         now = read_settings(ctx.fleet.control(step.node), ("ntp",))
         why = now["ntp"].get("unknown", "")
@@ -162,9 +171,11 @@ class CompareHandler(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ten minutes."""
         return Patience(timedelta(minutes=10))
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Compare, and note every difference with what helps against it."""
         of = self.action.of or step.node
         old, now = recorded(ctx, of), (yield from _settled(ctx, step.node, _unread(ctx, of)))
         own = ctx.session(step).own(Compared)
@@ -179,6 +190,7 @@ class CompareHandler(StepHandler):
         yield from _told(old, now, erased=any(erasing))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Tell what was found; differences are no failure."""
         own = ctx.session(step).own(Compared)
         if not own.differences:
             return LookResult(LookState.NOT_YET, "not compared")

@@ -35,9 +35,14 @@ class VerifyHandler(StepHandler):
     """The pinned signer's signature over the whole archive; its hash must be the plan's."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait an hour: the archive is read once."""
         return Patience(timedelta(hours=1))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Verify the signature, and that it is the file that was planned with.
+
+        :raises SignatureError: it is not a good signature of ``target.signer``.
+        """
         target = ctx.cluster.target
         signed = ctx.tools.verifier.verify(target.archive, target.signer, target.keyring)
         if ctx.plan.target.sha256 and signed.sha256 != ctx.plan.target.sha256:
@@ -72,9 +77,14 @@ class StageHandler(StepHandler):
     """Uploads, hashes on the node, renames."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.upload``."""
         return Patience(ctx.cluster.timeouts.upload)
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Upload what is missing, prove it on the node, and give it its name; go on after each broken connection.
+
+        :raises UnreachableError: the node was away for longer than ``timeouts.upload``. :raises NodeError: it cannot take the file.
+        """
         deadline = ctx.clock.monotonic() + ctx.cluster.timeouts.upload.total_seconds()
         pause = ctx.poll
         while True:
@@ -140,6 +150,10 @@ class StageHandler(StepHandler):
         own.mark = renamed if mark.split()[:3] == renamed.split()[:3] else ""
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by size and SHA-256 on the node; a file that is unchanged since a run hashed it is not hashed again.
+
+        :raises UnreachableError: no answer. :raises NodeError: it can be neither hashed nor read.
+        """
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         size = known(
             ask(shell, file_probes.staged(target.archive)), f"{step.node}: whether the archive is there"

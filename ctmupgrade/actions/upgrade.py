@@ -77,6 +77,7 @@ class Upgrade(StepHandler):
         self.action = action
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.upgrade``; up to a minute until a started script must be seen."""
         return Patience(ctx.cluster.timeouts.upgrade, grace=timedelta(seconds=min(60.0, 4 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -112,6 +113,7 @@ class Upgrade(StepHandler):
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Start the script on a terminal, or follow one that was started before. Nothing is sent where looks have aged."""
         argv = upgrade_argv(
             ctx.cluster.target.archive.name, force_path=self.action.force_path, sudo=sudo_of(ctx, step.node)
         )
@@ -132,6 +134,7 @@ class Upgrade(StepHandler):
             yield Noted(f"keep ctmupgrade running: the terminal of ks_upgrade.sh ends with it ({why})")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Judge by terminal, log, process list and boot; see the module."""
         return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
 
     def _look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:

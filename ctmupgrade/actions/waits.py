@@ -85,9 +85,11 @@ class GateHandler(StepHandler):
     """Waits until all are well."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``."""
         return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Ask every node of every other; see :func:`gate_look`."""
         return gate_look(ctx)
 
 
@@ -97,6 +99,7 @@ class RebootHandler(StepHandler):
     lost_words = "sudo reboot sent; it closed the connection, as every reboot does; checking its boot"
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.reboot``; a node that goes down answers for some seconds yet."""
         return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
@@ -122,6 +125,10 @@ class RebootHandler(StepHandler):
         return {"boot": earlier or boot.text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
+        """Send ``sudo reboot``, unless it was rebooted since its upgrade.
+
+        :raises ConnectionLostError: as nearly every reboot does.
+        """
         if self.look(ctx, step, before).state is LookState.DONE:
             yield Noted("it was rebooted already, after ks_upgrade.sh succeeded")
             return
@@ -140,6 +147,7 @@ class RebootHandler(StepHandler):
         yield Noted(f"sudo reboot sent{f': {said}' if said else ''}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Compare the boot with the one before."""
         seen = self._look(ctx, step, before)
         if seen.state is not LookState.DONE:
             ctx.fleet.shell(step.node).disconnect()  # the next look must not ask a dying session
@@ -259,9 +267,11 @@ class AwaitHandler(StepHandler):
         self.clustered = clustered
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service``; whether it stays so is what the settling asks."""
         return Patience(ctx.cluster.timeouts.service)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Ask the node, and one that sees it where it is a member; see :func:`node_look`."""
         return node_look(ctx, step, clustered=self.clustered, expected_up=False)
 
 
@@ -273,9 +283,11 @@ class SettleHandler(AwaitHandler):
     them, each asked by several logins, are more than a control plane should bear every five seconds."""
 
     def patience(self, ctx: Ctx) -> Patience:
+        """Wait ``timeouts.service`` for ``stable_for`` without a break."""
         return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Ask the node at each look, and the others now and then and at the last."""
         own = ctx.session(step).own(Waited)
         well_since = ctx.clock.monotonic() if own.well_since is None else own.well_since
         asked_all = own.all_at

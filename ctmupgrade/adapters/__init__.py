@@ -1,0 +1,1 @@
+"""What knows one outside thing each: SSH, this machine, GnuPG, the disk. Imports neither actions nor the loop."""

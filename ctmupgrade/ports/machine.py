@@ -152,7 +152,9 @@ class Record(Protocol):
 class Gather(Protocol):
     """Does the same for several names, side by side where it can."""
 
-    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]: ...
+    def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
+        """Return the answer of ``ask`` for each name. Its errors are raised."""
+        ...
 
 
 class Journal(Record, Protocol):

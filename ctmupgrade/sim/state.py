@@ -135,6 +135,8 @@ class UpgradeTraits:
 
 @dataclass
 class NtpState:
+    """Which time servers a node has, and whether it follows them."""
+
     servers: list[str] = field(default_factory=lambda: ["time1.example.com"])
     synchronised: bool = True
 
@@ -155,6 +157,8 @@ class File:
 
 @dataclass
 class Backup:
+    """A system backup on a node. ``created``: virtual seconds, before the start where negative."""
+
     id: str
     scope: str = "system"
     state: str = "completed"  # running, completed, failed
@@ -168,6 +172,8 @@ class Backup:
 
 @dataclass
 class BackupKeyState:
+    """A key that opens backups. ``state``: active, or any other word."""
+
     id: str
     state: str = "active"
     default: bool = True
