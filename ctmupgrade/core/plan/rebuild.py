@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from ctmupgrade.core import manual_commands
-from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Unknown, fresh_manifest
+from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.plan import common_steps
+from ctmupgrade.core.plan.common_steps import VERIFIED, comparison, upgraded_alone
 from ctmupgrade.core.plan.new_instances import fresh_name
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
@@ -21,29 +23,16 @@ from ctmupgrade.core.plan.steps import (
     JoinNode,
     MakeBackup,
     NewCluster,
-    Reboot,
     RecordSettings,
     RemoveNode,
     ResetNode,
     RestoreSettings,
     RunUpgrade,
-    StageArchive,
     Step,
-    VerifyArchive,
+    step,
+    step_id,
 )
-from ctmupgrade.core.timing import (
-    BACKUP_S,
-    BOOT_S,
-    GATE_S,
-    JOIN_S,
-    QUICK_S,
-    SERVICES_S,
-    UPGRADE_S,
-    upload_s,
-    verify_s,
-)
-
-VERIFY = "verify-archive"
+from ctmupgrade.core.timing import BACKUP_S, GATE_S, JOIN_S, QUICK_S, SERVICES_S
 
 
 def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, str]:
@@ -124,123 +113,96 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     total = len(names)
     prepared = list(_prepare(facts, options, survivor, names, joiners, why))
     yield from prepared
-    ready = tuple(step.id for step in prepared)
-    yield Step(f"gate:{survivor}", survivor, Gate(), "every node must be healthy before the first removal", ready, GATE_S,
-               total)  # fmt: skip
-    last = f"gate:{survivor}"
+    ready = tuple(one.id for one in prepared)
+    gate = step(Gate(), survivor, "every node must be healthy before the first removal", GATE_S, ready, total)
+    yield gate
+    last = gate.id
     for name in others:
-        for step in _remove(facts, name, survivor, last, total):
-            yield step
-            last = step.id
+        for one in _remove(facts, name, survivor, last, total):
+            yield one
+            last = one.id
     if total == 1:
-        why = "the only node; its cluster stays"
-        yield from _upgrade(survivor, last, options, total, why)
-        yield from _compare(survivor, [], f"await:{survivor}")
+        alone = RunUpgrade(options.force_path)
+        yield from upgraded_alone(survivor, alone, "the only node; its cluster stays", (last,), holders=total)
+        yield comparison(survivor, (step_id("await", survivor),))
         return
     yield from _survivor(survivor, last, options, total)
-    previous = f"new-cluster:{survivor}"
+    began = previous = step_id("new-cluster", survivor)
     for name in joiners:
-        yield from _again(name, f"new-cluster:{survivor}", previous, options, total)
+        yield from _again(name, began, previous, options, total)
         previous = yield from _join(name, survivor, previous, options, total)
     for name in replaced:
-        yield from _fresh(name, f"new-cluster:{survivor}")
+        yield from _fresh(name, began)
         previous = yield from _join(fresh_name(name), survivor, previous, options, total + 1)
-    yield from _compare(survivor, joiners, previous)
+    yield from (comparison(name, (previous,)) for name in (survivor, *joiners))
     for name in replaced:
-        yield Step(f"compare-settings:{fresh_name(name)}", fresh_name(name), CompareSettings(name),
-                   f"what the cluster does not replicate must be as on {name}", (previous,), QUICK_S)  # fmt: skip
+        why = f"what the cluster does not replicate must be as on {name}"
+        yield step(CompareSettings(name), fresh_name(name), why, QUICK_S, (previous,))
 
 
 def _prepare(
     facts: Facts, options: Options, survivor: str, names: list[str], joiners: list[str], why: str
 ) -> Iterator[Step]:
-    size = facts.archive.size if isinstance(facts.archive, ArchiveFacts) else 0
     total = len(names)
-    yield Step(
-        VERIFY, "", VerifyArchive(), "no node is changed before the signature is verified", (), verify_s(size)
-    )
-    waived = any(check == "backup_downloaded_with_key" for check, _ in options.skips)
-    if not waived:
-        yield Step(f"backup:{survivor}", survivor, MakeBackup(),
-                   f"a new backup of the survivor ({why})", (VERIFY,), BACKUP_S, total)  # fmt: skip
-    for name in joiners:
-        if not waived and not fresh_manifest(facts, name):
-            yield Step(f"backup:{name}", name, MakeBackup(), "no fresh backup with its key is on this machine", (VERIFY,),
-                       BACKUP_S, total)  # fmt: skip
-    for name in [survivor, *joiners]:
-        yield Step(f"stage:{name}", name, StageArchive(), "to all nodes at the same time, before any node is changed", (VERIFY,),
-                   upload_s(size), total)  # fmt: skip
+    yield common_steps.verification(facts)
+    if not common_steps.backup_waived(options):
+        text = f"a new backup of the survivor ({why})"
+        yield step(MakeBackup(), survivor, text, BACKUP_S, VERIFIED, total)
+        yield from common_steps.backups(facts, joiners, holders=total)
+    yield from common_steps.uploads(facts, (survivor, *joiners), holders=total)
     for name in names:
-        yield Step(f"record-settings:{name}", name, RecordSettings(), "record what the cluster does not replicate", (VERIFY,), QUICK_S,
-                   total)  # fmt: skip
+        text = "record what the cluster does not replicate"
+        yield step(RecordSettings(), name, text, QUICK_S, VERIFIED, total)
 
 
 def _remove(facts: Facts, name: str, survivor: str, last: str, total: int) -> Iterator[Step]:
-    action = RemoveNode(survivor, facts.nodes[name].node_id)
-    yield Step(f"remove:{name}", name, action, f"removed through {survivor}; it keeps its copy of the data", (last,), QUICK_S,
-               total)  # fmt: skip
-    yield Step(f"delete-cluster:{name}", name, DeleteClusterConfig(), "so that it can join again; its data stays",
-               (f"remove:{name}",), QUICK_S, total)  # fmt: skip
+    why = f"removed through {survivor}; it keeps its copy of the data"
+    removal = step(RemoveNode(survivor, facts.nodes[name].node_id), name, why, QUICK_S, (last,), total)
+    yield removal
+    why = "so that it can join again; its data stays"
+    yield step(DeleteClusterConfig(), name, why, QUICK_S, (removal.id,), total)
 
 
 def _survivor(name: str, last: str, options: Options, total: int) -> Iterator[Step]:
-    yield Step(f"delete-cluster:{name}", name, DeleteClusterConfig(), "the survivor leaves its cluster, to be "
-               "upgraded alone", (last,), QUICK_S, total)  # fmt: skip
-    yield from _upgrade(name, f"delete-cluster:{name}", options, total, "the survivor first; the others keep the "
-                        "old data")  # fmt: skip
-    yield Step(f"new-cluster:{name}", name, NewCluster(), "start the new cluster", (f"await:{name}",), QUICK_S,
-               total)  # fmt: skip
-
-
-def _upgrade(name: str, after: str, options: Options, holders: int, why: str) -> Iterator[Step]:
-    yield Step(f"upgrade:{name}", name, RunUpgrade(options.force_path), why, (after,), UPGRADE_S, holders)
-    yield Step(
-        f"reboot:{name}", name, Reboot(), "ks_upgrade.sh asks for it", (f"upgrade:{name}",), BOOT_S, holders
-    )
-    yield Step(f"await:{name}", name, AwaitNode(clustered=False), "wait until it is on the target version with its services started", (f"reboot:{name}",),
-               SERVICES_S, holders)  # fmt: skip
+    why = "the survivor leaves its cluster, to be upgraded alone"
+    leaving = step(DeleteClusterConfig(), name, why, QUICK_S, (last,), total)
+    yield leaving
+    why, upgrade = "the survivor first; the others keep the old data", RunUpgrade(options.force_path)
+    yield from upgraded_alone(name, upgrade, why, (leaving.id,), holders=total)
+    back = (step_id("await", name),)
+    yield step(NewCluster(), name, "start the new cluster", QUICK_S, back, total)
 
 
 def _again(name: str, after: str, previous: str, options: Options, total: int) -> Iterator[Step]:
     """A removed node: upgraded, its own settings put back, and reset first where asked: not before the join before
     is done, for one that hangs would leave it erased for nothing."""
-    yield from _upgrade(name, after, options, total, "only now: until here it kept the old data")
-    before = f"await:{name}"
+    why, upgrade = "only now: until here it kept the old data", RunUpgrade(options.force_path)
+    yield from upgraded_alone(name, upgrade, why, (after,), holders=total)
+    before = step_id("await", name)
     if options.reset_before_join:
-        yield Step(f"reset:{name}", name, ResetNode(), "erases its data, as the vendor recommends before a join",
-                   (before, previous) if previous != after else (before,), SERVICES_S,
-                   total - 1)  # fmt: skip
-        before = f"reset:{name}"
-    yield Step(
-        f"restore-settings:{name}",
-        name,
-        RestoreSettings(),
-        "set its time servers before the join",
-        (before,),
-        QUICK_S,
-    )
+        waits = (before, previous) if previous != after else (before,)
+        why = "erases its data, as the vendor recommends before a join"
+        reset = step(ResetNode(), name, why, SERVICES_S, waits, total - 1)
+        yield reset
+        before = reset.id
+    yield step(RestoreSettings(), name, "set its time servers before the join", QUICK_S, (before,))
 
 
 def _fresh(name: str, after: str) -> Iterator[Step]:
     """A new instance: proven to be well and on the target, then given the old node's settings."""
-    new = fresh_name(name)
-    yield Step(f"await:{new}", new, AwaitNode(clustered=False), f"a new instance instead of {name}: on the target "
-               "version, services started", (after,), QUICK_S)  # fmt: skip
-    yield Step(f"restore-settings:{new}", new, RestoreSettings(name), f"set the time servers of {name} before the join",
-               (f"await:{new}",), QUICK_S)  # fmt: skip
+    new, why = fresh_name(name), f"a new instance instead of {name}: on the target version, services started"
+    back = step(AwaitNode(clustered=False), new, why, QUICK_S, (after,))
+    yield back
+    yield step(
+        RestoreSettings(name), new, f"set the time servers of {name} before the join", QUICK_S, (back.id,)
+    )
 
 
 def _join(
     name: str, survivor: str, previous: str, options: Options, total: int
 ) -> Generator[Step, None, str]:
-    action = JoinNode(survivor, options.shared_hsm_partition)
-    yield Step(f"join:{name}", name, action, "one node at a time; erases its data, then copies the cluster's data",
-               (f"restore-settings:{name}", previous), JOIN_S, total - 1)  # fmt: skip
-    return f"join:{name}"
-
-
-def _compare(survivor: str, joiners: list[str], previous: str) -> Iterator[Step]:
-    names = [survivor, *joiners]
-    for name in names:
-        yield Step(f"compare-settings:{name}", name, CompareSettings(), "what the cluster does not replicate must be as before",
-                   (previous,), QUICK_S)  # fmt: skip
+    why = "one node at a time; erases its data, then copies the cluster's data"
+    waits = (step_id("restore-settings", name), previous)
+    joining = step(JoinNode(survivor, options.shared_hsm_partition), name, why, JOIN_S, waits, total - 1)
+    yield joining
+    return joining.id

@@ -5,47 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from ctmupgrade.core.plan import steps
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import (
-    AwaitNode,
-    CompareSettings,
-    DeleteClusterConfig,
-    Gate,
-    JoinNode,
-    MakeBackup,
-    NewCluster,
-    Reboot,
-    RecordSettings,
-    RemoveNode,
-    ResetNode,
-    RestartServices,
-    RestoreSettings,
-    RunUpgrade,
-    Settle,
-    StageArchive,
-    Step,
-    VerifyArchive,
-)
+from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.timing import clock_time
 
 _WORDS: dict[type, str] = {
-    VerifyArchive: "verify the archive's signature",
-    MakeBackup: "back up {node}",
-    StageArchive: "upload the archive to {node}",
-    Gate: "wait until every other node is healthy, before {node} is changed",
-    RunUpgrade: "run ks_upgrade.sh on {node}",
-    Reboot: "reboot {node}",
-    AwaitNode: "wait until {node} is back and healthy",
-    Settle: "watch that {node} stays healthy",
-    RecordSettings: "write down the settings of {node}",
-    RemoveNode: "remove {node} from the cluster",
-    DeleteClusterConfig: "delete the cluster configuration on {node}",
-    ResetNode: "reset {node}, which ERASES its data",
-    NewCluster: "create a new cluster on {node}",
-    RestoreSettings: "put the settings of {node} back",
-    JoinNode: "join {node} to the cluster, which ERASES its data",
-    CompareSettings: "compare the settings of {node} with those before",
-    RestartServices: "restart the services of {node}",
+    steps.VerifyArchive: "verify the archive's signature",
+    steps.MakeBackup: "back up {node}",
+    steps.StageArchive: "upload the archive to {node}",
+    steps.Gate: "wait until every other node is healthy, before {node} is changed",
+    steps.RunUpgrade: "run ks_upgrade.sh on {node}",
+    steps.Reboot: "reboot {node}",
+    steps.AwaitNode: "wait until {node} is back and healthy",
+    steps.Settle: "watch that {node} stays healthy",
+    steps.RecordSettings: "write down the settings of {node}",
+    steps.RemoveNode: "remove {node} from the cluster",
+    steps.DeleteClusterConfig: "delete the cluster configuration on {node}",
+    steps.ResetNode: "reset {node}, which ERASES its data",
+    steps.NewCluster: "create a new cluster on {node}",
+    steps.RestoreSettings: "put the settings of {node} back",
+    steps.JoinNode: "join {node} to the cluster, which ERASES its data",
+    steps.CompareSettings: "compare the settings of {node} with those before",
+    steps.RestartServices: "restart the services of {node}",
 }
 
 

@@ -209,6 +209,16 @@ class Step:
     holders: int = -1
 
 
+def step(
+    action: Action, node: str, why: str, seconds: int, after: tuple[str, ...] = (), holders: int = -1
+) -> Step:
+    """Return a step with the id of its kind and node.
+
+    :param seconds: it usually takes. The rest as in :class:`Step`.
+    """
+    return Step(step_id(action.kind, node), node, action, why, after, seconds, holders)
+
+
 def changes_node(action: Action) -> bool:
     """Whether it changes the appliance (an uploaded file or a backup is not such a change)."""
     match action:

@@ -21,9 +21,10 @@ from ctmupgrade.core.plan.steps import (
     Settle,
     Step,
     VerifyArchive,
+    step,
 )
 from ctmupgrade.core.recovery.nodes import collecting
-from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged, step
+from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.releases import backup_fits
 from ctmupgrade.core.timing import BACKUP_S
@@ -142,11 +143,11 @@ def _backed_up(scene: Scene, steps: Iterable[Step]) -> Iterator[Step]:
             saved.add(holder)
             if not fresh_manifest(scene.facts, holder):
                 why = "before anything is removed or erased: no fresh backup with its key is on this machine"
-                yield step("backup", holder, MakeBackup(), why, BACKUP_S)
+                yield step(MakeBackup(), holder, why, BACKUP_S)
         if isinstance(one.action, ResetNode) and one.node not in saved and keeps_own_data(scene, one.node):
             saved.add(one.node)
             why = "before it is erased: it may have data that no other node has"
-            yield step("backup", one.node, MakeBackup(), why, BACKUP_S)
+            yield step(MakeBackup(), one.node, why, BACKUP_S)
         yield one
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.core.looks.facts import ArchiveFacts, Unknown, fresh_manifest
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.plan import common_steps
 from ctmupgrade.core.plan.steps import (
-    AwaitNode,
-    CompareSettings,
     DeleteClusterConfig,
     JoinNode,
-    MakeBackup,
-    Reboot,
     RecordSettings,
     RemoveNode,
     ResetNode,
@@ -23,20 +20,11 @@ from ctmupgrade.core.plan.steps import (
     RunUpgrade,
     StageArchive,
     Step,
-    VerifyArchive,
+    step,
 )
-from ctmupgrade.core.recovery.result import Part, advise, step
+from ctmupgrade.core.recovery.result import Part, advise
 from ctmupgrade.core.recovery.scene import JOINING, Scene
-from ctmupgrade.core.timing import (
-    BACKUP_S,
-    BOOT_S,
-    JOIN_S,
-    QUICK_S,
-    SERVICES_S,
-    UPGRADE_S,
-    upload_s,
-    verify_s,
-)
+from ctmupgrade.core.timing import JOIN_S, QUICK_S, SERVICES_S, upload_s
 from ctmupgrade.core.version import Version
 
 
@@ -45,7 +33,7 @@ def remove_gone(scene: Scene) -> Part:
     why = "gone for good; the others then stop queuing changes for it"
     return Part(
         steps=tuple(
-            step("remove", name, RemoveNode(scene.via, scene.members[name].node_id, force=True), why, QUICK_S)
+            step(RemoveNode(scene.via, scene.members[name].node_id, force=True), name, why, QUICK_S)
             for name in _gone(scene)
         )
     )
@@ -130,18 +118,16 @@ def _out(scene: Scene, name: str, via: str) -> Iterator[Step]:
     """Out of the cluster. A join that hangs is ended by the reset of its joiner first: removing a node while it
     joins can break the cluster's consensus (docs/appliance.md 6), and its own data was erased when the join began."""
     node, member = scene.facts.nodes[name], scene.members.get(name)
-    yield step(
-        "record-settings", name, RecordSettings(), "record what the cluster does not replicate", QUICK_S
-    )
+    yield step(RecordSettings(), name, "record what the cluster does not replicate", QUICK_S)
     if member is not None and member.code in JOINING:
         why = f"ends its join, which hangs; {via} has the cluster's data"
-        yield step("reset", name, ResetNode(via), why, SERVICES_S)
+        yield step(ResetNode(via), name, why, SERVICES_S)
     if member is not None:
         why = "as asked; it joins again" if member.ready else "its membership is broken"
-        yield step("remove", name, RemoveNode(via, member.node_id), why, QUICK_S)
+        yield step(RemoveNode(via, member.node_id), name, why, QUICK_S)
     clustered = not isinstance(node.membership, Unknown) and node.membership.clustered
     if clustered or member is not None:
-        yield step("delete-cluster", name, DeleteClusterConfig(), "so that it can join again", QUICK_S)
+        yield step(DeleteClusterConfig(), name, "so that it can join again", QUICK_S)
 
 
 def _in(scene: Scene, name: str, via: str) -> Iterator[Step]:
@@ -152,40 +138,20 @@ def _in(scene: Scene, name: str, via: str) -> Iterator[Step]:
     member = scene.members.get(name)
     if member is None or member.code not in JOINING:
         why = f"its data, its backups and its HSM set-up are erased; {via} has the cluster's data"
-        yield step("reset", name, ResetNode(), why, SERVICES_S)
-    yield step("restore-settings", name, RestoreSettings(), "set its time servers before the join", QUICK_S)
+        yield step(ResetNode(), name, why, SERVICES_S)
+    yield step(RestoreSettings(), name, "set its time servers before the join", QUICK_S)
     joining = JoinNode(via, scene.options.shared_hsm_partition)
-    yield step("join", name, joining, f"joins the cluster again through {via}; one node at a time", JOIN_S)
-    yield step(
-        "compare-settings",
-        name,
-        CompareSettings(),
-        "what the cluster does not replicate must be as before",
-        QUICK_S,
-    )
+    yield step(joining, name, f"joins the cluster again through {via}; one node at a time", JOIN_S)
+    yield common_steps.comparison(name)
 
 
 def _upgrade(scene: Scene, name: str) -> Iterator[Step]:
     """To the cluster's version, as a removed node in a rebuild."""
-    archive = scene.facts.archive
-    size = archive.size if isinstance(archive, ArchiveFacts) else 0
-    yield step(
-        "verify-archive",
-        "",
-        VerifyArchive(),
-        "no node is upgraded before the archive's signature is verified",
-        verify_s(size),
-    )
-    if not fresh_manifest(scene.facts, name):
-        yield step("backup", name, MakeBackup(), "no fresh backup with its key is on this machine", BACKUP_S)
-    yield step("stage", name, StageArchive(), "the archive for its upgrade", upload_s(size))
+    facts = scene.facts
+    why = "no node is upgraded before the archive's signature is verified"
+    yield common_steps.verification(facts, why)
+    yield from common_steps.backups(facts, (name,))
+    size = common_steps.archive_size(facts)
+    yield step(StageArchive(), name, "the archive for its upgrade", upload_s(size))
     upgrade = RunUpgrade(scene.options.force_path, alone=True)
-    yield step("upgrade", name, upgrade, "only equal versions can join", UPGRADE_S)
-    yield step("reboot", name, Reboot(), "ks_upgrade.sh asks for it", BOOT_S)
-    yield step(
-        "await",
-        name,
-        AwaitNode(clustered=False),
-        "wait until it is on the target version with its services started",
-        SERVICES_S,
-    )
+    yield from common_steps.upgraded_alone(name, upgrade, "only equal versions can join")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.plan.steps import NewCluster, Reboot
+from ctmupgrade.core.plan.steps import NewCluster, Reboot, step
 from ctmupgrade.core.recovery import joins
-from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.timing import QUICK_S
 from ctmupgrade.core.version import Version
@@ -81,7 +81,7 @@ def _new_cluster(scene: Scene, able: list[str]) -> Part:
     if not chosen.name:
         return said
     base = chosen.name
-    made = step("new-cluster", base, NewCluster(), "its data becomes the cluster's", QUICK_S)
+    made = step(NewCluster(), base, "its data becomes the cluster's", QUICK_S)
     rest = (_other(scene, name, base) for name in able if name != base)
     return said + Part(steps=(made,)) + together(rest)
 

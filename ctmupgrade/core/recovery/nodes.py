@@ -9,8 +9,8 @@ from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.boot import Unbooted
 from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
-from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle
-from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, step, together
+from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle, step
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import JOINING, Scene
 from ctmupgrade.core.timing import BOOT_S, SERVICES_S
 from ctmupgrade.core.version import Version
@@ -162,9 +162,9 @@ def _reboot(scene: Scene, name: str) -> Part:
     seconds = int(scene.cluster.stable_for.total_seconds())
     return Part(
         steps=(
-            step("reboot", name, Reboot(), "the reboot ends its upgrade", BOOT_S),
-            step("await", name, AwaitNode(clustered), "it must come back on the target version", SERVICES_S),
-            step("settle", name, Settle(clustered), "it must stay healthy", seconds),
+            step(Reboot(), name, "the reboot ends its upgrade", BOOT_S),
+            step(AwaitNode(clustered), name, "it must come back on the target version", SERVICES_S),
+            step(Settle(clustered), name, "it must stay healthy", seconds),
         )
     )
 
@@ -198,5 +198,5 @@ def _services(scene: Scene, name: str, node: NodeFacts) -> Part:
         if by_shell
         else "its services are not started"
     )
-    restart = step("restart-services", name, RestartServices(by_shell), why, SERVICES_S)
+    restart = step(RestartServices(by_shell), name, why, SERVICES_S)
     return Part((trouble,), steps=(restart,))

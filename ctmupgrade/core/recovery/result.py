@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from ctmupgrade.core.plan.steps import Action, Kind, ResetNode, Step, step_id
+from ctmupgrade.core.plan.steps import ResetNode, Step
 
 
 class Urgency(IntEnum):
@@ -161,11 +161,6 @@ class Diagnosis:
     def erased(self) -> tuple[str, ...]:
         """Return the nodes that the way back erases."""
         return tuple(dict.fromkeys(s.node for s in self.steps if isinstance(s.action, ResetNode)))
-
-
-def step(kind: Kind, node: str, action: Action, why: str, seconds: int) -> Step:
-    """Return a step that waits for nothing yet."""
-    return Step(step_id(kind, node), node, action, why, (), seconds)
 
 
 def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:

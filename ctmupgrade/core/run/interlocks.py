@@ -16,10 +16,8 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import (
-    DeleteClusterConfig,
     Gate,
     JoinNode,
-    NewCluster,
     Reboot,
     RemoveNode,
     ResetNode,
@@ -29,10 +27,10 @@ from ctmupgrade.core.plan.steps import (
     VerifyArchive,
 )
 from ctmupgrade.core.run.journal import RunState, Status
-from ctmupgrade.core.run.one_at_a_time import OVER, proofs_after, upgrades
+from ctmupgrade.core.run.one_at_a_time import MEMBERSHIP, OVER, proofs_after, upgrades
 
 BACKUP_CHECK = "backup_downloaded_with_key"
-INTERLOCKED = (RunUpgrade, RemoveNode, DeleteClusterConfig, ResetNode, NewCluster, JoinNode)
+INTERLOCKED = (RunUpgrade, *MEMBERSHIP)
 
 
 @dataclass(frozen=True, slots=True)

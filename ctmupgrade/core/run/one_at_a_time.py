@@ -22,7 +22,13 @@ from ctmupgrade.core.plan.steps import (
 from ctmupgrade.core.run.journal import RunState, Status
 
 OVER = (Status.DONE, Status.SKIPPED)
-_MEMBERSHIP = (RemoveNode, DeleteClusterConfig, ResetNode, NewCluster, JoinNode)
+MEMBERSHIP = (
+    RemoveNode,
+    DeleteClusterConfig,
+    ResetNode,
+    NewCluster,
+    JoinNode,
+)  # changes who is a member, or erases one
 
 
 def refusal(step: Step, state: RunState, cluster: Cluster, running: Collection[str]) -> str:
@@ -57,11 +63,11 @@ def out_of_service(step: Step, state: RunState, cluster: Cluster, running: Colle
 def beside(step: Step, state: RunState, running: Collection[str]) -> str:
     """Return another step that changes who is a member, or erases one, and that began and is not over; "" where there is
     none, or where this step is not of that kind."""
-    if not isinstance(step.action, _MEMBERSHIP):
+    if not isinstance(step.action, MEMBERSHIP):
         return ""
     for other in state.plan.steps:
         held = state.steps[other.id]
-        if other.id == step.id or not isinstance(other.action, _MEMBERSHIP) or held.status in OVER:
+        if other.id == step.id or not isinstance(other.action, MEMBERSHIP) or held.status in OVER:
             continue
         if other.id in running or held.started is not None:
             return other.id

@@ -16,16 +16,17 @@ from ctmupgrade.core.plan.steps import (
     RestartServices,
     Step,
     VerifyArchive,
+    step,
 )
 from ctmupgrade.core.recovery.decide import Circumstances, decide, keeps_own_data
-from ctmupgrade.core.recovery.result import Advice, Part, Trouble, advise, step
+from ctmupgrade.core.recovery.result import Advice, Part, Trouble, advise
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.run.past_runs import RunHistory
 from tests.support import recovery_facts as make
 
 NONE = Circumstances()
-RESET = step("reset", "ctm-3", ResetNode(), "", 120)
-RESTART = step("restart-services", "ctm-2", RestartServices(), "", 120)
+RESET = step(ResetNode(), "ctm-3", "", 120)
+RESTART = step(RestartServices(), "ctm-2", "", 120)
 NEVER = Advice("never now")
 
 
@@ -50,20 +51,20 @@ def test_what_is_forbidden_is_told_only_where_it_would_be_done() -> None:
 
 
 def test_the_reboot_of_a_node_that_was_to_be_erased_is_not_left_over() -> None:
-    reboot = step("reboot", "ctm-3", Reboot(), "", 300)
+    reboot = step(Reboot(), "ctm-3", "", 300)
     assert decide(_apart(), Part(steps=(reboot, RESET), forbids=(NEVER,)), NONE).steps == ()
 
 
 def test_a_backup_comes_before_anything_is_removed_or_erased() -> None:
     actions = (RemoveNode("ctm-1", "id-2"), DeleteClusterConfig(), NewCluster())
     for action in actions:
-        found = decide(_apart(), Part(steps=(step(action.kind, "ctm-2", action, "", 1),)), NONE)
+        found = decide(_apart(), Part(steps=(step(action, "ctm-2", "", 1),)), NONE)
         holder = "ctm-2" if isinstance(action, NewCluster) else "ctm-1"
         assert isinstance(found.steps[0].action, MakeBackup) and found.steps[0].node == holder
 
 
 def test_a_fresh_backup_is_enough_and_an_old_one_is_not() -> None:
-    removal = Part(steps=(step("remove", "ctm-2", RemoveNode("ctm-1", "id-2"), "", 1),))
+    removal = Part(steps=(step(RemoveNode("ctm-1", "id-2"), "ctm-2", "", 1),))
     seen = _apart()
     fresh = replace(seen, facts=replace(seen.facts, manifests=(make.manifest("ctm-1"),)))
     assert _kinds(decide(fresh, removal, NONE)) == ["remove:ctm-2"]
@@ -93,7 +94,7 @@ def test_a_node_with_data_of_its_own_is_backed_up_before_it_is_erased() -> None:
 
 
 def test_the_archive_is_verified_once() -> None:
-    verify = step("verify-archive", "", VerifyArchive(), "", 10)
+    verify = step(VerifyArchive(), "", "", 10)
     found = decide(_apart(), Part(steps=(verify, RESTART, verify)), NONE)
     assert _kinds(found) == ["verify-archive:", "restart-services:ctm-2"]
 

@@ -9,9 +9,9 @@ import pytest
 
 from ctmupgrade.core.looks.cluster_views import PeerView, SummaryReport
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
-from ctmupgrade.core.plan.steps import Reboot
+from ctmupgrade.core.plan.steps import Reboot, step
 from ctmupgrade.core.recovery.health import unhealthy
-from ctmupgrade.core.recovery.result import Part, Trouble, Urgency, step
+from ctmupgrade.core.recovery.result import Part, Trouble, Urgency
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.past_runs import RunHistory
 from tests.support import recovery_facts as make
@@ -47,7 +47,7 @@ def test_a_peer_that_is_not_connected_forbids_to_erase_any_node() -> None:
 def test_what_is_told_already_is_not_told_again() -> None:
     seen = make.with_node(make.healthy(), replace(make.healthy().nodes["ctm-2"], unit=ODD))
     assert unhealthy(make.scene(seen), Part((Trouble("x", "ctm-2", explains=True),))) == Part()
-    assert unhealthy(make.scene(seen), Part(steps=(step("reboot", "ctm-2", Reboot(), "", 1),))) == Part()
+    assert unhealthy(make.scene(seen), Part(steps=(step(Reboot(), "ctm-2", "", 1),))) == Part()
     assert unhealthy(make.scene(seen), Part((Trouble("x", "ctm-2"),))).wrong
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ctmupgrade.core.looks.facts import Facts
-from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Reboot
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Reboot, step
 from ctmupgrade.core.recovery.no_cluster import no_cluster
-from ctmupgrade.core.recovery.result import Part, step
+from ctmupgrade.core.recovery.result import Part
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.past_runs import RunHistory
 from tests.support import recovery_facts as make
@@ -80,7 +80,7 @@ def test_a_node_with_writes_of_its_own_stays_apart() -> None:
 
 
 def test_a_node_that_is_still_to_be_rebooted_is_waited_for() -> None:
-    reboot = Part(steps=(step("reboot", "ctm-1", Reboot(), "", 1),))
+    reboot = Part(steps=(step(Reboot(), "ctm-1", "", 1),))
     found = no_cluster(make.scene(_removed()), reboot)
     assert not found.wrong and not found.steps and "when ctm-1 is back" in found.advice[0].text
 

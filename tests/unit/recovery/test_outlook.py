@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import MakeBackup, NewCluster, RemoveNode, ResetNode
+from ctmupgrade.core.plan.steps import MakeBackup, NewCluster, RemoveNode, ResetNode, step
 from ctmupgrade.core.recovery import outlook
-from ctmupgrade.core.recovery.result import Trouble, Urgency, step
+from ctmupgrade.core.recovery.result import Trouble, Urgency
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.run.past_runs import RunHistory
 from tests.support import recovery_facts as make
 
 OUT = Trouble("ctm-3 does not answer", "ctm-3", explains=True, state="out", if_left="it stays out")
-RESET = step("reset", "ctm-3", ResetNode(), "", 120)
+RESET = step(ResetNode(), "ctm-3", "", 120)
 
 
 def _one_down() -> Scene:
@@ -95,7 +95,7 @@ def test_services_that_are_not_known_are_not_said_to_serve() -> None:
 def test_what_is_erased_is_told_with_whether_it_is_backed_up() -> None:
     (without,) = outlook.losses(_removed(), (RESET,))
     assert "NO backup of it is made" in without and "what clients wrote to it alone" in without
-    backup = step("backup", "ctm-3", MakeBackup(), "", 60)
+    backup = step(MakeBackup(), "ctm-3", "", 60)
     (with_one,) = outlook.losses(_removed(), (backup, RESET))
     assert "a backup of it is made first" in with_one
     (empty,) = outlook.losses(_removed(RunHistory(emptied=frozenset({"ctm-3"}))), (RESET,))
@@ -103,9 +103,9 @@ def test_what_is_erased_is_told_with_whether_it_is_backed_up() -> None:
 
 
 def test_what_did_not_reach_the_others_is_lost() -> None:
-    gone = step("remove", "ctm-3", RemoveNode("ctm-1", "id-3", force=True), "", 10)
+    gone = step(RemoveNode("ctm-1", "id-3", force=True), "ctm-3", "", 10)
     assert outlook.losses(_one_down(), (gone,))[0].startswith("ctm-3: what clients wrote to it that had not")
-    made = step("new-cluster", "ctm-2", NewCluster(), "", 10)
+    made = step(NewCluster(), "ctm-2", "", 10)
     lost = outlook.losses(_removed(RunHistory(run="R1", survivor="ctm-1")), (made,))
     assert lost[0].startswith("ctm-1: what clients wrote to it after")
     assert outlook.losses(_removed(), ()) == ()

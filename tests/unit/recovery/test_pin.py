@@ -8,12 +8,12 @@ from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan, plan_of
-from ctmupgrade.core.plan.steps import RemoveNode, ResetNode, Step
+from ctmupgrade.core.plan.steps import RemoveNode, ResetNode, Step, step
 from ctmupgrade.core.recovery.pin import pin_of
-from ctmupgrade.core.recovery.result import in_order, step
+from ctmupgrade.core.recovery.result import in_order
 from tests.support import recovery_facts as make
 
-RESET = step("reset", "ctm-3", ResetNode(), "erases it", 120)
+RESET = step(ResetNode(), "ctm-3", "erases it", 120)
 
 
 def _plan(seen: Facts, *steps: Step) -> Plan:
@@ -31,7 +31,7 @@ def test_every_difference_shows() -> None:
         _plan(seen),
         _plan(seen, replace(RESET, node="ctm-2")),
         _plan(seen, replace(RESET, action=ResetNode("ctm-1"))),
-        _plan(seen, RESET, step("remove", "ctm-2", RemoveNode("ctm-1", "id-2"), "", 1)),
+        _plan(seen, RESET, step(RemoveNode("ctm-1", "id-2"), "ctm-2", "", 1)),
         replace(_plan(seen), without_data=("ctm-2",)),
         _plan(make.with_node(seen, replace(seen.nodes["ctm-2"], boot=BootMark("another")))),
         _plan(make.healthy(version=make.NEW)),

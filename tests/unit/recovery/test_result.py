@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from ctmupgrade.core.plan.steps import MakeBackup, Reboot, ResetNode
+from ctmupgrade.core.plan.steps import MakeBackup, Reboot, ResetNode, step
 from ctmupgrade.core.recovery.result import (
     Advice,
     Diagnosis,
@@ -16,13 +16,12 @@ from ctmupgrade.core.recovery.result import (
     advise,
     in_order,
     merged,
-    step,
     together,
 )
 
 
 def test_parts_add_up_in_their_order() -> None:
-    one = Part((Trouble("a", "ctm-1", explains=True),), steps=(step("reboot", "ctm-1", Reboot(), "", 1),))
+    one = Part((Trouble("a", "ctm-1", explains=True),), steps=(step(Reboot(), "ctm-1", "", 1),))
     two = advise("look") + Part((Trouble("b", "ctm-2"),), support=True)
     both = together((one, two))
     assert [t.text for t in both.wrong] == ["a", "b"] and both.support and not both.finishing
@@ -38,13 +37,13 @@ def test_a_part_and_a_diagnosis_are_never_changed() -> None:
 
 
 def test_steps_wait_for_each_other_and_have_ids_of_their_own() -> None:
-    made = in_order(step("backup", "ctm-1", MakeBackup(), "", 60) for _ in range(3))
+    made = in_order(step(MakeBackup(), "ctm-1", "", 60) for _ in range(3))
     assert [s.id for s in made] == ["backup:ctm-1", "backup:ctm-1:2", "backup:ctm-1:3"]
     assert [s.after for s in made] == [(), ("backup:ctm-1",), ("backup:ctm-1:2",)]
 
 
 def test_a_diagnosis_knows_its_minutes_and_what_it_erases() -> None:
-    steps = (step("reset", "ctm-2", ResetNode(), "", 120), step("reboot", "ctm-1", Reboot(), "", 300))
+    steps = (step(ResetNode(), "ctm-2", "", 120), step(Reboot(), "ctm-1", "", 300))
     found = Diagnosis("x", Urgency.NOW, steps=steps)
     assert found.seconds == 420 and found.erased == ("ctm-2",)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
-from ctmupgrade.core.recovery.result import Part, advise, step
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, step
+from ctmupgrade.core.recovery.result import Part, advise
 from ctmupgrade.core.recovery.versions import mixed_versions
 from ctmupgrade.core.run.past_runs import RunHistory
 from ctmupgrade.core.version import Version
@@ -29,7 +29,7 @@ def test_the_upgrade_is_finished_in_place() -> None:
 
 def test_other_steps_and_advice_come_first() -> None:
     seen = make.scene(_mixed(make.NEW, make.OLD, make.OLD))
-    reboot = Part(steps=(step("reboot", "ctm-1", Reboot(), "", 1),))
+    reboot = Part(steps=(step(Reboot(), "ctm-1", "", 1),))
     assert mixed_versions(seen, reboot) == Part(mixed_versions(seen, Part()).wrong)
     advised = mixed_versions(seen, advise("x"))
     assert not advised.steps and advised.advice[0].commands == ("ctmupgrade run",)

@@ -6,17 +6,17 @@ from datetime import timedelta
 
 from ctmupgrade.core.model import Mode, Options
 from ctmupgrade.core.plan.plan import plan_of
-from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, ResetNode, RunUpgrade, Step
-from ctmupgrade.core.recovery.result import in_order, step
+from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, ResetNode, RunUpgrade, Step, step
+from ctmupgrade.core.recovery.result import in_order
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.past_runs import past_of
 from tests.support import recovery_facts as make
 
-RESET = step("reset", "ctm-3", ResetNode(), "", 1)
-JOIN = step("join", "ctm-3", JoinNode("ctm-1"), "", 1)
-UPGRADE = step("upgrade", "ctm-2", RunUpgrade(), "", 1)
-BACKUP = step("backup", "ctm-1", MakeBackup(), "", 1)
+RESET = step(ResetNode(), "ctm-3", "", 1)
+JOIN = step(JoinNode("ctm-1"), "ctm-3", "", 1)
+UPGRADE = step(RunUpgrade(), "ctm-2", "", 1)
+BACKUP = step(MakeBackup(), "ctm-1", "", 1)
 
 
 def _run(name: str, steps: tuple[Step, ...], *events: journal.Event) -> RunState:
