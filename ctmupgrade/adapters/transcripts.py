@@ -17,7 +17,7 @@ from typing import TextIO
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks import shell_probes
-from ctmupgrade.core.model import Secret
+from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.redact import hidden, redacted
 from ctmupgrade.errors import (
     UNFORESEEN,
@@ -229,6 +229,9 @@ class ReplayFleet:
     def control(self, node: str) -> Control:
         """Return the node's control plane; what it is asked and answers is recorded, or played back."""
         return ReplayControl(node, "control", self._looks)
+
+    def learn(self, cluster: Cluster) -> None:
+        """Do nothing: a recording has the nodes that it has."""
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -189,9 +189,7 @@ class GuardedFleet:
     def learn(self, cluster: Cluster) -> None:
         """The cluster has more nodes than at first: the new instances of a run that is resumed."""
         self._cluster = cluster
-        learn = getattr(self._fleet, "learn", None)
-        if learn is not None:
-            learn(cluster)
+        self._fleet.learn(cluster)
 
     def close(self) -> None:
         """See :meth:`ctmupgrade.ports.Fleet.close`."""

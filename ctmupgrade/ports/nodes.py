@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.model import Secret
+from ctmupgrade.core.model import Cluster, Secret
 
 R = TypeVar("R")
 MOST_ANSWER = 2**20  # bytes of one stream of an answer; a summary of 20 nodes has 200 KB
@@ -188,6 +188,10 @@ class Fleet(Protocol):
 
     def control(self, node: str) -> Control:
         """Return the node's control plane. :raises KeyError: no such node."""
+        ...
+
+    def learn(self, cluster: Cluster) -> None:
+        """Know the nodes of a cluster that has more than at first: new instances of a run that is resumed."""
         ...
 
     def close(self) -> None:

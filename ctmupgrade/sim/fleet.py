@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctmupgrade.core.model import Cluster
 from ctmupgrade.errors import UsageError
 from ctmupgrade.sim.control import SimControl
 from ctmupgrade.sim.shell import SimShell
@@ -24,6 +25,9 @@ class SimFleet:
         """:raises UsageError: no node of that name."""
         self._known(node)
         return SimControl(self.world, node)
+
+    def learn(self, cluster: Cluster) -> None:
+        """Do nothing: the world knows its nodes."""
 
     def close(self) -> None:
         """Drops all connections."""
