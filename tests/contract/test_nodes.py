@@ -67,15 +67,7 @@ def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Prob
 
 def test_every_probe_of_a_control_plane_tells(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
-    asked = (
-        ksctl_probes.SYSTEM,
-        ksctl_probes.SERVICES,
-        ksctl_probes.MEMBERSHIP,
-        ksctl_probes.MEMBERS,
-        ksctl_probes.SUMMARY,
-        ksctl_probes.NTP,
-    )
-    told: dict[str, Any] = {p.name: ask(control, p) for p in (*asked, ksctl_probes.ATTENDED_BOOT)}
+    told: dict[str, Any] = {p.name: ask(control, p) for p in ksctl_probes.OF_A_CONTROL_PLANE}
     assert [(name, value) for name, value in told.items() if isinstance(value, Unknown)] == []
     assert str(told["version"].version) == "2.20.0+15016"
     assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())

@@ -78,8 +78,7 @@ class Says(Reader):
 
 
 CONTROL_PROBES: tuple[Any, ...] = (
-    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY, ksctl_probes.NTP, ksctl_probes.ATTENDED_BOOT,
-    ksctl_probes.HSM, ksctl_probes.backups(0), ksctl_probes.backup_keys(0),
+    *ksctl_probes.OF_A_CONTROL_PLANE, ksctl_probes.backups(0), ksctl_probes.backup_keys(0),
 )  # fmt: skip
 SHELL_PROBES: tuple[Any, ...] = (
     *shell_probes.OF_A_SHELL, shell_probes.log_tail("x"), shell_probes.log_search(), shell_probes.port("x"), file_probes.staged("x"),

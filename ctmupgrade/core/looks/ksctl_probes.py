@@ -43,6 +43,11 @@ ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse_ksctl.attended_boot
 
 HSM: Probe[int] = _ksctl("HSM servers", parse_ksctl.row_count, ("hsm", "servers", "list"))
 
+# Every question to a control plane that needs no argument: the tests ask them of every kind of node.
+OF_A_CONTROL_PLANE: tuple[Probe[object], ...] = (
+    SYSTEM, SERVICES, MEMBERSHIP, MEMBERS, CLUSTER_ERRORS, SUMMARY, NTP, ATTENDED_BOOT, HSM,
+)  # fmt: skip
+
 PAGE = 100  # rows a page; the default of 10 hides the newest backups (docs/appliance.md 3)
 
 

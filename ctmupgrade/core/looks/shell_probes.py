@@ -131,7 +131,7 @@ def _listed(code: int, out: str, err: str) -> tuple[str, ...]:
 LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Query(("ls", "-1", *LOG_FOLDERS), _listed),))
 
 
-# Every question to a shell that needs no argument.
+# Every question to a shell that needs no argument: the tests ask them of every kind of node.
 OF_A_SHELL: tuple[Probe[object], ...] = (BOOT, MOUNTS, UNIT, RIGHTS, CLOCK, PROCESSES, LOG_LIST)
 
 
