@@ -218,7 +218,9 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
         problems += _seen_by_others(ctx, step.node, nodes)
     if isinstance(own.version, Unknown):
         problems.append(
-            Problem(step.node, f"login or version: {own.version.words}", True, own.version.unreachable)
+            Problem(
+                step.node, f"its version is not known: {own.version.words}", True, own.version.unreachable
+            )
         )
     elif not reached(own.version, ctx.cluster.target.version):
         wrong = f"it has version {own.version}, not {ctx.cluster.target.version.short}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="ctmupgrade",
-    help="Upgrades clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and goes on "
+    help="Upgrade clusters of Thales CipherTrust Manager appliances over SSH, one node at a time, and go on "
     "after any crash. First: init, check, plan, stage. In the window: run. After anything: resume.",
     cls=group_of(registry),
     no_args_is_help=True,

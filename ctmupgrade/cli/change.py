@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 def run(
     common: Common,
     plan_file: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="a plan made before")
+        Path | None, typer.Option("--plan", metavar="FILE", help="execute a plan that `plan -o FILE` wrote")
     ] = None,
     stop_after: Annotated[
-        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when this node is done")
     ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
     take_over: Annotated[
-        str, typer.Option("--take-over", metavar="RUN", help="another operator's dead run")
+        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
     ] = "",
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
     *,
     options: Options,
 ) -> int:
-    """Checks, plans, asks, executes."""
+    """Check, plan, ask, then upgrade."""
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import plan_file as plan_files
     from ctmupgrade.commands import run as running
@@ -61,13 +61,13 @@ def resume(
     common: Common,
     run_id: RunId = None,
     stop_after: Annotated[
-        str, typer.Option("--stop-after", metavar="NODE", help="pause when it is done")
+        str, typer.Option("--stop-after", metavar="NODE", help="pause when this node is done")
     ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
 ) -> int:
-    """Goes on from where a run stopped, after any crash."""
+    """Go on from where a run stopped, after any crash."""
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import resume as resuming
 
@@ -81,13 +81,13 @@ def resume(
 def stage(
     common: Common, limit_rate: Rate = "", limit_rate_per_node: NodeRate = "", *, options: Options
 ) -> int:
-    """Uploads and verifies the archive on every node, before the window."""
+    """Upload and verify the archive on every node, before the window."""
     return _prepare(common, options, "stage", (limit_rate, limit_rate_per_node))
 
 
 @registry.command(CHANGE)
 def backup(common: Common, options: Options) -> int:
-    """Creates and downloads a system backup and its key from each node that needs one."""
+    """Create and download a system backup and its key from each node that needs one."""
     return _prepare(common, options, "backup")
 
 
@@ -105,9 +105,11 @@ def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str]
 @registry.command(CHANGE)
 def recover(
     common: Common,
-    gone: Annotated[str, typer.Option("--gone", metavar="A,B", help="nodes that are gone for good")] = "",
+    gone: Annotated[
+        str, typer.Option("--gone", metavar="A,B", help="give up these nodes: they are lost for good")
+    ] = "",
     rejoin: Annotated[
-        str, typer.Option("--rejoin", metavar="A,B", help="take out, reset and join again")
+        str, typer.Option("--rejoin", metavar="A,B", help="take these nodes out, reset them, join them again")
     ] = "",
     take_over: Annotated[
         str,
@@ -119,12 +121,14 @@ def recover(
     ] = "",
     pin: Annotated[
         str,
-        typer.Option("--pin", metavar="ID", help="with --yes: only if nothing changed since ID was printed"),
+        typer.Option(
+            "--pin", metavar="ID", help="with --yes: act only if nothing has changed since ID was printed"
+        ),
     ] = "",
     *,
     options: Options,
 ) -> int:
-    """Diagnoses a broken cluster and proposes, or with --yes performs, the way back. Exit 0: nothing is wrong; 3: a
+    """Find out what is wrong with a cluster and propose the way back; with --yes, take it. Exit 0: nothing is wrong; 3: a
     way back is proposed; 6: a person must decide."""
     from ctmupgrade.cli import recover as cli_recover
     from ctmupgrade.commands import recover as recovering

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 @registry.command(LOOK)
 def check(
     common: Common,
-    listing: Annotated[bool, typer.Option("--list", help="the checks and what they make sure")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="list the checks and what each makes sure")] = False,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="ID", help="this check alone; may be repeated")
+        list[str] | None, typer.Option("--only", metavar="ID", help="run this check alone (repeatable)")
     ] = None,
     *,
     options: Options,
 ) -> int:
-    """Every check, all nodes at once. Exit 0 when nothing blocks and nothing is unknown."""
+    """Check every node, all at once. Exit 0: nothing blocks and nothing is unknown."""
     from ctmupgrade.core.checks.catalogue import CHECKS
 
     if listing:
@@ -69,7 +69,7 @@ def plan(
     *,
     options: Options,
 ) -> int:
-    """Checks, then the steps with reasons, order, estimated times and what users will notice."""
+    """Check, then show the steps: why, in which order, how long, and what users will notice."""
     from ctmupgrade.codec import plan_to_json
     from ctmupgrade.commands import check as looking
     from ctmupgrade.render import show
@@ -96,12 +96,15 @@ def plan(
 def verify(
     common: Common,
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
-    signer: Annotated[str, typer.Option("--signer", metavar="FPR", help="instead of cluster.yaml's")] = "",
+    signer: Annotated[
+        str, typer.Option("--signer", metavar="FPR", help="use this key, not cluster.yaml's")
+    ] = "",
     keyring: Annotated[
-        Path | None, typer.Option("--keyring", metavar="FILE", help="public key(s) to use")
+        Path | None,
+        typer.Option("--keyring", metavar="FILE", help="use these public keys, not cluster.yaml's"),
     ] = None,
 ) -> int:
-    """Signature, signer, size, sha256 and version of an archive."""
+    """Verify an archive: signature, signer, size, sha256 and version."""
     from ctmupgrade.commands.verify import verify_archive
     from ctmupgrade.render.signature import signed_document
 
@@ -119,7 +122,7 @@ def verify(
 
 @registry.command(LOOK)
 def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
-    """The plan as a Markdown runbook with the manual command for every step."""
+    """Write the plan as a Markdown runbook, with the manual command for every step."""
     from ctmupgrade.commands import check
     from ctmupgrade.render import markdown
 
@@ -137,7 +140,7 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
 
 @registry.command(LOOK)
 def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
-    """Records every look at the live cluster as a fixture, secrets removed."""
+    """Record what the live cluster answers to every question of a check, as a fixture without secrets."""
     from ctmupgrade.commands.record import record as record_looks
 
     with opened(common, looks_only=True) as made:
@@ -158,11 +161,11 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
 def init(
     common: Common,
     url: Annotated[
-        str, typer.Option("--url", metavar="URL", help="a member to ask for the nodes, by ksctl")
+        str, typer.Option("--url", metavar="URL", help="ask this member for the nodes, by ksctl")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
 ) -> int:
-    """Writes a commented cluster.yaml, from `ksctl cluster nodes list` where it can."""
+    """Write a commented cluster.yaml, from `ksctl cluster nodes list` where that answers."""
     from ctmupgrade.commands.init import commented_cluster
 
     path = common.cluster or Path("cluster.yaml")
@@ -184,5 +187,5 @@ def init(
     if common.shown is Format.JSON:
         put_json({"schema": 1, "file": str(path), "said": said})
         return 0
-    typer.echo(f"{said}\nwritten: {path}; mend what is marked CHANGE, then: ctmupgrade check")
+    typer.echo(f"{said}\nwritten: {path}; fix what is marked CHANGE, then: ctmupgrade check")
     return 0

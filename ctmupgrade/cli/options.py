@@ -27,23 +27,25 @@ PLANNING, REBUILD, COMMON = "Plan", "Only for a rebuild", "Common options"
 _COMMON: dict[str, Any] = {
     "cluster": Annotated[
         Path | None,
-        typer.Option("-c", "--cluster", metavar="FILE", help="cluster.yaml (env CTMUPGRADE_CLUSTER)"),
+        typer.Option(
+            "-c", "--cluster", metavar="FILE", help="read this cluster.yaml (env CTMUPGRADE_CLUSTER)"
+        ),
     ],
     "state_dir": Annotated[
         Path | None,
-        typer.Option("--state-dir", metavar="DIR", help="where journals live (env CTMUPGRADE_STATE_DIR)"),
+        typer.Option("--state-dir", metavar="DIR", help="keep journals here (env CTMUPGRADE_STATE_DIR)"),
     ],
     "format": Annotated[
         Format | None, typer.Option("--format", help="auto: rich on a terminal, plain elsewhere")
     ],
-    "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="instead of cluster.yaml's")],
+    "strategy": Annotated[StrategyName | None, typer.Option("--strategy", help="use it, not cluster.yaml's")],
     "yes": Annotated[bool, typer.Option("--yes", help="answer the question before changes with yes")],
     "dry_run": Annotated[
-        bool, typer.Option("--dry-run", help="look and plan, change nothing; wins over all")
+        bool, typer.Option("--dry-run", help="check and plan, change nothing; wins over all")
     ],
     "simulate": Annotated[
         Path | None,
-        typer.Option("--simulate", metavar="DIR", help="a fixture's cluster in virtual time, no network"),
+        typer.Option("--simulate", metavar="DIR", help="use a fixture's cluster in virtual time, no network"),
     ],
     "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="say more")],
 }
@@ -52,42 +54,49 @@ _PLANNING: dict[str, Any] = {
         list[str] | None,
         typer.Option("--skip", metavar="ID=REASON", help="waive a check, with the reason (repeatable)"),
     ],
-    "order": Annotated[str, typer.Option("--order", metavar="A,B,C", help="instead of cluster.yaml's order")],
+    "order": Annotated[
+        str, typer.Option("--order", metavar="A,B,C", help="upgrade in this order, not cluster.yaml's")
+    ],
     "nodes": Annotated[
-        str, typer.Option("--nodes", metavar="A,B", help="only these; says what is left behind")
+        str, typer.Option("--nodes", metavar="A,B", help="upgrade only these; says what is left behind")
     ],
     "parallel": Annotated[
-        int, typer.Option("--parallel", metavar="N", min=0, help="at most N nodes at once (0: all)")
+        int, typer.Option("--parallel", metavar="N", min=0, help="work on at most N nodes at once (0: all)")
     ],
     "allow_downgrade": Annotated[
-        bool, typer.Option("--allow-downgrade", help="standalone only: an older target")
+        bool, typer.Option("--allow-downgrade", help="standalone only: allow an older target")
     ],
     "force_path": Annotated[
         bool, typer.Option("--force-path", help="pass -o to ks_upgrade.sh, on its documented path only")
     ],
     "accept_attended_boot": Annotated[
-        bool, typer.Option("--accept-attended-boot", help="a person types the passphrase at each boot")
+        bool,
+        typer.Option("--accept-attended-boot", help="accept that a person types the passphrase at each boot"),
     ],
-    "survivor": Annotated[str, typer.Option("--survivor", metavar="NODE", help="rebuild: it keeps the data")],
+    "survivor": Annotated[
+        str, typer.Option("--survivor", metavar="NODE", help="rebuild: keep the data on this node")
+    ],
     "keep_copies": Annotated[
         int,
-        typer.Option("--keep-copies", metavar="N", min=1, help="rebuild: never fewer holders of the data"),
+        typer.Option("--keep-copies", metavar="N", min=1, help="rebuild: keep the data on at least N nodes"),
     ],
     "reset_before_join": Annotated[
-        bool, typer.Option("--reset-before-join", help="rebuild: reset nodes before joins")
+        bool, typer.Option("--reset-before-join", help="rebuild: reset each node before it joins")
     ],
     "hold_back": Annotated[
         str,
-        typer.Option("--hold-back", metavar="NODE", help="rebuild: stays apart as a copy of the old data"),
+        typer.Option(
+            "--hold-back", metavar="NODE", help="rebuild: keep this node apart, as a copy of the old data"
+        ),
     ],
     "fresh": Annotated[
         list[str] | None,
         typer.Option(
-            "--fresh", metavar="NAME=HOST", help="rebuild: a new instance joins in its place (repeatable)"
+            "--fresh", metavar="NAME=HOST", help="rebuild: join a new instance in its place (repeatable)"
         ),
     ],
     "shared_hsm_partition": Annotated[
-        bool, typer.Option("--shared-hsm-partition", help="rebuild: all nodes use one HSM partition")
+        bool, typer.Option("--shared-hsm-partition", help="rebuild: say that all nodes use one HSM partition")
     ],
 }
 
@@ -132,7 +141,7 @@ def split(text: str, option: str = "") -> tuple[str, ...]:
     """A list of names as typed: ``A,B``. :raises UsageError: given, and no name is in it."""
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not names:
-        raise UsageError(f"{option} {text}: no name stands there", remedy=f"{option} A,B, or leave it out")
+        raise UsageError(f"{option} {text}: there is no name", remedy=f"{option} A,B, or leave it out")
     return names
 
 
@@ -237,17 +246,18 @@ def default_paths(common: Common) -> Common:
 
 
 OutFile = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="instead of the terminal")
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="write to FILE, not to the terminal")
 ]
 
 
 Rate = Annotated[
-    str, typer.Option("--limit-rate", metavar="RATE", help="all uploads together, in bytes a second: 20M")
+    str,
+    typer.Option("--limit-rate", metavar="RATE", help="limit all uploads together, in bytes a second: 20M"),
 ]
 
 
 NodeRate = Annotated[
-    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="and each node's upload")
+    str, typer.Option("--limit-rate-per-node", metavar="RATE", help="limit each node's upload")
 ]
 
 

@@ -18,16 +18,18 @@ from ctmupgrade.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from ctmupgrade.commands.control import Said
 
-decisions = registry.group("node", AFTER, "An operator's decision on a stuck node, kept in the journal.")
+decisions = registry.group(
+    "node", AFTER, "Decide what happens with a stuck node; the journal keeps the decision."
+)
 
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; it is kept in the journal")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="say why; the journal keeps it")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN")]
 NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
 
 
 @registry.command(AFTER)
 def status(common: Common, run_id: RunId = None) -> int:
-    """Where a run stands, from the journal alone."""
+    """Show where a run is, from the journal alone."""
     from ctmupgrade.commands.status import report_of
     from ctmupgrade.render import documents, show
 
@@ -47,7 +49,7 @@ def status(common: Common, run_id: RunId = None) -> int:
 
 @registry.command(AFTER)
 def runs(common: Common) -> int:
-    """Lists every run that is known here: id, cluster, what it was, when it began, its outcome."""
+    """List every run that is known here: id, cluster, what it was, when it began, its outcome."""
     from ctmupgrade.commands.choose import every_run
     from ctmupgrade.core.run.listed import table
     from ctmupgrade.render import documents
@@ -63,7 +65,7 @@ def runs(common: Common) -> int:
 
 @registry.command(AFTER)
 def watch(common: Common, run_id: RunId = None) -> int:
-    """Follows a run that another shell runs, until it ends or pauses."""
+    """Follow a run that another shell runs, until it ends or pauses."""
     from ctmupgrade.commands.status import report_of
     from ctmupgrade.commands.watch import follow
     from ctmupgrade.render import documents, show
@@ -114,13 +116,13 @@ def _said(common: Common, words: dict[str, str], said: Said) -> int:
 
 @registry.command(AFTER)
 def pause(common: Common, run_id: RunId = None) -> int:
-    """Stops a run after the step in hand; from another shell."""
+    """Stop a run after the step in hand; from another shell."""
     return _stop(common, run_id, "pause")
 
 
 @registry.command(AFTER)
 def abort(common: Common, run_id: RunId = None) -> int:
-    """Ends a run for good after the step in hand; what was done stays."""
+    """End a run for good after the step in hand; what was done stays."""
     return _stop(common, run_id, "abort")
 
 
@@ -160,7 +162,7 @@ def skip(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
 
 @decisions.command("Decisions")
 def done(common: Common, run: RunArg, node: NodeArg, reason: Reason) -> int:
-    """The failed step counts as done: you have made sure of it yourself. The run goes on with the next one."""
+    """Count the failed step as done: you have made sure of it yourself. The run goes on with the next one."""
     return _decide(common, run, node, "done", reason)
 
 
@@ -173,7 +175,8 @@ def report(
         bool, typer.Option("--verify", help="check the journal's hash chain; exit 5 if broken")
     ] = False,
     head: Annotated[
-        str, typer.Option("--head", metavar="HASH", help="with --verify: what the journal must end in")
+        str,
+        typer.Option("--head", metavar="HASH", help="with --verify: make sure that the journal ends in HASH"),
     ] = "",
     sign: Annotated[
         str, typer.Option("--sign", metavar="KEY", help="sign FILE: an ssh key's file or a gpg fingerprint")
@@ -182,14 +185,17 @@ def report(
         Path | None, typer.Option("--verify-signature", metavar="FILE", help="check a signed report")
     ] = None,
     signed_by: Annotated[
-        str, typer.Option("--signed-by", metavar="KEY", help="the signer's public ssh key or gpg fingerprint")
+        str,
+        typer.Option(
+            "--signed-by", metavar="KEY", help="name the signer: a public ssh key or a gpg fingerprint"
+        ),
     ] = "",
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FILE", help="a tar.gz for vendor support, secrets removed"),
+        typer.Option("--bundle", metavar="FILE", help="write a tar.gz for vendor support, secrets removed"),
     ] = None,
 ) -> int:
-    """What happened, as Markdown, HTML (-o FILE.html) or JSON."""
+    """Write what happened, as Markdown, HTML (-o FILE.html) or JSON."""
     from ctmupgrade.cli import evidence
     from ctmupgrade.commands.status import report_of
 

@@ -6,6 +6,7 @@ import html
 
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.run.report import Report
+from ctmupgrade.render.once import after_step
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24}
@@ -49,13 +50,13 @@ def report_html(report: Report) -> str:
     steps = [
         _row([
             escape(s.id), _state(s.status), escape(s.started), escape(s.finished),
-            "<br>".join(escape(f"{k}: {v}") for k, v in s.evidence.items()) + escape(s.error)
+            "<br>".join(escape(f"{k}: {v}") for k, v in s.evidence.items()) + escape(after_step(s.id, s.error))
             + "".join(f"<br>{escape(note)}" for note in s.notes),
         ])
         for s in report.steps
     ]  # fmt: skip
     incidents = [
-        _row([escape(i.time), escape(i.kind), escape(i.step or i.node), escape(i.text)
+        _row([escape(i.time), escape(i.kind), escape(i.step or i.node), escape(after_step(i.step, i.text))
               + (f"<br>{escape('; '.join(i.remedy.splitlines()))}" if i.remedy else ""), escape(i.who)])
         for i in report.incidents
     ]  # fmt: skip

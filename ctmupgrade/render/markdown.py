@@ -10,6 +10,7 @@ from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import block, code, markdown
 from ctmupgrade.render.manual import Book
+from ctmupgrade.render.once import after_step, names_itself
 
 
 def _row(*cells: str) -> str:
@@ -41,7 +42,7 @@ def report_markdown(report: Report) -> str:
         "|---|---|---|---|---|",
     ]
     for step in report.steps:
-        proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or step.error
+        proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
         lines.append(_row(step.id, step.status, step.started, step.finished, proof))
     if report.incidents:
         lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
@@ -57,14 +58,15 @@ def report_markdown(report: Report) -> str:
     if troubled:
         lines += ["", "## What to do", ""]
         for s in troubled:
-            lines.append(f"- {markdown(s.id)}: {markdown(s.error)}")
+            lines.append(f"- {markdown(s.id)} ({s.status}):")
             lines += [f"  - {markdown(line)}" for line in s.remedy.splitlines()]
     lines += ["", *_journal_lines(report)]
     return "\n".join(lines)
 
 
 def _with_remedy(one: IncidentLine) -> str:
-    return f"{one.text} -> {'; '.join(one.remedy.splitlines())}" if one.remedy else one.text
+    text = after_step(one.step, one.text)
+    return f"{text} -> {'; '.join(one.remedy.splitlines())}" if one.remedy else text
 
 
 def _journal_lines(report: Report) -> list[str]:
@@ -94,9 +96,8 @@ def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple
     if stops:
         lines += ["", "## Before", ""]
         for f in stops:
-            lines.append(
-                f"- **{f.verdict.value}** {markdown(f.check)} {markdown(f.node)}: {markdown(f.summary)}"
-            )
+            where = f" {markdown(f.node)}" if f.node and not names_itself([f.node], f.summary) else ""
+            lines.append(f"- **{f.verdict.value}** {markdown(f.check)}{where}: {markdown(f.summary)}")
             if f.remedy:
                 lines.append(f"  - {code(book.addressed(f.remedy, f.node))}")
     lines += ["", "## Logins", "", *(f"- {line}" for line in book.logins()), "", "## Steps", ""]

@@ -15,6 +15,7 @@ from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
+from ctmupgrade.render.once import after_step, names_itself
 
 MIB = 2**20
 
@@ -58,7 +59,8 @@ def marked_finding_lines(
             if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
         ]
         for finding, names in _grouped(shown):
-            where = f" {node_list(names, len(nodes))}:" if names else ""
+            named = not names or names_itself(names, finding.summary)
+            where = "" if named else f" {node_list(names, len(nodes))}:"
             lines.append(
                 (verdict, f"{verdict.value.upper():{MARK}}{finding.check}:{where} {finding.summary}")
             )
@@ -195,7 +197,7 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"{step} done{f' ({proof})' if proof else ''}"
         case journal.StepFailed(step=step, error=error, inconclusive=inconclusive):
             word = "INCONCLUSIVE" if inconclusive else "FAILED"
-            return f"{step} {word}: {error}"  # the remedy is told at the end, where it is needed
+            return f"{step} {word}: {after_step(step, error)}"  # the remedy is told at the end, where it is needed
         case journal.StepReopened(step=step, why=why):
             return f"{step} is looked at again: {why}"
         case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
@@ -231,7 +233,8 @@ def report_lines(report: Report, *, told: bool = False) -> list[str]:
     lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
     for step in report.steps:
         if step.status in ("failed", "inconclusive", "started"):
-            lines.append(f"  {step.id}: {step.status}{f': {step.error}' if step.error and not told else ''}")
+            why = f": {after_step(step.id, step.error)}" if step.error and not told else ""
+            lines.append(f"  {step.id}: {step.status}{why}")
             lines += [f"    -> {line}" for line in step.remedy.splitlines()]
     if report.journal is not None:
         lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")

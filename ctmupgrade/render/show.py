@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -165,7 +166,7 @@ class _PlainWatch:
         if event is not None:
             self._say([plain.event_line(event, state)])
         elif isinstance(tick, Waiting):
-            gist = tick.gist or tick.what
+            gist = re.sub(r"\d+", "", tick.gist or tick.what)  # a count that goes up is no news
             if self._said.get(key) != gist:
                 self._said[key] = gist
                 until = tick.until.isoformat(timespec="minutes")

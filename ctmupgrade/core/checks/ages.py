@@ -43,7 +43,8 @@ def backup_age(manifest: Manifest, facts: Facts) -> str:
     if isinstance(clock, Unknown):
         sure = "; the difference between its node's clock and this machine's is not known"
     else:
-        sure = f", give or take {span(abs(clock.offset) + clock.uncertainty)}"
+        unsure = abs(clock.offset) + clock.uncertainty
+        sure = f", give or take {span(unsure)}" if unsure >= 0.5 else ""
     if manifest.is_ahead(facts.at):
         ahead = max(manifest.created, manifest.downloaded or manifest.created) - facts.at
         return f"its time is {span(ahead.total_seconds())} ahead of this machine's clock, so its age is not known"

@@ -53,12 +53,14 @@ def upgrade_path_known(q: Question) -> Iterator[Finding]:
         yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
 
 
+NO_ARCHIVE = "how much space is needed is not known: the archive was not verified"
+
+
 def free_space_sufficient(q: Question) -> Iterator[Finding]:
     """Judge each node's free space by the strictest published rule (docs/appliance.md 2)."""
     check = "free_space_sufficient"
     if isinstance(q.facts.archive, Unknown):
-        remedy = q.facts.archive.remedy or "see archive_signature_good"
-        yield unknown(check, "", q.facts.archive, remedy, "the archive's size")
+        yield Finding(check, Verdict.UNKNOWN, "", NO_ARCHIVE, "fix what archive_signature_good says")
         return
     for facts in q.pending:
         mounts, version = facts.mounts, facts.version

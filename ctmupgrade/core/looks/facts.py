@@ -40,8 +40,8 @@ class Unknown:
 
     @property
     def words(self) -> str:
-        """Why, for a reader who waits: what every boot and every join brings is told as that, not as a fault."""
-        if self.later and not (self.login or self.unreachable):
+        """Return why, for a reader who waits: what every boot and every join brings is told as that, not as a fault."""
+        if self.later and not self.login:
             return "it answers with an internal error, as a node does that starts, joins or catches up"
         return self.why
 

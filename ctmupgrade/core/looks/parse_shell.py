@@ -166,8 +166,9 @@ def _version_of(release: str, rest: str) -> str:
 
 
 def failure_lines(text: str, limit: int = 5) -> str:
-    """The lines of an upgrade's output that look like the reason of a failure, else its last ones."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """Return the lines of an upgrade's output that look like the reason of a failure, else its last ones. A line that is
+    on the terminal and in the log counts once."""
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     telling = [line for line in lines if _FAILURE.search(line)]
     return "\n".join(line[:MOST_LINE] for line in (telling or lines)[-limit:])
 
