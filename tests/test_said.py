@@ -139,3 +139,11 @@ def test_a_shell_that_greets_is_no_other_run(go_live: Callable[..., Live]) -> No
     said = live.run("run", "--yes")
     assert "run ***" not in said.stdout + said.stderr
     assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_a_wait_that_only_counts_on_is_told_once(tmp_path: Path) -> None:
+    """In a rebuild a node's services must be up for a while before its join: the seconds go up at every look."""
+    desk = Desk(tmp_path)
+    ran = desk.type("run", "--yes", "--format", "plain", scenario="rebuild-two")
+    waits = [line for line in ran.stdout.splitlines() if "before the join: its services are started" in line]
+    assert len(waits) == 1, waits

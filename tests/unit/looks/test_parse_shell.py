@@ -17,6 +17,11 @@ def test_df_in_blocks_of_1k() -> None:
     assert (root.mount, root.free) == ("/", 80 * GIB)
 
 
+def test_a_reason_on_the_terminal_and_in_the_log_is_told_once() -> None:
+    line = "2026-01-10 21:01:37+0000: Upgrade failed: cannot migrate the database"
+    assert parse_shell.failure_lines(f"starting\n{line}\n{line}") == line
+
+
 def test_df_h_never_flatters() -> None:
     text = "Filesystem Size Used Avail Use% Mounted on\n/dev/sda1 100G 20G 80G 20% /\n"
     assert parse_shell.mounts(text)[0].free < 80 * GIB
