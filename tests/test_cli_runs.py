@@ -22,6 +22,14 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+def test_a_state_folder_that_cannot_be_listed_is_not_an_empty_one(desk: Desk) -> None:
+    """An ordinary user often may not read root's. As root nothing is unreadable, but a link in a circle."""
+    desk.state.symlink_to(desk.state.name)
+    for words in (["runs"], ["status"]):
+        said = desk.type(*words)
+        assert said.returncode not in (0, 70) and "no run" not in said.stdout + said.stderr, said
+
+
 # -- runs and their journals -------------------------------------------------------------------------------------
 
 

@@ -218,7 +218,9 @@ def test_an_unreadable_file(live: Live) -> None:
     path = live.folder / "locked.yaml"
     path.write_text(good(live))
     path.chmod(0)
-    assert "locked.yaml: cannot be read" in complained(ask(live, path, "check"))
+    assert "locked.yaml: cannot be read: Permission denied\n  -> ls -l " in complained(
+        ask(live, path, "check")
+    )
 
 
 @pytest.mark.parametrize(

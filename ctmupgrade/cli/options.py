@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -190,6 +190,13 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
+def _we_read_files(annotations: Iterable[Any]) -> None:
+    """Leave it to us to say that a file cannot be read: we know what it is for, and what to do about it."""
+    for info in (info for kind in annotations for info in getattr(kind, "__metadata__", ())):
+        if hasattr(info, "readable"):
+            info.readable = False
+
+
 def with_common(function: Callable[..., object]) -> Callable[..., object]:
     """Adds the common options to a command, which gets them as one :class:`Common`, its first argument.
     A command with an argument ``options`` gets those of planning too, as one :class:`Options`."""
@@ -197,6 +204,7 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
     # Options is loaded by commands that run, not by those that show their help.
     hints = get_type_hints(function, localns={"Options": object}, include_extras=True)
     planning = "options" in hints
+    _we_read_files((*hints.values(), *_COMMON.values()))
     injected = {**_COMMON, **(_PLANNING if planning else {})}
     extra = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind)

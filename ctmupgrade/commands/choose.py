@@ -96,7 +96,11 @@ def _among(run: str, known: list[RunFolder]) -> list[RunFolder]:
 
 
 def _homes(base: Path) -> list[Path]:
-    return [path for path in sorted(base.glob("*")) if path.is_dir()]
+    try:
+        there = sorted(base.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in there if path.is_dir()]
 
 
 def _gathered(homes: list[Path], *, named: bool) -> tuple[list[RunFolder], list[ForeignStateError]]:

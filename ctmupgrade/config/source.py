@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import unicodedata
 from dataclasses import dataclass, field
@@ -122,7 +123,9 @@ def read_text(path: Path) -> str:
             f"{path}: there is no such file", remedy="ctmupgrade init   # writes one; or name it with -c FILE"
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        remedy = f"ls -l {shlex.quote(str(path))}   # it must be a file that you may read; or name another with -c FILE"
+        raise ConfigError(f"{path}: cannot be read: {why}", remedy=remedy) from None
     if len(data) > LARGEST:
         raise ConfigError(
             f"{path}: more than {LARGEST // 2**20} MiB; no file of this kind is so large",
