@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import grp
 import os
 import shutil
 import signal
@@ -102,6 +103,22 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keygen(folder / "host_rsa", "rsa", bits="2048")
     keygen(folder / "locked", passphrase="open sesame 4711")
     return folder
+
+
+@pytest.fixture
+def terminals() -> None:
+    """Skip where an sshd that is not root's gives no terminals: it hands each to the group tty, and only where /dev/pts is
+    mounted with that group (as everywhere but in some containers) nothing is left to do."""
+    if os.geteuid() == 0:
+        return
+    ours, theirs = os.openpty()
+    group = os.fstat(theirs).st_gid
+    os.close(ours)
+    os.close(theirs)
+    if any(known.gr_name == "tty" and known.gr_gid != group for known in grp.getgrall()):
+        pytest.skip(
+            "/dev/pts is not of the group tty here, so that an ordinary user's sshd gives no terminals"
+        )
 
 
 StartSshd = Callable[..., Sshd]

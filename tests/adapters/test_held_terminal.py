@@ -129,7 +129,10 @@ class Starter:
 
 @pytest.fixture(params=["local", "ssh"])
 def starter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starter]:
-    sshd = request.getfixturevalue("sshd") if request.param == "ssh" else None
+    sshd = None
+    if request.param == "ssh":
+        request.getfixturevalue("terminals")
+        sshd = request.getfixturevalue("sshd")
     made = Starter(tmp_path, sshd)
     yield made
     made.close()
