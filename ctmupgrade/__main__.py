@@ -18,6 +18,10 @@ def main() -> int:
             sys.stderr.write(f"ctmupgrade: standard output cannot be written to: {error.strerror}\n")
             return 2
         return 0
+    if sys.argv[1:] and sys.argv[1] in ("--hold-terminal", "--on-terminal"):  # HELPERS, without loading them
+        from ctmupgrade.adapters.local.own_program import run_helper
+
+        return run_helper(sys.argv[1], sys.argv[2:])
     from ctmupgrade.cli.app import main as cli_main
 
     return cli_main()
