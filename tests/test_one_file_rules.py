@@ -42,7 +42,11 @@ def _faults() -> Iterator[str]:
         for node in nodes:
             if isinstance(node, ast.Name) and node.id == "__file__":
                 yield f"{path}:{node.lineno} __file__: use importlib.resources"
-            if isinstance(node, ast.Attribute) and node.attr == "executable" and path.name != "own_program.py":
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr == "executable"
+                and path.name != "own_program.py"
+            ):
                 yield f"{path}:{node.lineno} sys.executable: a helper is started by adapters/local/own_program.py"
 
 
@@ -60,7 +64,9 @@ def test_a_helper_is_started_in_both_forms(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("word", own_program.HELPERS)
 @pytest.mark.parametrize("session", [False, True])
-def test_helpers_are_no_way_to_run_a_program_for_whoever_may_only_run_this_one(word: str, session: bool) -> None:
+def test_helpers_are_no_way_to_run_a_program_for_whoever_may_only_run_this_one(
+    word: str, session: bool
+) -> None:
     """A shell starts no program as the leader of a session. And what our own helpers run is no Python."""
     argv = own_program.helper(word, *(["", "echo", "ran"] if word == "--hold-terminal" else ["echo", "ran"]))
     master, slave = os.openpty()
@@ -79,7 +85,9 @@ def test_helpers_load_nothing_but_themselves() -> None:
     show = "import atexit, sys; sys.argv[:] = {!r}; atexit.register(lambda: print(*sys.modules)); "
     argv = own_program.helper("--hold-terminal", "", "true")
     argv[4] = show.format(argv[4:]) + argv[4]
-    said = subprocess.run(argv, capture_output=True, text=True, start_new_session=True, check=True).stdout.split()
+    said = subprocess.run(
+        argv, capture_output=True, text=True, start_new_session=True, check=True
+    ).stdout.split()
     ours = {name for name in said if name.startswith("ctmupgrade")}
     assert ours <= {
         "ctmupgrade", "ctmupgrade.__main__", "ctmupgrade.adapters", "ctmupgrade.adapters.local",

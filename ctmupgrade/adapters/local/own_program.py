@@ -14,9 +14,7 @@ HOLD_TERMINAL = "--hold-terminal"  # :mod:`.terminal_holder`
 ON_TERMINAL = "--on-terminal"  # :mod:`.on_terminal`
 HELPERS = (HOLD_TERMINAL, ON_TERMINAL)
 # Without site: starting it takes a third of the time. Our places in the order in which we look.
-_START = (
-    "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from ctmupgrade.__main__ import main; sys.exit(main())"
-)
+_START = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from ctmupgrade.__main__ import main; sys.exit(main())"
 
 
 def is_one_file() -> bool:
