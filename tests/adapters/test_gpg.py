@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ctmupgrade.adapters.disk.private_folder import PREFIX
-from ctmupgrade.adapters.gpg import reading, with_gpgv
+from ctmupgrade.adapters.gpg import reading
 from ctmupgrade.adapters.gpg import verifier as adapter
 from ctmupgrade.adapters.gpg.verifier import GpgVerifier
 from ctmupgrade.adapters.gpg.way import Way
