@@ -105,3 +105,15 @@ def test_a_program_that_is_not_there_is_told_as_a_shell_tells_it() -> None:
         os.close(master)
         os.close(slave)
     assert done.returncode == 127 and b"no-such-program: No such file" in done.stderr
+
+
+def test_the_words_that_main_knows_are_those_of_the_helpers() -> None:
+    text = (PACKAGE / "__main__.py").read_text(encoding="utf-8")
+    assert all(f'"{word}"' in text for word in own_program.HELPERS)
+
+
+def test_licences_are_told_where_there_is_no_text_of_them_all() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ctmupgrade", "--licenses"], capture_output=True, text=True, check=True
+    )
+    assert "MIT" in done.stdout and "dist-info" in done.stdout
