@@ -87,7 +87,7 @@ def _of_wheel(root: Path) -> None:
 
 
 def _of_debian(root: Path, suite: str) -> None:
-    sources = SourceFileLoader(
+    sources: Any = SourceFileLoader(
         "onefile_sources", str(ROOT / "scripts" / "onefile" / "sources.py")
     ).load_module()
     folder = CACHE / suite
