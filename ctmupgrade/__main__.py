@@ -14,13 +14,35 @@ def main() -> int:
         return _print(f"ctmupgrade {__version__}\n")
     if sys.argv[1:] == ["--licenses"] and sys.stdout is not None:
         return _print(_licences())
-    if first in ("--hold-terminal", "--on-terminal"):  # own_program.HELPERS, without loading it
-        from ctmupgrade.adapters.local.own_program import run_helper
-
-        return run_helper(first, sys.argv[2:])
+    if first in (
+        "--hold-terminal",
+        "--on-terminal",
+        "--remove-after-us",
+    ):  # own_program.HELPERS, without loading it
+        return _help(first, sys.argv[2:])
     from ctmupgrade.cli.app import main as cli_main
 
     return cli_main()
+
+
+def _help(word: str, words: list[str]) -> int:
+    """Be a helper of another process of this program; each loads itself alone."""
+    from ctmupgrade.adapters import own_program
+
+    if own_program.was_typed():
+        sys.stderr.write(f"ctmupgrade: {word} is no option: ctmupgrade starts it itself\n")
+        return 2
+    if word == own_program.HOLD_TERMINAL:
+        from ctmupgrade.adapters.local.terminal_holder import hold
+
+        return hold(words[0], words[1:])
+    if word == own_program.ON_TERMINAL:
+        from ctmupgrade.adapters.local.on_terminal import become
+
+        return become(words)
+    from ctmupgrade.adapters.disk.remover import remover
+
+    return remover()
 
 
 def _print(text: str) -> int:

@@ -123,7 +123,7 @@ def _install():
 
     importer = zipimport.zipimporter(_ARCHIVE)
     sys.meta_path.insert(0, _Extensions(importer, list(zipimport._zip_directory_cache[_ARCHIVE])))
-    sys.frozen = True  # ctmupgrade.adapters.local.own_program
+    sys.frozen = True  # ctmupgrade.adapters.own_program
 
 
 _install()

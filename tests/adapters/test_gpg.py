@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.adapters import memory_file
 from ctmupgrade.adapters.disk.private_folder import PREFIX
 from ctmupgrade.adapters.gpg import reading
 from ctmupgrade.adapters.gpg import verifier as adapter
@@ -24,7 +25,6 @@ from ctmupgrade.adapters.gpg.verifier import GpgVerifier
 from ctmupgrade.adapters.gpg.way import Way
 from ctmupgrade.adapters.gpg.with_gpg import WithGpg
 from ctmupgrade.adapters.gpg.with_gpgv import WithGpgv, WithOwnGpgv
-from ctmupgrade.adapters.local import memory_file
 from ctmupgrade.errors import BlockedError, SignatureError, UsageError
 from tests.support.gpg_ring import BOTH, GPGV, Ring, flip, good, no_keyring, refused
 

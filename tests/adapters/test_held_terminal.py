@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ctmupgrade.adapters import own_program
 from ctmupgrade.adapters.disk import private_folder
-from ctmupgrade.adapters.local import own_program
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.ssh.shell import SshShell

@@ -22,8 +22,8 @@ from ctmupgrade.adapters.gpg.keyring import damaged, missing_key, read_keyring
 from ctmupgrade.adapters.gpg.program import SHORT
 from ctmupgrade.adapters.gpg.verdict import PinnedKey, Status, hear
 from ctmupgrade.adapters.gpg.way import UnusableError
-from ctmupgrade.adapters.local.memory_file import memory_file
 from ctmupgrade.adapters.local.process import login_environ
+from ctmupgrade.adapters.memory_file import memory_file
 from ctmupgrade.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ctmupgrade.adapters.local.own_program import HOLD_TERMINAL, helper
+from ctmupgrade.adapters.own_program import HOLD_TERMINAL, helper
 from ctmupgrade.ports import Screenful
 
 _KEPT = 256 * 1024  # bytes of a terminal's output that are kept between two looks

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from ctmupgrade.adapters.local.own_program import is_one_file
+from ctmupgrade.adapters.own_program import is_one_file
 
 _PR_SET_DUMPABLE = 4  # prctl(2), linux/prctl.h
 

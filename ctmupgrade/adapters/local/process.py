@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
-from ctmupgrade.adapters.local.own_program import ON_TERMINAL, helper
+from ctmupgrade.adapters.own_program import ON_TERMINAL, helper
 
 _CHUNK = 65_536
 

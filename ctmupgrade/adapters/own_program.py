@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
-HOLD_TERMINAL = "--hold-terminal"  # :mod:`.terminal_holder`
-ON_TERMINAL = "--on-terminal"  # :mod:`.on_terminal`
-HELPERS = (HOLD_TERMINAL, ON_TERMINAL)
+HOLD_TERMINAL = "--hold-terminal"  # adapters/local/terminal_holder.py
+ON_TERMINAL = "--on-terminal"  # adapters/local/on_terminal.py
+REMOVE_AFTER_US = "--remove-after-us"  # adapters/disk/remover.py
+HELPERS = (HOLD_TERMINAL, ON_TERMINAL, REMOVE_AFTER_US)
 # Without site: starting it takes a third of the time. Our places in the order in which we look.
 _START = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from ctmupgrade.__main__ import main; sys.exit(main())"
 
@@ -25,7 +26,7 @@ def is_one_file() -> bool:
 def helper(word: str, *words: str) -> list[str]:
     """Return the argv of one of :data:`HELPERS`.
 
-    It must be started in a session of its own (``start_new_session``); else it refuses, see :func:`run_helper`.
+    It must be started in a session of its own (``start_new_session``); else it refuses, see :func:`was_typed`.
     """
     if is_one_file():
         return [sys.executable, word, *words]
@@ -33,19 +34,10 @@ def helper(word: str, *words: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _START, places, word, *words]
 
 
-def run_helper(word: str, words: list[str]) -> int:
-    """Be one of :data:`HELPERS`; return its exit status.
+def was_typed() -> bool:
+    """Return whether a person typed a helper's word, and not this program.
 
-    No shell starts a program as the leader of a session: what was typed by somebody who may run nothing but ctmupgrade
-    is refused with 2.
+    No shell starts a program as the leader of a session. Whoever may run nothing but ctmupgrade gets no other program by
+    a helper.
     """
-    if os.getsid(0) != os.getpid():
-        sys.stderr.write(f"ctmupgrade: {word} is no option: ctmupgrade starts it itself\n")
-        return 2
-    if word == HOLD_TERMINAL:
-        from ctmupgrade.adapters.local.terminal_holder import hold  # noqa: PLC0415 - each helper loads itself alone
-
-        return hold(words[0], words[1:])
-    from ctmupgrade.adapters.local.on_terminal import become  # noqa: PLC0415 - as above
-
-    return become(words)
+    return os.getsid(0) != os.getpid()

@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from ctmupgrade.adapters.local.own_program import is_one_file
+from ctmupgrade.adapters.own_program import is_one_file
 
 _PROC = "/proc/self/fd"
 _EXEC = 0x10  # MFD_EXEC (memfd_create(2), from Linux 6.3 on): where vm.memfd_noexec is 1, none can be run without it
