@@ -26,7 +26,7 @@ from ctmupgrade.adapters.gpg.way import Way
 from ctmupgrade.adapters.gpg.with_gpg import WithGpg
 from ctmupgrade.adapters.gpg.with_gpgv import WithGpgv, WithOwnGpgv
 from ctmupgrade.errors import BlockedError, SignatureError, UsageError
-from tests.support.gpg_ring import BOTH, GPGV, Ring, flip, good, no_keyring, refused
+from tests.support.gpg_ring import BOTH, GPG, GPGV, Ring, flip, good, no_keyring, refused
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
 ROOT = Path(__file__).parents[2]
@@ -403,6 +403,16 @@ def test_a_program_that_is_missing_or_broken_leaves_it_to_the_next(
         GpgVerifier([bad, WithOwnGpgv()]).verify(path, ring.fpr["ours"], ring.public)
     assert str(program) in caught.value.brief and "install gnupg" in caught.value.remedy
     assert caught.value.exit_code == 3
+
+
+def test_gpg_without_a_folder_for_its_keys_leaves_it_to_gpgv(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    path = ring.sign(tmp_path / "a")
+    assert GpgVerifier().verify(path, ring.fpr["ours"], ring.public).signer == ring.fpr["ours"]
+    with pytest.raises(BlockedError, match="gpg cannot keep its keys"):
+        GpgVerifier(GPG).verify(path, ring.fpr["ours"], ring.public)
 
 
 def test_gpgv_has_no_keyring_of_a_user(ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

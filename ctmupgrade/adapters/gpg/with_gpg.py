@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,27 +36,27 @@ class WithGpg:
         """
         if not shutil.which(self._gpg):
             raise UnusableError(f"{self._gpg} is not installed")
-        with _home() as home:
-            yield self._prepare(home, signer, keyring)
+        with ExitStack() as stack:
+            try:
+                made = self._prepare(stack.enter_context(_home()), signer, keyring)
+            except OSError as error:  # no folder for files of a moment, or a full one
+                raise UnusableError(
+                    f"{self._gpg} cannot keep its keys here ({error.strerror or error})"
+                ) from error
+            yield made
 
     def _prepare(self, home: Path, signer: str, keyring: Path | None) -> tuple[GpgProgram, PinnedKey]:
         """A gpg that knows the pinned key only; where the keyring holds others too, in a second home."""
         data = self._own(signer) if keyring is None else read_keyring(keyring, signer)
         every = self._at(home / "all")
-        try:
-            self._import(every, home / "keys", data, keyring)
-            keys = every.list_keys()
-            one = every
-            key = _pinned(keys, signer, keyring)
-            if len(keys) > 1:
-                one = self._at(home / "one")
-                only = every.export_keys(key.primary, armor=False)
-                self._import(one, home / "key", only, keyring)
-        except OSError as error:
-            raise UsageError(
-                f"{self._gpg} cannot read the keys: {error.strerror or error}",
-                remedy=f"{self._gpg} --version",
-            ) from error
+        self._import(every, home / "keys", data, keyring)
+        keys = every.list_keys()
+        one = every
+        key = _pinned(keys, signer, keyring)
+        if len(keys) > 1:
+            one = self._at(home / "one")
+            only = every.export_keys(key.primary, armor=False)
+            self._import(one, home / "key", only, keyring)
         return one, key
 
     def _import(self, gpg: GpgProgram, file: Path, data: bytes, keyring: Path | None) -> None:
