@@ -67,7 +67,7 @@ class Build:
         """The locked libraries, for this Python and an old glibc, and none that was not locked."""
         shutil.rmtree(self.wheels, ignore_errors=True)
         abi = f"cp{self.version.replace('.', '')}"
-        argv = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-compile",
+        argv = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-compile",
                 "--require-hashes", "--only-binary", ":all:", "--target", str(self.wheels), "--python-version", self.version,
                 "--implementation", "cp"]  # fmt: skip
         argv += [word for one in (abi, "abi3", "none") for word in ("--abi", one)]

@@ -32,7 +32,7 @@ class System:
     def run(self, *words: str) -> Done:
         """As uid 1500, in mount and PID namespaces of its own."""
         script = (
-            'mount --make-rprivate /; mount --bind "$1" "$1"; mount --bind "$2" "$1/work"; mount -o remount,bind,ro "$1"; '
+            'mount --make-rprivate /; mount --bind "$1" "$1"; mount --bind "$2" "$1/work"; mount --bind /dev "$1/dev"; mount -o remount,bind,ro "$1"; '
             + ('mount -t proc proc "$1/proc"; ' if self.proc else "")
             + 'root=$1; shift 2; exec chroot --userspec=1500:1500 --groups= "$root" /work/ctmupgrade "$@"'
         )

@@ -18,8 +18,15 @@ n=0
 for one in {writable}; do
   n=$((n + 1)); mkdir /mnt/$n; mount --bind "$one" /mnt/$n
 done
+for one in {runnable}; do
+  n=$((n + 1)); mkdir /mnt/$n; mount --bind "$one" /mnt/$n
+done
 mount -o remount,bind,ro /
 for one in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o size={tmp},noexec,mode=1777 narrow $one; done
+n={count}
+for one in {runnable}; do
+  n=$((n + 1)); mkdir -p "$one"; mount --bind /mnt/$n "$one"; mount -o remount,bind,ro "$one"
+done
 n=0
 for one in {writable}; do
   n=$((n + 1)); mkdir -p "$one"; mount --bind /mnt/$n "$one"; mount -o remount,bind,noexec "$one"
@@ -41,11 +48,13 @@ exit $code
 class Place:
     """Where a program runs.
 
-    :ivar writable: folders that it may write to; the rest is read-only, /tmp is a noexec tmpfs of ``tmp``.
+    :ivar writable: folders that it may write to, but run nothing from; the rest is read-only, /tmp is a noexec tmpfs of
+        ``tmp``. :ivar runnable: folders below /tmp that are seen, read-only, and from which programs run.
     :ivar more: shell commands as root before the start. :ivar meanwhile: and while it runs, as ``$child``.
     """
 
     writable: Sequence[Path]
+    runnable: Sequence[Path] = ()
     tmp: str = "8m"
     size: str = "64m"
     umask: str = "022"
@@ -60,14 +69,16 @@ class Place:
         script = _SCRIPT.format(
             size=self.size, tmp=self.tmp, more=self.more, meanwhile=self.meanwhile, user=self.user,
             umask=f"umask {self.umask}", cwd=shlex.quote(str(self.cwd)),
+            count=len(self.writable), runnable=" ".join(shlex.quote(str(one)) for one in self.runnable),
             writable=" ".join(shlex.quote(str(one)) for one in self.writable),
         )  # fmt: skip
         for one in self.writable:
             for part in (one, *one.rglob("*")):
                 os.chown(part, self.user, self.user, follow_symlinks=False)
+        program = ["env", "-i", *(f"{name}={value}" for name, value in self.environ.items()), *map(str, argv)]
         return subprocess.run(
-            ["unshare", "--mount", "setsid", "--wait", "/bin/sh", "-c", script, "sh", *map(str, argv)],
-            env=dict(self.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+            ["unshare", "--mount", "setsid", "--wait", "/bin/sh", "-c", script, "sh", *program],
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
             check=False, encoding="utf-8",
         )  # fmt: skip
 

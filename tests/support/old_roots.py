@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import lzma
 import os
 import shutil
@@ -41,6 +42,10 @@ def library_root(glibc: str) -> Path:
         _of_wheel(part) if glibc == "2.17" else _of_debian(part, SUITES[glibc])
     except (OSError, subprocess.SubprocessError, SystemExit, KeyError) as error:
         raise LookupError(f"no glibc {glibc} to be had here: {error}") from error
+    (part / "lib").mkdir()
+    (part / "lib" / "x86_64-linux-gnu").symlink_to("../lib64")  # where Debian's loaders look
+    for library in (part / "lib64").iterdir():
+        (part / "lib" / library.name).symlink_to(f"../lib64/{library.name}")
     for folder in ("proc", "dev", "tmp", "var/tmp", "etc", "work"):
         (part / folder).mkdir(parents=True, exist_ok=True)
     part.rename(place)
@@ -87,9 +92,7 @@ def _of_wheel(root: Path) -> None:
 
 
 def _of_debian(root: Path, suite: str) -> None:
-    sources: Any = SourceFileLoader(
-        "onefile_sources", str(ROOT / "scripts" / "onefile" / "sources.py")
-    ).load_module()
+    sources = _sources()
     folder = CACHE / suite
     folder.mkdir(parents=True, exist_ok=True)
     sources.DOWNLOADS = folder
@@ -104,3 +107,13 @@ def _of_debian(root: Path, suite: str) -> None:
         found = [path for path in unpacked.rglob(name) if path.is_file()]
         if found:
             shutil.copy(found[0], root / "lib64" / name)
+
+
+def _sources() -> Any:
+    """scripts/onefile/sources.py, which knows how to ask apt without changing this machine's."""
+    loader = SourceFileLoader("onefile_sources", str(ROOT / "scripts" / "onefile" / "sources.py"))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module

@@ -41,7 +41,7 @@ class GpgvProgram:
         """Verify the signed message that ``fd`` reads; see :class:`.way.Program`."""
         said, overdue = Status(self), threading.Event()
         self.child = subprocess.Popen(
-            self._argv, stdin=fd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=login_environ(),
+            self._argv, stdin=fd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environ(),
             pass_fds=self._files, start_new_session=True,
         )  # fmt: skip
         if self.stopped:  # while it was being started, by another thread
@@ -138,11 +138,17 @@ def _placed(stack: ExitStack, name: str, data: bytes, *, runs: bool = False) -> 
     return f"/proc/self/fd/{fd}", (fd,)
 
 
+def _environ() -> dict[str, str]:
+    """With a home, in which nothing is: to find one it would ask the name service for the user, and a static gpgv dies of
+    that where the user is not known."""
+    return {**login_environ(), "HOME": "/nonexistent"}
+
+
 def _answers(path: str, files: tuple[int, ...]) -> bool:
     argv = [path, "--version"]
     try:
         done = subprocess.run(
-            argv, env=login_environ(), pass_fds=files, capture_output=True, stdin=subprocess.DEVNULL, timeout=SHORT,
+            argv, env=_environ(), pass_fds=files, capture_output=True, stdin=subprocess.DEVNULL, timeout=SHORT,
             check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
