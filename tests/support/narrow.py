@@ -39,7 +39,12 @@ child=$!
 {meanwhile}
 wait $child
 code=$?
-echo "left: $(cd / && find tmp var/tmp dev/shm -mindepth 1 -xdev ! -type d)" >&2
+left() {{ cd /; find tmp var/tmp dev/shm -mindepth 1 -xdev \\( ! -type d -o -name "ctmupgrade*" \\); }}
+for n in 1 2 3 4 5 6 7 8 9; do  # who was killed is cleaned up after by a helper
+  [ -n "$(left)" ] || break
+  sleep 0.$n
+done
+echo "left: $(left)" >&2
 exit $code
 """
 
