@@ -210,7 +210,7 @@ def _files(part: dict[str, Any]) -> list[str]:
         return []
     said = (DOWNLOADS / f"{stem}.dsc").read_text(encoding="utf-8").split("Checksums-Sha256:\n", 1)[1]
     names = [f"{stem}.dsc", *re.findall(r"^ [0-9a-f]{64} \d+ (\S+)$", said, re.MULTILINE)]
-    names = list(dict.fromkeys(names))
+    names = sorted(set(names))
     return names if all((DOWNLOADS / name).is_file() for name in names) else []
 
 
