@@ -36,19 +36,6 @@ main()
 """
 
 
-# Every module of ours is imported, with what the standard library has in there, and TLS is asked for its authorities.
-WHOLE = """
-import importlib, pkgutil, sys
-sys.path[:] = sys.argv[1:]
-import http.client, http.server, smtplib, ssl, zipfile
-import ctmupgrade
-for found in pkgutil.walk_packages(ctmupgrade.__path__, "ctmupgrade."):
-    if not found.name.endswith("__main__"):
-        importlib.import_module(found.name)
-ssl.create_default_context()
-"""
-
-
 class Build:
     """The folders of one build."""
 
@@ -145,16 +132,22 @@ class Build:
                     f"{self.out} {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
                 )
 
-    def try_every_module(self) -> None:
-        """Loads the library and the program from the one file; the wheels, whose C modules need its loader, from their folder.
-
-        :raises SystemExit: a module is missing."""
-        words = [str(self.python), "-I", "-S", "-c", WHOLE, str(self.wheels), str(self.out)]
-        done = subprocess.run(
-            words, env={"PATH": "/nonexistent"}, capture_output=True, text=True, check=False
-        )
+    def try_whole(self) -> None:
+        """:raises SystemExit: a module is missing, or TLS does not work."""
+        authorities = self.work / "authorities.pem"
+        words = [
+            str(self.python),
+            "-I",
+            "-S",
+            str(HERE / "try_whole.py"),
+            str(self.wheels),
+            str(self.out),
+            str(authorities),
+        ]
+        environ = {"PATH": "/nonexistent", "SSL_CERT_FILE": str(authorities)}
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"a module cannot be imported from {self.out}:\n{done.stderr}")
+            raise SystemExit(f"{self.out} is not whole:\n{done.stderr}")
 
     def describe(self) -> None:
         """Its hash and its bill of materials, beside it."""
@@ -184,7 +177,7 @@ def main(words: list[str]) -> int:
     build.install_wheels()
     build.pack()
     build.try_it()
-    build.try_every_module()
+    build.try_whole()
     build.describe()
     return 0
 

@@ -1,5 +1,9 @@
-# Put behind the one file's ssl.py. OpenSSL looks for the host's certificate authorities in one place, which was fixed
-# when it was compiled (here: /etc/ssl); distributions have others. SSL_CERT_FILE and SSL_CERT_DIR win, as everywhere.
+"""Put behind the one file's ssl.py: where the host keeps its certificate authorities.
+
+OpenSSL looks in one place, which was fixed when it was compiled (here: /etc/ssl); distributions have others. SSL_CERT_FILE
+and SSL_CERT_DIR win, as everywhere.
+"""
+
 import os
 from ssl import SSLContext, _SSLContext
 
