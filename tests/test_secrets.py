@@ -196,7 +196,8 @@ def test_gpg_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "k.asc").write_bytes(key)
     (tmp_path / "a.gpg").write_bytes(b"no archive")
     argv = [sys.executable, "-c", "import sys; from pathlib import Path as P; from ctmupgrade.adapters.gpg.verifier import "
-            "GpgVerifier as G; G(sys.argv[1]).verify(P(sys.argv[2]), 'A' * 40, P(sys.argv[3]))"]  # fmt: skip
+            "GpgVerifier as G; from ctmupgrade.adapters.gpg.with_gpg import WithGpg as W; "
+            "G([W(sys.argv[1])]).verify(P(sys.argv[2]), 'A' * 40, P(sys.argv[3]))"]  # fmt: skip
     subprocess.run(
         [*argv, str(program), str(tmp_path / "a.gpg"), str(tmp_path / "k.asc")],
         check=False,

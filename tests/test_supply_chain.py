@@ -69,6 +69,24 @@ def test_the_bill_of_materials_is_valid_complete_and_always_the_same(tmp_path: P
     assert all(part["purl"].startswith("pkg:pypi/") and part["hashes"] for part in parts.values())
 
 
+def test_what_the_one_file_is_compiled_of_is_pinned_and_in_its_bill_of_materials() -> None:
+    pins = tomllib.loads((ROOT / "scripts" / "onefile" / "sources.toml").read_text(encoding="utf-8"))
+    digests = [pins["zig"]["sha256"], *(one for part in pins["debian"] for one in part["files"].values())]
+    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in digests) and all(
+        part["files"] for part in pins["debian"]
+    )
+    script = [sys.executable, str(ROOT / "scripts" / "sbom"), "--onefile"]
+    text = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    parts = {part["name"]: part for part in json.loads(text)["components"]}
+    wanted = {part["name"] for part in pins["debian"] if part["into"]} | {"ziglang"} | set(_locked(LOCKS[0]))
+    assert set(parts) == wanted
+    for part in pins["debian"]:
+        if part["into"]:
+            held = {one["content"] for one in parts[part["name"]]["hashes"]}
+            assert held == set(part["files"].values()) and parts[part["name"]]["licenses"]
+
+
 @pytest.mark.parametrize("text", ["rich==15.0.0\n", "rich>=13 --hash=sha256:" + "0" * 64 + "\n"])
 def test_what_is_not_locked_is_in_no_bill_of_materials(tmp_path: Path, text: str) -> None:
     for name in ("scripts/sbom", "pyproject.toml", "ctmupgrade/__init__.py"):

@@ -40,7 +40,8 @@ def _of_this_machine(error: OSError) -> int:
     place = f"{error.filename}: " if error.filename else ""
     return tell(
         f"this machine says: {place}{error.strerror}", ExitCode.FAILED,
-        remedy="make space or fix the permissions there (df, ls -ld), then: ctmupgrade status",
+        remedy="make space or fix the permissions there (df, ls -ld), or name another folder for the state (--state-dir DIR); "
+        "then: ctmupgrade status",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,16 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.adapters import memory_file
 from ctmupgrade.adapters.disk.private_folder import PREFIX
 from ctmupgrade.adapters.gpg import reading
 from ctmupgrade.adapters.gpg import verifier as adapter
 from ctmupgrade.adapters.gpg.verifier import GpgVerifier
-from ctmupgrade.errors import SignatureError, UsageError
-from tests.support.gpg_ring import Ring, flip, refused
+from ctmupgrade.adapters.gpg.way import Way
+from ctmupgrade.adapters.gpg.with_gpg import WithGpg
+from ctmupgrade.adapters.gpg.with_gpgv import WithGpgv, WithOwnGpgv
+from ctmupgrade.errors import BlockedError, SignatureError, UsageError
+from tests.support.gpg_ring import BOTH, GPG, GPGV, Ring, flip, good, no_keyring, refused
 
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
 ROOT = Path(__file__).parents[2]
@@ -37,10 +42,11 @@ ROOT = Path(__file__).parents[2]
         ["-z0", "--digest-algo", "SHA512"],
     ],
 )
-def test_good(ring: Ring, tmp_path: Path, options: list[str]) -> None:
+@pytest.mark.parametrize("way", BOTH, ids=["gpg", "gpgv"])
+def test_good(ring: Ring, tmp_path: Path, options: list[str], way: list[Way]) -> None:
     path = ring.sign(tmp_path / "a.tar.gz.gpg", *options)
     seen: list[int] = []
-    got = GpgVerifier().verify(path, ring.fpr["ours"].lower(), ring.public, seen.append)
+    got = GpgVerifier(way).verify(path, ring.fpr["ours"].lower(), ring.public, seen.append)
     assert got.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (got.path, got.size, got.signer) == (path, path.stat().st_size, ring.fpr["ours"])
     assert got.signed_at is not None and abs(got.signed_at.timestamp() - time.time()) < 60
@@ -55,16 +61,16 @@ def test_good_from_a_pipe_and_compressed_content(ring: Ring, tmp_path: Path) -> 
     ):
         path = tmp_path / f"{number}.gpg"
         path.write_bytes(ring.gpg("-z", level, "-u", ring.fpr["ours"], "-s", data=data))
-        assert GpgVerifier().verify(path, ring.fpr["ours"], ring.public).size == path.stat().st_size
+        assert good(ring, path).size == path.stat().st_size
 
 
 def test_pinned_by_primary_or_subkey(ring: Ring, tmp_path: Path) -> None:
     sub = ring.sign(tmp_path / "sub", "-u", ring.fpr["ours-sub"] + "!", by="")
     main = ring.sign(tmp_path / "main", "-u", ring.fpr["ours"] + "!", by="")
     for signer in ("ours", "ours-sub"):
-        got = GpgVerifier().verify(sub, ring.fpr[signer], ring.public)
+        got = good(ring, sub, signer)
         assert (got.signer, got.key) == (ring.fpr["ours"], ring.fpr["ours-sub"])
-    got = GpgVerifier().verify(main, ring.fpr["ours"], ring.public)
+    got = good(ring, main)
     assert (got.signer, got.key) == (ring.fpr["ours"], ring.fpr["ours"])
 
 
@@ -75,7 +81,7 @@ def test_a_pinned_subkey_means_that_one(ring: Ring, tmp_path: Path) -> None:
     for path, key in ((main, "ours"), (other, "ours-sub-2")):
         error = refused(ring, path, "another key of the same owner", ring.fpr[key], signer="ours-sub")
         assert ring.fpr["ours"] in error.remedy
-        assert GpgVerifier().verify(path, ring.fpr["ours"], ring.public).key == ring.fpr[key]
+        assert good(ring, path).key == ring.fpr[key]
 
 
 def test_keyring_forms(ring: Ring, tmp_path: Path) -> None:
@@ -87,23 +93,17 @@ def test_keyring_forms(ring: Ring, tmp_path: Path) -> None:
     }
     for name, argv in forms.items():
         (tmp_path / name).write_bytes(ring.gpg(*argv))
-        assert GpgVerifier().verify(path, ring.fpr["ours"], tmp_path / name).signer == ring.fpr["ours"]
+        assert good(ring, path, keyring=tmp_path / name).signer == ring.fpr["ours"]
 
 
 def test_missing_and_unreadable_keys(ring: Ring, tmp_path: Path) -> None:
     path = ring.sign(tmp_path / "a")
     (tmp_path / "b.asc").write_bytes(ring.gpg("--armor", "--export", ring.fpr["other"]))
     (tmp_path / "junk").write_bytes(b"junk")
-    with pytest.raises(UsageError) as caught:
-        GpgVerifier().verify(path, ring.fpr["ours"], tmp_path / "b.asc")
-    assert (
-        ring.fpr["ours"] in caught.value.brief
-        and ring.fpr["other"] in caught.value.details
-        and caught.value.remedy
-    )
+    error = no_keyring(ring, path, tmp_path / "b.asc")
+    assert ring.fpr["ours"] in error.brief and ring.fpr["other"] in error.details and error.remedy
     for keyring in (tmp_path / "junk", tmp_path / "none", tmp_path):
-        with pytest.raises(UsageError, match="keyring"):
-            GpgVerifier().verify(path, ring.fpr["ours"], keyring)
+        assert "keyring" in no_keyring(ring, path, keyring).brief
     for signer in ("", ring.fpr["ours"][-16:], "a@x", "Z" * 40):
         with pytest.raises(UsageError, match="full fingerprint"):
             GpgVerifier().verify(path, signer, ring.public)
@@ -312,7 +312,7 @@ def test_expired_key(ring: Ring, tmp_path: Path) -> None:
 
 def test_revoked_key(ring: Ring, tmp_path: Path) -> None:
     path = ring.sign(tmp_path / "a", by="revoked")
-    assert GpgVerifier().verify(path, ring.fpr["revoked"], ring.public).size
+    assert good(ring, path, "revoked").size
     letter = (
         (ring.home / "openpgp-revocs.d" / f"{ring.fpr['revoked']}.rev")
         .read_bytes()
@@ -334,7 +334,7 @@ def test_key_from_the_future(ring: Ring, tmp_path: Path) -> None:
 
 def test_names_cannot_inject_status_lines(ring: Ring, tmp_path: Path) -> None:
     path = ring.sign(tmp_path / "a", by="trick")
-    assert GpgVerifier().verify(path, ring.fpr["trick"], ring.public).signer == ring.fpr["trick"]
+    assert good(ring, path, "trick").signer == ring.fpr["trick"]
 
 
 def test_changed_while_read(ring: Ring, tmp_path: Path) -> None:
@@ -382,14 +382,63 @@ def test_unreadable_file(ring: Ring, tmp_path: Path) -> None:
             os.seteuid(0)
 
 
-def test_gpg_is_missing_or_broken(ring: Ring, tmp_path: Path) -> None:
+BROKEN = {"none": "", "fails": "#!/bin/sh\nexit 3\n", "mute": "#!/bin/sh\nexit 0\n", "no program": "?"}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("name", ["gpg", "gpgv"])
+def test_a_program_that_is_missing_or_broken_leaves_it_to_the_next(
+    ring: Ring, tmp_path: Path, name: str, kind: str
+) -> None:
+    """Where none is left nothing is verified, and whoever reads it knows what to install."""
+    path, program = ring.sign(tmp_path / "a"), tmp_path / name
+    if BROKEN[kind]:
+        program.write_text(BROKEN[kind])
+        program.chmod(0o755)
+    bad = WithGpg(str(program)) if name == "gpg" else WithGpgv(str(program))
+    assert GpgVerifier([bad, *GPGV]).verify(path, ring.fpr["ours"], ring.public).signer == ring.fpr["ours"]
+    with pytest.raises(
+        BlockedError, match="is not installed" if kind == "none" else "does not work"
+    ) as caught:
+        GpgVerifier([bad, WithOwnGpgv()]).verify(path, ring.fpr["ours"], ring.public)
+    assert str(program) in caught.value.brief and "install gnupg" in caught.value.remedy
+    assert caught.value.exit_code == 3
+
+
+def test_gpg_without_a_folder_for_its_keys_leaves_it_to_gpgv(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     path = ring.sign(tmp_path / "a")
-    with pytest.raises(UsageError, match="not installed"):
-        GpgVerifier("gpg-nowhere").verify(path, ring.fpr["ours"], ring.public)
-    (tmp_path / "gpg").write_text("#!/bin/sh\nexit 3\n")
-    (tmp_path / "gpg").chmod(0o755)
-    with pytest.raises(UsageError, match="does not work"):
-        GpgVerifier(str(tmp_path / "gpg")).verify(path, ring.fpr["ours"], ring.public)
+    assert GpgVerifier().verify(path, ring.fpr["ours"], ring.public).signer == ring.fpr["ours"]
+    with pytest.raises(BlockedError, match="gpg cannot keep its keys"):
+        GpgVerifier(GPG).verify(path, ring.fpr["ours"], ring.public)
+
+
+def test_gpgv_has_no_keyring_of_a_user(ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ring.sign(tmp_path / "a")
+    monkeypatch.setenv("GNUPGHOME", str(ring.home))
+    with pytest.raises(BlockedError, match=r"target\.keyring"):
+        GpgVerifier(GPGV).verify(path, ring.fpr["ours"], None)
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_the_gpgv_that_is_packed_in_is_run_from_memory(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proc: bool
+) -> None:
+    """Or, without /proc, from a private folder that is gone afterwards."""
+    program = Path(shutil.which("gpgv") or "")
+    monkeypatch.setattr(pkgutil, "get_data", lambda *_: program.read_bytes())
+    if not proc:
+        monkeypatch.setattr(memory_file, "_PROC", str(tmp_path / "none"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = ring.sign(tmp_path / "a")
+    assert GpgVerifier([WithOwnGpgv()]).verify(path, ring.fpr["ours"], ring.public).signer == ring.fpr["ours"]
+    flip(path, 150_000)
+    with pytest.raises(SignatureError, match="altered"):
+        GpgVerifier([WithOwnGpgv()]).verify(path, ring.fpr["ours"], ring.public)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+    assert not [fd for fd in Path("/proc/self/fd").iterdir() if "memfd:" in str(fd.resolve())]
 
 
 @pytest.mark.parametrize("deed", ["echo '[GNUPG:] NEW_AND_STRANGE 1' >&2", "false", "kill -9 $$"])
@@ -402,7 +451,7 @@ def test_unknown_is_not_good(ring: Ring, tmp_path: Path, deed: str) -> None:
     )
     fake.chmod(0o755)
     with pytest.raises(SignatureError, match="could not be verified") as caught:
-        GpgVerifier(str(fake)).verify(path, ring.fpr["ours"], ring.public)
+        GpgVerifier([WithGpg(str(fake))]).verify(path, ring.fpr["ours"], ring.public)
     assert "VALIDSIG" in caught.value.details
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ctmupgrade.adapters import own_program
 from ctmupgrade.adapters.disk import private_folder
-from ctmupgrade.adapters.local import held_terminal
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.ssh.shell import SshShell
@@ -182,7 +182,7 @@ def test_killed_on_the_way_in_nothing_is_started(
     if dies != "we":
         for one in made.ours():
             with suppress(psutil.NoSuchProcess):
-                if "terminal_holder.py" in " ".join(one.cmdline()):
+                if own_program.HOLD_TERMINAL in " ".join(one.cmdline()):
                     one.kill()
     made.process.kill()
     made.process.wait()
@@ -292,8 +292,8 @@ def test_a_refused_terminal_runs_nothing(start_sshd: StartSshd, tmp_path: Path) 
 
 
 def holder(*words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", str(held_terminal._HOLDER), *words]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    command = own_program.helper(own_program.HOLD_TERMINAL, *words)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
 
 def test_a_slow_reader_gets_the_end_and_holds_nothing_up(tmp_path: Path) -> None:

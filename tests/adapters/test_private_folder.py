@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ctmupgrade.adapters.disk import private_folder as adapter
@@ -35,10 +37,15 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @contextmanager
-def holder() -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A process with a folder of its own, and that folder."""
+def holder(*, helped: bool = False) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process with a folder of its own, and that folder. :param helped: its helper removes it after a kill."""
+    alone = (
+        ""
+        if helped
+        else "from ctmupgrade.adapters.disk import private_folder as adapter\nadapter.remove_after_us = lambda _: None\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS_ONE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", alone + HOLDS_ONE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout and process.stdin
     try:
@@ -48,6 +55,31 @@ def holder() -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.wait()
         process.stdin.close()
         process.stdout.close()
+
+
+def test_it_is_gone_soon_after_a_kill(base: Path) -> None:
+    with holder(helped=True) as (process, folder):
+        helper = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "--remove-after-us" in child.cmdline()
+        ]
+        process.kill()
+        process.wait()
+        psutil.wait_procs(helper, timeout=30)
+        assert len(helper) == 1 and not folder.exists() and list(base.iterdir()) == []
+
+
+def test_a_folder_that_another_one_made_under_the_same_name_stays(base: Path) -> None:
+    with holder(helped=True) as (process, folder):
+        [helper] = psutil.Process(process.pid).children()
+        shutil.rmtree(folder)
+        (base / "in its place, so that the number is not used again").mkdir()
+        folder.mkdir()
+        process.kill()
+        process.wait()
+        psutil.wait_procs([helper], timeout=30)
+        assert folder.is_dir()
 
 
 def test_for_its_owner_only_and_gone_afterwards(base: Path) -> None:

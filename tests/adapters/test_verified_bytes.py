@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.adapters.gpg import openpgp
+from ctmupgrade.adapters.gpg import openpgp, program, reading
 from ctmupgrade.adapters.gpg.openpgp import ArchiveFile, ShapeError, StoppedError, signatures
 from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
 from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+from ctmupgrade.adapters.gpg.with_gpg import WithGpg
+from ctmupgrade.adapters.gpg.with_gpgv import WithGpgv
 from ctmupgrade.errors import NodeError, SignatureError, UsageError
 from tests.support.gpg_ring import Ring, refused
 
@@ -45,7 +47,7 @@ def test_a_folder_that_is_swapped_while_gpg_reads(ring: Ring, tmp_path: Path, ha
         (tmp_path / name).mkdir()
         ring.sign(tmp_path / name / "a.gpg", by=signer)
     with pytest.raises(SignatureError, match="another key"):
-        GpgVerifier(swapping(tmp_path)).verify(
+        GpgVerifier([WithGpg(swapping(tmp_path))]).verify(
             tmp_path / "cur" / "a.gpg", ring.fpr["ours"], ring.public, hashed=hashed
         )
 
@@ -55,7 +57,7 @@ def test_and_the_other_way_round_it_is_the_genuine_one(ring: Ring, tmp_path: Pat
         (tmp_path / name).mkdir()
         ring.sign(tmp_path / name / "a.gpg", by=signer)
     path = tmp_path / "cur" / "a.gpg"
-    found = GpgVerifier(swapping(tmp_path)).verify(path, ring.fpr["ours"], ring.public)
+    found = GpgVerifier([WithGpg(swapping(tmp_path))]).verify(path, ring.fpr["ours"], ring.public)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -228,15 +230,25 @@ def script(folder: Path, when: str, deed: str) -> str:
 def test_a_gpg_that_hangs_is_stopped(
     ring: Ring, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ctmupgrade.adapters.gpg import program, reading
-
     monkeypatch.setattr(program.GpgProgram, "limit", 0.4)
     monkeypatch.setattr(reading, "LEAST", 0.4)
     path = ring.sign(tmp_path / "a")
     begun = time.monotonic()
     with pytest.raises(UsageError, match="has not finished within"):
-        GpgVerifier(script(tmp_path, when, "sleep 600")).verify(path, ring.fpr["ours"], ring.public)
+        GpgVerifier([WithGpg(script(tmp_path, when, "sleep 600"))]).verify(
+            path, ring.fpr["ours"], ring.public
+        )
     assert time.monotonic() - begun < 60
+
+
+def test_a_gpgv_that_hangs_is_stopped(ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LEAST", 0.4)
+    fake = tmp_path / "gpgv"
+    fake.write_text('#!/bin/sh\ncase " $* " in *" --version "*) exec gpgv "$@";; esac; sleep 600 & wait\n')
+    fake.chmod(0o755)
+    path = ring.sign(tmp_path / "a")
+    with pytest.raises(UsageError, match="has not finished within"):
+        GpgVerifier([WithGpgv(str(fake))]).verify(path, ring.fpr["ours"], ring.public)
 
 
 @pytest.mark.parametrize("when", ["--import", "--verify"])
@@ -252,7 +264,8 @@ def test_ctrl_c_is_answered_at_once(ring: Ring, tmp_path: Path, when: str) -> No
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.argv[0] = 'ctmupgrade'\n"
         "from pathlib import Path\nfrom ctmupgrade.adapters.gpg.verifier import GpgVerifier\n"
-        "GpgVerifier(sys.argv[1]).verify(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))"
+        "from ctmupgrade.adapters.gpg.with_gpg import WithGpg\n"
+        "GpgVerifier([WithGpg(sys.argv[1])]).verify(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))"
     )
     argv = [
         sys.executable,

@@ -41,6 +41,7 @@ def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result
     return {
         "version": partial(programs.version, runs),
         "help": partial(programs.shown_help, runs),
+        "onefile": partial(programs.one_file, runs),
         "verify": partial(programs.verify, folder, bytes_, runs),
         "upload": upload(Uploads.one),
         "paramiko": upload(Uploads.paramiko),
@@ -74,6 +75,8 @@ def main() -> int:
         for name, measure in lines(Path(folder), given.size, given.runs).items():
             if name in ("sftp", "rsync") and shutil.which(name) is None:
                 sys.stderr.write(f"{name} is not installed, nothing to measure beside\n")
+            elif name == "onefile" and not programs.ONE_FILE.exists():
+                sys.stderr.write("onefile: dist/ctmupgrade is missing: scripts/build\n")
             elif name == "orchestration" and not Lab.available()[0]:
                 sys.stderr.write(f"orchestration: no lab here: {Lab.available()[1]}\n")
             elif name in given.line or not given.line:

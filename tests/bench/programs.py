@@ -16,6 +16,7 @@ from tests.support.in_lab import site
 from tests.support.measure_lab import NOTICING, ORCHESTRATION, POLL, STABLE, added, ctmupgrade, noticed
 
 LAUNCHER = [sys.executable, str(ROOT / "scripts" / "ctmupgrade")]
+ONE_FILE = ROOT / "dist" / "ctmupgrade"  # scripts/build
 SCENARIOS = ROOT / "fixtures" / "scenarios"
 
 
@@ -35,6 +36,25 @@ def _start(name: str, words: Sequence[str], code: str, limit: float, runs: int) 
         name, f'python -c "{code}"', limit, lambda: run([*LAUNCHER, *words], env=env),
         lambda: run([sys.executable, "-c", code], env=env), max(runs, 15), by_cpu=True, note="processor time",
     )  # fmt: skip
+
+
+def one_file(runs: int) -> tuple[Result, ...]:
+    """The start of the one file beside the same program of the virtual environment."""
+    env = {**os.environ, "CTM_BACKUP_KEY_PASSWORD": "x"}
+    installed = [sys.executable, str(Path(sys.executable).with_name("ctmupgrade"))]
+
+    def beside(name: str, words: Sequence[str], limit: float) -> Result:
+        return compare(
+            f"one file: {name}", f"{name} of the venv", limit, lambda: run([str(ONE_FILE), *words], env=env),
+            lambda: run([*installed, *words], env=env), max(runs, 15), by_cpu=True, note="processor time",
+        )  # fmt: skip
+
+    check = ["check", "--simulate", str(SCENARIOS / "healthy-three")]
+    return (
+        beside("--version", ["--version"], 2.5),
+        beside("--help", ["--help"], 1.4),
+        beside("check --simulate", check, 1.4),
+    )
 
 
 def verify(folder: Path, size: int, runs: int) -> Result:

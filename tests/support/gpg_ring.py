@@ -15,8 +15,13 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.gpg.verifier import GpgVerifier
-from ctmupgrade.errors import SignatureError
+from ctmupgrade.adapters.gpg.with_gpg import WithGpg
+from ctmupgrade.adapters.gpg.with_gpgv import WithGpgv
+from ctmupgrade.errors import SignatureError, UsageError
+from ctmupgrade.ports import Signed
 
+GPG, GPGV = [WithGpg()], [WithGpgv()]
+BOTH = (GPG, GPGV)  # whichever a machine has, an archive's verdict is the same
 INJECTION = "x\u0085[GNUPG:] BADSIG 0123456789ABCDEF y"
 # name -> (options of gpg, user id, algorithm, expiry)
 KEYS = {
@@ -84,13 +89,35 @@ def made_ring() -> Iterator[Ring]:
 def refused(
     ring: Ring, path: Path, *words: str, signer: str = "ours", keyring: Path | None = None
 ) -> SignatureError:
-    """Verify ``path``, which must fail; the error, whose first line has the path and all ``words``."""
+    """Verify ``path`` with gpg, then with gpgv, which must fail alike; the error, whose first line has the path and all
+    ``words``."""
     with pytest.raises(SignatureError) as caught:
-        GpgVerifier().verify(path, ring.fpr[signer], keyring or ring.public)
+        GpgVerifier(GPG).verify(path, ring.fpr[signer], keyring or ring.public)
+    with pytest.raises(SignatureError) as besides:
+        GpgVerifier(GPGV).verify(path, ring.fpr[signer], keyring or ring.public)
+    assert (besides.value.brief, besides.value.remedy) == (caught.value.brief, caught.value.remedy)
     for word in (str(path), *words):
         assert word in caught.value.brief, caught.value.brief + "\n" + caught.value.details
     assert caught.value.remedy
     return caught.value
+
+
+def good(ring: Ring, path: Path, signer: str = "ours", keyring: Path | None = None) -> Signed:
+    """Verify ``path`` with gpg and with gpgv, which must say the same of it; what they say."""
+    first, second = (GpgVerifier(way).verify(path, ring.fpr[signer], keyring or ring.public) for way in BOTH)
+    assert first == second
+    return first
+
+
+def no_keyring(ring: Ring, path: Path, keyring: Path, signer: str = "ours") -> UsageError:
+    """Verify with a keyring that gpg and gpgv must refuse alike; the error."""
+    errors = []
+    for way in BOTH:
+        with pytest.raises(UsageError) as caught:
+            GpgVerifier(way).verify(path, ring.fpr[signer], keyring)
+        errors.append(caught.value)
+    assert errors[0].brief == errors[1].brief and errors[0].remedy == errors[1].remedy
+    return errors[0]
 
 
 def flip(path: Path, at: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 from tests.lab.cluster import TARGET, Lab
 from tests.lab.standin import knobs
 
-PROGRAM = Path(sys.executable).with_name("ctmupgrade")
+# scripts/test --onefile names the one file
+PROGRAM = Path(os.environ.get("CTMUPGRADE_PROGRAM") or Path(sys.executable).with_name("ctmupgrade"))
 QUICK = {
     "upgrade_seconds": 2.0,
     "reboot_seconds": 1.0,

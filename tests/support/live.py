@@ -21,7 +21,8 @@ from typing import Any
 from ctmupgrade.sim import World
 from tests.support.sshd import SshFleet, start_fleet
 
-PROGRAM = Path(sys.executable).with_name("ctmupgrade")
+# scripts/test --onefile names the one file
+PROGRAM = Path(os.environ.get("CTMUPGRADE_PROGRAM") or Path(sys.executable).with_name("ctmupgrade"))
 NAME = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
 SPEED = 20.0  # the world's seconds in one of ours
 # In the world's seconds: an upgrade is over in 1.5 of ours.

@@ -1,8 +1,8 @@
 """Temporary folders that nobody else can read, and that do not outlive their maker for long.
 
-A ``kill -9`` leaves the folder: a login file of a join may lie in it. Each folder is therefore locked for as long as
-its process lives (the kernel drops the lock with it, however it ends), and the next process that makes one removes
-those of its user that nobody holds.
+A ``kill -9`` leaves the folder: a login file of a join may lie in it. A helper that outlives its maker therefore removes it
+(:mod:`.remover`). That may be killed too: each folder is locked for as long as its process lives (the kernel drops the lock
+with it, however it ends), and the next process that makes one removes those of its user that nobody holds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from ctmupgrade.adapters.disk.remover import remove_after_us
 
 PREFIX = "ctmupgrade-private-"
 _LONGEST = 50  # gpg makes sockets below, whose paths are limited to about 100 bytes
@@ -34,6 +36,7 @@ def private_folder() -> Iterator[Path]:
             _swept.add(base)
             _remove_abandoned(base)
     folder, lock = _locked_new(base)
+    remove_after_us(str(folder))
     try:
         yield folder
     finally:

@@ -101,15 +101,31 @@ def _remedy(what: str, path: Path, signer: str) -> str:
     return AGAIN
 
 
-def refuse_damaged(path: Path, said: Status) -> None:
-    """Refuse a keyring that gpg could not read to its end, also where the signer's key was read: what is
-    behind the damage may be its revocation.
+def damaged(path: Path, details: str) -> UsageError:
+    """Return the error of a keyring that cannot be read to its end.
 
-    :raises UsageError: it is damaged.
+    It is refused also where the signer's key was read: what is behind the damage may be its revocation.
     """
+    return UsageError(
+        f"keyring {path} is damaged: gpg cannot read it to its end", details=details, remedy=AGAIN
+    )
+
+
+def refuse_damaged(path: Path, said: Status) -> None:
+    """:raises UsageError: gpg could not read the keyring to its end."""
     if _BROKEN_OFF.search(said.stderr):
-        raise UsageError(
-            f"keyring {path} is damaged: gpg cannot read it to its end",
-            details=said.stderr.strip(),
-            remedy=AGAIN,
-        )
+        raise damaged(path, said.stderr.strip())
+
+
+def missing_key(signer: str, keyring: Path | None, there: list[str]) -> UsageError:
+    """Return the error of a keyring without the signing key.
+
+    :param keyring: None: the caller's own. :param there: fingerprints of the keys that it holds.
+    """
+    where = f"keyring {keyring}" if keyring else "your gpg keyring"
+    held = "it holds: " + ", ".join(there) if there else "it holds no public key that gpg can read"
+    remedy = f"gpg --show-keys {shlex.quote(str(keyring))}  # compare with target.signer" if keyring else (
+        "gpg --import vendor-signing-key.asc, or set target.keyring to that file")  # fmt: skip
+    return UsageError(
+        f"{where} does not hold the signing key {signer}", details=held if keyring else "", remedy=remedy
+    )

@@ -12,11 +12,10 @@ from typing import Any
 
 import gnupg  # type: ignore[import-untyped,unused-ignore]
 
-from ctmupgrade.adapters.gpg.verdict import Status
+from ctmupgrade.adapters.gpg.verdict import Status, hear
 from ctmupgrade.errors import UsageError
 
 SHORT = 60.0  # seconds for a call that reads keys; with a keyring of 64 MiB it is a few
-_LONGEST_LINE = 1 << 16  # bytes of one status line that are read as one
 
 
 class GpgProgram(gnupg.GPG):  # type: ignore[misc,unused-ignore]
@@ -65,16 +64,7 @@ class GpgProgram(gnupg.GPG):  # type: ignore[misc,unused-ignore]
         return code
 
     def _read_response(self, stream: Any, result: Any) -> None:
-        # The library splits at U+0085 and others too, and a signature may carry a name with such a
-        # character and "[GNUPG:] VALIDSIG ..." behind it. gpg itself ends lines with \n only.
-        for raw in iter(lambda: stream.stream.readline(_LONGEST_LINE), b""):
-            line = raw.decode("utf-8", "replace").rstrip("\n")
-            if line.startswith("[GNUPG:] "):
-                key, _, value = line[9:].partition(" ")
-                result.handle_status(key, value)
-            else:
-                kept = getattr(result, "stderr", "") or ""
-                result.stderr = (kept + line + "\n")[-4000:]
+        hear(stream.stream, result)  # the library splits lines where gpg does not
 
     def stop(self) -> None:
         """End the child, with all that it has started, and any that is started later."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from ctmupgrade.adapters.gpg.openpgp import ArchiveFile, StoppedError, signatures
 from ctmupgrade.adapters.gpg.prefix_hash import Recorder
-from ctmupgrade.adapters.gpg.program import GpgProgram
 from ctmupgrade.adapters.gpg.verdict import Status
+from ctmupgrade.adapters.gpg.way import Program
 
 LEAST = 120.0  # seconds for gpg, and more for a large file:
 _SLOWEST = 2_000_000  # bytes a second that it reads at least, even from a share
@@ -35,7 +35,7 @@ class _Hashing:
 
 
 def read_once(
-    gpg: GpgProgram, file: ArchiveFile, progress: Callable[[int], None] | None
+    gpg: Program, file: ArchiveFile, progress: Callable[[int], None] | None
 ) -> tuple[Status, int, Recorder | None]:
     """Return what gpg says, the number of signatures, and the hash. The first failure stops all three.
 

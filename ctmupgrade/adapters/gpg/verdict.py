@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO, Any
 
 from ctmupgrade.adapters.gpg.openpgp import REPORT, VENDOR
 from ctmupgrade.errors import SignatureError
@@ -21,6 +22,7 @@ _SIGNING = {
     "1": ("RSA", 2048), "3": ("RSA", 2048), "17": ("DSA", 2048), "19": ("ECDSA", 224), "22": ("EdDSA", 224),
     "27": ("Ed25519", 224), "28": ("Ed448", 224),
 }  # fmt: skip
+_LONGEST_LINE = 1 << 16  # bytes of one status line that are read as one
 _MOST_LINES = 5000  # gpg says about ten for a signature
 # Status lines that say nothing against a signature. KEYEXPIRED may be about another subkey;
 # where it matters there is EXPKEYSIG instead of GOODSIG.
@@ -48,6 +50,23 @@ class Status:
     def all(self, key: str) -> list[list[str]]:
         """Return the words of every status line with this keyword."""
         return [fields for name, fields in self.lines if name == key]
+
+
+def hear(stream: IO[bytes], said: Any) -> None:
+    """Give each status line of gpg to ``said``, and keep the end of its other lines in ``said.stderr``.
+
+    gpg ends lines with \\n only. A signature may carry a name with U+0085, which Python's ``splitlines`` takes for an
+    end, and "[GNUPG:] VALIDSIG ..." behind it.
+
+    :param said: a :class:`Status`, or a result of python-gnupg.
+    """
+    for raw in iter(lambda: stream.readline(_LONGEST_LINE), b""):
+        line = raw.decode("utf-8", "replace").rstrip("\n")
+        if line.startswith("[GNUPG:] "):
+            key, _, value = line[9:].partition(" ")
+            said.handle_status(key, value)
+        else:
+            said.stderr = ((getattr(said, "stderr", "") or "") + line + "\n")[-4000:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import codecs
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ctmupgrade.adapters.own_program import HOLD_TERMINAL, helper
 from ctmupgrade.ports import Screenful
 
 _KEPT = 256 * 1024  # bytes of a terminal's output that are kept between two looks
-_HOLDER = Path(__file__).with_name("terminal_holder.py")
 _PIECE = 65_536
 
 
@@ -73,7 +72,7 @@ class HeldTerminal:
         """:param gate: a FIFO from which the program reads a line, ``go``, before it acts. Until :meth:`release` there
             is none, and the program dies with us.
         :raises OSError: it cannot be started."""
-        words = [sys.executable, "-I", "-S", str(_HOLDER), str(gate or ""), *argv]
+        words = helper(HOLD_TERMINAL, str(gate or ""), *argv)
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,

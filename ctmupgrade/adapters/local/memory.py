@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from contextlib import suppress
+from importlib import import_module
+
+from ctmupgrade.adapters.own_program import is_one_file
 
 _PR_SET_DUMPABLE = 4  # prctl(2), linux/prctl.h
 
@@ -18,5 +20,13 @@ def keep_memory_private() -> None:
     """
     if sys.platform != "linux":
         return
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    with suppress(OSError, AttributeError, ImportError):  # a Python without ctypes, a C library without prctl
+        _prctl(_PR_SET_DUMPABLE)
+
+
+def _prctl(option: int) -> None:
+    """prctl(option, 0, 0, 0, 0). The one file has no ctypes and brings its own (scripts/onefile/main.c)."""
+    if is_one_file():
+        import_module("_onefile_c").prctl(option)
+    else:
+        import_module("ctypes").CDLL(None).prctl(option, 0, 0, 0, 0)

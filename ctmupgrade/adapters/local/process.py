@@ -6,7 +6,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,20 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
+from ctmupgrade.adapters.own_program import ON_TERMINAL, helper
+
 _CHUNK = 65_536
-
-# Makes standard input the controlling terminal, then becomes the program. A program of its own,
-# because preexec_fn is not safe in a process with threads.
-_ON_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-try:
-    os.execvp(sys.argv[1], sys.argv[1:])
-except OSError as error:
-    print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)
-    sys.exit(127)
-"""
-
 
 # What another program needs of our environment. Whatever else is in there may be a password: cluster.yaml names
 # variables that are, and who holds a terminal lives on after us.
@@ -76,7 +64,7 @@ def on_terminal(argv: Sequence[str]) -> list[str]:
 
     It must be started in a session of its own.
     """
-    return [sys.executable, "-I", "-S", "-c", _ON_TERMINAL, *argv]
+    return helper(ON_TERMINAL, *argv)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

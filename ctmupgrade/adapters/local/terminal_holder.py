@@ -1,6 +1,6 @@
-"""Holds the terminal of a program that must outlive whoever started it. A program of its own, not a module:
+"""Holds the terminal of a program that must outlive whoever started it: a helper of :mod:`.own_program`.
 
-    python -I -S terminal_holder.py GATE PROGRAM ARGUMENT...
+    --hold-terminal GATE PROGRAM ARGUMENT...
 
 Who dies takes its terminals along, and what runs on them gets SIGHUP. ``ks_upgrade.sh`` has a screen session of its
 own only some moments after its start (docs/appliance.md 1), and an appliance on which it has none at all is possible. So its
@@ -20,7 +20,6 @@ import pty
 import select
 import signal
 import struct
-import sys
 import termios
 from contextlib import suppress
 
@@ -30,8 +29,18 @@ _PIECE = 65_536
 _GAP = b"\r\n[... earlier output was dropped ...]\r\n"
 
 
-def main(gate: str, argv: list[str]) -> int:
-    """Runs ``argv`` on a terminal; returns its exit status, negative for a signal as subprocess has it."""
+def hold(gate: str, argv: list[str]) -> int:
+    """Run ``argv`` on a terminal; return its exit status, or end by the signal that ended it."""
+    code = _run(gate, argv)
+    if code < 0:
+        with suppress(OSError):  # SIGKILL's cannot be set
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    return code
+
+
+def _run(gate: str, argv: list[str]) -> int:
+    """The exit status, negative for a signal as subprocess has it."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     # For reading too: neither end then waits for the other, and with our end the reader sees the end.
@@ -104,12 +113,3 @@ def _pass_on(held: bytearray) -> bool:
         held.clear()
         return False
     return True
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1], sys.argv[2:])
-    if code < 0:
-        with suppress(OSError):  # SIGKILL's cannot be set
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    sys.exit(code)
