@@ -28,6 +28,7 @@ from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import (
+    LOCAL,
     BackupSettings,
     Cluster,
     KsctlSettings,
@@ -158,7 +159,8 @@ class _Builder:
             seen: dict[str, int] = {}
             for i, node in enumerate(file.nodes):
                 port = node.port or node.ssh.port or file.ssh.port or SshSettings().port
-                address = (node.host, port) if key == "host" else getattr(node, key)
+                place = (node.host, 0 if node.host == LOCAL else port)  # of this machine there is one
+                address = place if key == "host" else getattr(node, key)
                 if address is not None:
                     # Folders, reports and people do not tell Ctm-1 from ctm-1, and a host name is the same in both.
                     first = seen.setdefault(str(address).casefold(), i)
@@ -308,7 +310,7 @@ class _Builder:
 
 
 def _address(node: NodeKeys) -> str:
-    return node.host if node.host != "local" else "localhost"
+    return node.host if node.host != LOCAL else "localhost"
 
 
 def _url_of(node: NodeKeys) -> str:
