@@ -21,7 +21,7 @@ from ctmupgrade.commands.options import with_options
 from ctmupgrade.commands.request import Purpose
 from ctmupgrade.core.checks.check import Question
 from ctmupgrade.core.checks.findings import Verdict
-from ctmupgrade.core.checks.own_files import own_files_survive_reboot
+from ctmupgrade.core.checks.own_files import own_files_survive_reboot, own_node_is_named
 from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.looks.own_files import OwnFile
 from ctmupgrade.core.model import Cluster, Options
@@ -170,6 +170,20 @@ def test_what_is_gone_after_the_reboot_blocks(files: Any, verdicts: list[Verdict
     assert [finding.verdict for finding in found] == verdicts
     elsewhere = make_cluster(make_world(1))
     assert list(own_files_survive_reboot(Question(facts, elsewhere, Options()))) == []
+
+
+def test_a_node_that_it_runs_on_and_that_is_not_called_local_is_told() -> None:
+    world = make_world(3)
+    cluster = make_cluster(world)
+    nodes = collect_nodes(SimFleet(world), cluster, world.clock, one_by_one)
+    boot = nodes["ctm-2"].boot
+    assert not isinstance(boot, Unknown)
+    facts = Facts(_now(), nodes, Unknown("not asked"), own_boot=boot.boot_id)
+    (found,) = own_node_is_named(Question(facts, cluster, Options()))
+    assert (found.verdict, found.node) == (Verdict.WARN, "ctm-2")
+    assert list(own_node_is_named(Question(replace(facts, own_boot=""), cluster, Options()))) == []
+    shared = {name: replace(one, boot=boot) for name, one in nodes.items()}  # containers of one machine
+    assert list(own_node_is_named(Question(replace(facts, nodes=shared), cluster, Options()))) == []
 
 
 def test_the_plan_says_that_this_shell_ends(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
-from ctmupgrade.commands.own_files import files_for_resume
+from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
@@ -82,6 +82,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         fresh=fresh,
         unbooted=left_unbooted(setup),
         own_files=files_for_resume(setup),
+        own_boot=boot_of_this_machine(setup),
     ).with_boots(upgraded_in(setup))
 
 

@@ -22,6 +22,16 @@ def files_for_resume(setup: Setup) -> Maybe[tuple[OwnFile, ...]]:
     return own_files(dict.fromkeys(_needed(setup)))
 
 
+def boot_of_this_machine(setup: Setup) -> str:
+    """Return this machine's boot id, to find out whether it is one of the nodes; "" where that is said, or not known."""
+    if setup.cluster.own_node or setup.request.simulate is not None:
+        return ""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _needed(setup: Setup) -> Iterator[tuple[str, Path]]:
     cluster = setup.cluster
     yield "the state folder", setup.home.absolute()

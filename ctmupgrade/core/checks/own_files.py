@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core.checks.check import Question, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import Unknown
 
 CHECK = "own_files_survive_reboot"
@@ -34,3 +35,20 @@ def own_files_survive_reboot(q: Question) -> Iterator[Finding]:
         )  # fmt: skip
     if not lost:
         yield Finding(CHECK, Verdict.PASS, own, "what the run needs after the reboot is on a disk")
+
+
+def own_node_is_named(q: Question) -> Iterator[Finding]:
+    """Judge whether ctmupgrade runs on a node that cluster.yaml does not call ``local``: its reboot would end it in the
+    middle of the run. Containers of one machine share its boot; where several nodes do, it proves nothing."""
+    boot = q.facts.own_boot
+    same = [
+        name
+        for name, f in q.facts.nodes.items()
+        if boot and isinstance(f.boot, BootMark) and f.boot.boot_id == boot
+    ]
+    if len(same) == 1:
+        yield Finding(
+            "own_node_is_named", Verdict.WARN, same[0],
+            f"ctmupgrade runs on {same[0]} itself, and ends with its reboot: they have the same boot id",
+            f"host: local   # for {same[0]} in cluster.yaml: it comes last then, and the run is resumed after its reboot",
+        )  # fmt: skip

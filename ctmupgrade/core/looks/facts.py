@@ -199,6 +199,7 @@ class Facts:
     fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join
     unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
     own_files: Maybe[tuple[OwnFile, ...]] = ()  # what a resume needs on the appliance that this runs on
+    own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
         """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
