@@ -20,6 +20,7 @@ from ctmupgrade.adapters.disk.journal_file import verify_chain
 from ctmupgrade.adapters.disk.run_store import FileRecord
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.commands import control, handover_marks
+from ctmupgrade.commands import recover as recovering
 from ctmupgrade.commands import run as running
 from ctmupgrade.commands.handover import handover
 from ctmupgrade.commands.handover_marks import Taker
@@ -28,6 +29,7 @@ from ctmupgrade.commands.resume import resume
 from ctmupgrade.commands.run import RunOptions
 from ctmupgrade.commands.take_over import read_offered, take_over
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.journal import RunResumed, RunTakenOver, StepNoted, StepStarted
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, LockedError, UnreachableError, UsageError
 from ctmupgrade.ports import Tools
@@ -342,6 +344,7 @@ def test_an_aborted_copy_frees_no_node(two: tuple[Machine, Machine]) -> None:
     """What was handed over goes on elsewhere, whatever this machine's own journal says of it."""
     first, second = two
     file = first.hand_over()
+    assert recovering.look(first.setup(), OperatorInput()).unfinished is None, "recover would take its place"
     with pytest.raises(LockedError, match="nothing more is written"):
         control.ask_stop(first.setup().request, "test", None, "abort")
     stopped: list[bool] = []
