@@ -299,6 +299,13 @@ def test_host_local(live: Live) -> None:
     head = good(live).partition("nodes:\n")[0]
     node = load_cluster(_write(live, f"{head}nodes:\n  - {{name: me, host: local}}\n")).nodes[0]
     assert (node.host, node.url, node.cluster_host) == ("local", "https://localhost", "localhost")
+    for url, among in (
+        ("https://10.0.0.1", "10.0.0.1"),
+        ("https://[fd00::1]:8443", "fd00::1"),
+        ("https://127.0.0.1", "localhost"),
+    ):
+        text = f"{head}nodes:\n  - {{name: me, host: local, url: '{url}'}}\n"
+        assert load_cluster(_write(live, text)).nodes[0].cluster_host == among
 
 
 def test_a_window_with_a_zone(live: Live) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctmupgrade.core.run.journal import StepStarted
+from ctmupgrade.core.run.journal import Status, StepStarted
 from ctmupgrade.sim import Fault
 from tests.support import crashes, driver
 from tests.support.promises import check_promises
@@ -62,3 +62,22 @@ def test_a_start_that_did_not_happen_passes_the_gate_again() -> None:
         back = [e.at for e in run.world.of_kind("ready", "ctm-3")]
         assert started["ctm-2"] >= back[0], "ctm-2 was started while ctm-3 was away"
         assert not check_promises(run.world, changes_expected=True, in_place=True)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "order"),
+    [
+        ("own-shell-three", ["ctm-2", "ctm-3", "ctm-1"]),
+        ("own-shell-standalone", ["ctm-1"]),
+        ("own-shell-rebuild", ["ctm-2", "ctm-1"]),
+    ],
+)
+def test_the_reboot_of_the_own_node_ends_the_process(scenario: str, order: list[str]) -> None:
+    """It is upgraded last wherever it is listed (as the survivor first), dies with its reboot, and a resume ends it."""
+    with crashes.drive(scenario) as run:
+        assert run.through() == 0
+        assert run.killed == [f"the reboot of {run.cluster.own_node}, which it runs on"]
+        assert run.processes == 2
+        assert [event.node for event in run.world.of_kind("upgrade_started")] == order
+        done = {step: held.status for step, held in run.state.steps.items()}
+        assert set(done.values()) == {Status.DONE}, done

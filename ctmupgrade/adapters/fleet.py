@@ -44,7 +44,7 @@ class LiveFleet:
             return self._shells[node]
 
     def _new_shell(self, node: Node) -> Shell:
-        if node.host == "local":
+        if node.is_own:
             return LocalShell(node)
         return SshShell(node, log=self._say, rate_limit=self._node_rate, limiter=self._limiter)
 

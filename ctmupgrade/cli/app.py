@@ -56,7 +56,8 @@ def main() -> int:
     # These fill the shelf.
     import ctmupgrade.cli.change
     import ctmupgrade.cli.look
-    import ctmupgrade.cli.runs  # noqa: F401
+    import ctmupgrade.cli.runs
+    import ctmupgrade.cli.take_over  # noqa: F401
 
     return funnel(_program)
 

@@ -10,6 +10,7 @@ import typer
 
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.output import fold, put_json
+from ctmupgrade.cli.own_shell import last_words
 from ctmupgrade.cli.place import placed, placed_findings, placed_report
 from ctmupgrade.cli.questions import ask, at_terminal, need_terminal
 from ctmupgrade.commands.run import Outcome, RunOptions
@@ -17,11 +18,12 @@ from ctmupgrade.commands.signals import leaving
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.step_words import node_question
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.remaining import what_is_left
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.render import documents, plain, show
-from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader
+from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader, unheard
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.check import CheckResult
@@ -71,12 +73,18 @@ def wishes(
                 return True
             return ask("Go on with it?", fold(common, what_is_left(state)))
 
+        def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+            watch(state, event, key, tick)
+            if lines := last_words(common, made.cluster, made.home, state, event):
+                with watch.aside(), unheard():
+                    typer.echo("\n".join(lines), err=json)
+
         taken = (take_over,) if take_over else ()
         yield RunOptions(
             confirm_plan,
             confirm_step,
             stop_after,
-            watch,
+            seen,
             reviewed,
             taken,
             command,

@@ -40,12 +40,12 @@ class CommandRegistry:
         self._makers: dict[str, Callable[[], Any]] = {}
         self._inner: dict[str, CommandRegistry] = {}
 
-    def command(self, panel: str) -> Callable[[F], F]:
-        """Decorator: the function becomes the command of its name, its docstring the help."""
+    def command(self, panel: str, *, name: str = "") -> Callable[[F], F]:
+        """Decorator: the function becomes the command of its name, or of ``name``, its docstring the help."""
 
         def register(function: F) -> F:
-            name = function.__name__
-            self._put(name, panel, inspect.getdoc(function) or "", lambda: _command(name, function))
+            called = name or function.__name__
+            self._put(called, panel, inspect.getdoc(function) or "", lambda: _command(called, function))
             return function
 
         return register

@@ -92,9 +92,31 @@ def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeF
     return facts
 
 
-def _ports(looks: Looks, cluster: Cluster, name: str, unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:
-    shell = looks.shell(name)
-    return {peer: ask(shell, shell_probes.port(cluster.node(peer).cluster_host)) for peer in unproven}
+def _addresses(cluster: Cluster, nodes: Mapping[str, NodeFacts]) -> dict[str, str]:
+    """What the nodes call each other: as cluster.yaml says, or, of the one that this runs on, as they list it; ""
+    where neither tells."""
+    listed = {
+        member.node_id: member.host
+        for facts in nodes.values()
+        if not isinstance(facts.members, Unknown)
+        for member in facts.members
+    }
+    return {
+        name: cluster.node(name).address_among_nodes or listed.get(f.node_id, "") for name, f in nodes.items()
+    }
+
+
+def _nameless(peer: str) -> Unknown:
+    return Unknown(
+        f"the address of {peer} among the nodes is not known: set its cluster_host in cluster.yaml"
+    )
+
+
+def _ports(shell: Reader, hosts: Mapping[str, str], unproven: Iterable[str]) -> dict[str, Maybe[PortState]]:
+    return {
+        peer: ask(shell, shell_probes.port(hosts[peer])) if hosts[peer] else _nameless(peer)
+        for peer in unproven
+    }
 
 
 def _guarded(look: Callable[[str], NodeFacts]) -> Callable[[str], NodeFacts]:
@@ -116,12 +138,13 @@ def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) 
     """All nodes at once; then port 5432 between those that no fresh report shows connected."""
     names = [node.name for node in cluster.nodes]
     nodes = gather(_guarded(lambda name: node_facts(looks, cluster, name, clock)), names)
-    proven = health.connected_pairs(nodes, clock.now())
+    proven, hosts = health.connected_pairs(nodes, clock.now()), _addresses(cluster, nodes)
 
     def ports_of(name: str) -> dict[str, Maybe[PortState]]:
         if isinstance(nodes[name].shell, Unknown):
             return {}
-        return _ports(looks, cluster, name, [p for p in names if p != name and (name, p) not in proven])
+        unproven = [p for p in names if p != name and (name, p) not in proven]
+        return _ports(looks.shell(name), hosts, unproven) if unproven else {}
 
     asked, consensus = gather(ports_of, names), _consensus_ports(looks, cluster, nodes, gather)
     return {
@@ -136,12 +159,15 @@ def _consensus_ports(
     """Port 2380 between all nodes, where a version that runs or is to come needs it."""
     versions = [f.version for f in nodes.values() if not isinstance(f.version, Unknown)]
     needed = is_needed(cluster.target.version, *versions) and cluster.strategy is not StrategyName.STANDALONE
+    hosts = _addresses(cluster, nodes)
 
     def asked(name: str) -> dict[str, Maybe[PortState]]:
         if not needed or isinstance(nodes[name].shell, Unknown):
             return {}
         shell = looks.shell(name)
-        return {p: ask(shell, consensus_port(cluster.node(p).cluster_host)) for p in nodes if p != name}
+        return {
+            p: ask(shell, consensus_port(hosts[p])) if hosts[p] else _nameless(p) for p in nodes if p != name
+        }
 
     return gather(asked, list(nodes))
 

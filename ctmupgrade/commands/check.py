@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, examine
@@ -80,6 +81,8 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         max_backup_age=setup.cluster.backup.max_age,
         fresh=fresh,
         unbooted=left_unbooted(setup),
+        own_files=files_for_resume(setup),
+        own_boot=boot_of_this_machine(setup),
     ).with_boots(upgraded_in(setup))
 
 

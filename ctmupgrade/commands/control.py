@@ -18,7 +18,14 @@ from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, mean
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.remaining import versions
 from ctmupgrade.core.run.report import node_state, pending_reboots
-from ctmupgrade.errors import CtmUpgradeError, ExitCode, ForeignStateError, JournalError, UsageError
+from ctmupgrade.errors import (
+    CtmUpgradeError,
+    ExitCode,
+    ForeignStateError,
+    JournalError,
+    LockedError,
+    UsageError,
+)
 
 
 def ask_stop(
@@ -181,6 +188,12 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
 
     held = hold(lock_place(folder, folder.state().mode), folder.run)
     with held, FileRuns(folder.path.parent).opened(folder.run) as record:
+        custody = record.state().custody
+        if custody.away:
+            raise LockedError(
+                f"run {folder.run} was {custody.words}: nothing more is written to its journal here",
+                remedy=f"where it was taken over, or, where nobody has taken it over: ctmupgrade resume {folder.run}",
+            )
         for event in events(record.state()):
             record.append(event, datetime.now().astimezone())
 

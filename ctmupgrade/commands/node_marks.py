@@ -240,6 +240,20 @@ def anchors(fleet: Fleet, nodes: list[str], run: str) -> list[tuple[str, Anchor]
     return found
 
 
+def rename(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
+    """Put our name into the marks of a run that another machine had. A node that cannot be reached keeps the old one,
+    which names the same run."""
+    for name in nodes:
+        try:
+            shell = fleet.shell(name)
+            old = [n for n in _said(shell.read("ls", "-1", MARK).out) if owner_of(n).run == mine.run]
+            if old and mine.folder not in old and shell.change("mkdir", f"{MARK}/{mine.folder}").ok:
+                for folder in old:
+                    shell.change("rmdir", f"{MARK}/{folder}")
+        except CtmUpgradeError:
+            continue
+
+
 def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
     """Takes our marks away. One that cannot be reached keeps its mark, which is known to be stale later."""
     for name in nodes:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from ctmupgrade.commands.own_node import own_node_last, own_node_survives
 from ctmupgrade.commands.request import Purpose
 from ctmupgrade.config.addresses import host
 from ctmupgrade.core.model import Cluster, Options
@@ -42,6 +43,9 @@ def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str
         _of_its_strategy(cluster, options)
     if purpose is Purpose.PLAN:
         whole(cluster.strategy, known, options.nodes)
+    own_node_last(cluster, options)
+    if purpose is not Purpose.RECOVER and cluster.strategy is StrategyName.REBUILD:
+        own_node_survives(cluster, options)
     _sensible(cluster, options)
     return _with_fresh(cluster, options)
 

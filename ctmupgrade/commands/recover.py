@@ -100,8 +100,9 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
 
 
 def _stopped(setup: Setup) -> RunFolder | None:
-    """Return the run that stopped and whose place the way back would take."""
-    return next((folder for folder, _ in unfinished(setup.home, _mode(setup))), None)
+    """Return the run that stopped and whose place the way back would take; one that was handed over goes on elsewhere."""
+    stopped = unfinished(setup.home, _mode(setup))
+    return next((folder for folder, state in stopped if not state.custody.away), None)
 
 
 def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:

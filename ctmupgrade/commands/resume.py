@@ -9,6 +9,7 @@ from ctmupgrade import __version__
 from ctmupgrade.adapters.disk.journal_file import line_hashes
 from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.choose import LATEST, named
+from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
@@ -31,12 +32,13 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     run_id = None if run_id == LATEST else run_id
     lock = hold(setup.home, run_id or to_go_on(setup.home, mode)) if mode is Mode.LIVE else nullcontext()
     with lock:
-        folder = _to_resume(setup, mode, run_id)
+        folder = to_resume(setup, mode, run_id)
         with locked(setup, folder):
-            return _go_on(setup, wishes, folder)
+            return go_on(setup, wishes, folder)
 
 
-def _go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
+def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
+    """Go on with a run whose lock is held. :raises LockedError: another machine has taken it over."""
     restore_world(folder, setup)
     with setup.runs.opened(folder.run) as record:
         state = record.state()
@@ -47,17 +49,27 @@ def _go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     if setup.request.dry_run or not wishes.confirm_resume(state):
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
         return Outcome(code, state, folder=folder.path, only_looked=True)
-    Marks(setup, state.run).refuse_rolled_back(line_hashes(folder.journal))
+    marks = Marks(setup, state.run, wishes.take_over)
+    moved = state.custody.away
+    state = settle(setup, state)
+    marks.refuse_rolled_back(line_hashes(folder.journal))
     event = journal.RunResumed(whoami(), os.getpid(), __version__)
     at = setup.clock.now()
     setup.runs.append(folder.run, event, at)
     state = journal.apply(state, event, at)
     wishes.watch(state, event, "", None)
-    Marks(setup, state.run, wishes.take_over).claim(again=True)
+    marks.claim(again=True)
+    if moved:
+        marks.rename()
     return execute(setup, wishes, folder, state)
 
 
-def _to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
+def to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
+    """Return the run that is meant, which has not ended.
+
+    :param run_id: in full or its unique beginning; None: the latest that changes nodes and is not over.
+    :raises UsageError: there is none.
+    """
     if run_id is None:
         for folder, _state in unfinished(setup.home, mode):
             return folder

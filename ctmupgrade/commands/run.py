@@ -91,6 +91,8 @@ def run(setup: Setup, wishes: RunOptions) -> Outcome:
         return _run_locked(setup, wishes, run_id)
     with hold(setup.home, run_id):
         for folder, state in unfinished(setup.home, Mode.LIVE):
+            if state.custody.away:
+                continue  # the marks on the nodes say whether it still goes on
             raise BlockedError(
                 f"run {folder.run} of {setup.cluster.name} is unfinished ({state.name})",
                 remedy=f"ctmupgrade resume {folder.run}   or   ctmupgrade abort {folder.run}",

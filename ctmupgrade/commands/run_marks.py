@@ -54,6 +54,11 @@ class Marks:
                 again=again, spared=spared, command=self._command,
             )  # fmt: skip
 
+    def rename(self) -> None:
+        """The marks of this run name another machine: they name this one from now on."""
+        if self._real:
+            node_marks.rename(self._setup.fleet, self._nodes, self._mine)
+
     def release(self) -> None:
         """Takes our marks away."""
         if self._real:
@@ -92,6 +97,10 @@ class Marks:
             return True
         folder = RunFolder(self._setup.home / run)
         try:
-            return folder.journal.is_file() and not folder.state().unfinished
+            if not folder.journal.is_file():
+                return False
+            state = folder.state()
+            # One that was handed over once may go on elsewhere, whatever this machine's journal says.
+            return not state.unfinished and not state.custody.ticket
         except JournalError:
             return False

@@ -80,6 +80,16 @@ def this_machine(name: str) -> bool:
     return inner.is_loopback or inner.is_unspecified or (inner.version == 4 and inner.packed[0] == 0)
 
 
+def among_nodes(node: str, its_url: str | None) -> str:
+    """Return what the other nodes call a node where cluster.yaml does not say it: its host; of the one that this runs
+    on, the host of its URL; ``localhost`` where that too is only this machine."""
+    if node != "local":
+        return node
+    found = _URL.fullmatch(its_url or "")
+    name = found.group(2).strip("[]").replace("%25", "%") if found else ""
+    return "localhost" if not name or this_machine(name) else name
+
+
 def url(text: str) -> str:
     """Return a URL of a control plane. :raises ValueError: it is none, or would carry the password in clear text."""
     expected = "https://HOST or https://HOST:PORT is expected"

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ctmupgrade import __version__
-from ctmupgrade.config.addresses import same_url
+from ctmupgrade.config.addresses import among_nodes, same_url
 from ctmupgrade.config.messages import words
 from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
@@ -28,6 +28,7 @@ from ctmupgrade.config.values import is_name
 from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import (
+    LOCAL,
     BackupSettings,
     Cluster,
     KsctlSettings,
@@ -158,7 +159,8 @@ class _Builder:
             seen: dict[str, int] = {}
             for i, node in enumerate(file.nodes):
                 port = node.port or node.ssh.port or file.ssh.port or SshSettings().port
-                address = (node.host, port) if key == "host" else getattr(node, key)
+                place = (node.host, 0 if node.host == LOCAL else port)  # of this machine there is one
+                address = place if key == "host" else getattr(node, key)
                 if address is not None:
                     # Folders, reports and people do not tell Ctm-1 from ctm-1, and a host name is the same in both.
                     first = seen.setdefault(str(address).casefold(), i)
@@ -211,7 +213,7 @@ class _Builder:
             name=raw.name,
             host=raw.host,
             url=_url_of(raw),
-            cluster_host=raw.cluster_host or _address(raw),
+            cluster_host=raw.cluster_host or among_nodes(raw.host, raw.url),
             ssh=self._ssh(file.ssh, raw, place),
             ksctl=self._ksctl(file.ksctl, raw, place),
         )
@@ -307,12 +309,8 @@ class _Builder:
         return path
 
 
-def _address(node: NodeKeys) -> str:
-    return node.host if node.host != "local" else "localhost"
-
-
 def _url_of(node: NodeKeys) -> str:
-    return (node.url or url_of(_address(node))).rstrip("/")
+    return (node.url or url_of(among_nodes(node.host, None))).rstrip("/")
 
 
 def _merged(common: BaseModel, own: BaseModel) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def _host(node: Node) -> str:
 def shell(node: Node, *words: str, note: str = "") -> str:
     """A command on a node, in its home folder; with a terminal where sudo may ask for a password."""
     command = shlex.join(words)
-    if node.host == "local":
+    if node.is_own:
         return noted(f"(cd && {command})", note)
     terminal = ["-t"] if words[0] == "sudo" else []
     # No brackets here: ssh takes an IPv6 address as it is.
@@ -130,7 +130,7 @@ def login(node: Node, note: str = "") -> str:
 
 def upload(node: Node, path: str) -> str:
     """A file into a node's home folder."""
-    if node.host == "local":
+    if node.is_own:
         return f"cp {shlex.quote(path)} ~/"
     host = _host(node)
     place = f"[{host}]" if ":" in host else host  # else scp takes the first colon for the end of the host

@@ -12,6 +12,8 @@ from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
 from ctmupgrade.core.version import Version
 
+LOCAL = "local"  # the host of the appliance on whose shell ctmupgrade runs
+
 
 class Secret:
     """A value that prints as ``***`` and that no codec writes."""
@@ -91,6 +93,16 @@ class Node:
     ssh: SshSettings
     ksctl: KsctlSettings
 
+    @property
+    def is_own(self) -> bool:
+        """Return whether ctmupgrade runs on this very appliance."""
+        return self.host == LOCAL
+
+    @property
+    def address_among_nodes(self) -> str:
+        """What the other nodes call it; "" where cluster.yaml says only that it is this machine."""
+        return "" if self.is_own and self.cluster_host == "localhost" else self.cluster_host
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -165,6 +177,11 @@ class Cluster:
         for node in (*self.nodes, *self.fresh):
             names |= {node.ksctl.password_env, node.ssh.passphrase_env}
         return tuple(sorted(name for name in names if name))
+
+    @property
+    def own_node(self) -> str:
+        """The appliance on whose shell ctmupgrade runs, which dies with its reboot; "" where it is none of them."""
+        return next((node.name for node in self.nodes if node.is_own), "")
 
     def node(self, name: str) -> Node:
         """:raises KeyError: no node of that name."""

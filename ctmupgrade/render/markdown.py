@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.report import IncidentLine, Report
+from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import block, code, markdown
 from ctmupgrade.render.manual import Book
@@ -15,6 +18,23 @@ from ctmupgrade.render.once import after_step, names_itself
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(map(markdown, cells))} |"
+
+
+def summary_markdown(summary: Summary, backups: Iterable[str]) -> str:
+    """One page for whoever takes a run over."""
+    lines = [
+        f"# {markdown(summary.title)}: hand-over",
+        "",
+        f"- run: {code(summary.run)}, {markdown(summary.state)}",
+    ]
+    for heading, sentences in (*summary.parts, ("Backups", tuple(backups))):
+        lines += [
+            "",
+            f"## {heading}",
+            "",
+            *(f"- {markdown(sentence)}" for sentence in sentences or ("nothing",)),
+        ]
+    return "\n".join((*lines, ""))
 
 
 def report_markdown(report: Report) -> str:

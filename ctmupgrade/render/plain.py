@@ -188,6 +188,10 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"run {run} started ({mode.value})"
         case journal.RunResumed(by=by):
             return f"resumed by {by}"
+        case journal.RunHandedOver(by=by, file=file):
+            return f"handed over by {by} into {file}"
+        case journal.RunTakenOver(by=by):
+            return f"taken over by {by}"
         case journal.StepStarted(step=step):
             return f"{step} started"
         case journal.StepNoted(step=step, text=text):

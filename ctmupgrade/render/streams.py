@@ -7,7 +7,8 @@ import io
 import os
 import select
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,15 @@ def give_up_output(error: OSError) -> None:
         f"ctmupgrade: standard output cannot be written to: {error.strerror or error}\n"
         "  -> make space, or send it elsewhere\n"
     )
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """For what is said while a run goes on: it goes on also where nobody reads, or where output is on a full disk."""
+    try:
+        yield
+    except OutputError as error:
+        give_up_output(error)
 
 
 def need_no_reader() -> None:

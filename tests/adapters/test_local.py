@@ -15,6 +15,9 @@ import psutil
 import pytest
 
 from ctmupgrade.adapters.local.shell import LocalShell, disk_free, processes
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.core.looks import shell_probes
+from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
 from ctmupgrade.ports import MOST_ANSWER, Shell, Terminal
@@ -224,3 +227,30 @@ def test_commands_do_not_pile_up_threads(shell: LocalShell) -> None:
         shell.read("echo", "x")
     time.sleep(0.3)
     assert threading.active_count() <= before + 2
+
+
+def test_what_needs_no_program_is_known_without_one(
+    shell: LocalShell, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Disk, processes, boot and clock, in the form that the programs' parsers read, with no program in PATH."""
+    monkeypatch.setenv("PATH", str(home))
+    mounts = ask(shell, shell_probes.MOUNTS)
+    assert isinstance(mounts, tuple) and mounts[0].mount == "/"
+    assert all(mount.total > mount.free > 0 for mount in mounts)
+    assert isinstance(ask(shell, shell_probes.PROCESSES), tuple)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert ask(shell, shell_probes.BOOT) == BootMark(boot_id=boot)
+    since = ask(shell, shell_probes.BOOT_TIME)
+    assert isinstance(since, BootMark) and 0 < since.since < time.time()
+    clock = ask(shell, shell_probes.CLOCK)
+    assert isinstance(clock, tuple) and abs(clock[0] - time.time()) < 60
+
+
+def test_an_upgrade_is_seen_in_the_process_list(shell: LocalShell, home: Path) -> None:
+    script = home / "ks_upgrade.sh"
+    script.write_text("#!/bin/sh\nread wait\n")
+    script.chmod(0o755)
+    with subprocess.Popen([str(script), "-f", "a.gpg"], stdin=subprocess.PIPE) as running:
+        found = ask(shell, shell_probes.PROCESSES)
+        assert isinstance(found, tuple) and any("ks_upgrade.sh -f a.gpg" in line for line in found)
+        running.communicate(b"\n")

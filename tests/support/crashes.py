@@ -18,7 +18,9 @@ from tests.support.promises import check_promises
 POLL = 30.0  # seconds: nothing depends on how often it is looked, and fewer looks are faster
 WHOLE = ("healthy-three", "standalone", "rebuild-three")  # each of their moments, in the fast form too
 SAMPLE = 24  # moments of every other scenario in the fast form
-LARGE = {"healthy-twenty": (6, 200)}  # each takes seconds: so many in the fast and in the full form
+LARGE = {  # so many in the fast and in the full form: each takes seconds, or is much like another scenario's
+    "healthy-twenty": (6, 200), "own-shell-three": (8, 400), "own-shell-rebuild": (6, 400), "own-shell-standalone": (12, 400),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

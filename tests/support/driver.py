@@ -110,16 +110,28 @@ class BreakableControl:
 
 
 class BreakableFleet:
-    """The simulated fleet behind a :class:`Counting`."""
+    """The simulated fleet behind a :class:`Counting`.
 
-    def __init__(self, world: World, at: Counting) -> None:
+    :param own: the node that the process runs on, which dies with its reboot; "" where it is none of them.
+    """
+
+    def __init__(self, world: World, at: Counting, own: str = "") -> None:
         self._fleet, self._at = SimFleet(world), at
+        self._own = world.nodes.get(own)
+        self._boot = self._own.boot if self._own else 0
 
     def shell(self, node: str) -> Any:
+        self._die_with_own_node()
         return BreakableShell(self._fleet.shell(node), node, self._at)
 
     def control(self, node: str) -> Any:
+        self._die_with_own_node()
         return BreakableControl(self._fleet.control(node), node, self._at)
+
+    def _die_with_own_node(self) -> None:
+        own = self._own
+        if own is not None and own.boot != self._boot and self._fleet.world.now >= own.down_from:
+            raise Killed(f"the reboot of {own.name}, which it runs on")
 
     def close(self) -> None:
         """As the process ends."""
@@ -155,12 +167,13 @@ class ScenarioDrive(Drive):
 
     def __init__(self, scenario: str, folder: Path, *, poll: float = 0.0, kill_at: int = 0) -> None:
         self.scenario, self.at, self._waits = scenario, Counting(kill_at), Counter[str]()
+        self.killed: list[str] = []  # by what, each time
         self._poll = poll
         world = World.from_dict(copy.deepcopy(_world(scenario)))
         super().__init__(world, folder, options=options_of(scenario), hook=self._tick)
         if (SCENARIOS / scenario / "backups").is_dir():
             shutil.copytree(SCENARIOS / scenario / "backups", folder / "backups")
-        self.fleet_of = lambda w: BreakableFleet(w, self.at)
+        self.fleet_of = lambda w: BreakableFleet(w, self.at, self.cluster.own_node)
         self.journal = Lines(
             before_write=lambda n: self.at("journal", "before", f"write {n}"),
             after_write=lambda n: self.at("journal", "after", f"write {n}"),
@@ -195,13 +208,21 @@ class ScenarioDrive(Drive):
 
     def through(self) -> int:
         """Starts, and resumes as often as it is killed. The last exit code."""
-        try:
-            return self.start()
-        except Killed:
-            self.at.kill_at = 0
-            if not self.journal.lines:
-                return self.start()  # nothing was written: the operator types it again
-            return self.resume()
+        while True:
+            try:
+                # Where nothing was written the operator types it again.
+                return self.resume() if self.journal.lines else self.start()
+            except Killed as killed:
+                self.killed.append(str(killed))
+                self.at.kill_at = 0
+                self._wait_for_own_node()
+
+    def _wait_for_own_node(self) -> None:
+        """Nobody types anything on a node that is down."""
+        own = self.world.nodes.get(self.cluster.own_node)
+        if own is not None and own.down_from <= self.world.now < own.up_at:
+            self.world.clock.advance(own.up_at - self.world.now)
+            timeline.catch_up(self.world)
 
 
 def end_state(drive: ScenarioDrive) -> dict[str, object]:

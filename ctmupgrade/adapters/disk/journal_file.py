@@ -172,6 +172,17 @@ def line_hashes(path: Path) -> list[str]:
     return _read(path).hashes
 
 
+def chain_of(data: bytes) -> tuple[list[Line], list[str]]:
+    """Return a journal's lines and the sha256 of each, of its bytes.
+
+    :raises JournalError: the chain is broken or the last line is torn; the line is named.
+    """
+    chain = _Chain(data)
+    if problems := chain.settled() or (["the last line is torn"] if chain.torn else []):
+        raise JournalError(problems[0], details="\n".join(problems[1:]))
+    return chain.lines, chain.hashes
+
+
 def verify_chain(path: Path) -> list[str]:
     """Everything wrong with the journal, each naming the line: changed, removed, reordered, torn.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from ctmupgrade.adapters.local.answers import CANNOT, answer_for, processes
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.process import StoppedError, login_environ, started
@@ -36,16 +37,6 @@ def disk_free(path: Path) -> int:
     raise NodeError(f"the free space at {path} is not known")
 
 
-def processes() -> list[tuple[str, ...]]:
-    """The command line of every process that shows one; those that end meanwhile are left out."""
-    found: list[tuple[str, ...]] = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if argv := process.cmdline():
-                found.append(tuple(argv))
-    return found
-
-
 class LocalShell:
     """Implements :class:`ctmupgrade.ports.Shell` on this machine. Commands run in the home folder,
     as they would over SSH. Thread-safe."""
@@ -60,11 +51,15 @@ class LocalShell:
             self._home = Path("/")
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
-        """See :meth:`ctmupgrade.ports.Reader.read`; a program that is missing replies 127.
+        """See :meth:`ctmupgrade.ports.Reader.read`; a program that is missing replies 127. What this machine tells
+        without a program is not asked of one.
 
         :raises ConnectionLostError: it was silent for ``timeout`` seconds, or killed by a signal.
         :raises TooMuchError: its answer has no end.
         """
+        with suppress(*CANNOT):
+            if (known := answer_for(argv, self._home)) is not None:
+                return Reply(0, known, "")
         try:
             return self._run(argv, timeout, b"", spare=False)
         except StoppedError as why:

@@ -35,6 +35,7 @@ from ctmupgrade.core.checks.node import (
     sudo_allows_upgrade,
     upgrade_path_known,
 )
+from ctmupgrade.core.checks.own_files import own_files_survive_reboot, own_node_is_named
 from ctmupgrade.core.checks.ports import port_2380_open
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
@@ -72,6 +73,16 @@ CHECKS: tuple[Check, ...] = (
     Check("sudo_allows_upgrade", "sudo allows ks_upgrade.sh and reboot", sudo_allows_upgrade),
     Check("no_upgrade_running", "no upgrade is running", no_upgrade_running, False),
     Check("no_reboot_pending", "no node waits for the reboot that ends its upgrade", no_reboot_pending),
+    Check(
+        "own_files_survive_reboot",
+        "where ctmupgrade runs on a node, what it needs after the reboot is on a disk",
+        own_files_survive_reboot,
+    ),
+    Check(
+        "own_node_is_named",
+        "a node that ctmupgrade runs on is called local in cluster.yaml",
+        own_node_is_named,
+    ),
     Check("reboot_needs_no_person", "no reboot needs a person at the console", reboot_needs_no_person),
     Check(
         "fresh_instances_ready",

@@ -11,6 +11,7 @@ from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.looks.cluster_views import Member, Membership, SummaryReport
+from ctmupgrade.core.looks.own_files import OwnFile
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.version import Version
@@ -197,6 +198,8 @@ class Facts:
     max_backup_age: timedelta = timedelta(hours=24)
     fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join
     unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
+    own_files: Maybe[tuple[OwnFile, ...]] = ()  # what a resume needs on the appliance that this runs on
+    own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
         """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""

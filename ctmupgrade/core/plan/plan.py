@@ -12,6 +12,7 @@ from ctmupgrade.core.looks.consensus_port import is_needed
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.plan.strategies import needs_upgrade, node_order, steps_for
@@ -123,6 +124,7 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from (f"{', '.join(names)}: {one.why}" for one, names in unverified(cluster).items())
         yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
+        yield from own_node_notes(cluster, steps)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time"
 

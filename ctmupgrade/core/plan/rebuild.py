@@ -39,6 +39,8 @@ def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, 
     """The node that keeps the data, and why it."""
     if options.survivor:
         return options.survivor, "chosen by --survivor"
+    if cluster.own_node:
+        return cluster.own_node, "ctmupgrade runs on it, and every other node is erased when it joins"
     names = [n.name for n in cluster.nodes if n.name not in (options.hold_back, *dict(options.fresh))]
 
     def free(name: str) -> int:

@@ -25,7 +25,13 @@ from ctmupgrade.core.version import reached
 
 
 def node_order(cluster: Cluster, options: Options) -> tuple[str, ...]:
-    """The nodes to take, in their order: ``--order`` first, then cluster.yaml's; ``--nodes`` limits it."""
+    """The nodes to take, in their order: ``--order`` first, then cluster.yaml's; ``--nodes`` limits it. The one that
+    ctmupgrade runs on comes last, for its reboot ends this process."""
+    return tuple(sorted(order_as_given(cluster, options), key=lambda name: name == cluster.own_node))
+
+
+def order_as_given(cluster: Cluster, options: Options) -> tuple[str, ...]:
+    """Return the nodes in the order of ``--order`` and cluster.yaml, wherever ctmupgrade runs."""
     names = [node.name for node in cluster.nodes]
     ordered = [*options.order, *(n for n in names if n not in options.order)]
     return tuple(n for n in ordered if not options.nodes or n in options.nodes)

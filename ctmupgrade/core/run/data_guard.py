@@ -46,6 +46,10 @@ def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
 
     def guard(step: Step, state: RunState) -> str:
         match step.action:
+            case ResetNode() | JoinNode() if step.node == cluster.own_node != "":
+                return (
+                    f"{step.id} would erase {step.node}, on which ctmupgrade runs: run it on another machine"
+                )
             case ResetNode(via=via) | JoinNode(via=via):
                 left = holders(plan, state, names) - {step.node}
             case NewCluster() if step.node in plan.without_data:

@@ -41,6 +41,34 @@ class RunResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHandedOver:
+    """The run was packed for another machine. From here on this machine may go on only where nobody has taken it over.
+
+    :ivar ticket: what whoever takes it over must show. :ivar nodes: those that keep the offer of it."""
+
+    by: str
+    ticket: str
+    file: str
+    nodes: tuple[str, ...]
+    kind: Literal["run-handed-over"] = "run-handed-over"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTakenOver:
+    """The run goes on where this line was written: on another machine, or again on the one that handed it over.
+
+    :ivar holder: what the nodes call it. :ivar files: where the run's files are on this machine."""
+
+    by: str
+    pid: int
+    version: str
+    ticket: str
+    holder: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["run-taken-over"] = "run-taken-over"
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted:
     """Written before the act. ``before`` is what a later look compares with."""
 
@@ -144,6 +172,8 @@ class RequestRefused:
 Event: TypeAlias = (
     RunStarted
     | RunResumed
+    | RunHandedOver
+    | RunTakenOver
     | StepStarted
     | StepNoted
     | StepDone

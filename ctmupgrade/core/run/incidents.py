@@ -13,16 +13,19 @@ from ctmupgrade.core.run.events import (
     NodeDecided,
     RequestRefused,
     RunEnded,
+    RunHandedOver,
     RunPaused,
     RunResumed,
+    RunTakenOver,
     StepFailed,
     StopAsked,
 )
 from ctmupgrade.core.timing import clock_time
 
 Kind: TypeAlias = Literal[
-    "failure", "inconclusive", "pause", "stop-asked", "decision", "resume", "request-refused", "end", "clock"
-]
+    "failure", "inconclusive", "pause", "stop-asked", "decision", "resume", "request-refused", "end", "clock",
+    "handed-over", "taken-over",
+]  # fmt: skip
 _SET_BACK = timedelta(seconds=2)  # a clock that a time server steers goes back by less
 
 
@@ -80,6 +83,10 @@ def _of(event: Event, at: datetime, plan: Plan, told: tuple[Incident, ...]) -> I
             yield Incident(at, "pause", f"{why} (exit {code})")
         case RunResumed(by=by):
             yield Incident(at, "resume", "resumed", who=by)
+        case RunHandedOver(by=by, file=file):
+            yield Incident(at, "handed-over", f"handed over into {file}", who=by)
+        case RunTakenOver(by=by):
+            yield Incident(at, "taken-over", "taken over, to go on there", who=by)
         case StopAsked(what, by):
             yield Incident(at, "stop-asked", f"{what} asked", who=by)
         case NodeDecided(node, decision, reason, by):

@@ -10,15 +10,18 @@ from typing import Literal
 
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.custody import UNMOVED, Custody, custody_after
 from ctmupgrade.core.run.events import (
     Event,
     Evidence,
     NodeDecided,
     RequestRefused,
     RunEnded,
+    RunHandedOver,
     RunPaused,
     RunResumed,
     RunStarted,
+    RunTakenOver,
     StepDone,
     StepFailed,
     StepNoted,
@@ -82,6 +85,7 @@ class RunState:
     incidents: tuple[Incident, ...] = ()
     what: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    custody: Custody = UNMOVED
 
     @property
     def unfinished(self) -> bool:
@@ -119,6 +123,8 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return start(event, at)
         case RunResumed():
             return replace(state, paused="", paused_by="", code=0, stop="", by=event.by)
+        case RunHandedOver() | RunTakenOver():
+            return _moved(state, event, at)
         case StepStarted(step, before):
             held = state.steps[step]
             return _step(
@@ -144,10 +150,8 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
                 state, step, replace(held, status=status, error=error, remedy=remedy, finished=finished)
             )
         case StepReopened(step, _):
-            reopened = replace(state, reopened=state.reopened | {step})
-            return _step(
-                reopened, step, StepState(notes=state.steps[step].notes, codes=state.steps[step].codes)
-            )
+            held, reopened = state.steps[step], replace(state, reopened=state.reopened | {step})
+            return _step(reopened, step, StepState(notes=held.notes, codes=held.codes))
         case NodeDecided():
             return _decide(state, event, at)
         case StopAsked(what, _):
@@ -161,6 +165,13 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return replace(
                 state, outcome=outcome, versions_after=versions, paused="", paused_by="", code=code
             )
+
+
+def _moved(state: RunState, event: RunHandedOver | RunTakenOver, at: datetime) -> RunState:
+    custody = custody_after(state.custody, event, at)
+    if isinstance(event, RunTakenOver):
+        return replace(state, custody=custody, files=event.files or state.files)
+    return replace(state, custody=custody, paused=custody.words, stop="")
 
 
 def _not_before(started: datetime | None, at: datetime) -> datetime:
@@ -218,26 +229,7 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
 
 
 __all__ = [  # the events are part of this module for its users
-    "PARTIAL",
-    "STUCK",
-    "Event",
-    "Evidence",
-    "NodeDecided",
-    "RequestRefused",
-    "RunEnded",
-    "RunPaused",
-    "RunResumed",
-    "RunStarted",
-    "RunState",
-    "Status",
-    "StepDone",
-    "StepFailed",
-    "StepNoted",
-    "StepReopened",
-    "StepStarted",
-    "StepState",
-    "StopAsked",
-    "apply",
-    "replay",
-    "start",
-]
+    "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "RequestRefused", "RunEnded", "RunHandedOver",
+    "RunPaused", "RunResumed", "RunStarted", "RunState", "RunTakenOver", "Status", "StepDone", "StepFailed",
+    "StepNoted", "StepReopened", "StepStarted", "StepState", "StopAsked", "apply", "replay", "start",
+]  # fmt: skip

@@ -1,0 +1,65 @@
+"""The program on an appliance's own shell, on real systemd: it dies with the reboot, and a resume proves the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cluster import Lab
+from tests.support.in_lab import site
+from tests.support.in_lab_own_shell import OwnShell
+
+_OK, _WHY = Lab.available()
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("lab"),
+    pytest.mark.skipif(not _OK, reason=f"no lab here: {_WHY}"),
+]
+Go = Callable[..., OwnShell]
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Iterator[Go]:
+    with ExitStack() as stack:
+        yield lambda *a, **k: OwnShell(stack.enter_context(site(tmp_path / "lab", *a, **k)).lab, "ctm-1")
+
+
+@pytest.mark.parametrize("nodes", [3, 1])
+def test_it_dies_with_the_reboot_and_a_resume_proves_the_node(go: Go, nodes: int) -> None:
+    made = go(nodes)
+    code, said = made.on_own_shell("check")
+    assert code == 0, said
+    process = made.start_there("run", "--yes")
+    made.until(made.has("ctm-1", "reboot"), "the reboot of ctm-1", process)
+    assert process.wait(60) != 0
+    order = [line["node"] for line in made.lines() if line["kind"] == "upgrade-start"]
+    assert order == [*(f"ctm-{n}" for n in range(2, nodes + 1)), "ctm-1"]
+    made.lab.wait_ready()
+    assert "this shell ends with the reboot of ctm-1" in made.said_there()
+    assert "/ctmupgrade resume " in made.said_there()
+    code, said = made.on_own_shell("resume")
+    assert code == 0, said
+    made.ended_well()
+    evidence = {step["id"]: step["evidence"] for step in made.report()["steps"]}
+    assert evidence["reboot:ctm-1"]["boot"] and evidence["upgrade:ctm-1"]["success_line"]
+    assert ("ready_and_connected" in evidence["settle:ctm-1"]) == (nodes > 1)
+
+
+def test_killed_in_its_own_upgrade_and_by_its_reboot(go: Go) -> None:
+    made = go(1, behave={"upgrade_seconds": 4.0})
+    process = made.start_there("run", "--yes")
+    made.until(made.has("ctm-1", "upgrade-start"), "the upgrade", process)
+    made.kill_there()
+    process.wait(60)
+    assert made.kinds("ctm-1")["upgrade-end"] == 0, "the script went with the program"
+    process = made.start_there("resume")
+    made.until(made.has("ctm-1", "reboot"), "the reboot", process)
+    process.wait(60)
+    made.lab.wait_ready()
+    code, said = made.on_own_shell("resume")
+    assert code == 0, said
+    made.ended_well()
