@@ -129,10 +129,7 @@ class Starter:
 
 @pytest.fixture(params=["local", "ssh"])
 def starter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starter]:
-    sshd = None
-    if request.param == "ssh":
-        request.getfixturevalue("terminals")
-        sshd = request.getfixturevalue("sshd")
+    sshd = request.getfixturevalue("sshd") if request.param == "ssh" else None
     made = Starter(tmp_path, sshd)
     yield made
     made.close()

@@ -363,7 +363,6 @@ def test_the_agent_of_the_configuration(
 # -- what only we can read serves the ssh program too ----------------------------------------------
 
 
-@pytest.mark.usefixtures("terminals")
 def test_a_key_whose_passphrase_only_we_know_holds_a_terminal_that_outlives_us(
     sshd: Sshd, keys: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -391,7 +390,6 @@ def test_a_key_whose_passphrase_only_we_know_holds_a_terminal_that_outlives_us(
     shell.disconnect()
 
 
-@pytest.mark.usefixtures("terminals")
 def test_a_terminal_that_ends_with_us_says_why(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

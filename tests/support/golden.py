@@ -71,10 +71,8 @@ def produce(folder: Path, state_dir: Path) -> dict[str, str]:
         "exit_code": f"{code}\n",
         "report.md": _markdown(folder, state_dir, last),
     }
-    places = (str(state_dir), str(state_dir).replace("_", "\\_"))  # as Markdown has it, too
-    for place in places:
-        texts = {name: text.replace(place, "STATE") for name, text in texts.items()}
-    return {name: normal(text) for name, text in texts.items()}
+    place = re.compile(re.escape(str(state_dir)).replace("_", r"\\?_"))  # Markdown escapes some, not all
+    return {name: normal(place.sub("STATE", text)) for name, text in texts.items()}
 
 
 def _markdown(folder: Path, state_dir: Path, last: dict[str, object]) -> str:
