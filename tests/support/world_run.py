@@ -179,7 +179,8 @@ class Drive:
             return int(error.exit_code)
 
     def _watch(self, _state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        self.hook(getattr(event, "step", key), event, tick)
+        of_a_step = not isinstance(event, journal.RunPaused)  # which names the step that it stopped for
+        self.hook(getattr(event, "step", key) if of_a_step else key, event, tick)
 
 
 def mend(world: World) -> None:
