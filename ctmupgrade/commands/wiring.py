@@ -186,7 +186,9 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
     tools = Tools(
-        fleet=LiveFleet(cluster, request.say, rate=request.rate, node_rate=request.node_rate),
+        fleet=LiveFleet(
+            cluster, request.say, rate=request.rate, node_rate=request.node_rate, opened=hashes.opened
+        ),
         verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
         gather=SideBySide(),
