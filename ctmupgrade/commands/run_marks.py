@@ -73,7 +73,7 @@ class Marks:
     def anchor_all(self, head: JournalHead) -> None:
         """Keeps the journal's head on every node, right after they are marked: from then on the plan in it is what it was."""
         if self._real:
-            self._setup.gather(lambda node: self.anchor(node, head), self._nodes)
+            self._setup.tools.gather(lambda node: self.anchor(node, head), self._nodes)
 
     def vouch_for(self, hashes: Sequence[str]) -> bool:
         """Return whether a node keeps a head of this very journal.
