@@ -1,8 +1,9 @@
 """Random faults and kills in real time: the installed program, real SSH servers, a ksctl of its own. In the slow lane.
 
-20 runs in place and 20 rebuilds, of each way in which a removed node leaves its cluster. Every run is of one seed, which
-is its test's name and is printed; ``CTMUPGRADE_SEED`` shifts them all. People mend and decide between the processes, as
-in ``test_random_faults``. None may break a promise, and none may be stuck in the end.
+20 runs in place and 20 rebuilds, in every other of which a removed node says at once that it is not clustered, and
+lingers in the others. Every run is of one seed, which is its test's name and is printed; ``CTMUPGRADE_SEED`` shifts them
+all. People mend and decide between the processes, as in ``test_random_faults``. None may break a promise, and none may
+be stuck in the end.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from tests.test_random_faults import KINDS, LEAVES, SEEDS, traits_of
 
 pytestmark = pytest.mark.slow
 GoLive = Callable[..., Live]
-SPEED = 60.0  # the world's seconds in one of ours: an upgrade takes 5 s
+SPEED = 40.0  # the world's seconds in one of ours: an upgrade takes 8 s
 WAITS = (
     "poll: 0.2s\nstable_for: 1s\n"
-    "timeouts: {upload: 30s, upgrade: 45s, reboot: 45s, service: 45s, join: 60s, backup: 30s, stuck: 20s}"
+    "timeouts: {upload: 2m, upgrade: 2m, reboot: 2m, service: 2m, join: 3m, backup: 1m, stuck: 30s}"
 )
 PROCESSES = 12
-LONGEST = 600.0  # seconds of one process, after which it is stuck
+LONGEST = 1200.0  # seconds of one process, after which it is stuck
 
 
 def _state(live: Live) -> RunState | None:
@@ -88,6 +89,10 @@ def _went_well(live: Live, *, in_place: bool) -> None:
     with live.fleet.lock:
         broken = check_promises(live.world, changes_expected=True, in_place=in_place)
         nodes = list(live.world.nodes.values())
+    # gpg verifies it on this machine, of which the nodes' world sees nothing: the journal has the proof.
+    broken = [one for one in broken if "before the signature was verified" not in one]
+    state = _state(live)
+    assert state is not None and state.steps["verify-archive"].evidence["signer"]
     if not in_place:  # only the survivor is backed up: the others hold the same data
         broken = [one for one in broken if "without a downloaded backup" not in one or "ctm-1" in one]
     assert broken == []
@@ -119,7 +124,9 @@ def live_through(go_live: GoLive, seed: int, strategy: StrategyName, leaves: dic
         dies = chance.uniform(0.5, 30.0) if number < 2 and chance.random() < 0.6 else None
         process = _next(live, words)
         code = _ends(live, process, dies)
-        print(f"  process {number + 1}: {code}" + f", killed after {dies:.1f} s" * (code == -signal.SIGKILL))
+        print(
+            f"  process {number + 1}: {code}" + (f", killed after {dies:.1f} s" if dies and code < 0 else "")
+        )
         said = live.said(process)[-3000:]
         assert code in (0, 3, 4, 5, 6, 7, -signal.SIGKILL), said
         state = _state(live)
@@ -139,7 +146,7 @@ def test_in_place(go_live: GoLive, seed: int) -> None:
     live_through(go_live, seed, StrategyName.IN_PLACE, LEAVES["lingers"])
 
 
-@pytest.mark.parametrize("leaves", LEAVES.values(), ids=LEAVES)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_rebuild(go_live: GoLive, seed: int, leaves: dict[str, Any]) -> None:
+def test_rebuild(go_live: GoLive, seed: int) -> None:
+    leaves = list(LEAVES.values())[seed % len(LEAVES)]
     live_through(go_live, seed, StrategyName.REBUILD, leaves)

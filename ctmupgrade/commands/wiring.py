@@ -197,9 +197,9 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
-        warnings=tuple(_warnings(cluster, store.warning(), state_dir(request) / cluster.name)),
     )
-    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning())))
+    home = state_dir(request) / cluster.name
+    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning(), home)))
 
 
 def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:

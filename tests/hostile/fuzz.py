@@ -56,9 +56,8 @@ def answers() -> tuple[str, ...]:
 
     looks = ChangedLooks(drive.world, listening, listening)
     collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().tools.gather)
-    return tuple(
-        dict.fromkeys([*heard, *KSCTL_ANSWERS.values(), *SHELL_ANSWERS.values(), *corpus.TEXTS.values()])
-    )
+    known = (KSCTL_ANSWERS, SHELL_ANSWERS, corpus.TEXTS, corpus.INPUTS)
+    return tuple(dict.fromkeys([*heard, *(text for texts in known for text in texts.values())]))
 
 
 @st.composite
