@@ -33,7 +33,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def certified(start_sshd: StartSshd, keys: Path, authority: Path, tmp_path: Path) -> Certified:
     """``certified(*ssh-keygen options, ca=, host=)`` -> a server whose certificate was made so."""
 
-    def start(*options: str, ca: Path = authority, host: str = "host_ed25519") -> Sshd:
+    def start(
+        *options: str, ca: Path = authority, host: str = "host_ed25519", more: tuple[str, ...] = ()
+    ) -> Sshd:
         own = tmp_path / "certified" / host
         own.parent.mkdir(exist_ok=True)
         own.write_bytes((keys / host).read_bytes())
@@ -41,7 +43,7 @@ def certified(start_sshd: StartSshd, keys: Path, authority: Path, tmp_path: Path
         Path(f"{own}.pub").write_text(public(keys / host) + "\n")
         made = ["ssh-keygen", "-q", "-s", str(ca), "-I", "a server", *options, f"{own}.pub"]
         subprocess.run(made, check=True, capture_output=True)
-        return start_sshd(f"HostCertificate {own}-cert.pub", hosts=(host,))
+        return start_sshd(f"HostCertificate {own}-cert.pub", hosts=(host, *more))
 
     return start
 
@@ -165,6 +167,15 @@ def test_a_known_key_needs_no_good_certificate(
     file = known(tmp_path, signed, f"[127.0.0.1]:{server.port} {public(keys / 'host_ed25519')}")
     assert answers(server, known_hosts=file) == "hello\n"
     assert openssh_enters(server, file)
+
+
+def test_another_known_key_of_a_server_whose_certificate_is_not_good(
+    certified: Certified, authority: Path, keys: Path, tmp_path: Path
+) -> None:
+    server = certified("-h", "-n", "127.0.0.1", "-V", "20200101:20200102", more=("host_rsa",))
+    signed = f"@cert-authority * {public(authority)}"
+    file = known(tmp_path, signed, f"[127.0.0.1]:{server.port} {public(keys / 'host_rsa')}")
+    assert answers(server, known_hosts=file) == "hello\n"
 
 
 def test_a_new_key_that_the_authority_has_signed(
