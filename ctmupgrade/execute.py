@@ -86,8 +86,11 @@ class Executor:
         """Why a step may not start now, by what this process has seen for itself. Called from the steps' tasks."""
 
         def hold() -> Hold:
+            running = frozenset(
+                self.running
+            )  # first: what is not in it any more is in the state that is read now
             proofs = interlocks.Proofs(self.verified, self.backed_up)
-            return interlocks.hold(step, self.state, self.ctx.cluster, proofs, self.running)
+            return interlocks.hold(step, self.state, self.ctx.cluster, proofs, running)
 
         held = hold()
         if held.wants_backup:
@@ -268,10 +271,10 @@ class Executor:
             self.failed.add(step)
             self._failed(step, happening.error)
         elif happening.evidence is not None:
-            self.running.discard(step)
-            self.emit(journal.StepDone(step, happening.evidence))
             if isinstance(self.state.plan.step(step).action, VerifyArchive):
                 self.verified.add(step)
+            self.emit(journal.StepDone(step, happening.evidence))
+            self.running.discard(step)  # last: a task that asks meanwhile sees it as running, or as done
         elif happening.tick is not None:
             match happening.tick:
                 case Started(before):

@@ -62,6 +62,9 @@ def _decide(live: Live) -> None:
     """What an operator decides who reads the remedies and looks at the nodes, so that he knows the truth."""
     state = _state(live)
     stuck = (Status.FAILED, Status.INCONCLUSIVE)
+    stopped = [held for held in state.steps.values() if held.status in stuck] if state else []
+    if any("ctmupgrade stage" in held.remedy for held in stopped):
+        assert live.run("stage", "--yes", timeout=LONGEST).returncode == 0
     for step in state.plan.steps if state and state.unfinished else ():
         held = state.steps[step.id] if state else None
         if held is None or held.status not in stuck or not step.node or "node retry" not in held.remedy:
