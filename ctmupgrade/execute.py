@@ -75,7 +75,7 @@ class Executor:
     resting: set[str] = field(
         default_factory=set
     )  # uploads to a node that is unreachable: they hold no place
-    verified: set[str] = field(default_factory=set)  # steps that verified the archive in this process
+    verified: set[str] = field(default_factory=set)  # the steps that were done by this process
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
 
@@ -271,8 +271,7 @@ class Executor:
             self.failed.add(step)
             self._failed(step, happening.error)
         elif happening.evidence is not None:
-            if isinstance(self.state.plan.step(step).action, VerifyArchive):
-                self.verified.add(step)
+            self.verified.add(step)
             self.emit(journal.StepDone(step, happening.evidence))
             self.running.discard(step)  # last: a task that asks meanwhile sees it as running, or as done
         elif happening.tick is not None:
