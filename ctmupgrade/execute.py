@@ -75,7 +75,7 @@ class Executor:
     resting: set[str] = field(
         default_factory=set
     )  # uploads to a node that is unreachable: they hold no place
-    verified: set[str] = field(default_factory=set)  # steps that verified the archive in this process
+    verified: set[str] = field(default_factory=set)  # the steps that were done by this process
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
 
@@ -86,8 +86,11 @@ class Executor:
         """Why a step may not start now, by what this process has seen for itself. Called from the steps' tasks."""
 
         def hold() -> Hold:
+            running = frozenset(
+                self.running
+            )  # first: what is not in it any more is in the state that is read now
             proofs = interlocks.Proofs(self.verified, self.backed_up)
-            return interlocks.hold(step, self.state, self.ctx.cluster, proofs, self.running)
+            return interlocks.hold(step, self.state, self.ctx.cluster, proofs, running)
 
         held = hold()
         if held.wants_backup:
@@ -268,10 +271,9 @@ class Executor:
             self.failed.add(step)
             self._failed(step, happening.error)
         elif happening.evidence is not None:
-            self.running.discard(step)
+            self.verified.add(step)
             self.emit(journal.StepDone(step, happening.evidence))
-            if isinstance(self.state.plan.step(step).action, VerifyArchive):
-                self.verified.add(step)
+            self.running.discard(step)  # last: a task that asks meanwhile sees it as running, or as done
         elif happening.tick is not None:
             match happening.tick:
                 case Started(before):

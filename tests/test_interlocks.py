@@ -194,6 +194,23 @@ def test_a_resume_looks_at_the_proofs_again(tmp_path: Path) -> None:
     assert drive.world.of_kind("upgrade_started") == []
 
 
+def test_a_verification_is_under_way_until_it_is_done(tmp_path: Path) -> None:
+    """Steps ask from threads of their own: at no moment of its end is it neither. Found by faults in real time."""
+    drive = Drive(make_world(1), tmp_path, STANDALONE)
+    told: list[str] = []
+
+    def ask(step: str, event: journal.Event | None, _tick: object) -> None:
+        if step == "verify-archive" and event is not None and drive.executor is not None:
+            held = drive.executor.ctx.interlock(drive.state.plan.step("upgrade:ctm-1"))
+            told.append(f"{held.why} {held.passing}")
+
+    drive.hook = ask
+    assert drive.start() == 0
+    assert len(told) == 2
+    assert "is being verified True" in told[0]
+    assert not any("was not verified" in one for one in told), told
+
+
 def test_a_journal_that_was_set_back_upgrades_no_node_twice(tmp_path: Path) -> None:
     """SECURITY M7."""
     drive = Drive(make_world(1), tmp_path, STANDALONE)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ctmupgrade.sim import Fault, World, timeline
+from tests.support.forging import forge_plan
 from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 
 GoLive = Callable[..., Live]
@@ -280,6 +281,13 @@ def test_a_journal_that_was_rolled_back_is_not_resumed(go_live: GoLive) -> None:
     assert "set back or changed" in said.stderr
     assert "ctm-1" in said.stderr
     assert len(live.kinds("upgrade_started", "ctm-1")) == 1
+    journal.write_bytes(b"".join(whole))
+    # Written again from its first line on: ctm-2, which nothing has changed yet, keeps that line since it was marked.
+    forge_plan(journal, lambda plan: plan["options"].update(allow_downgrade=True))
+    first = live.world.nodes["ctm-1"]
+    first.folders = [path for path in first.folders if "journal." not in path]
+    said = live.run("resume")
+    assert (said.returncode, "ctm-2 has a head of line 1 " in said.stderr) == (3, True), said.stderr
     journal.write_bytes(b"".join(whole))
     resumed(live)
     for node in live.world.nodes.values():

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.adapters.disk.backups import BackupStore
 from ctmupgrade.adapters.disk.journal_file import JournalFile, read_journal, verify_chain
 from ctmupgrade.adapters.disk.lock import ClusterLock
+from ctmupgrade.adapters.disk.ownership import exposed
 from ctmupgrade.adapters.disk.requests import write_request
 from ctmupgrade.adapters.disk.run_store import FileRecord, Requests, RunFolder, folders
 from ctmupgrade.commands.runs import new_run_id
@@ -73,6 +75,24 @@ def test_a_folder_that_others_may_write_is_refused(run: RunFolder, levels: int, 
 def test_a_state_folder_may_be_one_like_tmp(run: RunFolder) -> None:
     run.path.parents[1].chmod(0o1777)
     run.state()
+
+
+def test_a_folder_above_where_anybody_can_move_ours_away_is_told(tmp_path: Path) -> None:
+    """What is put in their place is refused by its owner; so it is told, not refused."""
+    shared, ours = tmp_path / "shared", tmp_path / "shared" / "deep" / "ours"
+    ours.mkdir(parents=True)
+    store = BackupStore(ours, "c")
+    ours.chmod(0o700)
+    for mode, told in ((0o777, True), (0o757, True), (0o1777, False), (0o775, False), (0o755, False)):
+        shared.chmod(mode)
+        for said in (
+            exposed(ours),
+            exposed(ours / "not-there-yet"),
+            exposed(shared / "new"),
+            store.warning(),
+        ):
+            assert (f"chmod +t {shared}" in said) is told, (oct(mode), said)
+    assert exposed(shared) == ""
 
 
 @needs_root

@@ -18,6 +18,7 @@ from ctmupgrade.commands import check
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import Setup, setup
 from ctmupgrade.core.looks.file_probes import MIB
+from ctmupgrade.errors import NodeError
 from ctmupgrade.sim import files
 from ctmupgrade.sim.state import File
 from tests.support import golden
@@ -144,11 +145,33 @@ def test_limits_reach_the_uploads(
     size = archive.stat().st_size
     last_piece = PIECE / min(one for one in (rate, node_rate) if one)
     with wiring(live, rate=rate, node_rate=node_rate) as made:
+        check.verify(made)
         for name, factor in zip(live.fleet.servers, takes, strict=False):
             time.now = 0.0
             *_, last = made.fleet.shell(name).upload(archive, NAME)
             assert last.done == size
             assert factor * size / RATE - last_piece <= time.now <= factor * size / RATE
+
+
+def test_only_the_verified_file_is_uploaded(wired: GoLive) -> None:
+    """SECURITY H1: another one has its name when it was verified."""
+    live = wired(nodes=1, size=300_000)
+    archive = live.folder / NAME
+    genuine = archive.read_bytes()
+    with wiring(live) as made:
+        shell = made.fleet.shell("ctm-1")
+        with pytest.raises(NodeError, match="was not verified"):
+            list(shell.upload(archive, NAME))
+        check.verify(made)
+        aside = archive.rename(archive.with_name("aside"))
+        archive.write_bytes(b"evil" * (len(genuine) // 4))
+        aside.rename(archive)
+        with pytest.raises(NodeError, match="has changed since"):
+            list(shell.upload(archive, NAME))
+        check.verify(made)
+        *_, last = shell.upload(archive, NAME)
+        assert last.done == len(genuine)
+    assert live.world.nodes["ctm-1"].files[files.absolute(NAME)].data == genuine
 
 
 # -- hashes ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.password_once import PasswordOnce
@@ -21,9 +22,18 @@ class LiveFleet:
     """Shells and control planes, made when first asked for and kept while they live."""
 
     def __init__(
-        self, cluster: Cluster, say: Callable[[str], None], *, rate: int = 0, node_rate: int = 0
+        self,
+        cluster: Cluster,
+        say: Callable[[str], None],
+        *,
+        rate: int = 0,
+        node_rate: int = 0,
+        opened: Callable[[Path], OpenFile] = OpenFile.at,
     ) -> None:
-        """:param rate: bytes per second of all uploads together, ``node_rate`` of each; 0 is unlimited."""
+        """:param rate: bytes per second of all uploads together, ``node_rate`` of each; 0 is unlimited.
+        :param opened: how a file to be uploaded is opened.
+        """
+        self._opened = opened
         self._cluster = cluster
         self._limiter = Limiter(rate) if rate else None
         self._node_rate = node_rate or None
@@ -45,8 +55,10 @@ class LiveFleet:
 
     def _new_shell(self, node: Node) -> Shell:
         if node.is_own:
-            return LocalShell(node)
-        return SshShell(node, log=self._say, rate_limit=self._node_rate, limiter=self._limiter)
+            return LocalShell(node, opened=self._opened)
+        return SshShell(
+            node, log=self._say, rate_limit=self._node_rate, limiter=self._limiter, opened=self._opened
+        )
 
     def control(self, node: str) -> Control:
         """ksctl pointed at the node."""

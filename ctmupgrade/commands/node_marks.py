@@ -254,6 +254,23 @@ def rename(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
             continue
 
 
+def refuse_silence(fleet: Fleet, nodes: list[str]) -> None:
+    """Make sure that at least one node can be asked. Only looks.
+
+    :raises CtmUpgradeError: none can; why the last one cannot.
+    """
+    last: CtmUpgradeError | None = None
+    for name in sorted(nodes):
+        try:
+            fleet.shell(name).read("ls", "-1", MARK)
+        except CtmUpgradeError as error:
+            last = error
+        else:
+            return
+    if last is not None:
+        raise last
+
+
 def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
     """Takes our marks away. One that cannot be reached keeps its mark, which is known to be stale later."""
     for name in nodes:

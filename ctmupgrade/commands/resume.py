@@ -14,7 +14,7 @@ from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, restore_backups, restore_world, to_go_on, unfinished
-from ctmupgrade.commands.same_cluster import learn_of_run, refuse_other_cluster
+from ctmupgrade.commands.same_cluster import learn_of_run, refuse_foreign_plan, refuse_other_cluster
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
@@ -26,7 +26,7 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
 
     :param run_id: in full or its unique beginning; None or ``latest``: the latest that changes nodes and is not over.
     :raises UsageError: there is nothing to resume. :raises LockedError: it is running.
-    :raises BlockedError: cluster.yaml is no longer the run's.
+    :raises BlockedError: cluster.yaml is no longer the run's, or its plan is none of ours.
     """
     mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
     run_id = None if run_id == LATEST else run_id
@@ -49,10 +49,11 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     if setup.request.dry_run or not wishes.confirm_resume(state):
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
         return Outcome(code, state, folder=folder.path, only_looked=True)
-    marks = Marks(setup, state.run, wishes.take_over)
     moved = state.custody.away
     state = settle(setup, state)
-    marks.refuse_rolled_back(line_hashes(folder.journal))
+    marks, hashes = Marks(setup, state.run, wishes.take_over), line_hashes(folder.journal)
+    refuse_foreign_plan(setup.cluster, state, lambda: marks.vouch_for(hashes))
+    marks.refuse_rolled_back(hashes)
     event = journal.RunResumed(whoami(), os.getpid(), __version__)
     at = setup.clock.now()
     setup.runs.append(folder.run, event, at)

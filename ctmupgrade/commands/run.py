@@ -142,13 +142,16 @@ def execute_plan(
     :raises LockedError: another operator's run works on these nodes.
     """
     state, folder = begin(setup, wishes, plan, run_id)
+    marks = Marks(setup, run_id, wishes.take_over, wishes.command)
     try:
-        Marks(setup, run_id, wishes.take_over, wishes.command).claim(spared=spared)
+        marks.claim(spared=spared)
     except CtmUpgradeError as error:
         _write_end(
             folder, journal.RunEnded("aborted", plan.versions, f"nothing was changed: {error.brief}"), setup
         )
         raise
+    with setup.runs.opened(run_id) as record:
+        marks.anchor_all(record.head)
     marked()
     with locked(setup, folder):
         return execute(setup, wishes, folder, state)

@@ -70,6 +70,23 @@ class Marks:
             kept = node_marks.Anchor(head.lines, head.head)
             node_marks.anchor(self._setup.fleet.shell(node), self._mine.run, kept)
 
+    def anchor_all(self, head: JournalHead) -> None:
+        """Keeps the journal's head on every node, right after they are marked: from then on the plan in it is what it was."""
+        if self._real:
+            self._setup.tools.gather(lambda node: self.anchor(node, head), self._nodes)
+
+    def vouch_for(self, hashes: Sequence[str]) -> bool:
+        """Return whether a node keeps a head of this very journal.
+
+        :param hashes: the sha256 of each of its lines.
+        :raises CtmUpgradeError: no node answers.
+        """
+        if not self._real:
+            return False
+        node_marks.refuse_silence(self._setup.fleet, self._nodes)
+        kept = node_marks.anchors(self._setup.fleet, self._nodes, self._mine.run)
+        return any(_holds(hashes, one) for _, one in kept)
+
     def refuse_rolled_back(self, hashes: Sequence[str]) -> None:
         """Before a run is resumed: its journal must hold every head that a node keeps of it.
 
@@ -79,7 +96,7 @@ class Marks:
         if not self._real:
             return
         for node, kept in node_marks.anchors(self._setup.fleet, self._nodes, self._mine.run):
-            if len(hashes) >= kept.lines > 0 and hashes[kept.lines - 1] == kept.head:
+            if _holds(hashes, kept):
                 continue
             raise BlockedError(
                 f"the journal of run {self._mine.run} was set back or changed: {node} has a head of line "
@@ -104,3 +121,7 @@ class Marks:
             return not state.unfinished and not state.custody.ticket
         except JournalError:
             return False
+
+
+def _holds(hashes: Sequence[str], kept: node_marks.Anchor) -> bool:
+    return len(hashes) >= kept.lines > 0 and hashes[kept.lines - 1] == kept.head

@@ -1,13 +1,17 @@
-"""A run that is resumed, held against cluster.yaml: its aim never changes."""
+"""A run that is resumed, held against cluster.yaml, and against the plan that we would make: its aim never changes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.run.kinds import RunKind, kind_of
+from ctmupgrade.core.run.same_plan import foreign_steps
 from ctmupgrade.errors import BlockedError
 
 
@@ -39,3 +43,27 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
             f"cluster.yaml is no longer that of run {state.run}: {', '.join(different)}",
             remedy="put it back as it was, or: ctmupgrade abort, then ctmupgrade run",
         )
+
+
+def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[], bool]) -> None:
+    """Make sure that the steps of a run are those that this program planned when it began.
+
+    :param vouched: whether a node keeps the head of this very journal; only asked where the steps cannot be made again
+        from what the journal says: an earlier version planned otherwise, or it is a recovery, which follows from much
+        that no journal keeps.
+    :raises BlockedError: they are not; what differs is named.
+    """
+    different = foreign_steps(state, cluster)
+    recovery = kind_of(state) is RunKind.RECOVER and state.mode is Mode.LIVE
+    if not (different or recovery) or vouched():
+        return
+    if different:
+        raise BlockedError(
+            f"the plan in the journal of run {state.run} is not one that ctmupgrade would make: {different[0]}",
+            details="\n".join(different[1:20]),
+            remedy=f"find out who wrote to the journal; then: ctmupgrade abort {state.run}, and ctmupgrade run",
+        )
+    raise BlockedError(
+        f"no node that answers keeps the head of the journal of run {state.run}, so that nothing vouches for its steps",
+        remedy=f"ctmupgrade abort {state.run}; then: ctmupgrade recover   # looks again at what is wrong",
+    )

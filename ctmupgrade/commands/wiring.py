@@ -186,7 +186,9 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
     tools = Tools(
-        fleet=LiveFleet(cluster, request.say, rate=request.rate, node_rate=request.node_rate),
+        fleet=LiveFleet(
+            cluster, request.say, rate=request.rate, node_rate=request.node_rate, opened=hashes.opened
+        ),
         verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
         gather=SideBySide(),
@@ -196,11 +198,13 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
     )
-    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning())))
+    home = state_dir(request) / cluster.name
+    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning(), home)))
 
 
-def _warnings(cluster: Cluster, of_backups: str) -> Iterator[str]:
-    """What others on this machine can read, and what to do about it."""
+def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:
+    """What others on this machine can read or move away, and what to do about it."""
+    from ctmupgrade.adapters.disk.ownership import exposed
     from ctmupgrade.adapters.local.secrets import readable_by_others
 
     if of_backups:
@@ -208,6 +212,10 @@ def _warnings(cluster: Cluster, of_backups: str) -> Iterator[str]:
     for path in sorted({node.ksctl.password_file for node in cluster.nodes if node.ksctl.password_file}):
         if said := readable_by_others(path):
             yield said
+        if said := exposed(path):
+            yield said
+    if said := exposed(home):
+        yield said
 
 
 def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:

@@ -228,6 +228,16 @@ def test_a_password_file_that_others_can_write_is_refused(fake: Path, tmp_path: 
     assert readable_by_others(file) == ""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_password_file_of_another_user_is_refused(fake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pw"
+    file.write_text(PASSWORD)
+    file.chmod(0o600)
+    os.chown(file, 65534, -1)
+    with pytest.raises(UsageError, match="belongs to nobody, who can change it"):
+        control(fake, tmp_path, password_env=None, password_file=file).read("fail")
+
+
 def test_a_password_that_is_no_text_is_refused(fake: Path, tmp_path: Path) -> None:
     for data, says in ((b"abc\xff\xfe", "UTF-8"), (b"abc\0def", "zero byte")):
         file = tmp_path / "pw"

@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.ssh import connect, dialler, handshake
+from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.prompt_socket import PromptSocket
 from ctmupgrade.adapters.ssh.shell import SshShell
-from ctmupgrade.adapters.ssh.trust import fingerprint, known_keys
+from ctmupgrade.adapters.ssh.trust import known_keys
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError, UsageError
 from tests.adapters.conftest import Sshd, StartSshd, agent, free_port, public
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from ctmupgrade.adapters.ssh import agent as agent_client
+from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.shell import SshShell
-from ctmupgrade.adapters.ssh.trust import fingerprint
 from ctmupgrade.errors import AuthenticationError
 from tests.adapters.conftest import Sshd, StartSshd, agent, keygen, public
 from tests.adapters.test_ssh_connect import answers, blob

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.ssh import parallel_upload
 from ctmupgrade.adapters.ssh.connect import Link, connect
 from ctmupgrade.adapters.ssh.node_file import BLOCK, NodeFile, UnusableError
@@ -28,9 +30,15 @@ def source(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture
+def opened(source: Path) -> Iterator[OpenFile]:
+    with OpenFile.at(source) as file:
+        yield file
+
+
 @pytest.mark.parametrize("offset", [0, 3 * BLOCK, 3 * BLOCK + 5, SIZE])
 def test_the_file_is_whole_and_progress_has_no_holes(
-    sshd: Sshd, source: Path, tmp_path: Path, offset: int
+    sshd: Sshd, source: Path, opened: OpenFile, tmp_path: Path, offset: int
 ) -> None:
     node, target, dialled = sshd.node(), tmp_path / "target", []
     target.write_bytes(source.read_bytes()[:offset])
@@ -42,7 +50,7 @@ def test_the_file_is_whole_and_progress_has_no_holes(
     shell = SshShell(node)
     seen = []
     for sent in send_by_ranges(
-        NodeFile(shell, "ctm-1", str(target)), dial=dial, source=source, offset=offset, size=SIZE, limits=()
+        NodeFile(shell, "ctm-1", str(target)), dial=dial, source=opened, offset=offset, size=SIZE, limits=()
     ):
         seen.append(sent.done)
         assert target.read_bytes()[: sent.done] == source.read_bytes()[: sent.done]
@@ -51,7 +59,9 @@ def test_the_file_is_whole_and_progress_has_no_holes(
     assert seen == sorted(seen) and len(dialled) == (4 if offset < SIZE - 4 * BLOCK else 1)
 
 
-def test_holes_after_a_cut_lie_in_the_last_bytes_only(sshd: Sshd, source: Path, tmp_path: Path) -> None:
+def test_holes_after_a_cut_lie_in_the_last_bytes_only(
+    sshd: Sshd, source: Path, opened: OpenFile, tmp_path: Path
+) -> None:
     node, target = sshd.node(), tmp_path / "target"
     shell, links = SshShell(node), list[Link]()
 
@@ -61,7 +71,7 @@ def test_holes_after_a_cut_lie_in_the_last_bytes_only(sshd: Sshd, source: Path, 
 
     with pytest.raises(ConnectionLostError):
         for sent in send_by_ranges(
-            NodeFile(shell, "ctm-1", str(target)), dial=dial, source=source, offset=0, size=SIZE, limits=()
+            NodeFile(shell, "ctm-1", str(target)), dial=dial, source=opened, offset=0, size=SIZE, limits=()
         ):
             if sent.done:
                 links[0].transport.close()
@@ -71,13 +81,13 @@ def test_holes_after_a_cut_lie_in_the_last_bytes_only(sshd: Sshd, source: Path, 
     shell.disconnect()
 
 
-def test_a_node_that_cannot_write_says_so(sshd: Sshd, source: Path) -> None:
+def test_a_node_that_cannot_write_says_so(sshd: Sshd, opened: OpenFile) -> None:
     shell = SshShell(sshd.node())
     file = NodeFile(shell, "ctm-1", "/nowhere/target")
     with pytest.raises(NodeError):
         list(
             send_by_ranges(
-                file, dial=lambda: connect(sshd.node()), source=source, offset=0, size=SIZE, limits=()
+                file, dial=lambda: connect(sshd.node()), source=opened, offset=0, size=SIZE, limits=()
             )
         )
     shell.disconnect()
@@ -98,7 +108,7 @@ def test_loopback_is_too_near_for_several_connections(sshd: Sshd, home: Path) ->
 
 @pytest.mark.parametrize("let_in", [2, 0])
 def test_where_the_node_lets_no_further_connections_in(
-    sshd: Sshd, source: Path, tmp_path: Path, let_in: int
+    sshd: Sshd, source: Path, opened: OpenFile, tmp_path: Path, let_in: int
 ) -> None:
     """MaxStartups, or a firewall that counts connections: those that came in do the work, else it is another way's."""
     node, target, dialled = sshd.node(), tmp_path / "target", []
@@ -110,7 +120,7 @@ def test_where_the_node_lets_no_further_connections_in(
         return connect(node)
 
     file = NodeFile(shell := SshShell(node), "ctm-1", str(target))
-    sending = send_by_ranges(file, dial=dial, source=source, offset=0, size=SIZE, limits=())
+    sending = send_by_ranges(file, dial=dial, source=opened, offset=0, size=SIZE, limits=())
     if let_in:
         assert list(sending)[-1].done == SIZE
         assert target.read_bytes() == source.read_bytes()
@@ -121,12 +131,12 @@ def test_where_the_node_lets_no_further_connections_in(
 
 
 def test_another_host_key_on_a_further_connection_is_no_reason_to_go_on(
-    sshd: Sshd, source: Path, tmp_path: Path
+    sshd: Sshd, source: Path, opened: OpenFile, tmp_path: Path
 ) -> None:
     def dial() -> Link:
         raise HostKeyError("ctm-1: another host key")
 
     file = NodeFile(shell := SshShell(sshd.node()), "ctm-1", str(tmp_path / "target"))
     with pytest.raises(HostKeyError):
-        list(send_by_ranges(file, dial=dial, source=source, offset=0, size=SIZE, limits=()))
+        list(send_by_ranges(file, dial=dial, source=opened, offset=0, size=SIZE, limits=()))
     shell.disconnect()

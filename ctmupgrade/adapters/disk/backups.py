@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
+from ctmupgrade.adapters.disk.ownership import exposed
 from ctmupgrade.adapters.disk.private_file import not_ours, write_private
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.backups import Manifest
@@ -129,14 +130,14 @@ class BackupStore:
         return ""
 
     def warning(self) -> str:
-        """Return what to say of a folder that others can look into; "" where they cannot, or it is not there yet."""
+        """Return what to say of a folder that others can look into or move away; "" where they cannot."""
         try:
             mode = stat.S_IMODE(self.directory.stat().st_mode)
-        except OSError:
-            return ""
+        except OSError:  # it is not there yet
+            return exposed(self.directory)
         if mode & (stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH):
             return f"others can look into backup.directory (mode {mode:04o}): chmod 700 {self.directory}"
-        return ""
+        return exposed(self.directory)
 
     def _ready(self) -> None:
         try:

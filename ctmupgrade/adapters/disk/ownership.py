@@ -87,13 +87,31 @@ def _judge(path: Path, found: os.stat_result) -> None:
 def _refuse_owner(path: Path, found: os.stat_result) -> None:
     if found.st_uid not in (os.geteuid(), 0):
         raise ForeignStateError(
-            f"{path}: it belongs to {_name(found.st_uid)}, and this process runs as {_name(os.geteuid())}",
-            remedy=f"run as {_name(found.st_uid)}, or use another folder: --state-dir DIR; "
-            f"if its content is right: chown -R {_name(os.geteuid())} {path}",
+            f"{path}: it belongs to {user_name(found.st_uid)}, and this process runs as {user_name(os.geteuid())}",
+            remedy=f"run as {user_name(found.st_uid)}, or use another folder: --state-dir DIR; "
+            f"if its content is right: chown -R {user_name(os.geteuid())} {path}",
         )
 
 
-def _name(user: int) -> str:
+def exposed(place: Path) -> str:
+    """Return what to say of a file or folder above which is a folder where anybody may put another one in its place; ""
+    where there is none. What is put there is refused by its owner, but ours may vanish, or be moved."""
+    try:
+        whole = place.resolve()
+        above = [(folder, folder.stat().st_mode) for folder in whole.parents if folder.exists()]
+    except (OSError, RuntimeError):
+        return ""  # whoever uses it says why it cannot be looked at
+    for folder, mode in above:
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return (
+                f"anybody can move {place} away, because all may write to {folder} (mode {stat.S_IMODE(mode):04o}, "
+                f"without the sticky bit): chmod +t {folder}   # or o-w, or use another folder"
+            )
+    return ""
+
+
+def user_name(user: int) -> str:
+    """Return a user's name for a message, or its number where it has none."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.gpg.local_file import mark
 from ctmupgrade.errors import NodeError
 
@@ -89,6 +90,23 @@ class PrefixHashes:
         known = self._files.pop(path, None)
         if known is not None and known.fd is not None:
             os.close(known.fd)
+
+    def opened(self, path: Path) -> OpenFile:
+        """Return the file that was verified under this name in this process, opened then; what has its name now is not
+        looked at. The caller closes it.
+
+        :raises NodeError: none was, or it was written to since.
+        """
+        with self._lock:
+            known = self._files.get(path.resolve())
+            if known is None or known.fd is None:
+                raise NodeError(
+                    f"{path} was not verified by this process, so it is not uploaded",
+                    remedy="ctmupgrade resume",
+                )
+            if mark(os.fstat(known.fd)) != known.mark:
+                raise _changed(path)
+            return OpenFile(os.dup(known.fd), path)
 
     def prefix(self, path: Path, length: int) -> str:
         """Return the SHA-256 (hex) of the first ``length`` bytes, or of all where there are fewer.

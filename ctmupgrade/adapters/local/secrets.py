@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.ownership import user_name
 from ctmupgrade.adapters.local.process import operators_environ
 from ctmupgrade.core.model import Node, Secret
 from ctmupgrade.core.redact import SecretValues, learn
@@ -97,7 +98,13 @@ def _read_file(node: Node, path: Path) -> str:
     brief = f"{node.name}: the file that ksctl.password_file names"
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            about = os.fstat(file.fileno())
+            mode = about.st_mode
+            if about.st_uid not in (os.geteuid(), 0):
+                raise UsageError(
+                    f"{brief}, {path}: it belongs to {user_name(about.st_uid)}, who can change it",
+                    remedy=f"chown {user_name(os.geteuid())} {path}; chmod 600 {path}",
+                )
             if mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise UsageError(
                     f"{brief}, {path}: others can write to it (mode {stat.S_IMODE(mode):04o})",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.local.answers import CANNOT, answer_for, processes
 from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.ksctl import KsctlControl
@@ -41,8 +42,15 @@ class LocalShell:
     """Implements :class:`ctmupgrade.ports.Shell` on this machine. Commands run in the home folder,
     as they would over SSH. Thread-safe."""
 
-    def __init__(self, node: Node, *, log: Callable[[str], None] | None = None) -> None:
-        """:param log: gets a line for what is worth knowing."""
+    def __init__(
+        self,
+        node: Node,
+        *,
+        log: Callable[[str], None] | None = None,
+        opened: Callable[[Path], OpenFile] = OpenFile.at,
+    ) -> None:
+        """:param log: gets a line for what is worth knowing. :param opened: how a file to be copied is opened."""
+        self._opened = opened
         self._place = f"{node.name} (this machine)"
         self._log: Callable[[str], None] = log or (lambda _line: None)
         try:
@@ -119,14 +127,16 @@ class LocalShell:
         :raises UsageError: ``source`` cannot be read.
         :raises NodeError: ``target`` cannot be written.
         """
-        path = self._home / target
         try:
-            size = source.stat().st_size
-            same = path.exists() and path.samefile(source)
+            file = self._opened(source)
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}") from error
-        if same:
-            yield Sent(size)
+        with file:
+            yield from self._copied(file, self._home / target, offset)
+
+    def _copied(self, source: OpenFile, path: Path, offset: int) -> Iterator[Sent]:
+        if path.exists() and source.is_at(path):
+            yield Sent(source.size)
             return
         if offset > (path.stat().st_size if path.exists() else 0):
             raise NodeError(f"{self._place}: {path} is shorter than {offset} bytes, where to go on")
@@ -169,8 +179,8 @@ class LocalShell:
         )
 
 
-def _copy(source: Path, path: Path, offset: int) -> Iterator[Sent]:
-    with source.open("rb", buffering=0) as data, path.open("r+b" if offset else "wb", buffering=0) as copy:
+def _copy(source: OpenFile, path: Path, offset: int) -> Iterator[Sent]:
+    with source.reader() as data, path.open("r+b" if offset else "wb", buffering=0) as copy:
         copy.truncate(offset)
         data.seek(offset)
         copy.seek(offset)

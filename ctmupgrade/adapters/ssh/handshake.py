@@ -10,6 +10,7 @@ import paramiko
 from ctmupgrade.adapters.ssh.carriers import DroppedError
 from ctmupgrade.adapters.ssh.dial import CommandSocket, tcp
 from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.host_certificates import shows_certificate
 from ctmupgrade.adapters.ssh.transport import BoundedTransport
 from ctmupgrade.adapters.ssh.trust import Trust
 from ctmupgrade.adapters.ssh.way import Hop
@@ -44,16 +45,19 @@ class Before(Protocol):
 
 
 def trusted(hop: Hop, via: Before) -> BoundedTransport:
-    """Return a connection whose host key was checked; other key types are tried for a pinned one.
+    """Return a connection whose host key was checked; other key types are tried for a pinned one, and the plain key
+    of a server whose certificate is not good.
 
     :raises HostKeyError: :raises IncompatibleError: :raises UnreachableError:
     """
     trust = hop.trust()
+    certified: list[paramiko.PKey] = []
     seen: list[paramiko.PKey] = []
     while True:
-        transport = _greeted(hop, via, trust, seen)
+        signed = trust.by_certificate and not certified
+        transport = _greeted(hop, via, trust, seen, certificates=signed)
         if transport is None:
-            raise trust.refusal(seen)
+            raise trust.refusal([*certified, *seen])
         key = transport.get_remote_server_key()
         try:
             if trust.accepts(key):
@@ -62,13 +66,18 @@ def trusted(hop: Hop, via: Before) -> BoundedTransport:
             transport.close()
             raise
         transport.close()
+        if signed and shows_certificate(key):
+            certified.append(key)
+            continue
         repeated = any(key.get_name() == other.get_name() for other in seen)
         seen.append(key)
         if not hop.pinned or repeated:
-            raise trust.refusal(seen)
+            raise trust.refusal([*certified, *seen])
 
 
-def _greeted(hop: Hop, via: Before, trust: Trust, seen: list[paramiko.PKey]) -> BoundedTransport | None:
+def _greeted(
+    hop: Hop, via: Before, trust: Trust, seen: list[paramiko.PKey], *, certificates: bool
+) -> BoundedTransport | None:
     """A connection after its key exchange; None when the server has no other key type than ``seen``."""
     stream = _dial(hop, via)
     try:
@@ -78,7 +87,8 @@ def _greeted(hop: Hop, via: Before, trust: Trust, seen: list[paramiko.PKey]) -> 
         raise unreachable(hop, "key exchange", error) from error
     try:
         options = transport.get_security_options()
-        kinds = trust.preference(tuple(options.key_types), [key.get_name() for key in seen])
+        tried = [key.get_name() for key in seen]
+        kinds = trust.preference(tuple(options.key_types), tried, certificates=certificates)
         if not kinds:
             stream.close()  # nothing runs yet that would
             return None

@@ -18,6 +18,7 @@ from pathlib import Path
 import paramiko
 
 from ctmupgrade.adapters.ssh.agent import CERTIFICATE, Agent, AgentError, AgentKey
+from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.key_files import (
     Certificate,
     NeedsPassphraseError,
@@ -29,7 +30,6 @@ from ctmupgrade.adapters.ssh.key_files import (
     public_blob,
     unsafe_mode,
 )
-from ctmupgrade.adapters.ssh.trust import fingerprint
 from ctmupgrade.errors import AuthenticationError
 
 # OpenSSH's MaxAuthTries is 6; the sixth failure ends the connection with a text paramiko loses.

@@ -20,7 +20,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.adapters.ssh.connect import Login
@@ -152,7 +154,7 @@ def send_by_child(
     file: NodeFile,
     writer: Writer,
     *,
-    source: Path,
+    source: OpenFile,
     size: int,
     logins: Sequence[Login],
     limits: Sequence[Limiter],
@@ -170,12 +172,12 @@ def send_by_child(
         argv = child_command(program, logins, folder, shlex.join(writer.argv))
         with (
             keys_for_child(logins, folder),
-            source.open("rb", buffering=0) as data,
+            source.reader() as data,
             (folder / "said").open("w+b") as said,
         ):
             data.seek(writer.start)
-            with _running(argv, child_environ(logins), data.fileno(), said.fileno(), limits) as child:
-                yield from _watch(child, data.fileno(), file, writer.start, size)
+            with _running(argv, child_environ(logins), data, said.fileno(), limits) as child:
+                yield from _watch(child, data, file, writer.start, size)
             said.seek(0)
             text = said.read(8192).decode("utf-8", "replace").strip()
     _judge(child.returncode, text, file, writer)
@@ -190,11 +192,12 @@ def _dying_with_us(argv: list[str]) -> list[str]:
 
 @contextmanager
 def _running(
-    argv: list[str], environ: Mapping[str, str], data: int, said: int, limits: Sequence[Limiter]
+    argv: list[str], environ: Mapping[str, str], data: BinaryIO, said: int, limits: Sequence[Limiter]
 ) -> Iterator[subprocess.Popen[bytes]]:
+    fed = bool(limits) or not _is_handed_on(data)
     child = subprocess.Popen(
         _dying_with_us(argv),
-        stdin=subprocess.PIPE if limits else data,
+        stdin=subprocess.PIPE if fed else data,
         stdout=subprocess.DEVNULL,
         stderr=said,
         env=dict(environ),
@@ -202,7 +205,7 @@ def _running(
     )
     feeder = threading.Thread(target=_feed, args=(child, data, limits), daemon=True)
     try:
-        if limits:
+        if fed:
             feeder.start()
         yield child
     finally:
@@ -210,16 +213,25 @@ def _running(
             with suppress(OSError):
                 os.killpg(child.pid, signal.SIGKILL)  # with the jump hosts' clients
             child.wait()
-        if limits:
+        if fed:
             feeder.join()
 
 
-def _feed(child: subprocess.Popen[bytes], data: int, limits: Sequence[Limiter]) -> None:
+def _is_handed_on(data: BinaryIO) -> bool:
+    """Whether a child can read it by itself."""
+    try:
+        data.fileno()
+    except OSError:
+        return False
+    return True
+
+
+def _feed(child: subprocess.Popen[bytes], data: BinaryIO, limits: Sequence[Limiter]) -> None:
     pipe = child.stdin
     if pipe is None:
         return
     with suppress(OSError, ValueError):
-        while child.poll() is None and (piece := os.read(data, _PIECE)):
+        while child.poll() is None and (piece := data.read(_PIECE)):
             take(limits, len(piece), lambda: child.poll() is not None)
             pipe.write(piece)
             pipe.flush()
@@ -228,7 +240,7 @@ def _feed(child: subprocess.Popen[bytes], data: int, limits: Sequence[Limiter]) 
 
 
 def _watch(
-    child: subprocess.Popen[bytes], data: int, file: NodeFile, start: int, size: int
+    child: subprocess.Popen[bytes], data: BinaryIO, file: NodeFile, start: int, size: int
 ) -> Iterator[Sent]:
     moved, before, best = time.monotonic(), (-1, -1), start
     while not _ends_within(child, _POLL):
@@ -237,7 +249,7 @@ def _watch(
         with suppress(UnreachableError, ConnectionLostError):
             have = file.size()
         # What ssh has read is not what the node has; but more than it has read is not from us.
-        read = os.lseek(data, 0, os.SEEK_CUR)
+        read = data.tell()
         best = max(best, min(have or 0, read, size))
         if (read, best) != before:
             moved, before = time.monotonic(), (read, best)

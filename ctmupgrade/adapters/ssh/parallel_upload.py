@@ -11,11 +11,11 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import paramiko
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.ssh.channel import PACKET, Exchange, SilenceError, lost, start
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link
 from ctmupgrade.adapters.ssh.errors import reason
@@ -87,7 +87,7 @@ def send_by_ranges(
     file: NodeFile,
     *,
     dial: Callable[[], Link],
-    source: Path,
+    source: OpenFile,
     offset: int,
     size: int,
     limits: Sequence[Limiter],
@@ -122,7 +122,7 @@ def send_by_ranges(
 
 
 def _stream(
-    work: _Work, file: NodeFile, dial: Callable[[], Link], source: Path, limits: Sequence[Limiter]
+    work: _Work, file: NodeFile, dial: Callable[[], Link], source: OpenFile, limits: Sequence[Limiter]
 ) -> None:
     try:
         try:
@@ -133,7 +133,7 @@ def _stream(
             work.refused(error)
             return
         try:
-            with source.open("rb", buffering=0) as data:
+            with source.reader() as data:
                 while (at := work.take()) is not None:
                     _write(work, file, link, data, at, limits)
                     work.finish(at)

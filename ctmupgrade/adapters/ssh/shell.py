@@ -15,6 +15,7 @@ from pathlib import Path
 
 import paramiko
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.ssh.channel import (
     EndlessError,
     Exchange,
@@ -65,10 +66,12 @@ class SshShell:
         log: Log | None = None,
         rate_limit: int | None = None,
         limiter: Limiter | None = None,
+        opened: Callable[[Path], OpenFile] = OpenFile.at,
     ) -> None:
         """:param log: gets a line for each choice made (key, way of uploading).
         :param rate_limit: bytes per second of this node's uploads; None is unlimited.
-        :param limiter: a limit shared with other nodes, besides ``rate_limit``."""
+        :param limiter: a limit shared with other nodes, besides ``rate_limit``.
+        :param opened: how a file to be uploaded is opened."""
         self._node = node
         self._log: Callable[[str], None] = log or (lambda _line: None)
         self._dial = Dialler(node, self._log).dial
@@ -84,6 +87,7 @@ class SshShell:
             away=self._away,
             log=self._log,
             limits=limits,
+            opened=opened,
         )
 
     @property

@@ -8,6 +8,8 @@ from typing import Any
 import paramiko
 from paramiko.packet import Packetizer
 
+from ctmupgrade.adapters.ssh.agent import CERTIFICATE
+
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr", "aes192-ctr")
 DIGESTS = (
     "hmac-sha2-256-etm@openssh.com",
@@ -63,6 +65,11 @@ class BoundedTransport(paramiko.Transport):
         options.ciphers = CIPHERS
         options.digests = DIGESTS
 
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """Return the host key algorithms in our order: paramiko puts certificates last, always, and we choose."""
+        return tuple(self.get_security_options().key_types)
+
     def hung_up_with(self) -> str:
         """Return the server's words when it hung up, or what it said instead of its version; or nothing."""
         greeted = self.packetizer.greeted if isinstance(self.packetizer, _BoundedPacketizer) else ()
@@ -75,7 +82,7 @@ class BoundedTransport(paramiko.Transport):
         for (name, (what, keyword)), mine in zip(LISTS.items(), ours, strict=True):
             theirs = self.offered.get(name, [])
             if theirs and not set(theirs) & set(mine):
-                return what, keyword, theirs, tuple(mine)
+                return what, keyword, theirs, tuple(name for name in mine if not name.endswith(CERTIFICATE))
         return None
 
     def _really_parse_kex_init(

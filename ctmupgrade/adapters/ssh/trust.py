@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,13 @@ from pathlib import Path
 
 import paramiko
 
+from ctmupgrade.adapters.ssh.agent import CERTIFICATE
+from ctmupgrade.adapters.ssh.fingerprint import fingerprint
+from ctmupgrade.adapters.ssh.host_certificates import (
+    authority_of,
+    certificate_trouble,
+    shows_certificate,
+)
 from ctmupgrade.adapters.ssh.patterns import matches
 from ctmupgrade.errors import HostKeyError
 
@@ -26,11 +32,6 @@ class KnownKey:
     blob: bytes
     revoked: bool
     where: str  # "file:line"
-
-
-def fingerprint(blob: bytes) -> str:
-    """``SHA256:...`` as OpenSSH prints it, of a public key's wire form."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def known_name(host: str, port: int) -> str:
@@ -49,17 +50,13 @@ def known_keys(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, .
     return keys or _of_name(lines, known_name(host, 22))
 
 
-def authorities(files: Iterable[Path], host: str, port: int) -> tuple[str, ...]:
-    """Where ``files`` name a certificate authority for a host: ``file:line``. Their signatures are not read."""
+def authorities(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, ...]:
+    """The certificate authorities that ``files`` name for a host, under its name with or without its port."""
     names = {known_name(host, port), known_name(host, 22)}
-    return tuple(
-        where
-        for file in files
-        for where, words in _lines(file)
-        if words[0] == "@cert-authority"
-        and len(words) > 2
-        and any(_matches(words[1], name) for name in names)
-    )
+    lines = [line for file in files for line in _lines(file)]
+    signing = [(where, words) for where, words in lines if words[0] == "@cert-authority" and len(words) > 3]
+    fitting = [(w, words) for w, words in signing if any(_matches(words[1], name) for name in names)]
+    return tuple(key for where, words in fitting if (key := _known(words[2:], where, revoked=False)))
 
 
 def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
@@ -104,7 +101,7 @@ def _of_name(lines: Iterable[tuple[str, list[str]]], name: str) -> tuple[KnownKe
     for where, words in lines:
         marker = words[0] if words[0].startswith("@") else ""
         fields = words[1:] if marker else words
-        # Certificate authorities are not supported: such a line must not pass for a host's own key.
+        # An authority's line must not pass for a host's own key.
         if len(fields) < 3 or marker not in ("", "@revoked") or not _matches(fields[0], name):
             continue
         if key := _known(fields[1:], where, revoked=bool(marker)):
@@ -148,6 +145,7 @@ class Trust:
     """What is known of one server's host keys, and the verdict on the one it shows.
 
     :ivar pinnable: a node's own key may stand in cluster.yaml; a jump host's has its place in known_hosts only.
+    :ivar authorities: whose host certificates are good for it; not for one whose own key is pinned.
     :ivar unread: what else speaks of the host, and is not read.
     """
 
@@ -159,17 +157,29 @@ class Trust:
     pinned: str | None = None
     pinnable: bool = True
     unread: tuple[str, ...] = ()
+    authorities: tuple[KnownKey, ...] = ()
 
-    def preference(self, offered: tuple[str, ...], tried: Iterable[str] = ()) -> tuple[str, ...]:
+    @property
+    def by_certificate(self) -> bool:
+        """Whether a certificate may prove who the server is."""
+        return bool(self.authorities) and not self.pinned
+
+    def preference(
+        self, offered: tuple[str, ...], tried: Iterable[str] = (), *, certificates: bool = False
+    ) -> tuple[str, ...]:
         """``offered`` host key algorithms, those that known_hosts has a key for first.
 
         Without this a server with several keys shows one that known_hosts does not have, and an
         honest host looks like an impostor. ``tried`` key types are left out.
+
+        :param certificates: those of certificates come before all; else they are the last resort.
         """
         gone = {name for kind in tried for name in _algorithms(kind)}
         wanted = [name for key in self.known if not key.revoked for name in _algorithms(key.kind)]
         first = [name for name in offered if name in wanted]
-        return tuple(name for name in (*first, *offered) if name not in gone)
+        plain = tuple(dict.fromkeys(name for name in (*first, *offered) if name not in gone))
+        signed = tuple(f"{name}{CERTIFICATE}" for name in plain)
+        return (*signed, *plain) if certificates else (*plain, *signed)
 
     def accepts(self, key: paramiko.PKey) -> bool:
         """Whether this is the server's key.
@@ -177,19 +187,37 @@ class Trust:
         :raises HostKeyError: it is revoked; whatever else is said of it.
         """
         blob = key.asbytes()
+        self._refuse_revoked(
+            key, blob, f"the host key of {self.host}:{self.port}", "give the appliance a new host key"
+        )
+        if self.pinned:
+            return hmac.compare_digest(fingerprint(blob), _normal(self.pinned))
+        return any(known.blob == blob for known in self.known) or self._is_certified(key)
+
+    def _is_certified(self, key: paramiko.PKey) -> bool:
+        if not self.by_certificate or not shows_certificate(key) or self._trouble(key):
+            return False
+        self._refuse_revoked(
+            key, authority_of(key), f"the authority that signed the host key of {self.host}:{self.port}",
+            "have the host's key signed by another one",
+        )  # fmt: skip
+        return True
+
+    def _trouble(self, key: paramiko.PKey) -> str:
+        return certificate_trouble(key, self.host.lower(), (one.blob for one in self.authorities))
+
+    def _refuse_revoked(self, key: paramiko.PKey, blob: bytes, what: str, remedy: str) -> None:
         for known in self.known:
             if known.revoked and known.blob == blob:
                 raise HostKeyError(
-                    f"{self.label}: the host key of {self.host}:{self.port} is revoked",
+                    f"{self.label}: {what} is revoked",
                     details=f"seen {key.get_name()} {fingerprint(blob)}, revoked in {known.where}",
-                    remedy="Do not connect. The key was withdrawn: give the appliance a new host key.",
+                    remedy=f"Do not connect. The key was withdrawn: {remedy}.",
                 )
-        if self.pinned:
-            return hmac.compare_digest(fingerprint(blob), _normal(self.pinned))
-        return any(known.blob == blob for known in self.known)
 
-    def refusal(self, seen: list[paramiko.PKey]) -> HostKeyError:
+    def refusal(self, keys: list[paramiko.PKey]) -> HostKeyError:
         """The error for keys that are not the server's: what was seen, expected, and to do."""
+        seen = list({key.asbytes(): key for key in reversed(keys)}.values())[::-1]
         shown = ", ".join(f"{key.get_name()} {fingerprint(key.asbytes())}" for key in seen)
         good = [key for key in self.known if not key.revoked]
         kinds = {key.get_name() for key in seen}
@@ -204,9 +232,26 @@ class Trust:
             expected = ", ".join(f"{key.kind} {fingerprint(key.blob)} ({key.where})" for key in good)
         return HostKeyError(
             f"{self.label}: the host key of {self.host}:{self.port} {what}: {shown or 'none usable'}",
-            details="\n".join([f"seen: {shown or 'none usable'}", f"expected: {expected}", *self.unread]),
+            details="\n".join(
+                [
+                    f"seen: {shown or 'none usable'}",
+                    f"expected: {expected}",
+                    *self._certificates(keys),
+                    *self.unread,
+                ]
+            ),
             remedy=self._remedy(seen),
         )
+
+    def _certificates(self, keys: list[paramiko.PKey]) -> list[str]:
+        """Why no certificate of an authority has proven who it is, where one could."""
+        if not self.by_certificate:
+            return []
+        where = ", ".join(f"@cert-authority in {one.where}" for one in self.authorities)
+        troubles = [
+            f"not trusted: its certificate: {self._trouble(key)}" for key in keys if shows_certificate(key)
+        ]
+        return [f"or: a certificate by {where}", *(troubles or ["it shows no certificate"])]
 
     def _remedy(self, seen: list[paramiko.PKey]) -> str:
         machine = "appliance's own console" if self.pinnable else "jump host's own console"

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import paramiko
 
+from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.ssh.channel import bounded, start
 from ctmupgrade.adapters.ssh.channel_writer import FOREIGN, SILENCE, ChannelWriter
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link, Log, Login
@@ -32,7 +33,7 @@ _SFTP_WRITE = 32_768
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    source: Path
+    source: OpenFile
     file: NodeFile
     offset: int
     size: int
@@ -51,9 +52,10 @@ class Uploads:
         away: Callable[[], float],
         log: Log,
         limits: Sequence[Limiter],
+        opened: Callable[[Path], OpenFile] = OpenFile.at,
     ) -> None:
         """:param dial: a new connection of its own. :param logins: how the node was entered.
-        :param away: seconds of a round trip.
+        :param away: seconds of a round trip. :param opened: how the file of a path is opened, once for an upload.
         """
         self._shell = shell
         self._place = place
@@ -62,6 +64,7 @@ class Uploads:
         self._away = away
         self._log = log
         self._limits = limits
+        self._opened = opened
         self._ways: list[tuple[str, Callable[[_Job], Iterator[Sent]]]] = [
             ("several connections", self._by_ranges),
             ("the ssh program", self._by_child),
@@ -74,12 +77,16 @@ class Uploads:
     def send(self, source: Path, target: str, offset: int) -> Iterator[Sent]:
         """See :meth:`ctmupgrade.ports.Shell.upload`."""
         try:
-            size = source.stat().st_size
-            source.open("rb").close()
+            file = self._opened(source)
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}") from error
+        with file:
+            yield from self._begun(file, target, offset)
+
+    def _begun(self, source: OpenFile, target: str, offset: int) -> Iterator[Sent]:
+        size = source.size
         if offset > size:
-            raise UsageError(f"{source} has only {size} bytes, the upload should go on at {offset}")
+            raise UsageError(f"{source.name} has only {size} bytes, the upload should go on at {offset}")
         file = NodeFile(self._shell, self._place, target)
         have = file.size() if offset else None
         if have is not None and have < offset:
@@ -113,7 +120,7 @@ class Uploads:
         raise NodeError(
             f"{self._place}: the node has no way to write {job.file.target}",
             details="\n".join(refused),
-            remedy=f"Copy it by hand: scp {job.source} {self._place}:{job.file.target}",
+            remedy=f"Copy it by hand: scp {job.source.name} {self._place}:{job.file.target}",
         )
 
     def _verify(self, job: _Job) -> None:
@@ -163,7 +170,7 @@ class Uploads:
         with self._on_channel(job, shlex.join(writer.argv)) as run:
             # tee says back everything it gets.
             threading.Thread(target=run.discard, daemon=True).start()
-            with job.source.open("rb") as data:
+            with job.source.reader() as data:
                 data.seek(writer.start)
                 yield from run.pour(data, writer.start, job.size)
             run.finish(writer.argv[0])
@@ -177,7 +184,7 @@ class Uploads:
                 raise UnusableError(str(error)) from error
             run.say(f"C0644 {job.size} {name}\n".encode())
             run.acknowledged()
-            with job.source.open("rb") as data:
+            with job.source.reader() as data:
                 for sent in run.pour(data, 0, job.size):
                     yield Sent(max(job.offset, sent.done))
             run.say(b"\0")
@@ -209,7 +216,7 @@ class Uploads:
                 with sftp.open(job.file.target, "r+b" if job.offset else "wb") as remote:
                     remote.truncate(job.offset)
                     remote.seek(job.offset)
-                    with job.source.open("rb") as data:
+                    with job.source.reader() as data:
                         data.seek(job.offset)
                         for safe in self._groups(data, remote, job.offset, job.size):
                             yield Sent(safe)

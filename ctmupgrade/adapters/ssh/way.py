@@ -63,9 +63,6 @@ class Hop:
         known = known_keys(self.files, self.known_as, self.known_port)
         if self.revoked:
             known += revoked_keys(self.revoked)
-        signed = authorities(self.files, self.known_as, self.known_port)
-        unread = [f"not read: @cert-authority in {where}: add the host's own key" for where in signed]
-        unread += [f"not asked: {word} of the SSH configuration" for word in self.unread]
         return Trust(
             self.label,
             self.known_as,
@@ -74,7 +71,8 @@ class Hop:
             known,
             self.pinned,
             pinnable=not self.jump,
-            unread=tuple(unread),
+            unread=tuple(f"not asked: {word} of the SSH configuration" for word in self.unread),
+            authorities=authorities(self.files, self.known_as, self.known_port),
         )
 
 
