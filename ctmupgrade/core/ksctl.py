@@ -106,7 +106,11 @@ def unverified(cluster: Cluster) -> Mapping[Unverified, tuple[str, ...]]:
         if node.url.startswith("http:"):
             text = "ksctl talks to its control plane in clear text (http), on this machine alone"
         elif node.ksctl.nosslverify:
-            text = f"nosslverify: whoever answers at its url is taken for it, and gets the password of {node.ksctl.username}"
+            more = ", and the program that it offers runs here" if node.ksctl.fetched else ""
+            text = (
+                "nosslverify: whoever answers at its url is taken for it, and gets the password of "
+                f"{node.ksctl.username}{more}"
+            )
         else:
             continue
         reason = Unverified(text, by_setting=not node.url.startswith("http:"))

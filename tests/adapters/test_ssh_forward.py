@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,10 +21,11 @@ from ctmupgrade.adapters.local import peers
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.adapters.ssh.through import ThroughSsh
+from ctmupgrade.core import manual_commands
 from ctmupgrade.core.model import KsctlSettings, Node
 from ctmupgrade.errors import ConnectionLostError, ForwardingRefusedError, NodeError, UnreachableError
 from tests.adapters.conftest import Sshd, StartSshd, free_port
-from tests.support.control_plane import Plane, certificate, ksctl_bytes, start_plane
+from tests.support.control_plane import Plane, Said, certificate, ksctl_bytes, start_plane
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -35,7 +38,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plane(pem: Path) -> Iterator[Plane]:
-    made = start_plane(pem, lambda argv, _answer: (0, f"[{argv[0]}]", ""))
+    made = start_plane(pem, lambda argv, _answer: (0, f"[{argv[0]}]", "", {}))
     yield made
     made.close()
 
@@ -138,10 +141,10 @@ def test_a_connection_that_is_cut_under_ksctl_is_lost_and_the_next_call_makes_a_
 ) -> None:
     asked, cut = threading.Event(), threading.Event()
 
-    def answer(argv: tuple[str, ...], _answer: object) -> tuple[int, str, str]:
+    def answer(argv: tuple[str, ...], _answer: object) -> Said:
         asked.set()
         cut.wait(20)
-        return 0, f"[{argv[0]}]", ""
+        return 0, f"[{argv[0]}]", "", {}
 
     plane = start_plane(pem, answer)
     control, shell = control_of(node_of(sshd, plane.port, ksctl))
@@ -259,3 +262,29 @@ def test_what_ksctl_says_has_the_url_and_not_the_port_of_the_moment(
     control, shell = control_of(node_of(sshd, plane.port, fake))
     assert control.read("cluster", "info").err == f"Error: Get https://127.0.0.1:{plane.port}/api/v1: EOF\n"
     shell.disconnect()
+
+
+def test_the_printed_command_works_as_it_is_printed(sshd: Sshd, plane: Plane, ksctl: Path) -> None:
+    """Twice, as from a runbook, and where another program has the port: then nobody else is asked."""
+    node = node_of(sshd, plane.port, ksctl)
+    folder = Path(tempfile.mkdtemp(prefix="ctm-"))  # a short path: a socket's name is limited
+    line = manual_commands.ksctl(node, "cluster", "info").replace("~/.ssh/ctm-%C", f"{folder}/%C")
+    port = int(re.findall(r"KSCTL_URL=https://127\.0\.0\.1:(\d+) ", line)[0])
+
+    def typed(text: str) -> tuple[int, str]:
+        # Not its standard error, which the connection that stays open holds.
+        said = subprocess.run(
+            ["bash", "-c", text], env={**os.environ, "KSCTL_PASSWORD": "x"}, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        return said.returncode, said.stdout
+
+    try:
+        assert [typed(line), typed(line)] == [(0, "[cluster]")] * 2
+        assert sshd.logins() == 1
+    finally:
+        typed(line.split(" && ")[0].replace(" -L ", " -O exit -L "))
+    with socket.create_server(("127.0.0.1", port)):
+        assert typed(line)[0] != 0
+    assert len(plane.asked) == 2
+    shutil.rmtree(folder)

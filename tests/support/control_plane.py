@@ -13,6 +13,7 @@ import ssl
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+# Exit status, standard output and error of ksctl, and the files that it writes, in base64.
+Said = tuple[int, str, str, dict[str, str]]
+Answer = Callable[[tuple[str, ...], str | None], Said]
 PAGE = "/downloads/ksctl_images.zip"
 
 
@@ -51,11 +55,12 @@ def certificate(folder: Path, *names: str, days: int = 30) -> Path:
 
 
 def images(**programs: bytes) -> bytes:
-    """A download as the vendor's: ``linux="..."`` is ksctl-linux-amd64, and so on, with an example besides."""
+    """A download as the vendor's: ``linux`` is ksctl-linux-amd64, and so on, with an example besides."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for system, program in programs.items():
-            archive.writestr(f"ksctl-{system}-amd64{'.exe' if system == 'win' else ''}", program)
+            machine = "" if "-" in system else "-amd64"
+            archive.writestr(f"ksctl-{system}{machine}{'.exe' if system == 'win' else ''}", program)
         archive.writestr("config_example.yaml", "KSCTL_URL: https://localhost\n")
     return made.getvalue()
 
@@ -64,8 +69,8 @@ def images(**programs: bytes) -> bytes:
 class Plane:
     """A control plane on 127.0.0.1.
 
-    :ivar answer: (argv, password of a backup key or None) -> (exit status, standard output, standard error).
-    :ivar zipped: what is downloaded; None: there is no such page. :ivar seen: what was asked, and from which port.
+    :ivar zipped: what is downloaded; None: there is no such page. :ivar asked: the command lines so far.
+    :ivar redirect: where the download is said to be. :ivar broken_after: bytes of it after which the connection ends.
     """
 
     server: ThreadingHTTPServer
@@ -74,7 +79,7 @@ class Plane:
     downloads: int = 0
     asked: list[list[str]] = field(default_factory=list)
     redirect: str = ""
-    broken_after: int | None = None  # bytes of the download after which the connection ends
+    broken_after: int | None = None
 
     @property
     def port(self) -> int:
@@ -85,11 +90,8 @@ class Plane:
         self.server.server_close()
 
 
-Answer = "Callable[[tuple[str, ...], str | None], tuple[int, str, str]]"
-
-
-def start_plane(pem: Path, answer: object = None, *, tls: bool = True) -> Plane:
-    """A control plane with that certificate."""
+def start_plane(pem: Path, answer: Answer | None = None, *, tls: bool = True) -> Plane:
+    """A control plane with that certificate. ``answer``: to a command line, and the password of a backup key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -111,7 +113,7 @@ def start_plane(pem: Path, answer: object = None, *, tls: bool = True) -> Plane:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             plane.asked.append(asked["argv"])
-            found = answer(tuple(asked["argv"]), asked["answer"]) if callable(answer) else (0, "{}", "")
+            found = answer(tuple(asked["argv"]), asked["answer"]) if answer else (0, "{}", "", {})
             data = json.dumps(found).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
@@ -140,7 +142,7 @@ def ksctl_bytes(note: str = "") -> bytes:
 
 KSCTL = '''#!{python} -IS
 """A stand-in ksctl: asks the control plane at KSCTL_URL, over TLS."""
-import http.client, json, os, ssl, sys
+import base64, http.client, json, os, ssl, sys
 from urllib.parse import urlsplit
 
 argv, answer = sys.argv[1:], None
@@ -161,11 +163,12 @@ try:
         link = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=20)
     else:
         link = http.client.HTTPConnection(url.hostname, url.port, timeout=20)
-    files = {{a: open(a).read() for a in argv if a.startswith("/") and os.path.basename(a).startswith("secret-")}}
-    link.request("POST", "/api", json.dumps({{"argv": argv, "answer": answer, "files": files}}))
-    code, out, err = json.loads(link.getresponse().read())
+    link.request("POST", "/api", json.dumps({{"argv": argv, "answer": answer}}))
+    code, out, err, files = json.loads(link.getresponse().read())
 except Exception as error:
     sys.exit("Error: Get " + os.environ["KSCTL_URL"] + ": " + str(error))
+for path, data in files.items():
+    open(path, "wb").write(base64.b64decode(data))
 sys.stdout.write(out); sys.stderr.write(err)
 sys.exit(code)
 '''
