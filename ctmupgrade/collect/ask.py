@@ -16,8 +16,10 @@ from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
     CtmUpgradeError,
+    ForwardingRefusedError,
     HostKeyError,
     LoginRefusedError,
+    ProgramError,
     UnreachableError,
     named,
 )
@@ -49,6 +51,12 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(error.brief, unreachable=True)
         except LoginRefusedError as error:
             return Unknown(said_by(error), login=True)
+        except (
+            ForwardingRefusedError,
+            ProgramError,
+        ) as error:  # of the way there: the other words go the same
+            said = said_by(error)
+            return Unknown(said, certificate=certificate_trouble(said), remedy=error.remedy)
         except CtmUpgradeError as error:
             tried.append(said_by(error))
             answers.append(error.details)

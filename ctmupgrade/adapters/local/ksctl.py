@@ -230,24 +230,17 @@ class KsctlControl:
             words = on_terminal(words)
         stdin = b"" if terminal is None else terminal
         try:
-            with (
-                self._reach.open() as place,
-                started(
-                    words,
-                    environ=ksctl_environ(
-                        self._node,
-                        place,
-                        self._environ,
-                        folder=self._private(),
-                        password=self._secret(),
-                        seconds=seconds,
-                    ),
-                    stdin=stdin,
-                    spare=spare,
-                    umask=_PRIVATE,
-                ) as running,
-            ):
-                yield _Call(running, seconds + _GRACE, place)
+            with self._reach.open() as place:
+                environ = ksctl_environ(
+                    self._node,
+                    place,
+                    self._environ,
+                    folder=self._private(),
+                    password=self._secret(),
+                    seconds=seconds,
+                )
+                with started(words, environ=environ, stdin=stdin, spare=spare, umask=_PRIVATE) as running:
+                    yield _Call(running, seconds + _GRACE, place)
         except StoppedError as why:
             if why.endless and not spare:
                 what = shlex.join(argv)[:200]

@@ -41,7 +41,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             said = f"ksctl's login as {node.ksctl.username}{where} is refused: {fact.why}"
             yield Finding(check, Verdict.BLOCK, name, said, _login(node))
         else:
-            remedy = manual_commands.ksctl(node, "system", "info", "get", note="must answer")
+            remedy = fact.remedy or manual_commands.ksctl(node, "system", "info", "get", note="must answer")
             text = f"the version by ksctl is not known: {fact.why}"
             yield Finding(check, Verdict.UNKNOWN, name, text, remedy, unreachable=fact.unreachable)
 
