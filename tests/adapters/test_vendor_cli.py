@@ -107,6 +107,27 @@ def test_it_is_taken_again_when_the_version_changed(plane: Plane, pem: Path, tmp
     assert len(said) == 1 and "going on with the one taken before" in said[0] and "404" in said[0]
 
 
+def test_a_kept_one_that_the_node_does_not_understand_is_taken_again_once(
+    plane: Plane, pem: Path, tmp_path: Path
+) -> None:
+    """Else the version that would tell that it is too old is never known."""
+    program_of(node_of(plane), tmp_path, pem).path()
+    later = program_of(node_of(plane), tmp_path, pem)
+    for said in (
+        "connection refused",
+        "NCERRInternalServerError",
+        "401 Unauthorized",
+        "x509: unknown authority",
+    ):
+        later.heard(("system", "info", "get"), Reply(1, "", said))
+        later.path()
+    assert plane.downloads == 1
+    for _ in range(3):
+        later.heard(("system", "info", "get"), Reply(1, "", "Error: unsupported API version"))
+        later.path()
+    assert plane.downloads == 2
+
+
 @pytest.mark.parametrize(
     "damage", ["other bytes", "a link", "mode", "gone", "record", "platform", "record is a list"]
 )

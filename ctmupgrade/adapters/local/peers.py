@@ -6,9 +6,11 @@ import os
 import socket
 import struct
 import sys
+import time
 from pathlib import Path
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # a program may reach an IPv4 address by a socket of IPv6
+_LOOKS, _PAUSE = 3, 0.01  # a table that changes while it is read may lack a row; seconds
 _ESTABLISHED = "01"  # a socket that its program has closed is shown with root's number
 
 
@@ -20,7 +22,11 @@ def is_ours(client: socket.socket) -> bool:
     """
     if sys.platform != "linux":
         return True
-    return owner(client) == os.geteuid()
+    for _ in range(_LOOKS):
+        if (found := owner(client)) is not None:
+            return found == os.geteuid()
+        time.sleep(_PAUSE)
+    return False
 
 
 def owner(client: socket.socket) -> int | None:

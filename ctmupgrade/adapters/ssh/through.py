@@ -52,7 +52,10 @@ class ForwardedPlace:
         if forward.strangers and not forward.taken:
             return NodeError(
                 f"{place}: ksctl came as another user, and only programs of this one may use the SSH connection",
-                remedy="Name a program in ksctl.command that runs as you are: no sudo, su or container around it.",
+                remedy=(
+                    "Name a program in ksctl.command that runs as you are: no sudo, su or container around it. "
+                    "/proc/net/tcp must be readable: it tells users apart."
+                ),
             )
         return None
 

@@ -15,6 +15,7 @@ from ctmupgrade.adapters.local.reach import Place, Reach
 from ctmupgrade.adapters.vendor_cli.images import NAME, ZipError, take_out, this_machine
 from ctmupgrade.adapters.vendor_cli.shelf import Record, Shelf
 from ctmupgrade.adapters.vendor_cli.web import DownloadError, Source, download
+from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import parse_ksctl
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.served import Served
@@ -54,6 +55,7 @@ class NodeProgram:
         self._record: Record | None = None
         self._path: Path | None = None
         self._version = ""  # what the node said last
+        self._doubted = self._renewed = False  # a kept one that is not understood; taken by this process
         self._failed: tuple[CtmUpgradeError, float] | None = None
 
     def path(self) -> Path:
@@ -75,7 +77,10 @@ class NodeProgram:
     def heard(self, argv: Sequence[str], reply: Reply) -> None:
         """Take notice of an answer that tells the node's version."""
         parse = _VERSION_OF.get(tuple(argv))
-        if parse is None or not reply.ok:
+        if parse is None:
+            return
+        if not reply.ok:
+            self._doubted = self._doubted or _may_be_too_old(f"{reply.out} {reply.err}")
             return
         try:
             self._version = str(parse(reply.out).version)
@@ -93,6 +98,8 @@ class NodeProgram:
 
     def _outdated(self) -> bool:
         known = self._record.version if self._record else ""
+        if self._doubted and not self._renewed:
+            return True
         return bool(known and self._version) and known != self._version
 
     def _kept(self) -> None:
@@ -108,6 +115,7 @@ class NodeProgram:
                 return
             error = self._failed[0]
             raise type(error)(error.brief, details=error.details, remedy=error.remedy)
+        self._renewed = True
         try:
             with self._turns:
                 self._remember(self._taken())
@@ -173,6 +181,13 @@ class NodeProgram:
                 f"ksctl of your own here and name it in ksctl.command. To look at it: {self._node.url}{PAGE}"
             ),
         )
+
+
+def _may_be_too_old(said: str) -> bool:
+    """Whether a program that a node does not answer may be that of an earlier version: nothing else explains it."""
+    return not (
+        sounds_away(said) or sounds_later(said) or sounds_like_login(said) or certificate_trouble(said)
+    )
 
 
 class VendorCli:
