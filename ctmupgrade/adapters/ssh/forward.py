@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 import paramiko
 
 from ctmupgrade.adapters.local.peers import is_ours
-from ctmupgrade.errors import CtmUpgradeError
+from ctmupgrade.errors import CtmUpgradeError, NodeError
 
 _PIECE = 65_536
 _MOST = 32  # connections at a time; ksctl makes one or two
@@ -36,7 +36,9 @@ class Forward:
     :ivar trouble: why a later connection was not led to the node.
     """
 
-    def __init__(self, open_tcp: OpenTcp, first: ExitStack, channel: paramiko.Channel) -> None:
+    def __init__(
+        self, open_tcp: OpenTcp, server: socket.socket, first: ExitStack, channel: paramiko.Channel
+    ) -> None:
         """:param channel: a connection that is open already, for the first that comes; ``first`` ends it."""
         self.taken, self.strangers, self.broken = 0, 0, False
         self.trouble: CtmUpgradeError | None = None
@@ -45,7 +47,7 @@ class Forward:
         self._first: tuple[ExitStack, paramiko.Channel] | None = (first, channel)
         self._live: set[socket.socket] = set()
         self._closed = False
-        self._server = socket.create_server(("127.0.0.1", 0), backlog=_MOST)
+        self._server = server
         self.authority = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -119,11 +121,19 @@ def forwarded(open_tcp: OpenTcp) -> Iterator[Forward]:
     """
     with ExitStack() as stack:
         channel = stack.enter_context(open_tcp())
-        forward = Forward(open_tcp, stack.pop_all(), channel)
+        server = _new_port()
+        forward = Forward(open_tcp, server, stack.pop_all(), channel)
     try:
         yield forward
     finally:
         forward.close()
+
+
+def _new_port() -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", 0), backlog=_MOST)
+    except OSError as error:
+        raise NodeError(f"no port of 127.0.0.1 can be opened for ksctl: {error.strerror or error}") from error
 
 
 def _carry(client: socket.socket, channel: paramiko.Channel) -> bool:

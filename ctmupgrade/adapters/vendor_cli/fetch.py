@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,7 +89,9 @@ class NodeProgram:
             return
         with self._lock:
             if self._record and not self._record.version:
-                self._remember(replace(self._record, version=self._version))
+                self._record = replace(self._record, version=self._version)
+                with suppress(OSError):  # a full disk: it is told again, and no reason to fail a look
+                    self._shelf.write(self._node.name, self._record)
 
     def served(self) -> Served | None:
         """Return what the node served, where its version of then is known; None where not."""
