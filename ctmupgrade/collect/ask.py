@@ -51,12 +51,9 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(error.brief, unreachable=True)
         except LoginRefusedError as error:
             return Unknown(said_by(error), login=True)
-        except (
-            ForwardingRefusedError,
-            ProgramError,
-        ) as error:  # of the way there: the other words go the same
-            said = said_by(error)
-            return Unknown(said, certificate=certificate_trouble(said), remedy=error.remedy)
+        except (ForwardingRefusedError, ProgramError) as error:  # the other ways go the same way
+            trouble = certificate_trouble(error.details)
+            return Unknown(said_by(error), certificate=trouble, remedy=error.remedy)
         except CtmUpgradeError as error:
             tried.append(said_by(error))
             answers.append(error.details)

@@ -155,7 +155,7 @@ class NodeProgram:
                 raise UnreachableError(
                     f"{self._node.name}: no {NAME} from {self._node.url}: {error}"
                 ) from error
-            raise self._refused(str(error)) from error
+            raise self._refused(str(error), error.said) from error
         except ZipError as error:
             raise self._refused(str(error)) from error
         except OSError as error:
@@ -176,9 +176,10 @@ class NodeProgram:
             named = self._environ.get("SSL_CERT_FILE", "the trusted certificates")
             raise self._refused(f"{named} cannot be used to verify TLS: {error.strerror or error}") from error
 
-    def _refused(self, why: str) -> ProgramError:
+    def _refused(self, why: str, said: str = "") -> ProgramError:
         return ProgramError(
             f"{self._node.name}: {NAME} of {self._node.url} is not used: {why}",
+            details=said,
             remedy=(
                 "A certificate that is not trusted: export SSL_CERT_FILE=CA.pem, or ksctl.through_ssh: true. Or put a "
                 f"ksctl of your own here and name it in ksctl.command. To look at it: {self._node.url}{PAGE}"

@@ -21,11 +21,15 @@ _PIECE = 65_536
 
 
 class DownloadError(Exception):
-    """It could not be had. ``away``: nothing answered, so that it may be had later."""
+    """It could not be had.
 
-    def __init__(self, why: str, *, away: bool = False) -> None:
+    :ivar away: nothing answered, so that it may be had later. :ivar said: what TLS said of who answers; "" where it is
+        about something else.
+    """
+
+    def __init__(self, why: str, *, away: bool = False, said: str = "") -> None:
         super().__init__(why)
-        self.away = away
+        self.away, self.said = away, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class _Connection:
             try:
                 self._sock = self._source.context.wrap_socket(self._sock, server_hostname=host)
             except ssl.SSLError as error:
-                raise DownloadError(f"TLS: {_words(error)}") from error
+                raise DownloadError("TLS does not prove who answers", said=_words(error)) from error
             except (OSError, ValueError) as error:
                 raise self.failed(error) from error
         made = http.client.HTTPConnection(host)
