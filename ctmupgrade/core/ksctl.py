@@ -101,7 +101,7 @@ def unverified(cluster: Cluster) -> Mapping[Unverified, tuple[str, ...]]:
     """Return why some control planes are not proven to be who they should be, and the nodes of each reason."""
     found: dict[Unverified, tuple[str, ...]] = {}
     for node in (*cluster.nodes, *cluster.fresh):
-        if node.ksctl.through_ssh and node.host != "local":
+        if node.ksctl.through_ssh and not node.is_own:
             continue  # its host key proves who answers, and the node connects to itself
         if node.url.startswith("http:"):
             text = "ksctl talks to its control plane in clear text (http), on this machine alone"

@@ -78,7 +78,7 @@ def tunnel(node: Node) -> str:
 
 
 def _through_ssh(node: Node) -> bool:
-    return node.ksctl.through_ssh and node.host != "local"
+    return node.ksctl.through_ssh and not node.is_own
 
 
 def _port(node: Node) -> int:

@@ -72,7 +72,7 @@ class DirectReach:
     @contextmanager
     def open(self) -> Iterator[DirectPlace]:
         """See :meth:`Reach.open`. Raises nothing: whether it answers is ksctl's to say."""
-        here = self._node.host == "local" and self._node.ksctl.through_ssh and _is_here(self._node.url)
+        here = self._node.is_own and self._node.ksctl.through_ssh and _is_here(self._node.url)
         yield DirectPlace(self._node.url, proven=here)
 
 

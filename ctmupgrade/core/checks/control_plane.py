@@ -72,7 +72,7 @@ def _trust(node: Node, trouble: str) -> str:
         "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks of both machines: date",
         "name": f"set the url of {node.name} in cluster.yaml to a name or address that its certificate contains",
     }.get(trouble, _OWN_CA)
-    if node.host != "local":
+    if not node.is_own:
         way += "; or reach it through SSH, whose host key proves the node: through_ssh: true under ksctl"
     return f"{way}; or, only if nobody can intercept the connection to the node: set nosslverify: true under ksctl in cluster.yaml"
 
