@@ -149,6 +149,18 @@ class IncompatibleError(AuthenticationError):
     """The SSH server and ctmupgrade have no algorithm in common. Trying again cannot help."""
 
 
+class ForwardingRefusedError(NodeError):
+    """The node's SSH server makes no connections for us. Trying again cannot help: its configuration must change."""
+
+    exit_code = ExitCode.BLOCKED
+
+
+class ProgramError(NodeError):
+    """The vendor CLI cannot be taken from an appliance: it is not there, damaged, or nobody proves whose it is."""
+
+    exit_code = ExitCode.BLOCKED
+
+
 class ConnectionLostError(CtmUpgradeError):
     """The connection ended before the answer came: the command may or may not have run."""
 

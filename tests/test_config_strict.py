@@ -228,8 +228,6 @@ def test_the_table_has_every_key_of_the_schema() -> None:
 def test_values_of_the_right_form_are_taken(tmp_path: Path, path: str) -> None:
     file = tmp_path / "cluster.yaml"
     for raw in RIGHT[KEYS[path]]:
-        if path.endswith("through_ssh") and raw.lower() == "true":
-            continue  # of the right form, and not supported yet
         file.write_text(document(path, raw))
         assert load_cluster(file, simulated=True).name, raw
 
@@ -275,10 +273,6 @@ def test_something_else_for_keys(tmp_path: Path, path: str, raw: str) -> None:
         ("hooks", "{before_run: [./open-change.sh]}"),
         ("notify", "[{webhook: {url_env: CTM_WEBHOOK, format: slack}}]"),
         ("contacts", '[{name: Storage on call, phone: "+00 000"}]'),
-        ("ksctl.command", "fetch"),
-        ("ksctl.through_ssh", "true"),
-        ("nodes.1.ksctl.command", "fetch"),
-        ("nodes.1.ksctl.through_ssh", "true"),
     ],
 )
 def test_a_key_whose_feature_is_not_here_is_refused_by_name(tmp_path: Path, path: str, raw: str) -> None:
@@ -295,6 +289,27 @@ def test_the_same_key_that_asks_for_nothing_is_taken(tmp_path: Path, path: str, 
     file = tmp_path / "cluster.yaml"
     file.write_text(document(path, raw))
     assert load_cluster(file, simulated=True).name == "c"
+
+
+def test_where_ksctl_comes_from_and_how_it_reaches_a_node(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    for path in ("ksctl", "nodes.1.ksctl"):
+        file.write_text(document(path, "{command: fetch, through_ssh: true}"))
+        own = [
+            (node.ksctl.fetched, node.ksctl.through_ssh) for node in load_cluster(file, simulated=True).nodes
+        ]
+        assert own == [(path == "ksctl",) * 2, (True, True)]
+
+
+def test_each_node_may_be_its_own_loopback_behind_ssh(tmp_path: Path) -> None:
+    """The url is as the node sees it: two nodes have the same one, and are not one appliance."""
+    nodes = '[{name: n-1, host: 10.0.0.1, url: "https://127.0.0.1"}, {name: n-2, host: 10.0.0.2, url: "https://127.0.0.1"}]'
+    assert "appears twice" in refused(tmp_path, document("nodes", nodes))
+    text = document("nodes", nodes)
+    (tmp_path / "cluster.yaml").write_text(text + "ksctl: {through_ssh: true}\n")
+    assert len(load_cluster(tmp_path / "cluster.yaml", simulated=True).nodes) == 2
+    same = (text + "ksctl: {through_ssh: true}\n").replace("127.0.0.1", "10.0.0.1")
+    assert "appears twice" in refused(tmp_path, same)
 
 
 # -- what a password may be is not printed back ----------------------------------------------------------------

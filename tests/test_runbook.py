@@ -198,6 +198,32 @@ def test_the_very_machine_is_reached_without_ssh(tmp_path: Path) -> None:
     assert {one.url for one in asked(called["await:one"])} == {"https://localhost"}
 
 
+def test_through_ssh_each_line_opens_its_own_way(tmp_path: Path) -> None:
+    """Also to the joiner, whose login file leads there."""
+    nodes = tuple(
+        node.removesuffix("}") + ", ksctl: {through_ssh: true, command: fetch}}"
+        for node in (NODES[0], NODES[2])
+    )
+    cluster = cluster_of(tmp_path, "rebuild", (nodes[0], NODES[1], nodes[1]))
+    _, book = book_of(drive_of(tmp_path, cluster), cluster)
+    assert (
+        "ksctl, for PATH: the one for this machine in https://one.example:8443/downloads/ksctl_images.zip"
+        in book
+    )
+    for name, calls in Hand(tmp_path).through(book).items():
+        open_to = ""
+        for one in calls:
+            if "-L" in one.argv:
+                open_to = one.argv[one.argv.index("-L") + 1]
+            elif one.program == "ksctl":
+                port = one.url.removeprefix("https://127.0.0.1:")
+                assert open_to.startswith(f"127.0.0.1:{port}:") and one.env["KSCTL_NOSSLVERIFY"] == "true"
+            if one.file and name == "join:one":
+                port = json.loads(one.file.split("\n")[0].partition(": ")[2]).rsplit(":", 1)[1]
+                assert open_to == f"127.0.0.1:{port}:one.example:8443"
+                assert "KSCTL_NOSSLVERIFY: true" in one.file
+
+
 def test_a_new_instance_is_spoken_to_itself(tmp_path: Path) -> None:
     pairs = (("one", "fd00::99"),)
     old = cluster_of(tmp_path, "rebuild")

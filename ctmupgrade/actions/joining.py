@@ -131,9 +131,9 @@ class JoinHandler(StepHandler):
         public = ctx.baselines.get(step_id("record-settings", step.node), {}).get("public_address", "")
         argv = join_argv(joiner, member, self.action, public, "{joiner}")
         control = ctx.fleet.control(self.action.via)
-        login = {"joiner": ctx.fleet.control(step.node).login()}
         timeout = ctx.cluster.timeouts.join.total_seconds()
-        reply = control.change(*argv, "-y", timeout=timeout, files=login)
+        with ctx.fleet.control(step.node).login() as login:
+            reply = control.change(*argv, "-y", timeout=timeout, files={"joiner": login})
         yield Noted(note_refusal(ctx, step, reply, f"cluster fulljoin through {self.action.via}"))
         return refused(reply)
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.disk.open_file import OpenFile
 from ctmupgrade.adapters.disk.private_folder import private_folder
-from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.ksctl import KsctlControl, Program
 from ctmupgrade.adapters.local.password_once import PasswordOnce
+from ctmupgrade.adapters.local.reach import DirectReach, Reach
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
 from ctmupgrade.adapters.ssh.shell import SshShell
+from ctmupgrade.adapters.ssh.through import ThroughSsh
+from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.ports import Control, Shell
+
+if TYPE_CHECKING:
+    from ctmupgrade.adapters.vendor_cli.fetch import VendorCli
 
 
 class LiveFleet:
@@ -26,11 +33,14 @@ class LiveFleet:
         cluster: Cluster,
         say: Callable[[str], None],
         *,
+        home: Path | None = None,
         rate: int = 0,
         node_rate: int = 0,
         opened: Callable[[Path], OpenFile] = OpenFile.at,
     ) -> None:
-        """:param rate: bytes per second of all uploads together, ``node_rate`` of each; 0 is unlimited.
+        """:param home: the cluster's state folder, where programs are kept that are taken from appliances; None: they go
+            with this.
+        :param rate: bytes per second of all uploads together, ``node_rate`` of each; 0 is unlimited.
         :param opened: how a file to be uploaded is opened.
         """
         self._opened = opened
@@ -43,6 +53,8 @@ class LiveFleet:
         self._controls: dict[str, KsctlControl] = {}
         self._once = PasswordOnce()
         self._home: Path | None = None  # of the controls
+        self._state = home
+        self._programs: VendorCli | None = None
         self._at_end = ExitStack()
 
     def shell(self, node: str) -> Shell:
@@ -62,17 +74,36 @@ class LiveFleet:
 
     def control(self, node: str) -> Control:
         """ksctl pointed at the node."""
+        found = self._cluster.node(node)
+        shell = self.shell(node) if found.ksctl.through_ssh else None
         with self._lock:
             if node not in self._controls:
-                if self._home is None:
-                    self._home = self._at_end.enter_context(private_folder())
-                self._controls[node] = KsctlControl(
-                    self._cluster.node(node),
-                    home_root=self._home,
-                    once=self._once,
-                    withheld=self._cluster.secret_variables,
-                )
+                self._controls[node] = self._new_control(found, shell)
             return self._controls[node]
+
+    def _new_control(self, node: Node, shell: Shell | None) -> KsctlControl:
+        if self._home is None:
+            self._home = self._at_end.enter_context(private_folder())
+        reach = ThroughSsh(node, shell.tcp) if isinstance(shell, SshShell) else DirectReach(node)
+        return KsctlControl(
+            node,
+            home_root=self._home,
+            once=self._once,
+            withheld=self._cluster.secret_variables,
+            reach=reach,
+            program=self._program(node, reach, self._home) if node.ksctl.fetched else None,
+        )
+
+    def _program(self, node: Node, reach: Reach, place: Path) -> Program:
+        from ctmupgrade.adapters.vendor_cli.fetch import VendorCli  # noqa: PLC0415 - TLS is imported where it is used
+
+        if self._programs is None:
+            self._programs = VendorCli(self._state or place, self._say)
+        return self._programs.of(node, reach)
+
+    def served(self) -> Mapping[str, Served]:
+        """Return which vendor CLI the nodes served from which it is taken, and whose version is known."""
+        return self._programs.served() if self._programs else {}
 
     def learn(self, cluster: Cluster) -> None:
         """The cluster has more nodes than at first: the new instances of a run that is resumed."""

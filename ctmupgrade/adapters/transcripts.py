@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -205,7 +206,7 @@ class ReplayShell(ReplayReader):
 class ReplayControl(ReplayReader):
     """The control plane of a recorded node: every change is refused."""
 
-    def login(self) -> Secret:
+    def login(self) -> AbstractContextManager[Secret]:
         """Return the login of the control plane behind this one."""
         raise _refuse()
 

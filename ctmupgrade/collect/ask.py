@@ -16,8 +16,10 @@ from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
     CtmUpgradeError,
+    ForwardingRefusedError,
     HostKeyError,
     LoginRefusedError,
+    ProgramError,
     UnreachableError,
     named,
 )
@@ -49,6 +51,9 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
             return Unknown(error.brief, unreachable=True)
         except LoginRefusedError as error:
             return Unknown(said_by(error), login=True)
+        except (ForwardingRefusedError, ProgramError) as error:  # the other ways go the same way
+            trouble = certificate_trouble(error.details)
+            return Unknown(said_by(error), certificate=trouble, remedy=error.remedy)
         except CtmUpgradeError as error:
             tried.append(said_by(error))
             answers.append(error.details)

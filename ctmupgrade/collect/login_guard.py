@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from ctmupgrade.core.ksctl import sounds_like_login
@@ -119,7 +120,7 @@ class GuardedControl:
         with _Try(self):
             yield from self._control.stream(*argv, timeout=timeout)
 
-    def login(self) -> Secret:
+    def login(self) -> AbstractContextManager[Secret]:
         """See :meth:`ctmupgrade.ports.Control.login`."""
         return self._control.login()
 

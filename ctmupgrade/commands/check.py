@@ -83,6 +83,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         unbooted=left_unbooted(setup),
         own_files=files_for_resume(setup),
         own_boot=boot_of_this_machine(setup),
+        served=setup.served(),
     ).with_boots(upgraded_in(setup))
 
 

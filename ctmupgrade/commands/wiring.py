@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from ctmupgrade.commands.options import with_options, with_skips
 from ctmupgrade.commands.request import CommandRequest, fixture_folder
 from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core import redact
+from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
@@ -39,6 +40,8 @@ class Setup:
     cluster: Cluster
     tools: Tools
     world: SimulatedWorld | None = None  # None: the appliances themselves
+    # which vendor CLI the nodes served, where it is taken from them
+    served: Callable[[], Mapping[str, Served]] = dict
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
     _guarded: GuardedFleet = field(init=False, repr=False)
@@ -185,10 +188,12 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
 
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
+    home = state_dir(request) / cluster.name
+    fleet = LiveFleet(
+        cluster, request.say, home=home, rate=request.rate, node_rate=request.node_rate, opened=hashes.opened
+    )
     tools = Tools(
-        fleet=LiveFleet(
-            cluster, request.say, rate=request.rate, node_rate=request.node_rate, opened=hashes.opened
-        ),
+        fleet=fleet,
         verifier=GpgVerifier(hashes=hashes),
         clock=RealClock(),
         gather=SideBySide(),
@@ -198,8 +203,8 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
     )
-    home = state_dir(request) / cluster.name
-    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning(), home)))
+    warnings = tuple(_warnings(cluster, store.warning(), home))
+    return Setup(request, cluster, tools, served=fleet.served, warnings=warnings)
 
 
 def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ctmupgrade import __version__
-from ctmupgrade.config.addresses import among_nodes, same_url
+from ctmupgrade.config.addresses import among_nodes, loopback, same_url
 from ctmupgrade.config.messages import words
 from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
@@ -133,13 +134,6 @@ class _Builder:
         for place, value in given.items():
             if value:
                 self.source.complain(place, f"not supported by this version ({__version__}): leave it out")
-        places = [((), file.ksctl), *((("nodes", i), node.ksctl) for i, node in enumerate(file.nodes))]
-        for at, ksctl in places:
-            text = f"is not supported by this version ({__version__})"
-            if ksctl.command == "fetch":
-                self.source.complain((*at, "ksctl", "command"), f"fetch {text}: name the program, as ksctl")
-            if ksctl.through_ssh:
-                self.source.complain((*at, "ksctl", "through_ssh"), f"true {text}: leave it out")
 
     def _skip(self, index: int, raw: SkipKeys) -> Skip:
         check = next((c for c in CHECKS if c.id == raw.check), None)
@@ -168,6 +162,8 @@ class _Builder:
         if not self.source.problems:  # what follows from a host that two nodes have is not told besides
             seen = {}
             for i, node in enumerate(file.nodes):
+                if _through_ssh(file, node) and loopback(urlsplit(_url_of(node)).hostname or ""):
+                    continue  # each is its own node's
                 first = seen.setdefault(same_url(_url_of(node)), i)
                 self._twice(file, "url", first, i)
 
@@ -264,7 +260,6 @@ class _Builder:
         ):  # the node's own place wins, of whichever kind
             common = common.model_copy(update=dict.fromkeys(_PASSWORD_KEYS))
         merged = _merged(common, raw.ksctl)
-        merged.pop("through_ssh", None)
         if "command" in merged and merged["command"].startswith((".", "~")):
             merged["command"] = str(self._path(("ksctl", "command"), merged["command"]))
         if "password_file" in merged:
@@ -307,6 +302,11 @@ class _Builder:
                 shown = "there is no such file" if place[-1] in PRIVATE else f"there is no file {path}"
                 self.source.complain(place, shown, alike=str(path))
         return path
+
+
+def _through_ssh(file: FileKeys, node: NodeKeys) -> bool:
+    own = node.ksctl.through_ssh
+    return bool(file.ksctl.through_ssh if own is None else own)
 
 
 def _url_of(node: NodeKeys) -> str:

@@ -101,10 +101,16 @@ def unverified(cluster: Cluster) -> Mapping[Unverified, tuple[str, ...]]:
     """Return why some control planes are not proven to be who they should be, and the nodes of each reason."""
     found: dict[Unverified, tuple[str, ...]] = {}
     for node in (*cluster.nodes, *cluster.fresh):
+        if node.ksctl.through_ssh and not node.is_own:
+            continue  # its host key proves who answers, and the node connects to itself
         if node.url.startswith("http:"):
             text = "ksctl talks to its control plane in clear text (http), on this machine alone"
         elif node.ksctl.nosslverify:
-            text = f"nosslverify: whoever answers at its url is taken for it, and gets the password of {node.ksctl.username}"
+            more = ", and the program that it offers runs here" if node.ksctl.fetched else ""
+            text = (
+                "nosslverify: whoever answers at its url is taken for it, and gets the password of "
+                f"{node.ksctl.username}{more}"
+            )
         else:
             continue
         reason = Unverified(text, by_setting=not node.url.startswith("http:"))
@@ -137,13 +143,16 @@ def backup_state(word: str) -> bool | None:
     return None
 
 
-def login_file(node: Node, password: str) -> str:
-    """A file with a node's login in the form of ksctl's own configuration, as ``--newnodeconfig`` reads it."""
+def login_file(node: Node, password: str, *, url: str = "", verified: bool = True) -> str:
+    """A file with a node's login in the form of ksctl's own configuration, as ``--newnodeconfig`` reads it.
+
+    :param url: where the node is reached from here; default is its own. :param verified: by its certificate.
+    """
     values = {
-        "KSCTL_URL": node.url,
+        "KSCTL_URL": url or node.url,
         "KSCTL_USERNAME": node.ksctl.username,
         "KSCTL_PASSWORD": password,
-        "KSCTL_NOSSLVERIFY": node.ksctl.nosslverify,
+        "KSCTL_NOSSLVERIFY": node.ksctl.nosslverify or not verified,
         **({"KSCTL_AUTH_DOMAIN": node.ksctl.auth_domain} if node.ksctl.auth_domain else {}),
         **({"KSCTL_DOMAIN": node.ksctl.domain} if node.ksctl.domain else {}),
     }

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from urllib.parse import urlsplit
+from zlib import crc32
 
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings, Target
@@ -38,17 +40,50 @@ def ksctl(node: Node, *words: str, note: str = "") -> str:
 def ksctl_for(node: Node) -> str:
     """What stands before ksctl's own words."""
     settings, usual = node.ksctl, KsctlSettings()
-    values = {"KSCTL_URL": node.url}
+    way, url = tunnel(node), url_here(node)
+    values = {"KSCTL_URL": url}
     if settings.username != usual.username:
         values["KSCTL_USERNAME"] = settings.username
     if settings.auth_domain:
         values["KSCTL_AUTH_DOMAIN"] = settings.auth_domain
     if settings.domain:
         values["KSCTL_DOMAIN"] = settings.domain
-    if settings.nosslverify:
+    if settings.nosslverify or way:
         values["KSCTL_NOSSLVERIFY"] = "true"
     assigned = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
-    return " ".join([*assigned, shlex.join(words_of(settings.command))])
+    program = "ksctl" if settings.fetched else shlex.join(words_of(settings.command))
+    return " ".join([*([f"{way} &&"] if way else []), *assigned, program])
+
+
+def url_here(node: Node) -> str:
+    """A node's url, or the port of this machine to which :func:`tunnel` brings it."""
+    if not _through_ssh(node):
+        return node.url
+    return f"{urlsplit(node.url).scheme}://127.0.0.1:{_port(node)}"
+
+
+def tunnel(node: Node) -> str:
+    """The line that brings a node's url to a port of this machine for a minute, where cluster.yaml says ``through_ssh``;
+    "" where not. Typed again it uses the connection that is open; where another program has the port it fails."""
+    if not _through_ssh(node):
+        return ""
+    parts = urlsplit(node.url)
+    host = parts.hostname or ""
+    there = f"[{host}]" if ":" in host else host
+    forward = f"127.0.0.1:{_port(node)}:{there}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    words = ["ssh", "-o", "ControlMaster=auto", "-o", "ControlPath=~/.ssh/ctm-%C", "-o", "ControlPersist=60"]
+    words += ["-o", "ExitOnForwardFailure=yes", "-L", forward, *_reach(node, "-p")]
+    # `ls` is a command that the restricted shell is known to have.
+    return f"{shlex.join([*words, f'{node.ssh.user}@{_host(node)}', 'ls'])} >/dev/null"
+
+
+def _through_ssh(node: Node) -> bool:
+    return node.ksctl.through_ssh and not node.is_own
+
+
+def _port(node: Node) -> int:
+    """The same for a node each time; another node's is another one, or ssh refuses the second."""
+    return 20_000 + crc32(node.name.encode()) % 10_000
 
 
 def password_export(settings: KsctlSettings) -> str:

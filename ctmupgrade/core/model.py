@@ -13,6 +13,7 @@ from ctmupgrade.core.names import Names, NoNames
 from ctmupgrade.core.version import Version
 
 LOCAL = "local"  # the host of the appliance on whose shell ctmupgrade runs
+FETCH = "fetch"  # as ksctl.command: the appliance's own download
 
 
 class Secret:
@@ -59,9 +60,12 @@ class SshSettings:
 
 @dataclass(frozen=True, slots=True)
 class KsctlSettings:
-    """How the vendor CLI is called for a node. The password stays where it is until it is needed."""
+    """How the vendor CLI is called for a node. The password stays where it is until it is needed.
+
+    :ivar through_ssh: the node's url is reached through its SSH connection, as the node sees it."""
 
     command: str = "ksctl"
+    through_ssh: bool = False
     username: str = "admin"
     auth_domain: str | None = None  # where the user is kept; None: the caller's own, or the root domain
     domain: str | None = None  # which the login is for
@@ -70,6 +74,11 @@ class KsctlSettings:
     password_command: str | None = None
     nosslverify: bool = False
     timeout: float = 300.0  # seconds
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the program is taken from the appliance itself."""
+        return self.command == FETCH
 
     @property
     def password_place(self) -> str:

@@ -8,6 +8,7 @@ therefore a type error, not a flag.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -145,8 +146,12 @@ class Shell(Reader, Protocol):
 class Control(Reader, Protocol):
     """The vendor CLI ``ksctl`` pointed at one node's URL. ``argv`` starts after ``ksctl``."""
 
-    def login(self) -> Secret:
-        """The text of a ksctl configuration file that logs in here (for a joiner, docs/appliance.md 4.1)."""
+    def login(self) -> AbstractContextManager[Secret]:
+        """The text of a ksctl configuration file that logs in here (for a joiner, docs/appliance.md 4.1), good for calls
+        inside the block.
+
+        :raises UnreachableError: the way there cannot be made.
+        """
         ...
 
     def change(

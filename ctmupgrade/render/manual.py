@@ -20,7 +20,9 @@ from ctmupgrade.core.manual_commands import (
     noted,
     password_export,
     shell,
+    tunnel,
     upload,
+    url_here,
     verification,
 )
 from ctmupgrade.core.model import Cluster, Node
@@ -53,6 +55,8 @@ class Book:
         for line, names in places.items():
             whose = ", ".join(names) if len(places) > 1 else "all nodes"
             yield f"ksctl's password for {whose}, which no command below carries: `{line}`"
+        for node in [node for node in nodes if node.ksctl.fetched][:1]:
+            yield f"ksctl, for PATH: the one for this machine in {node.url}/downloads/ksctl_images.zip"
         seconds = math.ceil(max(node.ksctl.timeout for node in nodes))
         yield f"long calls: `export KSCTL_TIMEOUT={seconds}`; one that times out may have succeeded: look first"
         jumping = [n.ssh for n in nodes if n.ssh.proxy_jump and not n.ssh.jump.identity_file]
@@ -182,10 +186,13 @@ class Book:
     def _join(self, node: Node, action: steps.JoinNode) -> Iterator[str]:
         via, public, file = self.cluster.node(action.via), self._public(node), f"./{node.name}-login.yaml"
         yield f"(umask 077; cat > {file}) <<'END'"
-        yield from login_file(node, "PASSWORD").splitlines()
+        way = tunnel(node)
+        yield from login_file(node, "PASSWORD", url=url_here(node), verified=not way).splitlines()
         yield "END"
         yield f"# write the password of {node.name} into {file} in place of PASSWORD"
         yield f"# through {via.name}; erases the data of {node.name}:"
+        if way:
+            yield way
         words = join_argv(node, via, action, public or "", file)
         yield ksctl(via, *words, note=_if_any(public, "--newnodepublic"))
         yield ksctl(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ctmupgrade.core.model import Secret
@@ -38,9 +39,10 @@ class SimControl:
         if reply.code:
             raise NodeError(f"ksctl {' '.join(argv)}: exit {reply.code}", details=reply.err)
 
-    def login(self) -> Secret:
+    @contextmanager
+    def login(self) -> Iterator[Secret]:
         """A configuration file's text; what is in it is no secret here."""
-        return Secret(f"KSCTL_URL: https://{self.name}\n")
+        yield Secret(f"KSCTL_URL: https://{self.name}\n")
 
     def change(
         self,

@@ -7,12 +7,14 @@ import os
 import stat
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ctmupgrade.adapters.local.ksctl import KsctlControl
+from ctmupgrade.adapters.local.reach import DirectReach
 from ctmupgrade.adapters.local.secrets import Scrubber, readable_by_others
 from ctmupgrade.core.ksctl import sounds_like_login
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
@@ -366,3 +368,21 @@ def test_an_answer_without_an_end_is_stopped(fake: Path, tmp_path: Path, where: 
         control(fake, tmp_path).read("forever", *where)
     with pytest.raises(ConnectionLostError, match="longer than"):
         control(fake, tmp_path).change("forever", *where)
+
+
+@pytest.mark.parametrize(
+    ("url", "proven"),
+    [
+        ("https://127.0.0.1", True), ("https://localhost:8443", True), ("https://[::1]", True),
+        ("https://192.0.2.7", False), ("https://localhost.example", False), ("https://[2001:db8::1]", False),
+    ],
+)  # fmt: skip
+def test_on_the_nodes_own_shell_its_own_addresses_need_no_certificate(url: str, proven: bool) -> None:
+    """As through SSH; without through_ssh, and for what may be somebody else's, TLS judges."""
+    settings = KsctlSettings(through_ssh=True)
+    node = Node("ctm-1", "local", url, "localhost", SshSettings(), settings)
+    with DirectReach(node).open() as place:
+        assert (place.url, place.proven) == (url, proven)
+    for other in (replace(node, host="10.0.0.1"), replace(node, ksctl=KsctlSettings())):
+        with DirectReach(other).open() as place:
+            assert not place.proven

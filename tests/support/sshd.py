@@ -32,7 +32,7 @@ from ctmupgrade.sim.shell import SimShell
 from ctmupgrade.sim.state import SimNode
 from tests.support.sshd_files import SftpFiles
 from tests.support.sshd_ksctl import Bridge, write_program
-from tests.support.sshd_transport import ServerTransport
+from tests.support.sshd_transport import ServerTransport, carry
 
 TICK = 0.02  # seconds between two looks at the world
 
@@ -107,6 +107,20 @@ class Session(paramiko.ServerInterface):
         if name == "sftp" and not (self.server.node.shell.sftp and self.server.node.shell.upload):
             return False
         return super().check_channel_subsystem_request(channel, name)
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, _origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        """Connect where the node would; a place that nobody has told of is forbidden."""
+        port = self.server.fleet.places.get((self.server.node.name, *destination))
+        if port is None:
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        try:
+            peer = socket.create_connection(("127.0.0.1", port), timeout=5)
+        except OSError:
+            return OPEN_FAILED_CONNECT_FAILED
+        threading.Thread(target=carry, args=(self.transport, chanid, peer), daemon=True).start()
+        return OPEN_SUCCEEDED
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -297,6 +311,8 @@ class SshFleet:
     lock: threading.RLock = field(default_factory=threading.RLock)
     servers: dict[str, NodeServer] = field(default_factory=dict)
     bridge: Bridge | None = None
+    # what nodes see besides: (node, host, port) to a port of this machine; others are forbidden
+    places: dict[tuple[str, str, int], int] = field(default_factory=dict)
     together: threading.Barrier | None = None  # `ls`, the first look, is answered when so many nodes have it
 
     @property

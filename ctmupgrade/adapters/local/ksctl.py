@@ -6,23 +6,25 @@ file of the caller is read, and no secret is seen in a process list.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
 import shutil
-import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
+from ctmupgrade.adapters.local.ksctl_environ import ksctl_environ
 from ctmupgrade.adapters.local.password_once import PasswordOnce
-from ctmupgrade.adapters.local.process import Running, StoppedError, network_environ, on_terminal, started
+from ctmupgrade.adapters.local.process import Running, StoppedError, on_terminal, started
 from ctmupgrade.adapters.local.prompts import asked, may_answer
+from ctmupgrade.adapters.local.quiet_terminal import quiet_terminal
+from ctmupgrade.adapters.local.reach import DirectReach, Place, Reach
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
@@ -41,6 +43,31 @@ _UNANSWERED = re.compile(
 )
 
 
+class Program(Protocol):
+    """The vendor CLI where it does not come from PATH."""
+
+    def path(self) -> Path:
+        """Return where it is. :raises CtmUpgradeError: it cannot be had."""
+        ...
+
+    def heard(self, argv: Sequence[str], reply: Reply) -> None:
+        """Take notice of an answer: of the node's version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call that runs. :ivar limit: seconds in all."""
+
+    running: Running
+    limit: float
+    place: Place
+
+    @property
+    def code(self) -> int:
+        return self.running.process.returncode
+
+
 class KsctlControl:
     """Implements :class:`ctmupgrade.ports.Control`. Thread-safe."""
 
@@ -52,11 +79,16 @@ class KsctlControl:
         home_root: Path | None = None,
         once: PasswordOnce | None = None,
         withheld: Iterable[str] = (),
+        reach: Reach | None = None,
+        program: Program | None = None,
     ) -> None:
         """:param environ: the caller's environment; default is this process's.
         :param home_root: where the private folder is made; default is the temporary folder.
         :param once: what password programs have answered, for all nodes; default: this node's own.
-        :param withheld: variables with other secrets, which no program gets."""
+        :param withheld: variables with other secrets, which no program gets.
+        :param reach: the way to the node's url; default is the network.
+        :param program: where ksctl comes from, for ``command: fetch``."""
+        self._reach, self._program = reach or DirectReach(node), program
         self._once = once or PasswordOnce()
         self._node = node
         self._place = f"{node.name} (ksctl, {node.url})"
@@ -76,24 +108,28 @@ class KsctlControl:
         :raises ConnectionLostError: it did not end in time.
         :raises TooMuchError: its answer has no end.
         """
-        return self._plain(list(argv), timeout, Scrubber([self._secret()]), spare=False)
+        reply = self._plain(list(argv), timeout, Scrubber([self._secret()]), spare=False)
+        if self._program:
+            self._program.heard(argv, reply)
+        return reply
 
     def stream(self, *argv: str, timeout: float | None = None) -> Iterator[bytes]:
         """See :meth:`ctmupgrade.ports.Reader.stream`; errors as :meth:`read`."""
         scrub = Scrubber([self._secret()])
         said = bytearray()
-        with self._started(list(argv), timeout) as (running, limit):
-            for name, piece in running.pieces(total=limit):
+        with self._started(list(argv), timeout) as call:
+            for name, piece in call.running.pieces(total=call.limit):
                 if name == "err":
                     said = (said + piece)[-65_536:]
                 elif clean := scrub.feed(piece):
                     yield clean
-            code = running.process.returncode
         if rest := scrub.rest():
             yield rest
-        if code:
-            details = scrub.text(said).strip()
-            raise NodeError(f"{self._place}: {shlex.join(argv)} ended with {code}", details=details)
+        if call.code:
+            if failure := call.place.failure(shlex.join(argv)[:200]):
+                raise failure
+            details = call.place.named(scrub.text(said).strip())
+            raise NodeError(f"{self._place}: {shlex.join(argv)} ended with {call.code}", details=details)
 
     def change(
         self,
@@ -110,12 +146,17 @@ class KsctlControl:
                 return self._plain(words, timeout, scrub, spare=True)
             return self._answered(words, timeout, scrub, answer)
 
-    def login(self) -> Secret:
+    @contextmanager
+    def login(self) -> Iterator[Secret]:
         """See :meth:`ctmupgrade.ports.Control.login`.
 
         :raises UsageError: the password is not where cluster.yaml says.
+        :raises UnreachableError: the node is not reached through SSH.
         """
-        return Secret(login_file(self._node, self._secret().reveal()))
+        with self._reach.open() as place:
+            yield Secret(
+                login_file(self._node, self._secret().reveal(), url=place.url, verified=not place.proven)
+            )
 
     def close(self) -> None:
         """Removes the private folder; the next call makes a new one. Forgets the password."""
@@ -130,11 +171,10 @@ class KsctlControl:
 
     def _plain(self, argv: list[str], timeout: float | None, scrub: Scrubber, *, spare: bool) -> Reply:
         heard = {"out": bytearray(), "err": bytearray()}
-        with self._started(argv, timeout, spare=spare) as (running, limit):
-            for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
+        with self._started(argv, timeout, spare=spare) as call:
+            for name, piece in call.running.pieces(total=call.limit, most=MOST_ANSWER):
                 heard[name] += piece
-            code = running.process.returncode
-        return self._reply(argv, code, scrub.text(heard["out"]), scrub.text(heard["err"]))
+        return self._reply(argv, call, scrub.text(heard["out"]), scrub.text(heard["err"]))
 
     def _answered(self, argv: list[str], timeout: float | None, scrub: Scrubber, answer: Secret) -> Reply:
         heard = {"out": bytearray(), "err": bytearray(), "terminal": bytearray()}
@@ -142,12 +182,12 @@ class KsctlControl:
         prompts: dict[str, list[bytes]] = {name: [] for name in heard}
         named = False  # a prompt named the backup key
         with (
-            _quiet_terminal(self._place) as (master, slave),
-            self._started(argv, timeout, terminal=slave.fileno(), spare=True) as (running, limit),
+            quiet_terminal(self._place) as (master, slave),
+            self._started(argv, timeout, terminal=slave.fileno(), spare=True) as call,
         ):
             slave.close()  # the program has its own; ours would keep the terminal from ending
-            running.watch("terminal", os.dup(master.fileno()))
-            for name, piece in running.pieces(total=limit, most=MOST_ANSWER):
+            call.running.watch("terminal", os.dup(master.fileno()))
+            for name, piece in call.running.pieces(total=call.limit, most=MOST_ANSWER):
                 heard[name] += piece
                 said = bytes(heard[name][told[name] :])
                 line = asked(said[-_LAST_LINE:].decode("utf-8", "replace"))
@@ -162,36 +202,45 @@ class KsctlControl:
                     raise self._asks(argv, "it asks again and again; the answer is not accepted")
                 with suppress(OSError):
                     master.write(answer.reveal().encode() + b"\n")
-            code = running.process.returncode
         # Prompts that were answered are no part of the answer: who reads it takes "password:" for a refused login.
         for name, answered in prompts.items():
             for text in answered:
                 heard[name] = heard[name].replace(text, b"", 1)
         err = scrub.text(heard["err"] + heard["terminal"].replace(b"\r", b""))
-        return self._reply(argv, code, scrub.text(heard["out"]), err)
+        return self._reply(argv, call, scrub.text(heard["out"]), err)
 
-    def _reply(self, argv: list[str], code: int, out: str, err: str) -> Reply:
+    def _reply(self, argv: list[str], call: _Call, out: str, err: str) -> Reply:
+        code, out, err = call.code, call.place.named(out), call.place.named(err)
         if code and any(_UNANSWERED.search(text.rstrip()[-_LAST_LINE:]) for text in (out, err)):
             raise self._asks(argv, f"{out}\n{err}".strip())
         if code < 0:
             raise self._lost(argv, f"it was killed by signal {-code}")
+        if code and (failure := call.place.failure(shlex.join(argv)[:200])):
+            raise failure
         return Reply(code, out, err)
 
     @contextmanager
     def _started(
         self, argv: list[str], timeout: float | None, *, terminal: int | None = None, spare: bool = False
-    ) -> Iterator[tuple[Running, float]]:
+    ) -> Iterator[_Call]:
         seconds = timeout if timeout is not None else self._node.ksctl.timeout
-        folder = self._private()
-        environ = self._env(folder, seconds)
-        command = self._command(environ)
+        command = self._command()
         words = [*command, *argv]
         if terminal is not None:
             words = on_terminal(words)
         stdin = b"" if terminal is None else terminal
         try:
-            with started(words, environ=environ, stdin=stdin, spare=spare, umask=_PRIVATE) as running:
-                yield running, seconds + _GRACE
+            with self._reach.open() as place:
+                environ = ksctl_environ(
+                    self._node,
+                    place,
+                    self._environ,
+                    folder=self._private(),
+                    password=self._secret(),
+                    seconds=seconds,
+                )
+                with started(words, environ=environ, stdin=stdin, spare=spare, umask=_PRIVATE) as running:
+                    yield _Call(running, seconds + _GRACE, place)
         except StoppedError as why:
             if why.endless and not spare:
                 what = shlex.join(argv)[:200]
@@ -202,38 +251,18 @@ class KsctlControl:
         except OSError as error:
             raise self._missing(command[0], error.strerror or str(error)) from error
 
-    def _command(self, environ: Mapping[str, str]) -> list[str]:
+    def _command(self) -> list[str]:
+        if self._program:
+            return [str(self._program.path())]
         words = shlex.split(self._node.ksctl.command)
         if not words:
             raise UsageError(f"{self._node.name}: ksctl.command is empty", remedy="Write command: ksctl")
-        found = shutil.which(words[0], path=environ.get("PATH"))
+        found = shutil.which(words[0], path=self._environ.get("PATH"))
         if not found:
             raise self._missing(words[0], "not found")
         return [found, *words[1:]]
 
     # -- its surroundings ------------------------------------------------------------------------
-
-    def _env(self, folder: Path, seconds: float) -> dict[str, str]:
-        settings = self._node.ksctl
-        return network_environ(self._environ) | {
-            "HOME": str(folder),
-            "USERPROFILE": str(folder),
-            "LC_ALL": "C",
-            "KSCTL_URL": self._node.url,
-            "KSCTL_USERNAME": settings.username,
-            "KSCTL_PASSWORD": self._secret().reveal(),
-            "KSCTL_NOSSLVERIFY": "true" if settings.nosslverify else "false",
-            "KSCTL_TIMEOUT": str(max(1, math.ceil(seconds))),
-            "KSCTL_RESP": "json",
-            "KSCTL_VERBOSITY": "false",
-            **self._domains(),
-        }
-
-    def _domains(self) -> dict[str, str]:
-        """Where the user is kept, and which domain the login is for: as cluster.yaml says, else as the caller does."""
-        settings = self._node.ksctl
-        given = {"KSCTL_AUTH_DOMAIN": settings.auth_domain, "KSCTL_DOMAIN": settings.domain}
-        return {name: found for name, own in given.items() if (found := own or self._environ.get(name, ""))}
 
     def _private(self) -> Path:
         with self._lock:
@@ -270,6 +299,11 @@ class KsctlControl:
     # -- errors ----------------------------------------------------------------------------------
 
     def _missing(self, program: str, why: str) -> NodeError:
+        if self._program:
+            return NodeError(
+                f"{self._place}: the ksctl that was taken from the appliance cannot be started: {program}: {why}",
+                remedy="Does its file system allow programs (mount option noexec)? If not: --state-dir DIR, elsewhere.",
+            )
         return NodeError(
             f"{self._place}: {program} cannot be started: {why}",
             remedy=(
@@ -291,21 +325,3 @@ class KsctlControl:
             details=f"command: {shlex.join(argv)[:200]}",
             remedy="It may have done its work: check before you repeat it.",
         )
-
-
-@contextmanager
-def _quiet_terminal(place: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """(master, slave) of a pseudo-terminal that does not echo."""
-    if sys.platform == "win32":
-        raise NodeError(f"{place}: password prompts cannot be answered on Windows")
-    import termios  # noqa: PLC0415 - not on every platform
-
-    numbers = os.openpty()
-    with (
-        os.fdopen(numbers[0], "wb", buffering=0) as master,
-        os.fdopen(numbers[1], "rb", buffering=0) as slave,
-    ):
-        modes = termios.tcgetattr(slave)
-        modes[3] &= ~termios.ECHO
-        termios.tcsetattr(slave, termios.TCSANOW, modes)
-        yield master, slave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import signal
@@ -11,11 +12,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from ctmupgrade.adapters.own_program import ON_TERMINAL, helper
 
 _CHUNK = 65_536
+_BUSY_TRIES, _BUSY_PAUSE = 20, 0.05  # seconds each
 
 # What another program needs of our environment. Whatever else is in there may be a password: cluster.yaml names
 # variables that are, and who holds a terminal lives on after us.
@@ -172,6 +174,19 @@ def _write(pipe: IO[bytes], data: bytes) -> None:
         pipe.close()
 
 
+def _begun(argv: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
+    """A new process. One that another thread started a moment ago may still hold a program open for writing that was
+    just written, until it has become its own program."""
+    for _ in range(_BUSY_TRIES):
+        try:
+            return subprocess.Popen(argv, **more)
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:
+                raise
+            time.sleep(_BUSY_PAUSE)
+    return subprocess.Popen(argv, **more)
+
+
 @contextmanager
 def started(
     argv: Sequence[str],
@@ -191,7 +206,7 @@ def started(
     """
     written = isinstance(stdin, bytes) and bool(stdin)
     source = stdin if isinstance(stdin, int) else subprocess.PIPE if written else subprocess.DEVNULL
-    process = subprocess.Popen(
+    process = _begun(
         argv,
         stdin=source,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Sessions on a connection to a node: opened, with or without a terminal, and what a refusal of one means."""
+"""Sessions and TCP connections on a connection to a node: opened, and what a refusal of one means."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import paramiko
 from ctmupgrade.adapters.ssh.channel import bounded, outlives
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link
 from ctmupgrade.adapters.ssh.errors import reason
-from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.errors import ForwardingRefusedError, NodeError, UnreachableError
 
 FOREIGN = (paramiko.SSHException, OSError, EOFError)  # what paramiko raises
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
+
+
+_FORBIDDEN = (1, 3)  # "administratively prohibited", and a server that knows no such channels
+_TCP_TIMEOUT = 10.0  # seconds until the node must have connected
+
+
+class NobodyThereError(UnreachableError):
+    """The node answers, and nothing answers the node at the place that it was to connect to."""
 
 
 class FullError(NodeError):
@@ -59,3 +67,32 @@ def session_with_pty(link: Link, place: str) -> paramiko.Channel:
             remedy="PermitTTY no in sshd_config, or no-pty in authorized_keys? Allow it for this key.",
         ) from error
     return channel
+
+
+def tcp_from_node(link: Link, place: str, host: str, port: int) -> paramiko.Channel:
+    """Let the node connect to ``host:port``, as it sees them (``ssh -W``).
+
+    :raises ForwardingRefusedError: its SSH server forbids that.
+    :raises NobodyThereError: nothing answers it there. :raises UnreachableError: the SSH server does not answer.
+    """
+    there = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return link.transport.open_channel(
+            "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=_TCP_TIMEOUT
+        )
+    except paramiko.ChannelException as error:
+        if error.code in _FORBIDDEN:
+            raise ForwardingRefusedError(
+                f"{place}: its SSH server forbids forwarding to {there} (TCP forwarding: {reason(error)})",
+                remedy=(
+                    "AllowTcpForwarding, PermitOpen or DisableForwarding in the node's sshd_config, or restrict, "
+                    f"permitopen or no-port-forwarding at the key in authorized_keys: allow {there} there, or reach "
+                    "the url without SSH: ksctl.through_ssh: false"
+                ),
+            ) from error
+        raise NobodyThereError(
+            f"{place}: SSH works, but nothing answers the node at {there}: {reason(error)}",
+            remedy=f"Its services may be starting. If not: is {there} the node's url as the node itself sees it?",
+        ) from error
+    except FOREIGN as error:
+        raise UnreachableError(f"{place}: no answer to a connection to {there}: {reason(error)}") from error

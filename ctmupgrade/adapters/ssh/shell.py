@@ -29,7 +29,14 @@ from ctmupgrade.adapters.ssh.dialler import Dialler
 from ctmupgrade.adapters.ssh.errors import reason
 from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
-from ctmupgrade.adapters.ssh.sessions import FOREIGN, FullError, session_of_several, session_with_pty
+from ctmupgrade.adapters.ssh.sessions import (
+    FOREIGN,
+    FullError,
+    NobodyThereError,
+    session_of_several,
+    session_with_pty,
+    tcp_from_node,
+)
 from ctmupgrade.adapters.ssh.terminal import SshTerminal, held_by_ssh
 from ctmupgrade.adapters.ssh.upload import Uploads
 from ctmupgrade.core.model import Node
@@ -53,6 +60,7 @@ class _Shared:
         self.users = 0
 
 
+_Opener = Callable[[Link, str], paramiko.Channel]  # opens a channel on a connection; the node, for errors
 _NOT_FOUND = 127  # the shell's exit status for a program that it does not have
 
 
@@ -176,6 +184,20 @@ class SshShell:
         with self._translated(f"upload of {target}"):
             yield from self._uploads.send(source, target, offset)
 
+    @contextmanager
+    def tcp(self, host: str, port: int) -> Iterator[paramiko.Channel]:
+        """A connection of the node's own to ``host:port``, as it sees them, over the connection for looks.
+
+        :raises UnreachableError: no connection to the node, or nothing answers it there; nothing was sent.
+        :raises ForwardingRefusedError: its SSH server forbids it.
+        """
+
+        def opened(link: Link, place: str) -> paramiko.Channel:
+            return tcp_from_node(link, place, host, port)
+
+        with self._translated(f"connection to port {port}"), self._channel(opened) as channel:
+            yield channel
+
     def disconnect(self) -> None:
         """Drops the connection of looks and changes; terminals and uploads keep their own."""
         with self._lock:
@@ -270,9 +292,9 @@ class SshShell:
         return link, channel
 
     @contextmanager
-    def _channel(self) -> Iterator[paramiko.Channel]:
+    def _channel(self, opened: _Opener = session_of_several) -> Iterator[paramiko.Channel]:
         """A channel on the shared connection. Whatever breaks inside gives the connection up."""
-        shared, channel = self._lease()
+        shared, channel = self._lease(opened)
         try:
             yield channel
         except (ConnectionLostError, NodeError, EndlessError):
@@ -292,7 +314,7 @@ class SshShell:
             if idle:
                 shared.link.close()
 
-    def _lease(self) -> tuple[_Shared, paramiko.Channel]:
+    def _lease(self, opened: _Opener) -> tuple[_Shared, paramiko.Channel]:
         # One lock over connecting and opening: paramiko keeps a refused channel's error in a single
         # place per connection, where channels opened at the same time would take each other's.
         with self._lock:
@@ -302,7 +324,9 @@ class SshShell:
             else:
                 fresh = False
             try:
-                channel = session_of_several(self._shared.link, self.place)
+                channel = opened(self._shared.link, self.place)
+            except NobodyThereError:  # the connection is alive: the node has answered
+                raise
             except (UnreachableError, FullError):
                 # Nothing was sent. An old connection may be dead without our knowing, or full.
                 old = self._shared
@@ -312,7 +336,7 @@ class SshShell:
                 if fresh:
                     raise
                 self._shared = _Shared(self._dial())
-                channel = session_of_several(self._shared.link, self.place)
+                channel = opened(self._shared.link, self.place)
             self._shared.users += 1
             return self._shared, channel
 

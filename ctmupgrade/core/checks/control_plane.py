@@ -9,11 +9,16 @@ from ctmupgrade.core.checks.check import Question
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.served import different
 from ctmupgrade.core.model import Node
 
 _OWN_CA = (
     "save the certificate of the appliance's CA (web console: CA, Local) as ca.pem and add it to this machine's trust "
     "store, or: export SSL_CERT_FILE=$PWD/ca.pem"
+)
+_DIFFERENT = (
+    "find out which is the vendor's before you go on: each program runs on this machine with its node's password. One of "
+    "your own: ksctl.command"
 )
 CA_PAGE = "vendor page Certificate Authority"
 
@@ -36,7 +41,7 @@ def control_plane_reachable(q: Question) -> Iterator[Finding]:
             said = f"ksctl's login as {node.ksctl.username}{where} is refused: {fact.why}"
             yield Finding(check, Verdict.BLOCK, name, said, _login(node))
         else:
-            remedy = manual_commands.ksctl(node, "system", "info", "get", note="must answer")
+            remedy = fact.remedy or manual_commands.ksctl(node, "system", "info", "get", note="must answer")
             text = f"the version by ksctl is not known: {fact.why}"
             yield Finding(check, Verdict.UNKNOWN, name, text, remedy, unreachable=fact.unreachable)
 
@@ -67,6 +72,8 @@ def _trust(node: Node, trouble: str) -> str:
         "expired": "renew it on the appliance (ksctl interfaces auto-gen-server-cert), and compare the clocks of both machines: date",
         "name": f"set the url of {node.name} in cluster.yaml to a name or address that its certificate contains",
     }.get(trouble, _OWN_CA)
+    if not node.is_own:
+        way += "; or reach it through SSH, whose host key proves the node: through_ssh: true under ksctl"
     return f"{way}; or, only if nobody can intercept the connection to the node: set nosslverify: true under ksctl in cluster.yaml"
 
 
@@ -80,4 +87,9 @@ def control_plane_verified(q: Question) -> Iterator[Finding]:
         for name in names:
             yield Finding(check, Verdict.WARN, name, reason.why, remedy, CA_PAGE)
     if not found:
-        yield Finding(check, Verdict.PASS, "", "the certificates of all control planes are verified")
+        ssh = any(node.ksctl.through_ssh for node in q.cluster.nodes)
+        by = "certificates, or behind SSH the host keys," if ssh else "certificates"
+        yield Finding(check, Verdict.PASS, "", f"the {by} of all control planes are verified")
+    for version, groups in different(q.facts.served):
+        text = f"nodes of {version} offer different files as ksctl_images.zip: {'; '.join(groups)}"
+        yield Finding(check, Verdict.WARN, "", text, _DIFFERENT)

@@ -12,6 +12,7 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.looks.cluster_views import Member, Membership, SummaryReport
 from ctmupgrade.core.looks.own_files import OwnFile
+from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.version import Version
@@ -200,6 +201,7 @@ class Facts:
     unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
     own_files: Maybe[tuple[OwnFile, ...]] = ()  # what a resume needs on the appliance that this runs on
     own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
+    served: Mapping[str, Served] = field(default_factory=dict)  # vendor CLIs, where taken from the nodes
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
         """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
