@@ -90,6 +90,14 @@ def test_the_copies_of_a_key_are_put_together(ring: Ring, tmp_path: Path) -> Non
         refused(ring, path, "revoked key", signer="revoked", keyring=keyring)
 
 
+def test_a_copy_without_its_certificate_hides_none_of_the_others(ring: Ring, tmp_path: Path) -> None:
+    path, keyring = ring.sign(tmp_path / "a", by="other"), tmp_path / "keys"
+    whole = export(ring, "other")
+    at = 2 + whole[1]  # behind the primary key; then the user id
+    keyring.write_bytes(whole[: at + 2 + whole[at + 1]] + whole)
+    assert good(ring, path, "other", keyring).signer == ring.fpr["other"]
+
+
 def test_a_key_that_nobody_certified_is_not_there(ring: Ring, tmp_path: Path) -> None:
     """gpg imports no such key either."""
     path, keyring = ring.sign(tmp_path / "a", by="other"), tmp_path / "keys"

@@ -16,6 +16,7 @@ import pytest
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.reach import DirectReach
 from ctmupgrade.adapters.local.secrets import Scrubber, readable_by_others
+from ctmupgrade.adapters.own_program import REMOVE_AFTER_US
 from ctmupgrade.core.ksctl import sounds_like_login
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
@@ -293,7 +294,9 @@ def test_secret_files_are_removed_when_it_cannot_start(fake: Path, tmp_path: Pat
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    """What runs for us, but for the helper that would clean up after us."""
+    alive = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in alive if REMOVE_AFTER_US not in one.cmdline()]
 
 
 @pytest.mark.parametrize("answer", [None, Secret(ANSWER)])

@@ -104,3 +104,31 @@ def test_it_says_what_it_needs_where_there_is_no_proc(folder: Path) -> None:
     done = system.run("check", "--simulate", "/work/scenario")
     assert done.returncode == 0, done.stderr
     assert {p.name for p in folder.iterdir()} == {"ctmupgrade", "scenario"}
+
+
+def test_on_a_shell_that_has_no_command_at_all_it_says_what_is_missing(folder: Path, ring: Ring) -> None:
+    """An appliance of our fears: `host: local`, no ksctl, no gpg, no coreutils."""
+    try:
+        root = library_root("2.17")
+    except LookupError as error:
+        pytest.skip(str(error))
+    ring.sign(folder / "a_v2.21.0.tar.gz.gpg")
+    (folder / "keys.asc").write_bytes(ring.public.read_bytes())
+    (folder / "cluster.yaml").write_text(
+        f"""cluster: alone
+strategy: standalone
+target: {{archive: ./a_v2.21.0.tar.gz.gpg, signer: {ring.fpr["ours"]}, keyring: ./keys.asc}}
+ksctl: {{command: ksctl, password_file: ./password}}
+backup: {{directory: ./backups, key_password_env: CTM_BACKUP_KEY_PASSWORD}}
+nodes:
+  - {{name: ctm-1, host: local, url: 'https://127.0.0.1'}}
+"""
+    )
+    (folder / "password").write_text("x\n")
+    (folder / "password").chmod(0o600)
+    system = System(root, folder)
+    done = system.run("check", "-c", "/work/cluster.yaml", "--state-dir", "/work/state", "--format", "json")
+    assert done.returncode in (3, 4), done.stdout + done.stderr
+    findings = {f["check"]: f for f in json.loads(done.stdout)["findings"]}
+    assert findings["archive_signature_good"]["verdict"] == "pass"
+    assert not list(folder.glob("ctmupgrade-*"))
