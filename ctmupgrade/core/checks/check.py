@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.checks.problem import TRUST_FIRST, Problem
@@ -39,13 +40,63 @@ class Question:
         ]
 
 
+class Group(StrEnum):
+    """What a check is about; ``check --list`` shows the checks in this order."""
+
+    PORTS = "ports"
+    CLUSTER = "cluster"
+    SERVICES = "services"
+    DISK = "disk"
+    BACKUP = "backup"
+    TIME = "time"
+    CERTIFICATES = "certificates"
+    HSM = "HSM"
+    LICENCES = "licences"
+    WORK = "work in flight"
+    ACCOUNTS = "accounts"
+    VERSIONS = "versions"
+    CLIENTS = "clients"
+    OWN = "the operator's own"
+
+
+class Harm(StrEnum):
+    """What would come of it: the worst that is likely where nobody acts on a finding."""
+
+    OUTAGE = "outage"
+    FAILED_UPGRADE = "failed-upgrade"
+    LOST_DATA = "lost-data"
+    SLOW = "slow"
+    BY_HAND = "by-hand"
+    AFTER = "after"
+
+    @property
+    def words(self) -> str:
+        """Return the same for a reader."""
+        return {
+            Harm.OUTAGE: "clients are not served",
+            Harm.FAILED_UPGRADE: "the upgrade stops, or leaves a node half upgraded",
+            Harm.LOST_DATA: "data is lost, or there is no way back to it",
+            Harm.SLOW: "the upgrade takes longer, or waits",
+            Harm.BY_HAND: "somebody must act by hand during the upgrade",
+            Harm.AFTER: "a fault after the upgrade, perhaps noticed late",
+        }[self]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check with its id, what it asks, and whether it may be waived with a reason."""
+    """A check.
+
+    :ivar id: the sentence that should be true. :ivar title: the same for a reader.
+    :ivar run: judges facts; yields at least one finding.
+    :ivar harm: what is to be feared where it does not pass.
+    :ivar waivable: whether it may be skipped, by name and with a reason.
+    """
 
     id: str
     title: str
     run: Callable[[Question], Iterator[Finding]]
+    group: Group
+    harm: Harm
     waivable: bool = True
 
 
