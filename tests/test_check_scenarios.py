@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.commands import check as looking
 from ctmupgrade.core.checks.catalogue import CHECKS, by_group, check_of
 from ctmupgrade.core.checks.explain import PAGES
 from ctmupgrade.core.checks.page import sections
+from ctmupgrade.core.looks import state_probes
 from tests.support import golden
 from tests.support.check_scenarios import FOLDER, findings, scenario
+from tests.support.world_run import Drive, make_world
 
 IDS = [check.id for check in CHECKS]
 ROOT = FOLDER.parents[1]
@@ -89,3 +92,47 @@ def test_an_explanation_of_no_check_names_the_nearest() -> None:
     assert code == 2
     code, printed = golden.call("check", "--explain", "port_5432_opne", "--format", "json")
     assert code == 2 and "port_5432_open" in json.loads(printed)["error"]["remedy"]
+
+
+# -- an appliance of a release that does not know a look ---------------------------------------------------
+
+LATER_LOOKS = {
+    f"ksctl {' '.join(w for w in probe.ways[0].argv if not w.startswith('--') and not w.isdigit())}"
+    for probe in state_probes.OF_A_CONTROL_PLANE
+} | {
+    "ksctl interfaces certificate get",
+    *(" ".join(way.argv) for probe in state_probes.OF_A_SHELL for way in probe.ways),
+}
+SAYS_NOTHING_OF_USE = {
+    "unknown command": 'Error: unknown command for "ksctl"',
+    "nothing": "",
+    "error body": '{"code": 16, "codeDesc": "NCERRResourceNotFound: Resource not found"}',
+    "prose": "Usage: ksctl [command]",
+    "another object": '{"a": 1}',
+}
+
+
+@pytest.mark.parametrize("answer", SAYS_NOTHING_OF_USE.values(), ids=SAYS_NOTHING_OF_USE)
+def test_what_cannot_be_looked_up_is_told_and_stops_nothing(answer: str, tmp_path: Path) -> None:
+    """An older release, or a restricted account: `check` of a healthy cluster still ends well."""
+    says = dict.fromkeys(LATER_LOOKS, answer)
+    found = findings({"world": {"defaults": {"says": says}}}, tmp_path / "of")
+    assert [f for f in found if f["verdict"] in ("block", "unknown")] == []
+    told = {f["check"] for f in found if "could not be looked up" in f["summary"]}
+    assert told >= {
+        "cluster_errors_empty", "control_plane_up", "no_builtin_alarm_on", "cluster_cert_lasts", "interface_certs_last",
+        "licences_last", "no_job_in_window", "no_backup_or_restore_running", "backup_key_can_be_had", "hsm_answers", "inodes_free",
+        "root_writable", "diskenc_at_rest", "address_is_static", "same_time_servers", "account_lasts",
+    }  # fmt: skip
+
+
+def test_a_control_plane_that_refuses_the_login_is_not_asked_for_more(tmp_path: Path) -> None:
+    """Each further attempt may lock the account."""
+    drive = Drive(make_world(3), tmp_path)
+    drive.world.nodes["ctm-2"].times.login_s, drive.world.nodes["ctm-2"].changed_at = 600.0, drive.world.now
+    looking.check(drive.setup())
+    asked = {event.detail for event in drive.world.of_kind("login_refused", "ctm-2")}
+    assert asked and not asked & {words.removeprefix("ksctl ") for words in LATER_LOOKS} - {
+        "diskenc status",
+        "cluster info",
+    }

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
@@ -71,6 +72,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.tools.gather)
         apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
         fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.tools.gather) if apart.nodes else {}
+        shared = shared_state(setup.fleet, setup.cluster, nodes, setup.clock, setup.tools.gather)
         archive_facts = archive.result()
     finally:  # Ctrl-C does not wait for an archive of gigabytes
         beside.shutdown(wait=False, cancel_futures=True)
@@ -85,6 +87,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         unbooted=left_unbooted(setup),
         own_files=files_for_resume(setup),
         own_boot=boot_of_this_machine(setup),
+        shared=shared,
     ).with_boots(upgraded_in(setup))
 
 

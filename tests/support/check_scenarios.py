@@ -1,14 +1,16 @@
 """The scenarios of the checks, ``fixtures/checks/ID.yaml``: how a healthy cluster of three nodes differs where a check fails.
 
 ``fails`` (and ``passes``, where the healthy cluster does not pass) have ``world`` (its nodes by name), ``cluster`` (keys of
-cluster.yaml), ``options`` (of the command line) and what is found then: ``verdict``, ``node``, and a part of the summary,
-``says``.
+cluster.yaml), ``backups`` (on this machine), ``options`` (of the command line) and what is found then: ``verdict``, ``node``,
+and a part of the summary, ``says``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,21 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _keep(folder: Path, node: str, version: str, created: datetime) -> None:
+    """A whole backup of a node with its key, as `ctmupgrade backup` leaves it."""
+    folder.mkdir(exist_ok=True)
+    about: dict[str, Any] = {
+        "schema": 1, "cluster": "prod", "node": node, "version": version, "backup_id": f"b-{node}", "key_id": "key-default",
+        "created": created.isoformat(),
+    }  # fmt: skip
+    for field, suffix in (("file", "backup"), ("key_file", "key")):
+        data = f"{suffix} of {node}".encode()
+        (folder / f"prod-{node}-b.{suffix}").write_bytes(data)
+        hashed = hashlib.sha256(data).hexdigest()
+        about[field] = {"name": f"prod-{node}-b.{suffix}", "size": len(data), "sha256": hashed}
+    (folder / f"prod-{node}-b.manifest.json").write_text(json.dumps(about), encoding="utf-8")
+
+
 def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str, Any]]:
     """What ``check`` finds in a scenario.
 
@@ -55,7 +72,10 @@ def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str
         "nodes": [{"name": f"ctm-{n}", "host": f"10.0.0.1{n}"} for n in (1, 2, 3)],
     }
     for name, value in (("world.yaml", world), ("cluster.yaml", merged(cluster, case.get("cluster", {})))):
-        (folder / name).write_text(json.dumps(value), encoding="utf-8")  # JSON is YAML
+        text = json.dumps(value, default=datetime.isoformat)  # JSON is YAML
+        (folder / name).write_text(text, encoding="utf-8")
+    for backup in case.get("backups", ()):
+        _keep(folder / "backups", **backup)
     wanted = [word for identity in only for word in ("--only", identity)]
     common = ["--state-dir", str(folder / "state"), "--simulate", str(folder), "--format", "json"]
     _, printed = golden.call("check", *wanted, *common, *case.get("options", []))

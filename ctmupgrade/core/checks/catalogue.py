@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ctmupgrade.core.checks import cluster, control_plane, node, own_files, ports
+from ctmupgrade.core.checks import (
+    alarms,
+    certificates,
+    cluster,
+    control_plane,
+    hsm,
+    jobs,
+    licences,
+    machine,
+    node,
+    own_files,
+    ports,
+    quorum,
+    settings,
+    way_back,
+)
 from ctmupgrade.core.checks.check import Check, Group, Harm, Question
 from ctmupgrade.core.checks.findings import Finding, expire, waive
 from ctmupgrade.core.looks.facts import Facts
@@ -44,6 +59,37 @@ CHECKS: tuple[Check, ...] = (
     Check("own_node_is_named", "a node that ctmupgrade runs on is called local in cluster.yaml", own_files.own_node_is_named, Group.WORK, _FAILED),
     Check("reboot_needs_no_person", "no reboot needs a person at the console", node.reboot_needs_no_person, Group.DISK, _BY_HAND),
     Check("fresh_instances_ready", "new instances are unclustered, on the target version, and their services are started", node.fresh_instances_ready, _CLUSTER, _FAILED, waivable=False),
+    Check("cluster_errors_empty", "no member reports an error among the members", quorum.cluster_errors_empty, _CLUSTER, _OUTAGE),
+    Check("quorum_kept", "with one more node away there is still a majority", quorum.quorum_kept, _CLUSTER, _OUTAGE),
+    Check("control_plane_up", "every control plane takes part in the cluster's decisions", quorum.control_plane_up, _CLUSTER, _OUTAGE),
+    Check("no_builtin_alarm_on", "no alarm of the appliance itself is on", alarms.no_builtin_alarm_on, Group.SERVICES, _OUTAGE),
+    Check("backup_key_can_be_had", "backup keys and a restore need no approvals", way_back.backup_key_can_be_had, Group.BACKUP, _LOST),
+    Check("interface_certs_last", "the certificates that clients see are valid after the work", certificates.interface_certs_last, Group.CERTIFICATES, _OUTAGE),
+    Check("hsm_answers", "every HSM that is used answers", hsm.hsm_answers, Group.HSM, _OUTAGE),
+    Check("licences_last", "no licence ends in the work or soon after", licences.licences_last, Group.LICENCES, _OUTAGE),
+    Check("no_job_in_window", "no scheduled job starts during the work", jobs.no_job_in_window, Group.WORK, _FAILED),
+    Check("hsm_port_open", "every node reaches its HSMs on port 1792", hsm.hsm_port_open, Group.PORTS, _OUTAGE),
+    Check("address_is_static", "no node gets its address by DHCP", machine.address_is_static, Group.PORTS, _OUTAGE),
+    Check("internet_for_csm", "the secrets manager is disabled, or has the internet it needs", settings.internet_for_csm, Group.SERVICES, _AFTER),
+    Check("inodes_free", "every node has inodes free", machine.inodes_free, Group.DISK, _FAILED),
+    Check("root_writable", "no file system that the upgrade writes to is read-only", machine.root_writable, Group.DISK, _FAILED),
+    Check("disk_stays_below_alarm", "disks stay below 80 % during the upgrade", machine.disk_stays_below_alarm, Group.DISK, _FAILED),
+    Check("diskenc_at_rest", "no disk is being encrypted or decrypted", machine.diskenc_at_rest, Group.DISK, _LOST),
+    Check("no_backup_or_restore_running", "no backup or restore runs", jobs.no_backup_or_restore_running, Group.WORK, _LOST),
+    Check("backup_of_this_version", "the fresh backup was made by the version that the node has", way_back.backup_of_this_version, Group.BACKUP, _LOST),
+    Check("old_version_at_hand", "an image of the old version is at hand", way_back.old_version_at_hand, Group.BACKUP, _LOST),
+    Check("same_time_servers", "all nodes have the same time servers", settings.same_time_servers, Group.TIME, _OUTAGE),
+    Check("cluster_cert_lasts", "cluster certificates are renewed by themselves", alarms.cluster_cert_lasts, Group.CERTIFICATES, _OUTAGE),
+    Check("account_lasts", "the account of ksctl is not locked", settings.account_lasts, Group.ACCOUNTS, _FAILED),
+    Check("audit_store_exported", "no audit records are kept where the target cannot read them", settings.audit_store_exported, _VERSIONS, _AFTER),
+    Check("clients_have_another_node", "clients have another node while one is away", settings.clients_have_another_node, Group.CLIENTS, _OUTAGE),
+    Check("same_services_disabled", "the same services are disabled on all nodes", settings.same_services_disabled, Group.SERVICES, _AFTER),
+    Check("backups_do_not_pile_up", "scheduled backups are not kept for ever", jobs.backups_do_not_pile_up, Group.DISK, _FAILED),
+    Check("ca_lasts", "the authorities of the certificates that clients see are valid after the work", certificates.ca_lasts, Group.CERTIFICATES, _OUTAGE),
+    Check("hsm_same_everywhere", "all nodes use the same HSM partitions", hsm.hsm_same_everywhere, Group.HSM, _AFTER),
+    Check("hsm_client_fits_target", "the target supports the HSMs in use", hsm.hsm_client_fits_target, Group.HSM, _OUTAGE),
+    Check("kmip_iv_clients_known", "no KMIP client is refused by the target", settings.kmip_iv_clients_known, Group.CLIENTS, _AFTER),
+    Check("builds_equal", "nodes of one release have one build", machine.builds_equal, _VERSIONS, _AFTER),
 )  # fmt: skip
 
 

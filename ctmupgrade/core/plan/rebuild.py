@@ -82,7 +82,11 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
             f"keeps its old data; afterwards add {host} to cluster.yaml"
         )
     nodes = {**facts.nodes, **facts.fresh}
-    counts = {n: f.hsm for n, f in nodes.items() if n not in dict(options.fresh)}
+    counts = {
+        n: f.hsm if isinstance(f.hsm, Unknown) else len(f.hsm)
+        for n, f in nodes.items()
+        if n not in dict(options.fresh)
+    }
     using = [n for n, count in counts.items() if not isinstance(count, Unknown) and count > 0]
     for name, count in counts.items():
         if isinstance(count, Unknown):
