@@ -85,7 +85,7 @@ def node_facts(number: int, count: int = 3, version: str = OLD) -> NodeFacts:
         f"ctm-{number}", shell=True, boot=BootMark(f"{number:08}-0000-4000-8000-000000000000"),
         mounts=(Mount("/", 80 * GIB, 100 * GIB),), unit=Unit("active", "running"), rights=Rights(True, True),
         clock=ClockReading(0.1, 0.05), processes=(), logs=(), staged=0,
-        system=SystemInfo(Version.parse(version), "CipherTrust Manager k170v"),
+        system=SystemInfo(Version.parse(version), "CipherTrust Manager k170v", uptime_s=86400.0),
         services=Services("started", {"nae": "started", "kmip": "started"}),
         membership=Membership(node_id(number), "r", count), members=member_list(number, count),
         summary=reports(count), ntp=Ntp(True), hsm=(), attended_boot=False, ports=peers, encryption=DiskEncryption(attended=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -188,7 +188,7 @@ def or_pass(check: str, found: Sequence[Finding], good: str) -> Iterator[Finding
 def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str) -> Iterator[Finding]:
     """A finding per problem, or one pass that says what is good."""
     found = False
-    for problem in dict.fromkeys(problems):
+    for problem in in_one(problems):
         found = True
         verdict = Verdict.UNKNOWN if problem.unknown else Verdict.BLOCK
         yield Finding(
@@ -196,3 +196,19 @@ def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str)
         )
     if not found:
         yield Finding(check, Verdict.PASS, "", good)
+
+
+def in_one(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, with what several nodes report of another in the same words as one: of twenty nodes nineteen see the
+    one that is down."""
+    alike: dict[Problem, list[str]] = {}
+    for problem in dict.fromkeys(problems):
+        by_name = bool(problem.beside) and problem.text.endswith(f" {problem.beside}")
+        form = problem
+        if by_name:
+            form = replace(problem, text=problem.text.removesuffix(problem.beside), beside="")
+        alike.setdefault(form, []).extend([problem.beside] if by_name else [])
+    return [
+        replace(form, text=f"{form.text}{', '.join(names)}", beside=names[0]) if names else form
+        for form, names in alike.items()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from ctmupgrade.core.checks.ages import span
@@ -34,7 +34,7 @@ def cluster_errors_empty(q: Question) -> Iterator[Finding]:
         )
     else:
         errors += q.facts.shared.errors
-    for error in dict.fromkeys(errors):
+    for error in _newest(errors):
         age = None if error.at is None else q.facts.at - error.at
         if age is not None and age > OLD:
             continue
@@ -45,6 +45,16 @@ def cluster_errors_empty(q: Question) -> Iterator[Finding]:
         words = f'a member reports "{error.text}", {when}'
         found.append(Finding(check, verdict, "", words, remedy, VENDOR, unreachable=q.silent > 0))
     yield from or_pass(check, found, "no member reports an error of the last day")
+
+
+def _newest(errors: Iterable[ClusterError]) -> list[ClusterError]:
+    """Each text once, with its newest time: twenty nodes report the same of one that is away."""
+    found: dict[str, ClusterError] = {}
+    for error in errors:
+        held = found.get(error.text)
+        if held is None or (error.at is not None and (held.at is None or error.at > held.at)):
+            found[error.text] = error
+    return list(found.values())
 
 
 def _of_reports(q: Question) -> Iterator[ClusterError]:

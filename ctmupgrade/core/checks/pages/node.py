@@ -17,6 +17,15 @@ PAGES: Mapping[str, Page] = {
         "ksctl products disable --name csm",
         f"{_VENDOR}; vendor page of the 2.20 secrets manager",
     ),
+    "stays_well_for_a_minute": Page(
+        "Services have been started for so long that they stay it: the node has been up for 15 minutes or more.",
+        'For minutes after the first `started` services go back to error and starting. A join in that time fails with "joining node is '
+        'not ready".',
+        "ksctl system info get: uptime. A run does not rely on it: before its first node, and before each join, it looks again and "
+        "again until all have been healthy for stable_for (60 s) without a break, and says for how long they have been.",
+        "Wait some minutes and look again.",
+        "deployment kit of a Thales group: 6 looks of started in a row, 10 s apart, for up to 15 minutes",
+    ),
     "free_space_sufficient": Page(
         "Every node has the free space that the strictest published rule asks for, counted without the archive.",
         "The upgrade stops in the middle, with a database that is half migrated.",
