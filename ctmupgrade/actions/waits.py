@@ -82,11 +82,14 @@ def _seen_of(problems: list[Problem]) -> LookResult:
 
 
 class GateHandler(StepHandler):
-    """Waits until all are well."""
+    """Waits until all are well, and have stayed so for ``stable_for``: services go back to error and starting for minutes
+    after the first `started` (docs/appliance.md 4.2). Where a node has just settled, all were watched with it."""
 
     def patience(self, ctx: Ctx) -> Patience:
-        """Wait ``timeouts.service``."""
-        return Patience(ctx.cluster.timeouts.service)
+        """Wait ``timeouts.service`` for it, and for the streak unless all have just been watched."""
+        if _has_just_settled(ctx):
+            return Patience(ctx.cluster.timeouts.service)
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask every node of every other; see :func:`gate_look`."""
@@ -278,6 +281,15 @@ class AwaitHandler(StepHandler):
 
 
 ALL_EVERY = 5  # polls: so often a settling node's cluster is asked, and the node itself every time
+
+
+def _has_just_settled(ctx: Ctx) -> bool:
+    """Whether all nodes were seen well, for ``stable_for`` and up to now, while one settled in this process."""
+    last = max(
+        (s.own(Waited).all_at for key, s in ctx.sessions.items() if key.startswith("settle:")),
+        default=-math.inf,
+    )
+    return ctx.clock.monotonic() - last <= ALL_EVERY * ctx.poll
 
 
 class SettleHandler(AwaitHandler):

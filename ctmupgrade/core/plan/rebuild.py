@@ -120,7 +120,8 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     prepared = list(_prepare(facts, options, survivor, names, joiners, why))
     yield from prepared
     ready = tuple(one.id for one in prepared)
-    gate = step(Gate(), survivor, "every node must be healthy before the first removal", GATE_S, ready, total)
+    seconds = GATE_S + int(cluster.stable_for.total_seconds())
+    gate = step(Gate(), survivor, "every node must be healthy before the first removal", seconds, ready, total)
     yield gate
     last = gate.id
     for name in others:
