@@ -240,7 +240,8 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         until = since + patience.timeout
         words = seen.detail or _so_far(patience, now - good_since)
         gist = seen.gist or ("" if seen.detail else "healthy")
-        yield Waiting(ctx.poll, words, since, until, gist)
+        pause = max(ctx.poll, patience.apart.total_seconds()) if good else ctx.poll
+        yield Waiting(pause, words, since, until, gist)
 
 
 def _so_far(patience: Patience, good_s: float) -> str:

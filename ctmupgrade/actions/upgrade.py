@@ -200,9 +200,8 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
             )
         waited = True
         words = seen.detail or f"healthy again; for {clock_time(round(now - good_since))} so far"
-        yield Waiting(
-            ctx.poll, f"last check of the cluster before the upgrade: {words}", since, since + timeout
-        )
+        words = f"last check of the cluster before the upgrade: {words}"
+        yield Waiting(ctx.poll, words, since, since + timeout, "" if seen.detail else "healthy again")
 
 
 def _drain(session: Session) -> None:

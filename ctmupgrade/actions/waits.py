@@ -37,6 +37,7 @@ class Waited:
 
 
 LOOKS = 3  # good looks in a row before a node counts as back
+STREAK = 6  # into so many parts a gate divides stable_for: six looks, ten seconds apart, as a Thales group's kit does
 
 
 def gate_look(ctx: Ctx) -> LookResult:
@@ -89,7 +90,8 @@ class GateHandler(StepHandler):
         """Wait ``timeouts.service`` for it, and for the streak unless all have just been watched."""
         if _has_just_settled(ctx):
             return Patience(ctx.cluster.timeouts.service)
-        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=ctx.cluster.stable_for)
+        steady = ctx.cluster.stable_for
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=steady, apart=steady / STREAK)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask every node of every other; see :func:`gate_look`."""

@@ -43,6 +43,9 @@ T = TypeVar("T")
 Maybe: TypeAlias = T | Unknown
 
 
+_NOT_ASKED = Unknown("not asked")
+
+
 def not_asked() -> Unknown:
-    """Return what stands for a fact until it is asked for."""
-    return Unknown("not asked")
+    """Return what stands for a fact until it is asked for: the same value every time, for a look has many of them."""
+    return _NOT_ASKED
