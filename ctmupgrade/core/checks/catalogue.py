@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from ctmupgrade.core.checks import (
     alarms,
+    behaviour,
     certificates,
     cluster,
     control_plane,
@@ -69,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     Check("hsm_answers", "every HSM that is used answers", hsm.hsm_answers, Group.HSM, _OUTAGE),
     Check("licences_last", "no licence ends in the work or soon after", licences.licences_last, Group.LICENCES, _OUTAGE),
     Check("no_job_in_window", "no scheduled job starts during the work", jobs.no_job_in_window, Group.WORK, _FAILED),
+    Check("behaviour_changes_read", "what changes for clients on the way to the target is known", behaviour.behaviour_changes_read, _VERSIONS, _AFTER),
     Check("hsm_port_open", "every node reaches its HSMs on port 1792", hsm.hsm_port_open, Group.PORTS, _OUTAGE),
     Check("address_is_static", "no node gets its address by DHCP", machine.address_is_static, Group.PORTS, _OUTAGE),
     Check("internet_for_csm", "the secrets manager is disabled, or has the internet it needs", settings.internet_for_csm, Group.SERVICES, _AFTER),

@@ -75,6 +75,15 @@ PAGES: Mapping[str, Page] = {
         f"{_HEALTH}: name and default of the property; its effect from the name",
         Sure.MEDIUM,
     ),
+    "behaviour_changes_read": Page(
+        "You have read every change of behaviour that is known between the nodes' versions and the target.",
+        "Clients or agents stop after an upgrade that was perfect in itself.",
+        "The versions of the nodes and of the target, in a table of this program; the vendor's release notes could not be read, so the "
+        "table is not complete. ctmupgrade path FROM TO shows it, too.",
+        "Do what the finding says, before or after the upgrade, and tell those whom it concerns.",
+        "vendor pages and code, named with each change",
+        Sure.MEDIUM,
+    ),
     "audit_store_exported": Page(
         "Where the target is 2.24 or later, audit records are not kept in the database (property ENABLE_RECORDS_DB_STORE).",
         "From 2.24 on the records in the database are out of reach.",
