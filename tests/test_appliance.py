@@ -150,11 +150,11 @@ def test_no_gate_passes_while_services_say_started_error_started(step: str, tmp_
 def test_a_gate_after_a_node_that_settled_takes_no_streak_again(tmp_path: Path) -> None:
     drive = drive_of(tmp_path, IN_PLACE)
     assert start(drive) == 0, drive.stuck
-    steps = drive.state.steps
-    took = {
-        n: (steps[f"gate:ctm-{n}"].finished - steps[f"gate:ctm-{n}"].started).total_seconds()
-        for n in (1, 2, 3)
-    }  # type: ignore[operator]
+    took = {}
+    for number in (1, 2, 3):
+        gate = drive.state.steps[f"gate:ctm-{number}"]
+        assert gate.started and gate.finished
+        took[number] = (gate.finished - gate.started).total_seconds()
     assert took[1] >= drive.cluster.stable_for.total_seconds() > 2 * max(took[2], took[3])
 
 

@@ -121,7 +121,9 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     yield from prepared
     ready = tuple(one.id for one in prepared)
     seconds = GATE_S + int(cluster.stable_for.total_seconds())
-    gate = step(Gate(), survivor, "every node must be healthy before the first removal", seconds, ready, total)
+    gate = step(
+        Gate(), survivor, "every node must be healthy before the first removal", seconds, ready, total
+    )
     yield gate
     last = gate.id
     for name in others:
