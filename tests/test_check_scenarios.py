@@ -29,7 +29,16 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return findings({}, tmp_path_factory.mktemp("healthy") / "of")
 
 
-@pytest.mark.parametrize("identity", IDS)
+SIMULATED = [identity for identity in IDS if "shown_by" not in scenario(identity)]
+
+
+@pytest.mark.parametrize("identity", sorted({*IDS} - {*SIMULATED}))
+def test_what_is_about_this_machine_is_shown_by_a_test(identity: str) -> None:
+    shown = scenario(identity)["shown_by"]
+    assert f"def {shown['test']}(" in (ROOT / shown["file"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("identity", SIMULATED)
 def test_it_does_not_pass_where_it_should_not(identity: str, tmp_path: Path) -> None:
     case = scenario(identity)["fails"]
     found = findings(case, tmp_path / "of", identity)
@@ -39,7 +48,7 @@ def test_it_does_not_pass_where_it_should_not(identity: str, tmp_path: Path) -> 
     assert all(f["remedy"] for f in worst), "what to do is missing"
 
 
-@pytest.mark.parametrize("identity", IDS)
+@pytest.mark.parametrize("identity", SIMULATED)
 def test_it_passes_where_it_should(identity: str, healthy: list[dict[str, Any]], tmp_path: Path) -> None:
     case = scenario(identity).get("passes")
     found = healthy if case is None else findings(case, tmp_path / "of", identity)

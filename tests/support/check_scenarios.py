@@ -2,7 +2,7 @@
 
 ``fails`` (and ``passes``, where the healthy cluster does not pass) have ``world`` (its nodes by name), ``cluster`` (keys of
 cluster.yaml), ``backups`` (on this machine), ``options`` (of the command line) and what is found then: ``verdict``, ``node``,
-and a part of the summary, ``says``.
+and a part of the summary, ``says``. A check that is about this machine has ``shown_by`` instead: a test of its own.
 """
 
 from __future__ import annotations

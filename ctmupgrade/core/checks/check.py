@@ -203,12 +203,6 @@ def in_one(problems: Iterable[Problem]) -> list[Problem]:
     one that is down."""
     alike: dict[Problem, list[str]] = {}
     for problem in dict.fromkeys(problems):
-        by_name = bool(problem.beside) and problem.text.endswith(f" {problem.beside}")
-        form = problem
-        if by_name:
-            form = replace(problem, text=problem.text.removesuffix(problem.beside), beside="")
-        alike.setdefault(form, []).extend([problem.beside] if by_name else [])
-    return [
-        replace(form, text=f"{form.text}{', '.join(names)}", beside=names[0]) if names else form
-        for form, names in alike.items()
-    ]
+        form = replace(problem, beside="") if problem.heard else problem
+        alike.setdefault(form, []).append(problem.beside)
+    return [replace(form, beside=", ".join(names)) if form.heard else form for form, names in alike.items()]

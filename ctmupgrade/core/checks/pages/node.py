@@ -76,6 +76,22 @@ PAGES: Mapping[str, Page] = {
         "Wait until it ends. If a run of ctmupgrade started it: ctmupgrade resume",
         "captured output of ks_upgrade.sh",
     ),
+    "own_files_survive_reboot": Page(
+        "Where ctmupgrade runs on a node that it upgrades, its state folder and the files of the run are on a disk.",
+        "The node's reboot ends this shell. What is in memory, or is emptied at boot, is gone then, and the run cannot be resumed.",
+        "The file systems of this machine (/proc/mounts), for the state folder, cluster.yaml, the archive and the backups",
+        "Move what is named to the disk; df -T shows which folders are on it.",
+        "this program; where ctmupgrade runs on no node, nothing is asked",
+        Sure.OURS,
+    ),
+    "own_node_is_named": Page(
+        "A node that ctmupgrade runs on is called local in cluster.yaml, so that it comes last.",
+        "Its reboot ends the run in the middle, without a word before.",
+        "This machine's boot id against that of each node",
+        "Set host: local for the node in cluster.yaml.",
+        "this program; containers of one machine share a boot id, so that it proves nothing where several nodes do",
+        Sure.OURS,
+    ),
     "no_reboot_pending": Page(
         "No node has finished an upgrade and waits for the reboot that ends it.",
         "The node runs services of one version on the system of another; an upgrade on top of it is not supported.",
