@@ -27,9 +27,10 @@ from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import PathVerdict, judge_path
 from ctmupgrade.core.run.journal import Event, StepDone, StepStarted
-from ctmupgrade.core.ticks import Tick
+from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.core.version import Version
 from ctmupgrade.sim import Fault, World, timeline
+from ctmupgrade.sim.status import FLAP_EVERY
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.killing import Fuse, OrderFleet, SleepyFleet
 from tests.support.promises import check_promises
@@ -57,10 +58,12 @@ class At:
     happened: bool = False
 
 
-def start(drive: Drive, at: At | None = None) -> int:
+def start(drive: Drive, at: At | None = None, said: list[str] | None = None) -> int:
     """Runs it, and lets that happen."""
 
-    def hook(step: str, event: Event | None, _tick: Tick | None) -> None:
+    def hook(step: str, event: Event | None, tick: Tick | None) -> None:
+        if said is not None and isinstance(tick, Waiting):
+            said.append(tick.what)
         if at and not at.happened and step == at.step and isinstance(event, at.kind):
             at.happened = True
             at.act(drive.world)
@@ -124,6 +127,35 @@ def test_a_join_waits_until_services_no_longer_flap(tmp_path: Path) -> None:
     for node in ("ctm-2", "ctm-3"):
         ready = max(e.at for e in drive.world.of_kind("ready", node))
         assert drive.world.of_kind("join_started", node)[0].at >= ready + 200
+
+
+@pytest.mark.parametrize("step", ["gate:ctm-1", "record-settings:ctm-1"])
+def test_no_gate_passes_while_services_say_started_error_started(step: str, tmp_path: Path) -> None:
+    """Of any node: one look in between shows all of them started. How long they have been is told."""
+    drive, said = drive_of(tmp_path, IN_PLACE), list[str]()
+    flapping: list[float] = []
+
+    def flap(world: World) -> None:
+        node = world.nodes["ctm-3"]
+        node.times.flap_s, node.ready_at = 200.0, world.now
+        flapping.append(world.now)
+
+    assert start(drive, At(step, flap, StepStarted), said) == 0, drive.stuck
+    one_cluster(drive)
+    began = drive.world.of_kind("upgrade_started", "ctm-1")[0].at
+    assert began >= flapping[0] + 200 + drive.cluster.stable_for.total_seconds() - 2 * FLAP_EVERY
+    assert any("healthy; for 20 s so far" in words for words in said)
+
+
+def test_a_gate_after_a_node_that_settled_takes_no_streak_again(tmp_path: Path) -> None:
+    drive = drive_of(tmp_path, IN_PLACE)
+    assert start(drive) == 0, drive.stuck
+    took = {}
+    for number in (1, 2, 3):
+        gate = drive.state.steps[f"gate:ctm-{number}"]
+        assert gate.started and gate.finished
+        took[number] = (gate.finished - gate.started).total_seconds()
+    assert took[1] >= drive.cluster.stable_for.total_seconds() > 2 * max(took[2], took[3])
 
 
 def test_what_cannot_be_listed_with_a_limit_is_recorded_all_the_same(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from pkgutil import iter_modules
 
 from ctmupgrade.collect.fact_table import CONTROL_FACTS, SHELL_FACTS
 from ctmupgrade.core import looks
-from ctmupgrade.core.looks import ksctl_probes, shell_probes
+from ctmupgrade.core.looks import ksctl_probes, shell_probes, state_probes
 from ctmupgrade.core.looks.facts import NodeFacts
 from ctmupgrade.core.looks.probes import Probe
 
 ROWS = [fact.field for fact in (*CONTROL_FACTS, *SHELL_FACTS)]
 # Whether commands run at all comes before the table; ports are asked when all nodes' answers are known.
-OUTSIDE = {"name", "shell", "ports", "consensus_ports"}
+OUTSIDE = {"name", "shell", "ports", "consensus_ports", "hsm_ports"}
 
 
 def test_each_field_of_the_facts_has_one_row() -> None:
@@ -33,7 +33,9 @@ def _questions() -> dict[str, Probe[object]]:
 
 
 def test_every_probe_is_asked_of_every_kind_of_node() -> None:
-    tried = (*shell_probes.OF_A_SHELL, *ksctl_probes.OF_A_CONTROL_PLANE)
+    tried = (
+        *shell_probes.OF_A_SHELL, *ksctl_probes.OF_A_CONTROL_PLANE, *state_probes.OF_A_SHELL, *state_probes.OF_A_CONTROL_PLANE,
+    )  # fmt: skip
     ways = {way.argv for probe in tried for way in probe.ways}
     missing = [name for name, probe in _questions().items() if not {way.argv for way in probe.ways} <= ways]
     assert not missing, "put it into shell_probes.OF_A_SHELL or ksctl_probes.OF_A_CONTROL_PLANE"

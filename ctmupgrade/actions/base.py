@@ -91,12 +91,14 @@ class Patience:
     :param looks: so many looks in a row must show it done.
     :param steady: and for so long without a break.
     :param grace: so long NOT_YET or UNKNOWN is tolerated before it is believed.
+    :param apart: while looks are good, so long is between two of them at least.
     """
 
     timeout: timedelta
     looks: int = 1
     steady: timedelta = timedelta(0)
     grace: timedelta = timedelta(0)
+    apart: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,18 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         if now - began >= patience.timeout.total_seconds():
             raise _too_late(ctx, step, seen, patience)
         until = since + patience.timeout
-        yield Waiting(ctx.poll, seen.detail or "healthy; checking once more", since, until, seen.gist)
+        words = seen.detail or _so_far(patience, now - good_since)
+        gist = seen.gist or ("" if seen.detail else "healthy")
+        pause = max(ctx.poll, patience.apart.total_seconds()) if good else ctx.poll
+        yield Waiting(pause, words, since, until, gist)
+
+
+def _so_far(patience: Patience, good_s: float) -> str:
+    """What is waited for while every look is good."""
+    needed = patience.steady.total_seconds()
+    if not needed:
+        return "healthy; checking once more"
+    return f"healthy; for {clock_time(round(good_s))} so far, {clock_time(round(needed))} without a break are needed"
 
 
 def _since_when(seen: LookResult, since: float, now: float) -> float:

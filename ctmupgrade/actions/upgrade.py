@@ -9,6 +9,7 @@ the process list; when they do not add up, a person decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
@@ -47,7 +48,7 @@ from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import RunUpgrade, Step
+from ctmupgrade.core.plan.steps import RunUpgrade, Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
@@ -82,6 +83,7 @@ class Upgrade(StepHandler):
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """What is there already, to tell new from old; and last, right before the start, the gate once more."""
+        proven = step_id("gate", step.node) in ctx.sessions  # not after a resume
         while True:
             ctx.looked[step.id] = Moment.of(ctx.clock)
             working = yield from found_working(ctx, step)
@@ -91,8 +93,9 @@ class Upgrade(StepHandler):
             before = self._of_the_node(ctx, step)
             if ctx.cluster.strategy is not StrategyName.IN_PLACE or self.action.alone:
                 return before
-            if not (yield from _wait_for_gate(ctx, step)):
+            if not (yield from _wait_for_gate(ctx, step, proven=proven)):
                 return before
+            proven = True
 
     def _of_the_node(self, ctx: Ctx, step: Step) -> Evidence:
         shell = ctx.fleet.shell(step.node)
@@ -174,14 +177,21 @@ def _news(ctx: Ctx, session: Session) -> Noted | None:
     return None
 
 
-def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
+def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, None, bool]:
     """The last look before a node goes away; what the gate step saw may have aged. Whether it had to wait: then
-    what was seen of the node itself has aged too."""
+    what was seen of the node itself has aged too. After a bad look all must stay well again for ``stable_for``.
+
+    :param proven: this process has seen all well for as long."""
     began, since = ctx.clock.monotonic(), ctx.clock.now()
-    timeout = ctx.cluster.timeouts.service
-    waited = False
-    while (seen := gate_look(ctx)).state is not LookState.DONE:
-        if ctx.clock.monotonic() - began >= timeout.total_seconds():
+    timeout, steady = ctx.cluster.timeouts.service, ctx.cluster.stable_for.total_seconds()
+    waited, good_since = False, -math.inf if proven else math.inf
+    while True:
+        seen, now = gate_look(ctx), ctx.clock.monotonic()
+        well = seen.state is LookState.DONE
+        good_since = min(good_since, now) if well else math.inf
+        if well and now - good_since >= steady:
+            return waited
+        if not well and now - began >= timeout.total_seconds():
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(
                 f"{step.id}: not started: the cluster is not healthy: {seen.detail}",
@@ -189,10 +199,9 @@ def _wait_for_gate(ctx: Ctx, step: Step) -> Generator[Tick, None, bool]:
                 go_on=seen.go_on,
             )
         waited = True
-        yield Waiting(
-            ctx.poll, f"last check of the cluster before the upgrade: {seen.detail}", since, since + timeout
-        )
-    return waited
+        words = seen.detail or f"healthy again; for {clock_time(round(now - good_since))} so far"
+        words = f"last check of the cluster before the upgrade: {words}"
+        yield Waiting(ctx.poll, words, since, since + timeout, "" if seen.detail else "healthy again")
 
 
 def _drain(session: Session) -> None:

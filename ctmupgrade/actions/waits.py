@@ -37,6 +37,7 @@ class Waited:
 
 
 LOOKS = 3  # good looks in a row before a node counts as back
+STREAK = 6  # into so many parts a gate divides stable_for: six looks, ten seconds apart, as a Thales group's kit does
 
 
 def gate_look(ctx: Ctx) -> LookResult:
@@ -82,11 +83,15 @@ def _seen_of(problems: list[Problem]) -> LookResult:
 
 
 class GateHandler(StepHandler):
-    """Waits until all are well."""
+    """Waits until all are well, and have stayed so for ``stable_for``: services go back to error and starting for minutes
+    after the first `started` (docs/appliance.md 4.2). Where a node has just settled, all were watched with it."""
 
     def patience(self, ctx: Ctx) -> Patience:
-        """Wait ``timeouts.service``."""
-        return Patience(ctx.cluster.timeouts.service)
+        """Wait ``timeouts.service`` for it, and for the streak unless all have just been watched."""
+        if _has_just_settled(ctx):
+            return Patience(ctx.cluster.timeouts.service)
+        steady = ctx.cluster.stable_for
+        return Patience(ctx.cluster.timeouts.service, looks=LOOKS, steady=steady, apart=steady / STREAK)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask every node of every other; see :func:`gate_look`."""
@@ -278,6 +283,15 @@ class AwaitHandler(StepHandler):
 
 
 ALL_EVERY = 5  # polls: so often a settling node's cluster is asked, and the node itself every time
+
+
+def _has_just_settled(ctx: Ctx) -> bool:
+    """Whether all nodes were seen well, for ``stable_for`` and up to now, while one settled in this process."""
+    last = max(
+        (s.own(Waited).all_at for key, s in ctx.sessions.items() if key.startswith("settle:")),
+        default=-math.inf,
+    )
+    return ctx.clock.monotonic() - last <= ALL_EVERY * ctx.poll
 
 
 class SettleHandler(AwaitHandler):

@@ -18,14 +18,15 @@ from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
-if TYPE_CHECKING:
-    from ctmupgrade.core.model import Options
 
 
 @registry.command(LOOK)
 def check(
     common: Common,
     listing: Annotated[bool, typer.Option("--list", help="list the checks and what each makes sure")] = False,
+    explain: Annotated[
+        str, typer.Option("--explain", metavar="ID", help="show what a check means, and what to do about it")
+    ] = "",
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="ID", help="run this check alone (repeatable)")
     ] = None,
@@ -33,21 +34,8 @@ def check(
     options: Options,
 ) -> int:
     """Check every node, all at once. Exit 0: nothing blocks and nothing is unknown."""
-    from ctmupgrade.core.checks.catalogue import CHECKS
-
-    if listing:
-        if common.shown is Format.JSON:
-            put_json(
-                {
-                    "schema": 1,
-                    "checks": [{"id": c.id, "title": c.title, "waivable": c.waivable} for c in CHECKS],
-                }
-            )
-        else:
-            width = max(len(c.id) for c in CHECKS)
-            for c in CHECKS:
-                typer.echo(f"{c.id:{width}}  {c.title}{'' if c.waivable else '  (cannot be skipped)'}")
-        return 0
+    if listing or explain:
+        return _catalogue(explain, as_json=common.shown is Format.JSON)
     from ctmupgrade.commands import check as looking
     from ctmupgrade.render import documents, show
 
@@ -60,6 +48,27 @@ def check(
         else:
             show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
     return result.code
+
+
+def _catalogue(explained: str, *, as_json: bool) -> int:
+    """Show the list of checks, or one check's page. Needs no cluster."""
+    from ctmupgrade.core.checks.catalogue import by_group
+    from ctmupgrade.render import check_pages
+
+    if explained:
+        from ctmupgrade.commands.check import known_check
+        from ctmupgrade.core.checks.explain import PAGES
+
+        found = known_check(explained)
+        if as_json:
+            put_json(check_pages.page_document(found, PAGES[found.id]))
+        else:
+            typer.echo("\n".join(check_pages.page_lines(found, PAGES[found.id])))
+    elif as_json:
+        put_json(check_pages.list_document(by_group()))
+    else:
+        typer.echo("\n".join(check_pages.list_lines(by_group())))
+    return 0
 
 
 @registry.command(LOOK)

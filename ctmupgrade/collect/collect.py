@@ -8,6 +8,7 @@ from dataclasses import replace
 from ctmupgrade.collect.ask import ask, not_foreseen
 from ctmupgrade.collect.fact_table import CONTROL_FACTS, SHELL_FACTS, Asked, Fact, answers
 from ctmupgrade.collect.patience import PatientControl
+from ctmupgrade.collect.state import hsm_ports
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.consensus_port import consensus_port, is_needed
@@ -73,7 +74,7 @@ def _gone(why: Unknown) -> Unknown:
 
 
 def _unanswered(table: Iterable[Fact], why: Unknown) -> dict[str, object]:
-    return {fact.field: _gone(why) for fact in table if fact.only is None}
+    return {fact.field: _gone(why) for fact in table}
 
 
 def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
@@ -147,8 +148,10 @@ def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) 
         return _ports(looks.shell(name), hosts, unproven) if unproven else {}
 
     asked, consensus = gather(ports_of, names), _consensus_ports(looks, cluster, nodes, gather)
+    using = [name for name in names if isinstance(nodes[name].hsm, tuple) and nodes[name].hsm]
+    hsm = gather(lambda name: hsm_ports(looks, name, nodes[name]), using) if using else {}
     return {
-        name: replace(facts, ports=asked[name], consensus_ports=consensus[name])
+        name: replace(facts, ports=asked[name], consensus_ports=consensus[name], hsm_ports=hsm.get(name, {}))
         for name, facts in nodes.items()
     }
 

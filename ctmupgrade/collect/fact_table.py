@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.ask import ask
-from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.collect.state import interfaces_of
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state_probes
 from ctmupgrade.core.looks.cluster_views import Member, Membership
 from ctmupgrade.core.looks.facts import ClockReading, Maybe, Unknown
+from ctmupgrade.core.looks.node_state import DiskEncryption
 from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.ports import Clock, Reader
 
 LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
@@ -95,23 +96,39 @@ class Fact:
     :param field: its name there.
     :param look: gives its value; it also gets what the rows before it found.
     :param health: the gate between two nodes needs it too.
-    :param only: asked for this strategy only; the field's default stands for "not asked" otherwise.
     """
 
     field: str
     look: Callable[[Asked, Mapping[str, object]], object]
     health: bool = False
-    only: StrategyName | None = None
 
 
 def _by_shell(field: str, probe: Probe[object], *, health: bool = False) -> Fact:
     return Fact(field, lambda asked, _found: ask(asked.shell, probe), health)
 
 
-def _by_ksctl(
-    field: str, probe: Probe[object], *, health: bool = False, only: StrategyName | None = None
-) -> Fact:
-    return Fact(field, lambda asked, _found: ask(asked.control, probe), health, only)
+def _by_ksctl(field: str, probe: Probe[object], *, health: bool = False) -> Fact:
+    return Fact(field, lambda asked, _found: ask(asked.control, probe), health)
+
+
+def _of_what_answers(field: str, look: Callable[[Reader], object]) -> Fact:
+    """A look that only checks need: not put to a control plane that has not told its version. It would not answer, and
+    each refused login may lock the account."""
+
+    def asked_of(asked: Asked, found: Mapping[str, object]) -> object:
+        return found["system"] if isinstance(found["system"], Unknown) else look(asked.control)
+
+    return Fact(field, asked_of)
+
+
+def _state(field: str, probe: Probe[object]) -> Fact:
+    return _of_what_answers(field, lambda control: ask(control, probe))
+
+
+def _attended(_asked: Asked, found: Mapping[str, object]) -> object:
+    """The same answer says it."""
+    encryption: Maybe[DiskEncryption] = found["encryption"]  # type: ignore[assignment]  # the row before
+    return encryption if isinstance(encryption, Unknown) else encryption.attended
 
 
 def _membership(asked: Asked, found: Mapping[str, object]) -> object:
@@ -129,12 +146,22 @@ CONTROL_FACTS = (
     Fact("membership", _membership, health=True),
     _by_ksctl("summary", ksctl_probes.SUMMARY, health=True),
     _by_ksctl("ntp", ksctl_probes.NTP),
-    _by_ksctl("attended_boot", ksctl_probes.ATTENDED_BOOT),
-    _by_ksctl("hsm", ksctl_probes.HSM, only=StrategyName.REBUILD),
+    _by_ksctl("encryption", state_probes.DISK_ENCRYPTION),
+    Fact("attended_boot", _attended),
+    _state("hsm", state_probes.HSM),
+    _state("alarms", state_probes.ALARMS),
+    _state("licences", state_probes.LICENCES),
+    _state("backup_job", state_probes.BACKUP_JOB),
+    _state("time_servers", state_probes.TIME_SERVERS),
+    _state("raft", state_probes.RAFT),
+    _of_what_answers("interfaces", interfaces_of),
 )
 SHELL_FACTS = (
     _by_shell("boot", shell_probes.BOOT),
     _by_shell("mounts", shell_probes.MOUNTS),
+    _by_shell("inodes", state_probes.INODES),
+    _by_shell("mounted", state_probes.MOUNTED),
+    _by_shell("by_dhcp", state_probes.BY_DHCP),
     _by_shell("unit", shell_probes.UNIT, health=True),
     _by_shell("rights", shell_probes.RIGHTS),
     Fact("processes", lambda asked, _found: running_upgrades(asked.shell), health=True),
@@ -151,6 +178,5 @@ def answers(asked: Asked, table: Iterable[Fact]) -> dict[str, object]:
     """What the rows of a table find out, by field."""
     found: dict[str, object] = {}
     for fact in table:
-        if fact.only in (None, asked.cluster.strategy):
-            found[fact.field] = fact.look(asked, found)
+        found[fact.field] = fact.look(asked, found)
     return found

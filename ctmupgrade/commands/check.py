@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
-from ctmupgrade.core.checks.catalogue import CHECKS, examine
+from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine
+from ctmupgrade.core.checks.check import Check
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.model import Options
@@ -69,6 +72,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         nodes = collect_nodes(setup.fleet, setup.cluster, setup.clock, setup.tools.gather)
         apart = replace(setup.cluster, nodes=setup.cluster.fresh, fresh=())
         fresh = collect_nodes(setup.fleet, apart, setup.clock, setup.tools.gather) if apart.nodes else {}
+        shared = shared_state(setup.fleet, setup.cluster, nodes, setup.clock, setup.tools.gather)
         archive_facts = archive.result()
     finally:  # Ctrl-C does not wait for an archive of gigabytes
         beside.shutdown(wait=False, cancel_futures=True)
@@ -84,6 +88,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         own_files=files_for_resume(setup),
         own_boot=boot_of_this_machine(setup),
         served=setup.served(),
+        shared=shared,
     ).with_boots(upgraded_in(setup))
 
 
@@ -100,14 +105,22 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     :param hashed: as for :func:`collect`.
     :raises UsageError: an unknown check is named, or one that may not be skipped.
     """
-    known = {c.id: c for c in CHECKS}
     for name, reason in setup.request.options.skips:
-        _skippable(name, reason, known[name].waivable if name in known else None)
+        known = check_of(name)
+        _skippable(name, reason, known.waivable if known else None)
     for name in only:
-        if name not in known:
-            raise UsageError(f"{name}: no such check", remedy="ctmupgrade check --list")
+        known_check(name)
     facts = collect(setup, hashed=hashed)
     return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
+
+
+def known_check(name: str) -> Check:
+    """Return the check of this id. :raises UsageError: there is none; one with a similar id is named."""
+    if found := check_of(name):
+        return found
+    near = difflib.get_close_matches(name, [c.id for c in CHECKS], n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"{name}: no such check", remedy=f"{meant}ctmupgrade check --list")
 
 
 def _skippable(name: str, reason: str, waivable: bool | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ctmupgrade.adapters.disk.private_file import create_private, not_ours
 from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.check import verify
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
@@ -66,9 +67,9 @@ def _transcribe(setup: Setup, folder: Path) -> Recorded:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
         file.write(json.dumps(scrubbed(header)) + "\n")
         recorder = Recorder(file)
-        facts = collect_nodes(
-            RecordingLooks(setup.fleet, recorder), setup.cluster, setup.clock, setup.tools.gather
-        )
+        looks = RecordingLooks(setup.fleet, recorder)
+        facts = collect_nodes(looks, setup.cluster, setup.clock, setup.tools.gather)
+        shared_state(looks, setup.cluster, facts, setup.clock, setup.tools.gather)
     silent = {name: why for name, node in facts.items() if (why := _silence(node))}
     return Recorded(recorder.count, recorder.lost | silent)
 

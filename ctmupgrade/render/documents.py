@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ctmupgrade.core.checks.catalogue import harm_of
 from ctmupgrade.core.checks.findings import Finding, overall
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
@@ -27,6 +28,8 @@ def finding_document(finding: Finding) -> dict[str, object]:
         "summary": finding.summary,
         "remedy": finding.remedy,
         "doc": finding.doc,
+        "harm": harm_of(finding).value,
+        "source": finding.source,
     }
 
 

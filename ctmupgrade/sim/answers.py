@@ -157,6 +157,26 @@ def _peer(seen: MemberView, member: SimNode) -> dict[str, object]:
     return {"clusterErrors": errors, "nodeInfo": info, "summary": "GOOD" if good else "BAD:node is inactive"}
 
 
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBBTCBq6ADAgECAgEBMAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAXgwHhcNMjUw
+MTAxMDAwMDAwWhcNNDkxMjMxMDAwMDAwWjAMMQowCAYDVQQDDAF4MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAELLTkvbnB4w091cfkVsRayjFVox0qRVfzPv5WgOB0
+yF8sknME5bXL7gAuXLh73t+Pp1yH/kt7XuRBJlM6Vqd9XjAKBggqhkjOPQQDAgNJ
+ADBGAiEA2Fvwp7N+e4ZmMlKCMC3Vv+iaseZ94/KS/ZuhvlLEqsgCIQDpSE3dBs5S
+6FbstxO+VDLJZWA8X1p2W/AjXzG/J8c5cA==
+-----END CERTIFICATE-----
+"""  # of nobody's key; valid to the end of 2049
+
+
+def own_words(node: SimNode, command: str) -> str | None:
+    """What the world says that this node answers to a command; None: nothing of its own."""
+    if command not in node.says:
+        return None
+    said = node.says[command]
+    return said if isinstance(said, str) else json.dumps(said)
+
+
 # -- the node itself -------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 from ctmupgrade.ports import Reply
 from ctmupgrade.sim import active_faults, files, status
+from ctmupgrade.sim.answers import own_words
 from ctmupgrade.sim.state import SCRIPT, File, SimNode, boot_id
 from ctmupgrade.sim.world import World
 
@@ -17,6 +18,9 @@ UNIT_WORDS = {"active": "running", "activating": "start", "failed": "failed", "i
 
 def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # noqa: C901 - one case a kind
     """The answer of a program that looks; None where it is not known."""
+    own = own_words(node, " ".join(argv)) if node.says else None
+    if own is not None:
+        return said(own)
     match argv:
         case ("cat", "/proc/sys/kernel/random/boot_id"):
             return said(_boot_id(world, node))
@@ -34,6 +38,16 @@ def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # 
             return said(f"{clock_of(world, node):%a %b %d %H:%M:%S UTC %Y}\n")
         case ("systemctl", *rest):
             return _systemctl(status.unit_of(world, node), rest)
+        case ("df", *rest) if "-i" in rest:
+            return said(_INODES)
+        case ("cat", "/proc/mounts"):
+            return said("/dev/sda2 / ext4 rw,relatime,errors=remount-ro 0 0\nproc /proc proc rw,nosuid 0 0\n")
+        case ("nmcli", *_, "device", "show"):
+            return said(
+                "GENERAL.DEVICE:ens160\nGENERAL.TYPE:ethernet\n\nGENERAL.DEVICE:lo\nGENERAL.TYPE:loopback\n"
+            )
+        case ("nc", *_, _, "1792"):
+            return Reply(0, "", "Connection to 10.0.0.90 1792 port [tcp/*] succeeded!\n")
         case ("df", *rest):
             return _df(node, rest)
         case ("ps", *_) | ("pgrep", *_):
@@ -51,6 +65,11 @@ def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # 
             return said("")
         case _:
             return _on_files(world, node, argv)
+
+
+_INODES = (
+    "Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n/dev/sda2      6553600 250000 6303600    4% /\n"
+)
 
 
 def said(out: str) -> Reply:

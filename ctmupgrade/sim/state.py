@@ -248,6 +248,8 @@ class SimNode:
     schedules: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     products: dict[str, str] = field(default_factory=lambda: {"csm": "disabled"})
+    # What it answers instead, by the words of a look: `ksctl alarms list`, `df -P -i / .`. Text, or what is printed as JSON.
+    says: dict[str, object] = field(default_factory=dict)
     backups: list[Backup] = field(default_factory=list)
     backup_keys: list[BackupKeyState] = field(default_factory=lambda: [BackupKeyState("key-default")])
     shell: ShellTraits = field(default_factory=ShellTraits)

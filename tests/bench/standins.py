@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ctmupgrade.config.load import load_world
-from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks import ksctl_probes, state_probes
 from ctmupgrade.sim import SimClock, World
 from ctmupgrade.sim.control import SimControl
 from tests.bench.nodes import ROOT, Nodes, Server, program
@@ -23,7 +23,7 @@ PROGRAMS = {
     "ls": "PATH=${PATH#*:}\nls \"$@\" 2>/dev/null\nexit 0",  # of folders that only an appliance has
 }  # fmt: skip
 ANSWERED = (
-    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY, ksctl_probes.NTP, ksctl_probes.ATTENDED_BOOT,
+    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY, ksctl_probes.NTP, state_probes.DISK_ENCRYPTION,
 )  # fmt: skip
 
 

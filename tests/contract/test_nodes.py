@@ -13,7 +13,7 @@ import pytest
 from ctmupgrade.collect.ask import ask, every_page
 from ctmupgrade.commands import node_marks
 from ctmupgrade.commands.node_marks import MARK, Owner
-from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import PortState, Unknown
 from ctmupgrade.core.looks.probes import Probe
@@ -67,7 +67,9 @@ def test_every_way_of_a_look_that_the_node_offers_agrees(kind: Kind, probe: Prob
 
 def test_every_probe_of_a_control_plane_tells(kind: Kind) -> None:
     control = kind.fleet.control("ctm-1")
-    told: dict[str, Any] = {p.name: ask(control, p) for p in ksctl_probes.OF_A_CONTROL_PLANE}
+    told: dict[str, Any] = {
+        p.name: ask(control, p) for p in (*ksctl_probes.OF_A_CONTROL_PLANE, state_probes.DISK_ENCRYPTION)
+    }
     assert [(name, value) for name, value in told.items() if isinstance(value, Unknown)] == []
     assert str(told["version"].version) == "2.20.0+15016"
     assert sorted(m.host for m in told["cluster members"]) == sorted(kind.hosts.values())

@@ -23,7 +23,7 @@ from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.commands import node_marks
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.json_text import BadJsonError, read_first_object, read_json
-from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.redact import scrubbed
@@ -78,10 +78,11 @@ class Says(Reader):
 
 
 CONTROL_PROBES: tuple[Any, ...] = (
-    *ksctl_probes.OF_A_CONTROL_PLANE, ksctl_probes.backups(0), ksctl_probes.backup_keys(0),
+    *ksctl_probes.OF_A_CONTROL_PLANE, *state_probes.OF_A_CONTROL_PLANE, state_probes.certificate("web"), ksctl_probes.backups(0),
+    ksctl_probes.backup_keys(0),
 )  # fmt: skip
 SHELL_PROBES: tuple[Any, ...] = (
-    *shell_probes.OF_A_SHELL, shell_probes.log_tail("x"), shell_probes.log_search(), shell_probes.port("x"), file_probes.staged("x"),
+    *shell_probes.OF_A_SHELL, *state_probes.OF_A_SHELL, shell_probes.log_tail("x"), shell_probes.log_search(), shell_probes.port("x"), file_probes.staged("x"),
     file_probes.file_mark("x"), file_probes.file_hash("x"), shell_probes.BOOT_TIME, shell_probes.BOOTED_AT,
 )  # fmt: skip
 

@@ -22,6 +22,8 @@ from ctmupgrade.core.looks.facts import (
     SystemInfo,
     Unit,
 )
+from ctmupgrade.core.looks.node_state import Alarm, BackupJob, DiskEncryption, Inodes, Interfaces, MountedAs
+from ctmupgrade.core.looks.shared_state import Account, SharedState
 from ctmupgrade.core.model import BackupSettings, Cluster, KsctlSettings, Node, SshSettings, Target
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version
@@ -83,10 +85,13 @@ def node_facts(number: int, count: int = 3, version: str = OLD) -> NodeFacts:
         f"ctm-{number}", shell=True, boot=BootMark(f"{number:08}-0000-4000-8000-000000000000"),
         mounts=(Mount("/", 80 * GIB, 100 * GIB),), unit=Unit("active", "running"), rights=Rights(True, True),
         clock=ClockReading(0.1, 0.05), processes=(), logs=(), staged=0,
-        system=SystemInfo(Version.parse(version), "CipherTrust Manager k170v"),
+        system=SystemInfo(Version.parse(version), "CipherTrust Manager k170v", uptime_s=86400.0),
         services=Services("started", {"nae": "started", "kmip": "started"}),
         membership=Membership(node_id(number), "r", count), members=member_list(number, count),
-        summary=reports(count), ntp=Ntp(True), hsm=0, attended_boot=False, ports=peers,
+        summary=reports(count), ntp=Ntp(True), hsm=(), attended_boot=False, ports=peers, encryption=DiskEncryption(attended=False),
+        alarms=(Alarm("Disk Full", "off"),), licences=(), interfaces=Interfaces(()), backup_job=BackupJob("", "", None),
+        time_servers=("time1.example.com",), raft="up", inodes=(Inodes("/", 900, 1000),),
+        mounted=(MountedAs("/", "ext4", read_only=False),), by_dhcp=(),
     )  # fmt: skip
 
 
@@ -94,7 +99,8 @@ def facts(count: int = 3, **changes: NodeFacts) -> Facts:
     """A round of looks at a healthy cluster. ``ctm_2=...`` replaces a node's facts."""
     nodes = {f"ctm-{n}": node_facts(n, count) for n in range(1, count + 1)}
     nodes |= {name.replace("_", "-"): value for name, value in changes.items()}
-    return Facts(AT, nodes, ArchiveFacts(5 * GIB, "ab" * 32, SIGNER))
+    shared = SharedState((), (), (), {"LOAD_BALANCER_ADDRESS": "keys.example.com"}, (Account("admin"),))
+    return Facts(AT, nodes, ArchiveFacts(5 * GIB, "ab" * 32, SIGNER), shared=shared)
 
 
 def manifest(number: int, **changes: object) -> Manifest:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
+from statistics import median
 
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.ages import ours_against, span
-from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
+from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, or_pass, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.looks.facts import Maybe, NodeFacts, Services, Unknown
+from ctmupgrade.core.looks.facts import ClockReading, Services, Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version, reached
 
 MAX_NODES = 20  # vendor page Clusters and Nodes
 CLOCK_TOLERANCE = 1.0  # seconds
+SETTLED_S = 900.0  # so long after a boot services may go back to error (a Thales group's deployment kit waits as long)
+FLAPPING = "deployment kit of a Thales group"
 
 
 def node_count_supported(q: Question) -> Iterator[Finding]:
@@ -129,6 +132,27 @@ def services_started(q: Question) -> Iterator[Finding]:
     )
 
 
+def stays_well_for_a_minute(q: Question) -> Iterator[Finding]:
+    """Tell where services may still go back to error: for minutes after the first `started` of a boot. One look of a check
+    cannot prove that they stay; a run waits before its first node, and before each join, until they have stayed."""
+    check, found = "stays_well_for_a_minute", list[Finding]()
+    stable = span(q.cluster.stable_for.total_seconds())
+    remedy = (
+        f"look again in some minutes; a run waits until all have been healthy for {stable} without a break"
+    )
+    for name, facts in q.facts.nodes.items():
+        if isinstance(facts.system, Unknown):
+            continue  # said by control_plane_reachable
+        up = facts.system.uptime_s
+        if up < 0:
+            words = "how long it has been up could not be looked up: its services may still go back to error"
+            found.append(Finding(check, Verdict.WARN, name, words, remedy, FLAPPING))
+        elif up < SETTLED_S:
+            words = f"it has been up for {span(up)} only: its services may still go back to error"
+            found.append(Finding(check, Verdict.WARN, name, words, remedy, FLAPPING))
+    yield from or_pass(check, found, f"every node that answers has been up for {span(SETTLED_S)} or more")
+
+
 def versions_equal(q: Question) -> Iterator[Finding]:
     """Judge whether all nodes below the target have one version."""
     known: dict[str, Version] = {}
@@ -164,14 +188,9 @@ def clocks_agree(q: Question) -> Iterator[Finding]:
             yield unknown(check, name, facts.clock, "date   # on each node", "its clock")
         else:
             readings[name] = facts.clock
-    apart = False
-    for (a, one), (b, two) in combinations(readings.items(), 2):
-        at_least = abs(one.offset - two.offset) - one.uncertainty - two.uncertainty
-        if at_least > CLOCK_TOLERANCE:
-            apart = True
-            summary = f"clocks of {a} and {b} are {abs(one.offset - two.offset):.1f} s apart"
-            yield Finding(check, Verdict.BLOCK, b, summary, "set the same NTP server on both", VENDOR)
-    if not apart and readings:
+    found = list(_apart(readings))
+    yield from found
+    if not found and readings:
         yield Finding(check, Verdict.PASS, "", "all clocks are within a second of each other")
     if (ours := ours_against(readings.values())) is not None:
         where = "ahead of" if ours.offset > 0 else "behind"
@@ -182,41 +201,25 @@ def clocks_agree(q: Question) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def port_5432_open(q: Question) -> Iterator[Finding]:
-    """Judge whether each node reaches each other's database port."""
-    check, proven = "port_5432_open", health.connected_pairs(q.facts.nodes, q.facts.at)
-    bad = False
-    for name, facts in q.facts.nodes.items():
-        for peer in q.facts.nodes:
-            if peer == name or not q.clustered:
-                continue
-            state: Maybe[object] = facts.ports.get(peer, Unknown("not asked", facts_unreachable(facts)))
-            if (name, peer) in proven or (not isinstance(state, Unknown) and facts.ports[peer].open):  # type: ignore[union-attr]
-                continue
-            bad = True
-            to = q.cluster.node(peer).cluster_host
-            remedy = f"nc -z {to} 5432   # on {name}; open the port in the firewall in both directions"
-            if isinstance(state, Unknown):
-                yield unknown(check, name, state, remedy, f"whether {to}:5432 ({peer}) can be reached")
-            else:
-                # A node that is off has no open port: that follows, and says nothing of the firewall.
-                off = facts_unreachable(q.facts.nodes[peer])
-                yield Finding(
-                    check,
-                    Verdict.BLOCK,
-                    name,
-                    f"cannot reach {to}:5432 ({peer})",
-                    remedy,
-                    VENDOR,
-                    unreachable=off,
-                )
-    if not bad:
-        yield Finding(check, Verdict.PASS, "", "port 5432 is open in both directions between all nodes")
-
-
-def facts_unreachable(facts: NodeFacts) -> bool:
-    """Whether the node's shell did not answer at all."""
-    return isinstance(facts.shell, Unknown) and facts.shell.unreachable
+def _apart(readings: Mapping[str, ClockReading]) -> Iterator[Finding]:
+    """Which clocks differ. Where a few differ from all others, each of them is told once, not with every other."""
+    check, remedy = "clocks_agree", "set the same NTP server on all nodes"
+    pairs = [
+        (a, b)
+        for (a, one), (b, two) in combinations(readings.items(), 2)
+        if abs(one.offset - two.offset) - one.uncertainty - two.uncertainty > CLOCK_TOLERANCE
+    ]
+    odd = [name for name in readings if 2 * sum(name in pair for pair in pairs) > len(readings) - 1]
+    rest = [readings[name].offset for name in readings if name not in odd]
+    if len(rest) > 1 and all(a in odd or b in odd for a, b in pairs):
+        for name in odd:
+            off = readings[name].offset - median(rest)
+            words = f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others"
+            yield Finding(check, Verdict.BLOCK, name, words, remedy, VENDOR)
+        return
+    for a, b in pairs:
+        words = f"clocks of {a} and {b} are {abs(readings[a].offset - readings[b].offset):.1f} s apart"
+        yield Finding(check, Verdict.BLOCK, b, words, remedy, VENDOR)
 
 
 def no_upgrade_running(q: Question) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ class Finding:
     """:param check: the check's id, a sentence that should be true.
     :param node: its node, "" for the whole cluster.
     :param remedy: what to do, as something to paste where possible; "" for a pass.
-    :param doc: where the fact comes from.
+    :param source: where the fact comes from.
     :param unreachable: it is so only because something did not answer.
     """
 
@@ -32,8 +32,13 @@ class Finding:
     node: str
     summary: str
     remedy: str = ""
-    doc: str = ""
+    source: str = ""
     unreachable: bool = False
+
+    @property
+    def doc(self) -> str:
+        """Return where the check's page is: a command, for whoever installed the program has it."""
+        return f"ctmupgrade check --explain {self.check}"
 
     @property
     def stops(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ctmupgrade.core.looks.replication import Lag, lag_of
+from ctmupgrade.core.looks.shared_state import ClusterError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class PeerView:
     connected: bool | None = None
     host: str = ""
     link: Mapping[str, object] = field(default_factory=dict, repr=False)  # all that is said of the link to it
+    errors: tuple[ClusterError, ...] = ()  # what failed between the two
 
     @property
     def lag(self) -> Lag:

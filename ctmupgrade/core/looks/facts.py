@@ -5,47 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias, TypeVar
 
-from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.looks.cluster_views import Member, Membership, SummaryReport
+from ctmupgrade.core.looks.node_state import (
+    Alarm,
+    BackupJob,
+    DiskEncryption,
+    HsmServer,
+    Inodes,
+    Interfaces,
+    Licence,
+    MountedAs,
+)
 from ctmupgrade.core.looks.own_files import OwnFile
 from ctmupgrade.core.looks.served import Served
+from ctmupgrade.core.looks.shared_state import SharedState
+from ctmupgrade.core.looks.unknown import Maybe as Maybe  # noqa: PLC0414 - part of this module for its users
+from ctmupgrade.core.looks.unknown import Unknown as Unknown  # noqa: PLC0414
+from ctmupgrade.core.looks.unknown import not_asked
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
-from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.version import Version
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Something could not be known, and why. ``unreachable``: because nothing answered, or let us in.
-    ``host_key``: because another machine may be answering, which never fixes itself.
-    ``login``: because ksctl's user or password is refused.
-    ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
-    ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer.
-    ``later``: because the node is not ready to tell: it is added, removed or started, or catches up."""
-
-    why: str
-    unreachable: bool = False
-    host_key: bool = False
-    login: bool = False
-    certificate: str = ""
-    remedy: str = ""
-    later: bool = False
-    kind: Literal["unknown"] = "unknown"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "why", one_line(foreign(self.why)))
-        object.__setattr__(self, "remedy", foreign(self.remedy))
-
-    @property
-    def words(self) -> str:
-        """Return why, for a reader who waits: what every boot and every join brings is told as that, not as a fault."""
-        if self.later and not self.login:
-            return "it answers with an internal error, as a node does that starts, joins or catches up"
-        return self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +115,6 @@ class PortState:
     basis: str
 
 
-T = TypeVar("T")
-Maybe: TypeAlias = T | Unknown
-
-
 @dataclass(frozen=True, slots=True)
 class ArchiveFacts:
     """The archive on this machine after verification."""
@@ -152,23 +129,34 @@ class NodeFacts:
     """Everything one round of looks found out about a node."""
 
     name: str
-    shell: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
-    boot: Maybe[BootMark] = field(default_factory=lambda: Unknown("not asked"))
-    mounts: Maybe[tuple[Mount, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    unit: Maybe[Unit] = field(default_factory=lambda: Unknown("not asked"))
-    rights: Maybe[Rights] = field(default_factory=lambda: Unknown("not asked"))
-    clock: Maybe[ClockReading] = field(default_factory=lambda: Unknown("not asked"))
-    processes: Maybe[tuple[str, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    logs: Maybe[tuple[UpgradeLog, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    staged: Maybe[int] = field(default_factory=lambda: Unknown("not asked"))  # bytes there, 0: none
-    system: Maybe[SystemInfo] = field(default_factory=lambda: Unknown("not asked"))
-    services: Maybe[Services] = field(default_factory=lambda: Unknown("not asked"))
-    membership: Maybe[Membership] = field(default_factory=lambda: Unknown("not asked"))
-    members: Maybe[tuple[Member, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    summary: Maybe[tuple[SummaryReport, ...]] = field(default_factory=lambda: Unknown("not asked"))
-    ntp: Maybe[Ntp] = field(default_factory=lambda: Unknown("not asked"))
-    hsm: Maybe[int] = -1  # HSM servers it uses; -1: not asked, for only a rebuild needs it
-    attended_boot: Maybe[bool] = field(default_factory=lambda: Unknown("not asked"))
+    shell: Maybe[bool] = field(default_factory=not_asked)
+    boot: Maybe[BootMark] = field(default_factory=not_asked)
+    mounts: Maybe[tuple[Mount, ...]] = field(default_factory=not_asked)
+    unit: Maybe[Unit] = field(default_factory=not_asked)
+    rights: Maybe[Rights] = field(default_factory=not_asked)
+    clock: Maybe[ClockReading] = field(default_factory=not_asked)
+    processes: Maybe[tuple[str, ...]] = field(default_factory=not_asked)
+    logs: Maybe[tuple[UpgradeLog, ...]] = field(default_factory=not_asked)
+    staged: Maybe[int] = field(default_factory=not_asked)  # bytes there, 0: none
+    system: Maybe[SystemInfo] = field(default_factory=not_asked)
+    services: Maybe[Services] = field(default_factory=not_asked)
+    membership: Maybe[Membership] = field(default_factory=not_asked)
+    members: Maybe[tuple[Member, ...]] = field(default_factory=not_asked)
+    summary: Maybe[tuple[SummaryReport, ...]] = field(default_factory=not_asked)
+    ntp: Maybe[Ntp] = field(default_factory=not_asked)
+    hsm: Maybe[tuple[HsmServer, ...]] = field(default_factory=not_asked)
+    encryption: Maybe[DiskEncryption] = field(default_factory=not_asked)
+    attended_boot: Maybe[bool] = field(default_factory=not_asked)
+    alarms: Maybe[tuple[Alarm, ...]] = field(default_factory=not_asked)
+    licences: Maybe[tuple[Licence, ...]] = field(default_factory=not_asked)
+    interfaces: Maybe[Interfaces] = field(default_factory=not_asked)
+    backup_job: Maybe[BackupJob] = field(default_factory=not_asked)
+    time_servers: Maybe[tuple[str, ...]] = field(default_factory=not_asked)
+    raft: Maybe[str] = field(default_factory=not_asked)  # "": its release does not tell it
+    inodes: Maybe[tuple[Inodes, ...]] = field(default_factory=not_asked)
+    mounted: Maybe[tuple[MountedAs, ...]] = field(default_factory=not_asked)
+    by_dhcp: Maybe[tuple[str, ...]] = field(default_factory=not_asked)  # devices
+    hsm_ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)  # of its HSMs, by host
     ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)
     consensus_ports: Mapping[str, Maybe[PortState]] = field(default_factory=dict)  # 2380, where it is needed
 
@@ -202,6 +190,7 @@ class Facts:
     own_files: Maybe[tuple[OwnFile, ...]] = ()  # what a resume needs on the appliance that this runs on
     own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
     served: Mapping[str, Served] = field(default_factory=dict)  # vendor CLIs, where taken from the nodes
+    shared: SharedState = field(default_factory=SharedState)
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
         """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""

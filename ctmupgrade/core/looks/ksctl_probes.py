@@ -39,13 +39,10 @@ SUMMARY: Probe[tuple[SummaryReport, ...]] = _ksctl(
     "cluster summary", parse_ksctl.summary, ("cluster", "summary")
 )
 NTP: Probe[Ntp] = _ksctl("NTP", parse_ksctl.ntp, ("ntp", "status"))
-ATTENDED_BOOT: Probe[bool] = _ksctl("disk encryption", parse_ksctl.attended_boot, ("diskenc", "status"))
-
-HSM: Probe[int] = _ksctl("HSM servers", parse_ksctl.row_count, ("hsm", "servers", "list"))
 
 # Every question to a control plane that needs no argument: the tests ask them of every kind of node.
 OF_A_CONTROL_PLANE: tuple[Probe[object], ...] = (
-    SYSTEM, SERVICES, MEMBERSHIP, MEMBERS, CLUSTER_ERRORS, SUMMARY, NTP, ATTENDED_BOOT, HSM,
+    SYSTEM, SERVICES, MEMBERSHIP, MEMBERS, CLUSTER_ERRORS, SUMMARY, NTP,
 )  # fmt: skip
 
 PAGE = 100  # rows a page; the default of 10 hides the newest backups (docs/appliance.md 3)

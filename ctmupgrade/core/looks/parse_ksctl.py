@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ctmupgrade.core.looks import parse_state
 from ctmupgrade.core.looks.answer_fields import Json, instant, object_of, uptime, whole
 from ctmupgrade.core.looks.backups import BackupEntry, BackupKey
 from ctmupgrade.core.looks.cluster_views import Member, Membership, PeerView, SummaryReport
@@ -22,7 +23,6 @@ from ctmupgrade.core.looks.json_rows import (
     listing,
     node_id,
     rows_of,
-    total_of,
 )
 from ctmupgrade.core.version import Version
 
@@ -118,18 +118,13 @@ def _peer(body: Json) -> PeerView:
         connected=connected if isinstance(connected, bool) else None,
         host=field_text(info.get("host")),
         link=info,
+        errors=parse_state.errors_of(body) if body.get("clusterErrors") else (),
     )
 
 
 def cluster_errors(text: str) -> tuple[str, ...]:
-    """``ksctl cluster errors``: what each node says, in words; rows may be a bare array (docs/appliance.md 4.2)."""
-    found = []
-    for row in rows_of(listing(text)):
-        own = row.get("clusterErrors")
-        for error in own if isinstance(own, list) else [row] if "errorMessage" in row else []:
-            if isinstance(error, dict) and error.get("errorMessage"):
-                found.append(excerpt(field_text(error["errorMessage"])))
-    return tuple(found)
+    """``ksctl cluster errors``: what each node says, in words."""
+    return tuple(error.text for error in parse_state.cluster_errors(text))
 
 
 def services(text: str) -> Services:
@@ -181,19 +176,3 @@ def backup_keys(text: str) -> tuple[BackupKey, ...]:
         BackupKey(backup_id(row.get("id")), field_text(row.get("state")), row.get("default") is True)
         for row in rows_of(listing(text))
     )
-
-
-def row_count(text: str) -> int:
-    """How many rows a listing has, of which one page may be shown."""
-    return max(total_of(text)[1], len(rows_of(listing(text))))
-
-
-def attended_boot(text: str) -> bool:
-    """``ksctl diskenc status``: whether a reboot waits for a person with a passphrase."""
-    value = json_object(text)
-    for key, state in value.items():
-        if key.lower().replace("_", "") == "attendedboot":
-            return state is True or field_text(state).lower() == "true"
-    if any("enc" in key.lower() or key == "status" for key in value):
-        return False
-    raise NotUnderstoodError("not a disk encryption status", excerpt(text))

@@ -82,7 +82,11 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
             f"keeps its old data; afterwards add {host} to cluster.yaml"
         )
     nodes = {**facts.nodes, **facts.fresh}
-    counts = {n: f.hsm for n, f in nodes.items() if n not in dict(options.fresh)}
+    counts = {
+        n: f.hsm if isinstance(f.hsm, Unknown) else len(f.hsm)
+        for n, f in nodes.items()
+        if n not in dict(options.fresh)
+    }
     using = [n for n, count in counts.items() if not isinstance(count, Unknown) and count > 0]
     for name, count in counts.items():
         if isinstance(count, Unknown):
@@ -116,7 +120,10 @@ def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     prepared = list(_prepare(facts, options, survivor, names, joiners, why))
     yield from prepared
     ready = tuple(one.id for one in prepared)
-    gate = step(Gate(), survivor, "every node must be healthy before the first removal", GATE_S, ready, total)
+    seconds = GATE_S + int(cluster.stable_for.total_seconds())
+    gate = step(
+        Gate(), survivor, "every node must be healthy before the first removal", seconds, ready, total
+    )
     yield gate
     last = gate.id
     for name in others:

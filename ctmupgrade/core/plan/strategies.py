@@ -79,7 +79,9 @@ def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]
     before = tuple(one.id for one in prepared)
     migrated = any(not needs_upgrade(facts, cluster, node.name) for node in cluster.nodes)
     for position, name in enumerate(names):
-        gate = step(Gate(), name, "every node must report every other node as healthy", GATE_S, before)
+        # The first has no node before it that was watched while it settled.
+        seconds = GATE_S if position else GATE_S + int(cluster.stable_for.total_seconds())
+        gate = step(Gate(), name, "every node must report every other node as healthy", seconds, before)
         yield gate
         why = (
             "the first node migrates the shared database, which is locked for up to 30 s on all nodes"

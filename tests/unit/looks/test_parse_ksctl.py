@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from ctmupgrade.core.looks import answer_fields, parse_ksctl
+from ctmupgrade.core.looks import answer_fields, parse_ksctl, parse_state
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 
 PARSERS = (
     parse_ksctl.system_info, parse_ksctl.server_version, parse_ksctl.membership, parse_ksctl.members,
     parse_ksctl.summary, parse_ksctl.services, parse_ksctl.ntp, parse_ksctl.backups, parse_ksctl.backup_keys,
-    parse_ksctl.attended_boot,
+    parse_state.disk_encryption,
 )  # fmt: skip
 ODD = (
     "", "null", "[]", "{", '{"a":', "Segmentation fault", '{"code":5,"codeDesc":"NCERRUnauthorizedAccess: no"}',
@@ -91,7 +91,7 @@ def test_a_followed_time_server_is_marked() -> None:
     ("text", "attended"), [('{"attendedBoot":true}', True), ('{"status":"not encrypted"}', False)]
 )
 def test_attended_boot(text: str, attended: bool) -> None:
-    assert parse_ksctl.attended_boot(text) is attended
+    assert parse_state.disk_encryption(text).attended is attended
 
 
 def test_nanoseconds_are_cut() -> None:

@@ -1,0 +1,78 @@
+"""Asks for what takes several questions to know, and, of one member each, for what all members share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.patience import PatientControl
+from ctmupgrade.core.looks import state_probes
+from ctmupgrade.core.looks.facts import Maybe, NodeFacts, PortState, Unknown
+from ctmupgrade.core.looks.luna_port import luna_port
+from ctmupgrade.core.looks.node_state import Interface, Interfaces
+from ctmupgrade.core.looks.probes import Probe
+from ctmupgrade.core.looks.shared_state import SharedState
+from ctmupgrade.core.model import Cluster
+from ctmupgrade.ports import Clock, Gather, Looks, Reader
+
+OF_NO_CLIENTS = ("ssh", "snmp", "preboot")  # interfaces of administrators, without a certificate of this kind
+MOST_CHAINS = 6  # interfaces of one node whose certificates are asked for
+
+SHARED: Mapping[str, Probe[object]] = {
+    "errors": state_probes.CLUSTER_ERRORS,
+    "schedules": state_probes.SCHEDULES,
+    "quorum": state_probes.QUORUM,
+    "properties": state_probes.PROPERTIES,
+    "accounts": state_probes.ACCOUNTS,
+}
+
+
+def interfaces_of(control: Reader) -> Maybe[Interfaces]:
+    """A node's interfaces, with the certificates of those that clients use.
+
+    Where the first cannot be had, the others are not asked for: not every release knows the command.
+    """
+    rows = ask(control, state_probes.INTERFACES)
+    if isinstance(rows, Unknown):
+        return rows
+    served = [one for one in rows if one.enabled and not one.name.lower().startswith(OF_NO_CLIENTS)]
+    chains: dict[str, Interface] = {}
+    missing: list[tuple[str, str]] = []
+    for one in served[:MOST_CHAINS]:
+        found = ask(control, state_probes.certificate(one.name))
+        if not isinstance(found, Unknown):
+            chains[one.name] = replace(one, chain=found)
+            continue
+        missing.append((one.name, found.why))
+        if found.unreachable or not chains:
+            break
+    return Interfaces(tuple(chains.get(one.name, one) for one in rows), tuple(missing))
+
+
+def shared_state(
+    looks: Looks, cluster: Cluster, nodes: Mapping[str, NodeFacts], clock: Clock, gather: Gather
+) -> SharedState:
+    """What all members share: a question to each of those that answer, in turn, so that none has much to answer."""
+    answering = [name for name, facts in nodes.items() if not isinstance(facts.system, Unknown)]
+    if not answering:
+        return SharedState(**dict.fromkeys(SHARED, Unknown("no control plane answers", unreachable=True)))
+    whom = {field: answering[index % len(answering)] for index, field in enumerate(SHARED)}
+
+    def of(field: str) -> object:
+        name = whom[field]
+        return ask(PatientControl(looks.control(name), cluster.node(name), clock), SHARED[field])
+
+    answers: dict[str, Any] = gather(of, list(SHARED))
+    return SharedState(**answers)
+
+
+def hsm_ports(looks: Looks, name: str, facts: NodeFacts) -> dict[str, Maybe[PortState]]:
+    """Whether a node reaches its HSMs."""
+    if isinstance(facts.shell, Unknown) or isinstance(facts.hsm, Unknown):
+        return {}
+    shell = looks.shell(name)
+    return {
+        host: ask(shell, luna_port(host)) for host in dict.fromkeys(one.host for one in facts.hsm) if host
+    }

@@ -1,0 +1,1 @@
+"""The pages of the checks, a module for one or more groups. Read by ``explain``, and by nothing else."""

@@ -1,0 +1,95 @@
+"""Twenty nodes with the same finding are one line; so is one node of which nineteen report the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ctmupgrade.core.checks.catalogue import examine
+from ctmupgrade.core.looks.cluster_views import Member, PeerView
+from ctmupgrade.core.looks.facts import ClockReading, Facts, NodeFacts, Ntp, PortState, Unknown
+from ctmupgrade.core.looks.node_state import Alarm, Licence
+from ctmupgrade.core.looks.shared_state import ClusterError
+from ctmupgrade.core.model import Options
+from ctmupgrade.render.plain import finding_lines
+from tests.unit.values import cluster, facts, node_id
+
+MANY = 20
+NO_COMMAND = Unknown('alarms: Error: unknown command "alarms list" for "ksctl"')
+
+
+def seen(change: Callable[[int, NodeFacts], NodeFacts]) -> Facts:
+    """Twenty nodes, each changed."""
+    healthy = facts(MANY)
+    return replace(
+        healthy, nodes={name: change(n, one) for n, (name, one) in enumerate(healthy.nodes.items(), 1)}
+    )
+
+
+def _without_ntp(_number: int, one: NodeFacts) -> NodeFacts:
+    return replace(one, ntp=Ntp(synchronised=False))
+
+
+def _one_down(_number: int, one: NodeFacts) -> NodeFacts:
+    assert isinstance(one.members, tuple)
+    down = Member(node_id(7), "10.0.0.7", "d", "down")
+    return replace(one, members=tuple(down if m.node_id == node_id(7) else m for m in one.members))
+
+
+def _one_not_connected(_number: int, one: NodeFacts) -> NodeFacts:
+    assert isinstance(one.summary, tuple)
+    lost = PeerView("r", "GOOD", False, "10.0.0.7", errors=(ClusterError("could not connect"),))
+    reports = (
+        report if report.reporter == node_id(7) else replace(report, peers={**report.peers, node_id(7): lost})
+        for report in one.summary
+    )
+    return replace(one, summary=tuple(reports))
+
+
+def _one_clock(number: int, one: NodeFacts) -> NodeFacts:
+    return replace(one, clock=ClockReading(30.0 if number == 7 else 0.1, 0.05))
+
+
+def _closed(_number: int, one: NodeFacts) -> NodeFacts:
+    closed = {f"ctm-{n}": PortState(open=False, basis="no answer") for n in range(1, MANY + 1)}
+    return replace(one, consensus_ports=closed)
+
+
+def _closed_to_one(_number: int, one: NodeFacts) -> NodeFacts:
+    states = {f"ctm-{n}": PortState(open=n != 7, basis="no answer") for n in range(1, MANY + 1)}
+    return replace(one, consensus_ports=states)
+
+
+def _unknown_alarms(_number: int, one: NodeFacts) -> NodeFacts:
+    return replace(one, alarms=NO_COMMAND)
+
+
+def _alarm(_number: int, one: NodeFacts) -> NodeFacts:
+    return replace(one, alarms=(Alarm("License Expiration", "on"),))
+
+
+def _licence(_number: int, one: NodeFacts) -> NodeFacts:
+    return replace(one, licences=(Licence("CTE", "active", None, 86400),))
+
+
+CASES = {
+    "ntp_synchronised": _without_ntp, "every_node_ready": _one_down, "replication_connected": _one_not_connected,
+    "cluster_errors_empty": _one_not_connected, "clocks_agree": _one_clock, "no_builtin_alarm_on": _unknown_alarms,
+    "licences_last": _licence,
+}  # fmt: skip
+MORE = {"port_2380_open": (_closed, _closed_to_one), "no_builtin_alarm_on": (_alarm,)}
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [*CASES.items(), *((check, change) for check, changes in MORE.items() for change in changes)],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_the_same_of_twenty_is_one_line(check: str, change: Callable[[int, NodeFacts], NodeFacts]) -> None:
+    target = "2.22.0" if check == "port_2380_open" else "2.21.0"
+    found = examine(seen(change), cluster(MANY, target=target), Options(), only=[check])
+    lines = [line for line in finding_lines(found) if not line.startswith(" ")]
+    assert len(lines) == 2, lines  # the finding, and the verdict
+    assert lines[0].split()[1] == f"{check}:"
