@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: check, plan, verify, runbook, record, init."""
+"""Commands that look and change nothing: check, plan, verify, path, runbook, record, init."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctmupgrade.cli.options import OutFile
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
 from ctmupgrade.cli.progress import progress
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
@@ -118,6 +118,26 @@ def verify(
         for key in ("archive", "version", "size", "sha256", "signer", "signing_key", "signed_at", "verdict"):
             typer.echo(f"{key:12} {document[key]}")
     return 0
+
+
+@registry.command(LOOK)
+def path(
+    common: Common,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="a version, X.Y.Z")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="a version, X.Y.Z")],
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="k160 has a path of its own")] = "",
+) -> int:
+    """The hops between two versions, each with its rules and sources. Exit 3: no way is published."""
+    from ctmupgrade.commands.path import paths_between
+    from ctmupgrade.render import hops
+
+    found = paths_between(start, end, common.strategy, model)
+    if common.shown is Format.JSON:
+        put_json(hops.path_document(*found))
+    else:
+        for line in hops.path_lines(*found):
+            typer.echo(line)
+    return ExitCode.DONE if found[0].found else ExitCode.BLOCKED
 
 
 @registry.command(LOOK)

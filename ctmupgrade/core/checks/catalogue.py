@@ -33,9 +33,9 @@ from ctmupgrade.core.checks.node import (
     ntp_synchronised,
     reboot_needs_no_person,
     sudo_allows_upgrade,
-    upgrade_path_known,
 )
 from ctmupgrade.core.checks.own_files import own_files_survive_reboot, own_node_is_named
+from ctmupgrade.core.checks.path import upgrade_path_known
 from ctmupgrade.core.checks.ports import port_2380_open
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
