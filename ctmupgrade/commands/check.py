@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
-from ctmupgrade.core.checks.catalogue import CHECKS, examine
+from ctmupgrade.core.checks.catalogue import CHECKS, examine, weighed
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.model import Options
@@ -99,14 +100,17 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     :param hashed: as for :func:`collect`.
     :raises UsageError: an unknown check is named, or one that may not be skipped.
     """
-    known = {c.id: c for c in CHECKS}
-    for name, reason in setup.request.options.skips:
-        _skippable(name, reason, known[name].waivable if name in known else None)
+    cluster, options = setup.cluster, setup.request.options
+    known = {c.id: c.waivable for c in CHECKS} | {c.name: True for c in cluster.own_checks}
+    for name, reason in options.skips:
+        _skippable(name, reason, known.get(name))
     for name in only:
         if name not in known:
             raise UsageError(f"{name}: no such check", remedy="ctmupgrade check --list")
     facts = collect(setup, hashed=hashed)
-    return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
+    own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
+    found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
+    return CheckResult(facts, found)
 
 
 def _skippable(name: str, reason: str, waivable: bool | None) -> None:

@@ -36,11 +36,11 @@ from ctmupgrade.core.plan.strategies import node_order
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
-from ctmupgrade.core.run.kinds import RunKind
+from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
-from ctmupgrade.ports import Journal
+from ctmupgrade.ports import Journal, Programs
 
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 
@@ -251,8 +251,16 @@ def _executor(
         watch=wishes.watch,
         guard=guard_for(setup.cluster, state.plan),
         leave=marks.release,
+        programs=_programs(setup, state),
     )
     return Executor(ctx, state, record, setup.tools.tasks(), controls)
+
+
+def _programs(setup: Setup, state: RunState) -> Programs | None:
+    """What runs the operator's hooks and checks: those of an upgrade alone, and never in a simulation. What makes backups,
+    uploads or repairs is not what they were written for."""
+    live = setup.mode is Mode.LIVE and kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)
+    return setup.programs if live else None
 
 
 __all__ = [

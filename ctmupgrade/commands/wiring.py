@@ -24,7 +24,7 @@ from ctmupgrade.core import redact
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
-from ctmupgrade.ports import Clock, Fleet, RunStore, SimulatedWorld, Tools
+from ctmupgrade.ports import Clock, Fleet, Programs, RunStore, SimulatedWorld, Tools
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
@@ -41,6 +41,7 @@ class Setup:
     world: SimulatedWorld | None = None  # None: the appliances themselves
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
+    programs: Programs | None = None  # None: nothing of the operator's is run, as in a simulation
     _guarded: GuardedFleet = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -181,6 +182,7 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg.verifier import GpgVerifier
     from ctmupgrade.adapters.local.names import ResolvedNames
+    from ctmupgrade.adapters.local.programs import LocalPrograms
     from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
 
     store = BackupStore(cluster.backup.directory, cluster.name)
@@ -196,7 +198,9 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
     )
-    return Setup(request, cluster, tools, warnings=tuple(_warnings(cluster, store.warning())))
+    programs = LocalPrograms(cluster.folder, cluster.secret_variables)
+    warnings = tuple(_warnings(cluster, store.warning()))
+    return Setup(request, cluster, tools, warnings=warnings, programs=programs)
 
 
 def _warnings(cluster: Cluster, of_backups: str) -> Iterator[str]:

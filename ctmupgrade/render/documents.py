@@ -83,6 +83,7 @@ def report_document(report: Report) -> dict[str, object]:
         "decisions": list(report.decisions),
         "incidents": [asdict(incident) for incident in report.incidents],
         "journal": asdict(report.journal) if report.journal else None,
+        **({"programs": [asdict(one) for one in report.programs]} if report.programs else {}),
         "notes": list(report.notes),
         "nodes": [
             {

@@ -6,7 +6,7 @@ to know is a field of ``NodeFacts`` filled by a probe.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ctmupgrade.core.checks.check import Check, Question
 from ctmupgrade.core.checks.cluster import (
@@ -100,5 +100,10 @@ def examine(facts: Facts, cluster: Cluster, options: Options, *, only: Collectio
     """
     question = Question(facts, cluster, options)
     found = [f for check in CHECKS if not only or check.id in only for f in check.run(question)]
+    return weighed(found, facts, cluster, options)
+
+
+def weighed(found: Iterable[Finding], facts: Facts, cluster: Cluster, options: Options) -> list[Finding]:
+    """Return findings with those that are waived marked, and those told whose skip in cluster.yaml has ended."""
     ended = {s.check: f"{s.until:%Y-%m-%d %H:%M %Z}" for s in cluster.skips if s.until <= facts.at}
     return expire(waive(found, options.skips), ended)

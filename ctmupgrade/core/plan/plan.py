@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -126,9 +127,17 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
         yield from own_node_notes(cluster, steps)
+    yield from _hook_notes(cluster, steps)
     yield from _next_hops(cluster, steps)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time"
+
+
+def _hook_notes(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Which programs of the operator's a live run will start on this machine."""
+    for name in ("before_run", "before_node", "after_node", "after_run"):
+        if steps and (argv := cluster.hooks.argv(name)):
+            yield f"hook {name} runs on this machine (not in a simulation): {shlex.join(argv)}"
 
 
 def _next_hops(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
