@@ -15,6 +15,7 @@ from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.actions.perform import of_this_machine, perform
 from ctmupgrade.actions.programs import OperatorPrograms
+from ctmupgrade.actions.window import WINDOW, MaintenanceWindow
 from ctmupgrade.core.go_on import GoOn, to_go_on
 from ctmupgrade.core.plan.steps import (
     CompareSettings,
@@ -23,14 +24,15 @@ from ctmupgrade.core.plan.steps import (
     StageArchive,
     Step,
     VerifyArchive,
-    changes_node,
     in_service,
     is_look,
 )
-from ctmupgrade.core.run import interlocks, journal, one_at_a_time, windows
+from ctmupgrade.core.plan.windows import WindowFit
+from ctmupgrade.core.run import interlocks, journal, one_at_a_time
 from ctmupgrade.core.run.expected_releases import expected_releases
 from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
+from ctmupgrade.core.run.looks_again import leads_to_change
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, Trouble, worst
@@ -48,6 +50,8 @@ class Controls:
     guard: Callable[[Step, RunState], str] = lambda _step, _state: ""
     leave: Callable[[], None] = lambda: None  # before the end is written down: after it nobody resumes
     programs: Programs | None = None  # None: no hook and no check of the operator's is run
+    accept_partial: Callable[[WindowFit], bool] = lambda _fit: True  # not all nodes fit into the window
+    wait_for_window: bool = False
 
 
 @dataclass(slots=True)
@@ -70,11 +74,16 @@ class Executor:
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
     programs: OperatorPrograms = field(init=False)
+    window: MaintenanceWindow = field(init=False)
 
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
+        wanted = self.controls
+        self.window = MaintenanceWindow(
+            self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
+        )
         self.programs = OperatorPrograms(
-            self.ctx, self.controls.programs, lambda: self.state, self.emit, self._take_requests
+            self.ctx, wanted.programs, lambda: self.state, self.emit, self._take_requests
         )
 
     def _interlock(self, step: Step) -> Hold:
@@ -112,7 +121,7 @@ class Executor:
 
     def _run(self) -> ExitCode:
         self._take_up()
-        self._refuse_late()
+        self._stop_for(self.window.too_late(), ExitCode.PAUSED)
         if not self._stopping() and not self._all_over():
             self._stop_for(self.programs.before("run"), ExitCode.PAUSED)
         while True:
@@ -120,7 +129,7 @@ class Executor:
             self._between_nodes()
             if not self._stopping():
                 self._start_ready()
-            if not self.running:
+            if not self.running and not self.window.waiting:
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -133,7 +142,7 @@ class Executor:
             self.ctx.baselines[step.id] = held.before
             self.ctx.earlier[step.id] = held.earlier
             self.ctx.noted[step.id] = held.codes
-            if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
+            if held.status is Status.DONE and is_look(step.action) and leads_to_change(self.state, step):
                 self.emit(journal.StepReopened(step.id, "its result may be out of date"))
 
     def _stop_for(self, why: str, code: ExitCode) -> bool:
@@ -149,20 +158,6 @@ class Executor:
     def _all_over(self) -> bool:
         over = (Status.DONE, Status.SKIPPED)
         return all(state.status in over for state in self.state.steps.values())
-
-    def _leads_to_change(self, step: Step) -> bool:
-        followers = [s for s in self.state.plan.steps if step.id in s.after]
-        if isinstance(step.action, VerifyArchive):
-            return any(
-                isinstance(s.action, StageArchive | RunUpgrade) and self._status(s.id) is not Status.DONE
-                for s in self.state.plan.steps
-            )
-        untouched = [s for s in followers if self._status(s.id) is Status.PENDING]
-        return (
-            bool(followers)
-            and len(untouched) == len(followers)
-            and any(changes_node(s.action) for s in followers)
-        )
 
     def _status(self, step: str) -> Status:
         return self.state.steps[step].status
@@ -205,6 +200,9 @@ class Executor:
         for step in self._ready():
             if self._stopping() or self._no_room(step):
                 return
+            if self.window.holds(step):
+                self._wait_for_window()
+                continue
             if self._stop_for(self._held(step), ExitCode.PAUSED):
                 return
             refusal = self.controls.guard(step, self.state)
@@ -232,13 +230,13 @@ class Executor:
 
     def _held(self, step: Step) -> str:
         """Why a step may not start now although it is ready; "" where it may."""
-        if not isinstance(step.action, RunUpgrade) or self.state.steps[step.id].started is not None:
+        if self.state.steps[step.id].started is not None:
             return ""
+        late = self.window.late(step)
+        if late or not isinstance(step.action, RunUpgrade):
+            return late
         if self.controls.stop_after and self._is_over(self.controls.stop_after) and step.node:
             return f"stopped after {self.controls.stop_after}, as asked"
-        late = self._window(step)
-        if late:
-            return late
         return "" if self.controls.confirm(step) else f"not confirmed: {step.id}"
 
     def _is_over(self, node: str) -> bool:
@@ -247,22 +245,16 @@ class Executor:
         mine = [s for s in steps if not isinstance(s.action, CompareSettings)]
         return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
 
-    def _refuse_late(self) -> None:
-        """Where the next node finds no room even now, nothing is prepared for it: hours of uploads may come first."""
-        waiting = [s for s in self.state.plan.steps if isinstance(s.action, RunUpgrade)]
-        waiting = [s for s in waiting if self._status(s.id) in (Status.PENDING, Status.FAILED)]
-        if waiting and self.state.steps[waiting[0].id].started is None:
-            self._stop_for(self._no_room_in_window(waiting[0]), ExitCode.PAUSED)
-
-    def _window(self, step: Step) -> str:
-        now = self.ctx.clock.now()
-        return windows.not_begun(self.ctx.cluster.window, now) or self._no_room_in_window(step)
-
-    def _no_room_in_window(self, step: Step) -> str:
-        return windows.no_room(self.ctx.cluster.window, self.state.plan, step, self.ctx.clock.now())
+    def _wait_for_window(self) -> None:
+        if not self.window.waiting:
+            self.window.waiting = True
+            self.tasks.start(WINDOW, self.window.until_it_begins(self._stopping))
 
     def _handle(self, happening: TaskEvent) -> None:
         step = happening.key
+        if step == WINDOW:
+            self._waited(happening)
+            return
         self._rests(step, happening.tick)
         if happening.error is not None:
             self.running.discard(step)
@@ -282,6 +274,15 @@ class Executor:
                 case _:
                     self.controls.watch(self.state, None, step, happening.tick)
             self.tasks.go_on(step)
+
+    def _waited(self, happening: TaskEvent) -> None:
+        if happening.tick is not None:
+            self.controls.watch(self.state, None, WINDOW, happening.tick)
+            self.tasks.go_on(WINDOW)
+            return
+        self.window.waiting, self.started_from = False, None
+        if happening.error is not None:
+            raise happening.error
 
     def _rests(self, step: str, tick: Tick | None) -> None:
         """A node that is unreachable and uploaded to again later lets the next one go first."""

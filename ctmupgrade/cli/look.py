@@ -72,19 +72,21 @@ def plan(
     """Check, then show the steps: why, in which order, how long, and what users will notice."""
     from ctmupgrade.codec import plan_to_json
     from ctmupgrade.commands import check as looking
-    from ctmupgrade.render import show
+    from ctmupgrade.core.plan.windows import window_fit
+    from ctmupgrade.render import documents, show
 
     format_of(output, ".json")
     with opened(common, options, looks_only=True) as made:
         with progress(common, made):
             result, planned = looking.plan(made)
-        document = plan_to_json(planned)
+        fit = window_fit(made.cluster.window, planned.steps, planned.strategy, result.facts.at)
+        document = plan_to_json(planned) | ({"window": documents.window_document(fit)} if fit else {})
         if common.shown is Format.JSON:
             if output is None:
                 put_json(document)
         else:
             show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
-            show.plan(planned, common.shown)
+            show.plan(planned, common.shown, fit)
         if output is not None:
             write_out(as_text(document), output)
             if common.shown is not Format.JSON:

@@ -10,6 +10,7 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.windows import WindowFit, clock
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.listed import ListedRun
 from ctmupgrade.core.run.report import Report
@@ -59,6 +60,30 @@ def check_document(
         "verdict": overall(findings).value,
         "findings": [finding_document(f) for f in findings],
         "nodes": [node_document(n) for n in facts.nodes.values()],
+    }
+
+
+def window_document(fit: WindowFit | None) -> dict[str, object] | None:
+    """How a plan lies in its maintenance window; None where the window has no end."""
+    if fit is None:
+        return None
+    window = fit.window
+    return {
+        "start": clock(window, window.start) if window.start else None,
+        "finish_by": clock(window, window.finish_by) if window.finish_by else None,
+        "fitting": fit.fitting,
+        "of": len(fit.nodes),
+        "at_once": fit.at_once,
+        "nodes": [
+            {
+                "node": times.node,
+                "begins": clock(window, times.begins),
+                "ends": clock(window, times.ends),
+                "at_worst": clock(window, times.worst),
+                "fits": times.fits,
+            }
+            for times in fit.nodes
+        ],
     }
 
 

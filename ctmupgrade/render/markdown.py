@@ -9,6 +9,7 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.core.timing import clock_time
@@ -137,6 +138,10 @@ def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple
         "",
         *[f"- {markdown(note)}" for note in plan.notes],
     ]
+    fit = window_fit(cluster.window, plan.steps, plan.strategy, facts.at)
+    if fit is not None:
+        lines += ["", "## Maintenance window", "", f"{markdown(fit_summary(fit))}.", ""]
+        lines += [f"- {markdown(line)}" for line in fit_lines(fit)]
     stops = [f for f in findings if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
     if stops:
         lines += ["", "## Before", ""]

@@ -10,6 +10,7 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import erases
+from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.incidents import program_failure
 from ctmupgrade.core.run.journal import Event, RunState
@@ -170,6 +171,11 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     lines += [f"  {note}" for note in plan.notes]
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
     return ours(lines)
+
+
+def window_lines(fit: WindowFit | None) -> list[str]:
+    """How a plan lies in its maintenance window, with clock times; nothing where the window has no end."""
+    return [] if fit is None else ours([f"  {fit_summary(fit)}", *(f"    {line}" for line in fit_lines(fit))])
 
 
 def _short(value: str, limit: int = 48) -> str:

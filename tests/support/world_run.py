@@ -109,6 +109,7 @@ class Drive:
     fleet_of: Callable[[World], Any] = SimFleet
     journal: Lines = field(default_factory=Lines)
     programs: Programs | None = None  # the operator's
+    wait_for_window: bool = False
     error: CtmUpgradeError | None = None  # what the last process ended with, where it did not end by itself
     processes: int = 0
 
@@ -175,6 +176,7 @@ class Drive:
             watch=self._watch,
             guard=guard_for(self.cluster, state.plan),
             programs=self.programs,
+            wait_for_window=self.wait_for_window,
         )
         try:
             return int(Executor(ctx, state, self.journal, made.tools.tasks(), controls).run())

@@ -37,6 +37,7 @@ from ctmupgrade.core.checks.node import (
 from ctmupgrade.core.checks.own_files import own_files_survive_reboot, own_node_is_named
 from ctmupgrade.core.checks.path import upgrade_path_known
 from ctmupgrade.core.checks.ports import port_2380_open
+from ctmupgrade.core.checks.window import window_fits
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
 
@@ -90,6 +91,7 @@ CHECKS: tuple[Check, ...] = (
         fresh_instances_ready,
         False,
     ),
+    Check("window_fits", "the plan fits into the maintenance window", window_fits),
 )
 
 

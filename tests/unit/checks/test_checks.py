@@ -252,7 +252,8 @@ def test_standalone_is_for_unclustered_appliances() -> None:
     assert overall(examine(apart, alone, Options(), only=only)) is Verdict.PASS
 
 
-WARNS = ("control_plane_verified", "port_2380_open")  # the port in tests/test_appliance.py
+# The port in tests/test_appliance.py, the window in tests/test_windows.py.
+WARNS = ("control_plane_verified", "port_2380_open", "window_fits")
 
 
 def test_a_node_that_is_behind_stops_everything() -> None:
