@@ -10,41 +10,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.actions.perform import perform
+from ctmupgrade.actions.perform import of_this_machine, perform
+from ctmupgrade.actions.programs import OperatorPrograms
+from ctmupgrade.actions.window import WINDOW, MaintenanceWindow
 from ctmupgrade.core.go_on import GoOn, to_go_on
 from ctmupgrade.core.plan.steps import (
-    AwaitNode,
     CompareSettings,
     MakeBackup,
-    Reboot,
     RunUpgrade,
-    Settle,
     StageArchive,
     Step,
     VerifyArchive,
-    changes_node,
+    in_service,
     is_look,
 )
+from ctmupgrade.core.plan.windows import WindowFit
 from ctmupgrade.core.run import interlocks, journal, one_at_a_time
 from ctmupgrade.core.run.expected_releases import expected_releases
 from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
+from ctmupgrade.core.run.looks_again import leads_to_change
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
-from ctmupgrade.errors import (
-    CtmUpgradeError,
-    ExitCode,
-    InconclusiveError,
-    JournalError,
-    NodeError,
-    Trouble,
-    worst,
-)
-from ctmupgrade.ports import Record, TaskEvent, Tasks
+from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, Trouble, worst
+from ctmupgrade.ports import Programs, Record, TaskEvent, Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +49,9 @@ class Controls:
     watch: Callable[[RunState, Event | None, str, Tick | None], None] = lambda _s, _e, _k, _t: None
     guard: Callable[[Step, RunState], str] = lambda _step, _state: ""
     leave: Callable[[], None] = lambda: None  # before the end is written down: after it nobody resumes
+    programs: Programs | None = None  # None: no hook and no check of the operator's is run
+    accept_partial: Callable[[WindowFit], bool] = lambda _fit: True  # not all nodes fit into the window
+    wait_for_window: bool = False
 
 
 @dataclass(slots=True)
@@ -78,9 +73,18 @@ class Executor:
     verified: set[str] = field(default_factory=set)  # the steps that were done by this process
     backed_up: frozenset[str] = frozenset()  # nodes whose fresh, whole backup was seen on this machine's disk
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
+    programs: OperatorPrograms = field(init=False)
+    window: MaintenanceWindow = field(init=False)
 
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
+        wanted = self.controls
+        self.window = MaintenanceWindow(
+            self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
+        )
+        self.programs = OperatorPrograms(
+            self.ctx, wanted.programs, lambda: self.state, self.emit, self._take_requests
+        )
 
     def _interlock(self, step: Step) -> Hold:
         """Why a step may not start now, by what this process has seen for itself. Called from the steps' tasks."""
@@ -120,12 +124,15 @@ class Executor:
 
     def _run(self) -> ExitCode:
         self._take_up()
-        self._refuse_late()
+        self._stop_for(self.window.too_late(), ExitCode.PAUSED)
+        if not self._stopping() and not self._all_over():
+            self._stop_for(self.programs.before("run"), ExitCode.PAUSED)
         while True:
             self._take_requests()
+            self._between_nodes()
             if not self._stopping():
                 self._start_ready()
-            if not self.running:
+            if not self.running and not self.window.waiting:
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -138,22 +145,22 @@ class Executor:
             self.ctx.baselines[step.id] = held.before
             self.ctx.earlier[step.id] = held.earlier
             self.ctx.noted[step.id] = held.codes
-            if held.status is Status.DONE and is_look(step.action) and self._leads_to_change(step):
+            if held.status is Status.DONE and is_look(step.action) and leads_to_change(self.state, step):
                 self.emit(journal.StepReopened(step.id, "its result may be out of date"))
 
-    def _leads_to_change(self, step: Step) -> bool:
-        followers = [s for s in self.state.plan.steps if step.id in s.after]
-        if isinstance(step.action, VerifyArchive):
-            return any(
-                isinstance(s.action, StageArchive | RunUpgrade) and self._status(s.id) is not Status.DONE
-                for s in self.state.plan.steps
-            )
-        untouched = [s for s in followers if self._status(s.id) is Status.PENDING]
-        return (
-            bool(followers)
-            and len(untouched) == len(followers)
-            and any(changes_node(s.action) for s in followers)
-        )
+    def _stop_for(self, why: str, code: ExitCode) -> bool:
+        """Take note of why nothing further may be started; whether there is something."""
+        self.trouble += [Trouble(why, code)] if why else []
+        return bool(why)
+
+    def _between_nodes(self) -> None:
+        if self.state is not self.started_from:
+            for why in self.programs.between():
+                self._stop_for(why, ExitCode.BLOCKED)
+
+    def _all_over(self) -> bool:
+        over = (Status.DONE, Status.SKIPPED)
+        return all(state.status in over for state in self.state.steps.values())
 
     def _status(self, step: str) -> Status:
         return self.state.steps[step].status
@@ -196,17 +203,21 @@ class Executor:
         for step in self._ready():
             if self._stopping() or self._no_room(step):
                 return
-            why = self._held(step)
-            if why:
-                self.trouble.append(Trouble(why, ExitCode.PAUSED))
+            if self.window.holds(step):
+                self._wait_for_window()
+                continue
+            if self._stop_for(self._held(step), ExitCode.PAUSED):
                 return
             refusal = self.controls.guard(step, self.state)
             refusal = refusal or one_at_a_time.refusal(step, self.state, self.ctx.cluster, self.running)
             if refusal and self.running:
                 continue  # a copy that is upgraded beside it counts again when it is proven well
-            if refusal:
-                self.trouble.append(Trouble(refusal, ExitCode.BLOCKED))
+            if self._stop_for(refusal, ExitCode.BLOCKED):
                 return
+            if not in_service(step.action):
+                self._stop_for(self.programs.before("node", step.node), ExitCode.PAUSED)
+                if self._stopping():  # a pause may have been asked for while the hook ran
+                    return
             self.ctx.expected = expected_releases(self.state)
             held = self.state.steps[step.id]
             fresh = held.started is None or is_look(step.action)
@@ -222,13 +233,13 @@ class Executor:
 
     def _held(self, step: Step) -> str:
         """Why a step may not start now although it is ready; "" where it may."""
-        if not isinstance(step.action, RunUpgrade) or self.state.steps[step.id].started is not None:
+        if self.state.steps[step.id].started is not None:
             return ""
+        late = self.window.late(step)
+        if late or not isinstance(step.action, RunUpgrade):
+            return late
         if self.controls.stop_after and self._is_over(self.controls.stop_after) and step.node:
             return f"stopped after {self.controls.stop_after}, as asked"
-        late = self._window(step)
-        if late:
-            return late
         return "" if self.controls.confirm(step) else f"not confirmed: {step.id}"
 
     def _is_over(self, node: str) -> bool:
@@ -237,34 +248,16 @@ class Executor:
         mine = [s for s in steps if not isinstance(s.action, CompareSettings)]
         return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
 
-    def _refuse_late(self) -> None:
-        """Where the next node finds no room even now, nothing is prepared for it: hours of uploads may come first."""
-        waiting = [s for s in self.state.plan.steps if isinstance(s.action, RunUpgrade)]
-        waiting = [s for s in waiting if self._status(s.id) in (Status.PENDING, Status.FAILED)]
-        late = self._no_time_left(waiting[0]) if waiting else ""
-        if late and self.state.steps[waiting[0].id].started is None:
-            self.trouble.append(Trouble(late, ExitCode.PAUSED))
-
-    def _window(self, step: Step) -> str:
-        window, now = self.ctx.cluster.window, self.ctx.clock.now()
-        if window.start is not None and now < window.start:
-            return f"the maintenance window begins at {window.start.isoformat()}"
-        return self._no_time_left(step)
-
-    def _no_time_left(self, step: Step) -> str:
-        window, now = self.ctx.cluster.window, self.ctx.clock.now()
-        if window.finish_by is None:
-            return ""
-        need = sum(s.estimate_s for s in self.state.plan.steps if s.node == step.node and _from_upgrade(s))
-        if now + timedelta(seconds=need) <= window.finish_by:
-            return ""
-        return (
-            f"no room for {step.node}: it needs about {need // 60} min, and the maintenance window ends at "
-            f"{window.finish_by.isoformat()}"
-        )
+    def _wait_for_window(self) -> None:
+        if not self.window.waiting:
+            self.window.waiting = True
+            self.tasks.start(WINDOW, self.window.until_it_begins(self._stopping))
 
     def _handle(self, happening: TaskEvent) -> None:
         step = happening.key
+        if step == WINDOW:
+            self._waited(happening)
+            return
         self._rests(step, happening.tick)
         if happening.error is not None:
             self.running.discard(step)
@@ -284,6 +277,15 @@ class Executor:
                     self.controls.watch(self.state, None, step, happening.tick)
             self.tasks.go_on(step)
 
+    def _waited(self, happening: TaskEvent) -> None:
+        if happening.tick is not None:
+            self.controls.watch(self.state, None, WINDOW, happening.tick)
+            self.tasks.go_on(WINDOW)
+            return
+        self.window.waiting, self.started_from = False, None
+        if happening.error is not None:
+            raise happening.error
+
     def _rests(self, step: str, tick: Tick | None) -> None:
         """A node that is unreachable and uploaded to again later lets the next one go first."""
         if isinstance(tick, Waiting) and isinstance(self.state.plan.step(step).action, StageArchive):
@@ -294,7 +296,7 @@ class Executor:
 
     def _failed(self, step: str, error: Exception) -> None:
         if isinstance(error, OSError):
-            error = _of_this_machine(step, error)
+            error = of_this_machine(step, error)
         if not isinstance(error, CtmUpgradeError):
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
@@ -312,17 +314,20 @@ class Executor:
         return f"{remedy}\n{to_go_on(error.go_on or usual, self.state.run, node)}"
 
     def _finish(self) -> ExitCode:
-        over = (Status.DONE, Status.SKIPPED)
-        if all(state.status in over for state in self.state.steps.values()):
-            self.controls.leave()
+        if self._all_over() and not self.trouble:
             outcome = outcome_of(self.state)
+            self.programs.end(outcome)
+            self.controls.leave()
             self.emit(journal.RunEnded(outcome, self._versions()))
             return ExitCode.DONE if outcome == "done" else ExitCode.PARTIAL
         if self.state.stop == "abort" and not self.trouble:
+            self.programs.end("aborted")
             self.controls.leave()
             self.emit(journal.RunEnded("aborted", {}, "as asked"))
             return ExitCode.PAUSED
         last = worst(self.trouble)
+        words = {ExitCode.PAUSED: "paused", ExitCode.NEEDS_OPERATOR: "needs-operator"}
+        self.programs.end(words.get(last.code, "failed"))
         self.emit(journal.RunPaused(last.why, last.code, last.step))
         return last.code
 
@@ -333,16 +338,3 @@ class Executor:
             if step.node and version:
                 found[step.node] = version
         return found
-
-
-def _from_upgrade(step: Step) -> bool:
-    return isinstance(step.action, RunUpgrade | Reboot | AwaitNode | Settle)
-
-
-def _of_this_machine(step: str, error: OSError) -> NodeError:
-    """A full disk or a folder that takes no file is no bug: it is fixed here, and then the step is done again."""
-    place = f"{error.filename}: " if error.filename else ""
-    return NodeError(
-        f"{step}: error on this machine: {place}{error.strerror or error}",
-        remedy="make space, or fix the folder's permissions, on this machine (df, ls -ld)",
-    )

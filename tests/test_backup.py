@@ -20,7 +20,7 @@ from ctmupgrade.core.looks.backups import BackupEntry, BackupKey
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import MakeBackup
-from ctmupgrade.core.releases import backup_fits
+from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.version import Version
 from tests.support.world_run import PASSWORD, Drive, make_world
 

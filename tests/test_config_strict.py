@@ -45,6 +45,10 @@ RIGHT = {
     "version": ["2.21.0", "'2.21.0+15016'"],
     "strategy": ["in-place", "rebuild", "standalone"],
     "check": ["ntp_synchronised"],
+    "argv": ["[a]", """['./x y.sh', "{x}", '{"a": 1}', '12']""", "[a, --b=c]"],
+    "names": ["[]", "[A, HTTP_TOKEN]"],
+    "place": ["here", "node"],
+    "whens": ["[check]", "[check, after_node]"],
 }
 NUMBERS = [
     "12",
@@ -109,6 +113,10 @@ WRONG = {
     "version": [*NUMBERS, *TRUTHS, '""', "v2.21.0", "2.21", "newest", "\uff12.21.0", "2.21.0.1", "2.21.\u0663", "9" * 5000 + ".1.1"],
     "strategy": [*NUMBERS, *TRUTHS, '""', "sideways", "In-Place", "inplace"],
     "check": [*NUMBERS, *TRUTHS, '""', "no_such_check", "archive_signature_good"],
+    "argv": ["5", "a", "true", "[5]", "[a, true]", "[a, [b]]", '[""]', '[a, "a\\0b"]', '["{node}", a]'],
+    "names": ["5", "a", "true", "[5]", "[A-B]", "[KSCTL_PASSWORD]"],
+    "place": [*NUMBERS, *TRUTHS, '""', "there", "Here"],
+    "whens": ["5", "check", "[]", "[sometimes]", "[check, 5]"],
 }  # fmt: skip
 LISTS = ["5", "a", "true", "{a: b}", "null"]  # in place of a list
 JUMP = {
@@ -132,18 +140,25 @@ KEYS = {
     "backup.directory": "text", "backup.key_password_env": "variable", "backup.max_age": "duration",
     "window.start": "moment", "window.finish_by": "moment",
     **{f"timeouts.{k}": "duration" for k in ("upload", "upgrade", "reboot", "service", "join", "backup", "stuck")},
+    **{f"hooks.{k}": "argv" for k in ("before_run", "before_node", "after_node", "after_run")},
+    "hooks.timeout": "duration", "hooks.environment": "names",
+    **{f"contacts.0.{k}": "text" for k in ("name", "role", "phone", "mail")},
+    "checks.own.0.name": "name", "checks.own.0.run": "argv", "checks.own.0.on": "place", "checks.own.0.when": "whens",
+    "checks.own.0.timeout": "duration", "checks.own.0.environment": "names",
     "checks.skip.0.check": "check", "checks.skip.0.reason": "text", "checks.skip.0.until": "until",
     **{f"nodes.1.{k}": v for k, v in {"name": "name", "host": "host", "url": "url", "cluster_host": "host", "host_key": "host_key"}.items()},
     **{f"nodes.1.{k}": v for k, v in SSH.items()},
     **{f"nodes.1.ssh.{k}": v for k, v in SSH.items()},
     **{f"nodes.1.ksctl.{k}": v for k, v in KSCTL.items()},
 }  # fmt: skip
-UNSUPPORTED = ("checks.own", "hooks", "notify", "contacts")
+UNSUPPORTED = ("notify",)
+LISTED = ("nodes", "skip", "own", "contacts")  # keys of which there may be several
 # Of the same type as another key that is tried with all values: some of them do.
 ALIKE = [
     k
     for k in KEYS
-    if k.startswith(("nodes.1.ssh.", "nodes.1.ksctl.", "timeouts.")) or k.removeprefix("nodes.1.") in SSH
+    if k.startswith(("nodes.1.ssh.", "nodes.1.ksctl.", "timeouts.", "contacts.", "checks.own.0.timeout"))
+    or k.removeprefix("nodes.1.") in SSH
 ]
 FOREIGN = (
     "instance of",
@@ -166,6 +181,10 @@ def document(path: str = "", raw: str = "") -> str:
     }
     if path.startswith("checks.skip"):
         values["checks"] = {"skip": [{"check": "clocks_agree", "reason": "why", "until": "2030-12-31"}]}
+    if path.startswith("checks.own"):
+        values["checks"] = {"own": [{"name": "mine", "run": ["./mine"]}]}
+    if path.startswith("contacts"):
+        values["contacts"] = [{"name": "Storage on call"}]
     if path:
         at: object = values
         *holders, last = path.split(".")
@@ -191,7 +210,7 @@ def line_of(text: str, path: str) -> int:
     lines = text.splitlines()
     last = path.rsplit(".", maxsplit=1)[-1]
     found = [i for i, line in enumerate(lines, 1) if line.strip().startswith(f"{last}:")]
-    return found[-1] if path.startswith(("nodes.1", "checks")) else found[0]
+    return found[-1] if path.startswith(("nodes.1", "checks", "contacts")) else found[0]
 
 
 def refused(tmp_path: Path, text: str) -> str:
@@ -214,7 +233,7 @@ def _leaves(model: type[BaseModel], at: str = "") -> Iterator[str]:
         inner = None if at == "timeouts." else MODELS.get(key)
         if inner is None or inner is model:
             yield path
-        elif key in ("nodes", "skip"):
+        elif key in LISTED:
             yield from _leaves(inner, f"{path}.{1 if key == 'nodes' else 0}.")
         else:
             yield from _leaves(inner, f"{path}.")
@@ -234,7 +253,8 @@ def test_values_of_the_right_form_are_taken(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.parametrize("path", KEYS)
 def test_values_of_another_kind_or_form_are_refused_with_their_line(tmp_path: Path, path: str) -> None:
-    wrong = [*WRONG[KEYS[path]], *HOLDERS]
+    takes_lists = KEYS[path] in ("argv", "names", "whens")
+    wrong = [*WRONG[KEYS[path]], *([] if takes_lists else HOLDERS)]
     for raw in wrong[::7] if path in ALIKE else wrong:
         text = document(path, raw)
         said = refused(tmp_path, text)
@@ -244,7 +264,7 @@ def test_values_of_another_kind_or_form_are_refused_with_their_line(tmp_path: Pa
         assert said.count("\n") == 0, (raw, said)
 
 
-@pytest.mark.parametrize("path", ["nodes", "checks.skip"])
+@pytest.mark.parametrize("path", ["nodes", "checks.skip", "checks.own", "contacts"])
 @pytest.mark.parametrize("raw", LISTS)
 def test_something_else_for_a_list(tmp_path: Path, path: str, raw: str) -> None:
     text = document(path, raw)
@@ -253,7 +273,18 @@ def test_something_else_for_a_list(tmp_path: Path, path: str, raw: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["target", "ssh", "ksctl", "backup", "window", "timeouts", "checks", "nodes.1.ssh", "nodes.1.ksctl"],
+    [
+        "target",
+        "ssh",
+        "ksctl",
+        "backup",
+        "window",
+        "timeouts",
+        "checks",
+        "hooks",
+        "nodes.1.ssh",
+        "nodes.1.ksctl",
+    ],
 )
 @pytest.mark.parametrize("raw", ["5", "a", "true", "[a]", "null", "2030-01-01"])
 def test_something_else_for_keys(tmp_path: Path, path: str, raw: str) -> None:
@@ -269,10 +300,7 @@ def test_something_else_for_keys(tmp_path: Path, path: str, raw: str) -> None:
 @pytest.mark.parametrize(
     ("path", "raw"),
     [
-        ("checks.own", '[{name: lb-drained, run: [./lb-drained.sh, "{node}"], on: here}]'),
-        ("hooks", "{before_run: [./open-change.sh]}"),
         ("notify", "[{webhook: {url_env: CTM_WEBHOOK, format: slack}}]"),
-        ("contacts", '[{name: Storage on call, phone: "+00 000"}]'),
     ],
 )
 def test_a_key_whose_feature_is_not_here_is_refused_by_name(tmp_path: Path, path: str, raw: str) -> None:
@@ -283,7 +311,7 @@ def test_a_key_whose_feature_is_not_here_is_refused_by_name(tmp_path: Path, path
 
 
 @pytest.mark.parametrize(
-    ("path", "raw"), [("checks.own", "[]"), ("hooks", "{}"), ("ksctl.through_ssh", "false")]
+    ("path", "raw"), [("checks.own", "[]"), ("hooks", "{}"), ("notify", "[]"), ("ksctl.through_ssh", "false")]
 )
 def test_the_same_key_that_asks_for_nothing_is_taken(tmp_path: Path, path: str, raw: str) -> None:
     file = tmp_path / "cluster.yaml"
@@ -310,6 +338,48 @@ def test_each_node_may_be_its_own_loopback_behind_ssh(tmp_path: Path) -> None:
     assert len(load_cluster(tmp_path / "cluster.yaml", simulated=True).nodes) == 2
     same = (text + "ksctl: {through_ssh: true}\n").replace("127.0.0.1", "10.0.0.1")
     assert "appears twice" in refused(tmp_path, same)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("hooks.before_run", "node"), ("hooks.before_run", "outcome"), ("hooks.before_node", "outcome"),
+        ("hooks.after_run", "node"), ("checks.own.0.run", "outcome"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_not_filled_in_there(tmp_path: Path, path: str, name: str) -> None:
+    said = refused(tmp_path, document(path, f'[a, "x{{{name}}}y"]'))
+    assert said.startswith(f"cluster.yaml:{line_of(document(path, '[a]'), path)}: ") and f"{{{name}}}" in said
+
+
+def test_own_checks_have_names_of_their_own(tmp_path: Path) -> None:
+    text = document("checks.own.0.name", "clocks_agree")
+    assert "is a check of ctmupgrade's own already" in refused(tmp_path, text)
+    text = document("checks.own", "[{name: a, run: [x]}, {name: a, run: [y]}]")
+    assert "'a' appears twice" in refused(tmp_path, text)
+
+
+def test_an_own_check_may_be_skipped_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(
+        document("checks", "{own: [{name: a, run: [x]}], skip: [{check: a, reason: why, until: 2030-12-31}]}")
+    )
+    assert load_cluster(file, simulated=True).skips[0].check == "a"
+
+
+def test_programs_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "a.gpg").write_bytes(b"x")
+    (tmp_path / "flat.sh").write_text("#!/bin/sh\n")
+    file = tmp_path / "cluster.yaml"
+    for raw, why in (
+        ("[./none.sh]", "there is no file"),
+        ("[./flat.sh]", "cannot be executed"),
+        ("[no-such-program-7]", "in PATH"),
+    ):
+        file.write_text(document("hooks.before_node", raw))
+        with pytest.raises(UsageError) as caught:
+            load_cluster(file)
+        assert why in caught.value.brief
 
 
 # -- what a password may be is not printed back ----------------------------------------------------------------

@@ -292,3 +292,13 @@ def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exc
     if seen.state is LookState.UNKNOWN and not seen.untold:
         return InconclusiveError(text, remedy=remedy, go_on=seen.go_on)
     return NodeError(text, remedy=remedy, go_on=seen.go_on)
+
+
+def of_this_machine(step: str, error: OSError) -> NodeError:
+    """Return the failure of a step for an error of this machine. A full disk or a folder that takes no file is no bug:
+    it is fixed here, and then the step is done again."""
+    place = f"{error.filename}: " if error.filename else ""
+    return NodeError(
+        f"{step}: error on this machine: {place}{error.strerror or error}",
+        remedy="make space, or fix the folder's permissions, on this machine (df, ls -ld)",
+    )

@@ -13,6 +13,7 @@ from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
 from ctmupgrade.cli.place import placed, placed_findings, placed_report
 from ctmupgrade.cli.questions import ask, at_terminal, need_terminal
+from ctmupgrade.cli.window import PartialConsent, lines_of
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.signals import leaving
 from ctmupgrade.core.modes import Mode
@@ -42,6 +43,8 @@ def wishes(
     confirm_each: bool = False,
     take_over: str = "",
     command: str = "ctmupgrade run",
+    accept_partial: bool = False,
+    wait_for_window: bool = False,
 ) -> Iterator[RunOptions]:
     """What the loop needs of the terminal, for the time of a run.
 
@@ -56,6 +59,7 @@ def wishes(
             lines = [
                 *plain.finding_lines(placed_findings(result.findings, common)),
                 *plain.question(planned, len(made.cluster.nodes)),
+                *lines_of(planned, made),
             ]
             for line in lines:
                 typer.echo(line, err=json)
@@ -89,6 +93,8 @@ def wishes(
             taken,
             command,
             confirm_resume=confirm_resume,
+            accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
+            wait_for_window=wait_for_window,
         )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import CHANGE, opened, registry
-from ctmupgrade.cli.options import NodeRate, Rate, RunId, split
+from ctmupgrade.cli.options import AcceptPartial, NodeRate, Rate, RunId, WaitForWindow, split
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def run(
     take_over: Annotated[
         str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
     ] = "",
+    accept_partial: AcceptPartial = False,
+    wait_for_window: WaitForWindow = False,
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
     *,
@@ -51,6 +53,8 @@ def run(
             stop_after=stop_after,
             confirm_each=confirm_each,
             take_over=take_over,
+            accept_partial=accept_partial,
+            wait_for_window=wait_for_window,
         ) as wish:
             outcome = running.run(made, wish)
         return finish(common, made, outcome)
@@ -64,6 +68,8 @@ def resume(
         str, typer.Option("--stop-after", metavar="NODE", help="pause when this node is done")
     ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
+    accept_partial: AcceptPartial = False,
+    wait_for_window: WaitForWindow = False,
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
 ) -> int:
@@ -72,7 +78,14 @@ def resume(
     from ctmupgrade.commands import resume as resuming
 
     with opened(common, rates=(limit_rate, limit_rate_per_node)) as made:
-        with wishes(common, made, stop_after=stop_after, confirm_each=confirm_each) as wish:
+        with wishes(
+            common,
+            made,
+            stop_after=stop_after,
+            confirm_each=confirm_each,
+            accept_partial=accept_partial,
+            wait_for_window=wait_for_window,
+        ) as wish:
             outcome = resuming.resume(made, wish, run_id)
         return finish(common, made, outcome)
 

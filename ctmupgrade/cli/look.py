@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: check, plan, verify, runbook, record, init."""
+"""Commands that look and change nothing: check, plan, verify, path, runbook, record, init."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctmupgrade.cli.options import OutFile
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
 from ctmupgrade.cli.progress import progress
-from ctmupgrade.errors import UsageError
+from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
@@ -81,19 +81,21 @@ def plan(
     """Check, then show the steps: why, in which order, how long, and what users will notice."""
     from ctmupgrade.codec import plan_to_json
     from ctmupgrade.commands import check as looking
-    from ctmupgrade.render import show
+    from ctmupgrade.core.plan.windows import window_fit
+    from ctmupgrade.render import documents, show
 
     format_of(output, ".json")
     with opened(common, options, looks_only=True) as made:
         with progress(common, made):
             result, planned = looking.plan(made)
-        document = plan_to_json(planned)
+        fit = window_fit(made.cluster.window, planned.steps, planned.strategy, result.facts.at)
+        document = plan_to_json(planned) | ({"window": documents.window_document(fit)} if fit else {})
         if common.shown is Format.JSON:
             if output is None:
                 put_json(document)
         else:
             show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
-            show.plan(planned, common.shown)
+            show.plan(planned, common.shown, fit)
         if output is not None:
             write_out(as_text(document), output)
             if common.shown is not Format.JSON:
@@ -127,6 +129,26 @@ def verify(
         for key in ("archive", "version", "size", "sha256", "signer", "signing_key", "signed_at", "verdict"):
             typer.echo(f"{key:12} {document[key]}")
     return 0
+
+
+@registry.command(LOOK)
+def path(
+    common: Common,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="a version, X.Y.Z")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="a version, X.Y.Z")],
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="k160 has a path of its own")] = "",
+) -> int:
+    """The hops between two versions, each with its rules and sources. Exit 3: no way is published."""
+    from ctmupgrade.commands.path import paths_between
+    from ctmupgrade.render import hops
+
+    found = paths_between(start, end, common.strategy, model)
+    if common.shown is Format.JSON:
+        put_json(hops.path_document(*found))
+    else:
+        for line in hops.path_lines(*found):
+            typer.echo(line)
+    return ExitCode.DONE if found[0].found else ExitCode.BLOCKED
 
 
 @registry.command(LOOK)

@@ -270,3 +270,14 @@ NodeRate = Annotated[
 
 
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
+
+
+AcceptPartial = Annotated[
+    bool,
+    typer.Option("--accept-partial", help="upgrade those nodes that fit into the maintenance window"),
+]
+
+
+WaitForWindow = Annotated[
+    bool, typer.Option("--wait-for-window", help="wait until the maintenance window begins")
+]

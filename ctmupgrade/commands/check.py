@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
-from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine
+from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine, weighed
 from ctmupgrade.core.checks.check import Check
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
@@ -105,13 +106,17 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     :param hashed: as for :func:`collect`.
     :raises UsageError: an unknown check is named, or one that may not be skipped.
     """
-    for name, reason in setup.request.options.skips:
-        known = check_of(name)
-        _skippable(name, reason, known.waivable if known else None)
+    cluster, options = setup.cluster, setup.request.options
+    known = {c.id: c.waivable for c in CHECKS} | {c.name: True for c in cluster.own_checks}
+    for name, reason in options.skips:
+        _skippable(name, reason, known.get(name))
     for name in only:
-        known_check(name)
+        if name not in known:
+            known_check(name)  # says which one may be meant
     facts = collect(setup, hashed=hashed)
-    return CheckResult(facts, tuple(examine(facts, setup.cluster, setup.request.options, only=only)))
+    own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
+    found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
+    return CheckResult(facts, found)
 
 
 def known_check(name: str) -> Check:

@@ -16,6 +16,7 @@ from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.programs import not_put_back
 from ctmupgrade.core.run.remaining import versions
 from ctmupgrade.core.run.report import node_state, pending_reboots
 from ctmupgrade.errors import (
@@ -70,7 +71,7 @@ def ask_stop(
     )
     said = f"run {folder.run} of {found.plan.cluster} is aborted: {versions(found)}; what was done stays as it is"
     last = "to finish it later: ctmupgrade run"
-    return Said((said, *pending_reboots(found, aborted=True), last), found.files)
+    return Said((said, *pending_reboots(found, aborted=True), *not_put_back(found), last), found.files)
 
 
 @dataclass(frozen=True, slots=True)

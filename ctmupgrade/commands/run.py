@@ -33,14 +33,15 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step, changes_node
 from ctmupgrade.core.plan.strategies import node_order
+from ctmupgrade.core.plan.windows import WindowFit, window_fit
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
-from ctmupgrade.core.run.kinds import RunKind
+from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
-from ctmupgrade.ports import Journal
+from ctmupgrade.ports import Journal, Programs
 
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 
@@ -58,6 +59,10 @@ class RunOptions:
     command: str = node_marks.RUN  # what takes over a dead run, with --take-over
     what: RunKind | None = None  # None: the strategy tells it
     confirm_resume: Callable[[RunState], bool] = lambda _state: True
+    accept_partial: Callable[[WindowFit], bool] = lambda _fit: (
+        True
+    )  # may raise BlockedError: nobody can be asked
+    wait_for_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,18 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     if setup.mode is Mode.DRY_RUN:
         state, folder = begin(setup, wishes, plan, run_id)
         return end(folder, state, "dry-run", setup, result)
-    if not wishes.confirm_plan(plan, result):
+    if not wishes.confirm_plan(plan, result) or not _partial_is_wanted(setup, wishes, plan):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
     return replace(execute_plan(setup, wishes, plan, run_id), result=result)
+
+
+def _partial_is_wanted(setup: Setup, wishes: RunOptions, plan: Plan) -> bool:
+    """Whether the run may begin although not all nodes fit into the window; asked before anything is done.
+
+    :raises BlockedError: nobody can be asked.
+    """
+    fit = window_fit(setup.cluster.window, plan.steps, plan.strategy, setup.clock.now())
+    return fit is None or not fit.partial or wishes.accept_partial(fit)
 
 
 def execute_plan(
@@ -254,8 +268,18 @@ def _executor(
         watch=wishes.watch,
         guard=guard_for(setup.cluster, state.plan),
         leave=marks.release,
+        programs=_programs(setup, state),
+        accept_partial=wishes.accept_partial,
+        wait_for_window=wishes.wait_for_window,
     )
     return Executor(ctx, state, record, setup.tools.tasks(), controls)
+
+
+def _programs(setup: Setup, state: RunState) -> Programs | None:
+    """What runs the operator's hooks and checks: those of an upgrade alone, and never in a simulation. What makes backups,
+    uploads or repairs is not what they were written for."""
+    live = setup.mode is Mode.LIVE and kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)
+    return setup.programs if live else None
 
 
 __all__ = [

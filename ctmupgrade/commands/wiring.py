@@ -25,7 +25,7 @@ from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
-from ctmupgrade.ports import Clock, Fleet, RunStore, SimulatedWorld, Tools
+from ctmupgrade.ports import Clock, Fleet, Programs, RunStore, SimulatedWorld, Tools
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
@@ -44,6 +44,7 @@ class Setup:
     served: Callable[[], Mapping[str, Served]] = dict
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
     recorded: bool = False  # a recorded cluster: there is nothing that could be changed
+    programs: Programs | None = None  # None: nothing of the operator's is run, as in a simulation
     _guarded: GuardedFleet = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -184,6 +185,7 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg.verifier import GpgVerifier
     from ctmupgrade.adapters.local.names import ResolvedNames
+    from ctmupgrade.adapters.local.programs import LocalPrograms
     from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
 
     store = BackupStore(cluster.backup.directory, cluster.name)
@@ -203,8 +205,9 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
     )
+    programs = LocalPrograms(cluster.folder, cluster.secret_variables)
     warnings = tuple(_warnings(cluster, store.warning(), home))
-    return Setup(request, cluster, tools, served=fleet.served, warnings=warnings)
+    return Setup(request, cluster, tools, served=fleet.served, warnings=warnings, programs=programs)
 
 
 def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 from ctmupgrade import __version__
 from ctmupgrade.config.addresses import among_nodes, loopback, same_url
 from ctmupgrade.config.messages import words
+from ctmupgrade.config.programs import contacts_of, hooks_of, own_of, secret_variables
 from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
 from ctmupgrade.config.values import is_name
@@ -110,39 +111,39 @@ class _Builder:
         directory = self._path(("backup", "directory"), file.backup.directory)
         if file.window.start and file.window.finish_by and file.window.finish_by <= file.window.start:
             self.source.complain(("window", "finish_by"), "is before window.start")
+        secret = secret_variables(file)
         return Cluster(
             name=file.cluster,
             strategy=file.strategy,
             target=self._target(file.target),
             nodes=nodes,
+            own_checks=own_of(
+                file.checks.own, self.source, self.base, simulated=self.simulated, secret=secret
+            ),
+            hooks=hooks_of(file.hooks, self.source, self.base, simulated=self.simulated, secret=secret),
+            contacts=contacts_of(file),
+            folder=self.base,
             backup=BackupSettings(directory, file.backup.key_password_env, file.backup.max_age),
             window=_window(file.window.start, file.window.finish_by),
             timeouts=Timeouts(**{k: v for k, v in file.timeouts.model_dump().items() if v is not None}),
             poll=file.poll,
             stable_for=file.stable_for,
-            skips=tuple(self._skip(i, skip) for i, skip in enumerate(file.checks.skip)),
+            skips=tuple(self._skip(i, skip, file) for i, skip in enumerate(file.checks.skip)),
         )
 
     def _supported(self, file: FileKeys) -> None:
-        """Refuse what this version does not do: a hook or a check that is passed over is worse than none."""
-        given = {
-            ("checks", "own"): file.checks.own,
-            ("hooks",): file.hooks,
-            ("notify",): file.notify,
-            ("contacts",): file.contacts,
-        }
-        for place, value in given.items():
-            if value:
-                self.source.complain(place, f"not supported by this version ({__version__}): leave it out")
+        """Refuse what this version does not do: a notification that nobody sends is worse than none."""
+        if file.notify:
+            self.source.complain(("notify",), f"not supported by this version ({__version__}): leave it out")
 
-    def _skip(self, index: int, raw: SkipKeys) -> Skip:
+    def _skip(self, index: int, raw: SkipKeys, file: FileKeys) -> Skip:
         check = next((c for c in CHECKS if c.id == raw.check), None)
-        at = ("checks", "skip", index)
-        if check is None:
-            near = difflib.get_close_matches(raw.check, [c.id for c in CHECKS], n=1)
+        at, own = ("checks", "skip", index), [one.name for one in file.checks.own]
+        if check is None and raw.check not in own:
+            near = difflib.get_close_matches(raw.check, [*own, *(c.id for c in CHECKS)], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             self.source.complain((*at, "check"), f"no such check (ctmupgrade check --list){hint}")
-        elif not check.waivable:
+        elif check is not None and not check.waivable:
             self.source.complain((*at, "check"), f"{raw.check} cannot be skipped: fix what it finds")
         if not raw.reason.strip():
             self.source.complain((*at, "reason"), "a text is expected, not an empty one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -121,11 +122,60 @@ class SkipKeys(Strict):
     until: Until
 
 
+Argv = Annotated[list[Text], Field(min_length=1, max_length=100)]
+Names = Annotated[list[Variable], Field(max_length=50)]
+
+
+class Place(StrEnum):
+    """Where a check of the operator's runs."""
+
+    HERE = "here"
+    NODE = "node"
+
+
+class When(StrEnum):
+    """When a check of the operator's runs."""
+
+    CHECK = "check"
+    AFTER_NODE = "after_node"
+
+
+class OwnKeys(Strict):
+    """An entry of ``checks.own``: a program that exits 0 where all is well."""
+
+    name: Name
+    run: Argv
+    on: Place = Place.HERE
+    when: Annotated[list[When], Field(min_length=1, max_length=2)] = [When.CHECK]
+    timeout: Duration = timedelta(minutes=1)
+    environment: Names = []
+
+
 class ChecksKeys(Strict):
-    """``checks``. ``own`` is read so far that it can be refused by name."""
+    """``checks``: those that are waived, and the operator's own."""
 
     skip: Annotated[list[SkipKeys], Field(max_length=100)] = []
-    own: Any = None
+    own: Annotated[list[OwnKeys], Field(max_length=100)] = []
+
+
+class HooksKeys(Strict):
+    """``hooks``: programs around a run and around each node, each a list of words."""
+
+    before_run: Argv | None = None
+    before_node: Argv | None = None
+    after_node: Argv | None = None
+    after_run: Argv | None = None
+    timeout: Duration = timedelta(minutes=10)
+    environment: Names = []
+
+
+class ContactKeys(Strict):
+    """An entry of ``contacts``, for the runbook."""
+
+    name: Text
+    role: Text | None = None
+    phone: Text | None = None
+    mail: Text | None = None
 
 
 class NodeKeys(SshKeys):
@@ -141,7 +191,7 @@ class NodeKeys(SshKeys):
 
 
 class FileKeys(Strict):
-    """The whole file. ``hooks``, ``notify`` and ``contacts`` are read so far that they can be refused by name."""
+    """The whole file. ``notify`` is read so far that it can be refused by name."""
 
     cluster: Name
     strategy: StrategyName = StrategyName.IN_PLACE
@@ -154,15 +204,15 @@ class FileKeys(Strict):
     poll: Duration = timedelta(seconds=5)
     stable_for: DurationOrNone = timedelta(seconds=60)
     checks: ChecksKeys = ChecksKeys()
-    hooks: Any = None
+    hooks: HooksKeys = HooksKeys()
     notify: Any = None
-    contacts: Any = None
+    contacts: Annotated[list[ContactKeys], Field(max_length=100)] = []
     nodes: Annotated[list[NodeKeys], Field(min_length=1, max_length=MAX_NODES)]
 
 
 MODELS: Mapping[str, type[BaseModel]] = {
     "": FileKeys, "ssh": SshKeys, "jump": JumpKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
-    "timeouts": TimeoutKeys, "nodes": NodeKeys, "checks": ChecksKeys, "skip": SkipKeys,
+    "timeouts": TimeoutKeys, "nodes": NodeKeys, "checks": ChecksKeys, "skip": SkipKeys, "own": OwnKeys, "hooks": HooksKeys, "contacts": ContactKeys,
 }  # fmt: skip
 
 # Keys that say where a secret is. What is found there is not shown: it may be the secret itself.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ctmupgrade.core.hooks import Contact, Hooks, OwnCheck
 from ctmupgrade.core.jumps import NO_JUMP, JumpSettings
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
@@ -176,6 +177,10 @@ class Cluster:
     poll: timedelta = timedelta(seconds=5)
     stable_for: timedelta = timedelta(seconds=60)
     skips: tuple[Skip, ...] = ()
+    own_checks: tuple[OwnCheck, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
+    contacts: tuple[Contact, ...] = ()
+    folder: Path = Path()  # cluster.yaml's: the operator's programs start there
     fresh: tuple[Node, ...] = ()  # new instances of this run, in place of old nodes; not in the file
     names: Names = field(default_factory=NoNames, compare=False, repr=False)
 

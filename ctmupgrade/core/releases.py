@@ -15,8 +15,6 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version
 
 DATABASE_LINES = ((2, 14), (2, 16))
-FORWARD_MINORS = 3  # a backup restores on the next three minors; vendor pages 2.13, 2.16
-LTS_LINES = ((2, 11), (2, 19), (2, 23))  # medium confidence: release model page, a guide, an announcement
 
 
 class PathVerdict(StrEnum):
@@ -72,18 +70,20 @@ RELEASES: tuple[Release, ...] = (
 )
 
 
-def _release_for(target: Version) -> Release | None:
+def release_for(target: Version) -> Release | None:
+    """Return what is published about upgrades to a release; None: no page was found."""
     fitting = [r for r in RELEASES if r.line == target.line and r.patch in (None, target.patch)]
     return fitting[0] if fitting else None
 
 
-def _named(current: Version, names: tuple[tuple[int, ...], ...]) -> bool:
+def named(current: Version, names: tuple[tuple[int, ...], ...]) -> bool:
+    """Return whether a list of lines and exact releases has a version."""
     return any(current.release[: len(name)] == name for name in names)
 
 
 def documents_force(target: Version) -> bool:
     """Return whether a vendor page documents ``-o`` on some path to ``target``."""
-    release = _release_for(target)
+    release = release_for(target)
     return release is not None and bool(release.forced)
 
 
@@ -127,7 +127,8 @@ def judge_path(
 def _nearer(current: Version, target: Version) -> str:
     if current.major != target.major:
         return "ask vendor support for the path between major versions, or use the rebuild strategy"
-    return f"upgrade to {current.major}.{current.minor + 1} first, or use the rebuild strategy"
+    nearer = f"{current.major}.{current.minor + 1}"
+    return f"use the rebuild strategy, or upgrade to {nearer} first: ctmupgrade path {current.short} {target.short}"
 
 
 def _too_far_in_place(current: Version, target: Version) -> bool:
@@ -161,44 +162,49 @@ def _judge_downgrade(current: Version, target: Version, strategy: StrategyName, 
     )
 
 
+def has_special_path(current: Version, model: str = "") -> bool:
+    """Return whether an appliance is one of those (k160, -tct builds) that have a path of their own."""
+    return "k160" in model.lower() or "tct" in current.suffix.lower()
+
+
 def _judge_special_models(
     current: Version, target: Version, strategy: StrategyName, model: str
 ) -> Judgement | None:
-    if "k160" not in model.lower() and "tct" not in current.suffix.lower():
+    if not has_special_path(current, model):
         return None
-    allowed = {((2, 11), (2, 15)), ((2, 15), (2, 16))}
-    if strategy is StrategyName.IN_PLACE or (current.line, target.line) not in allowed:
+    steps = {((2, 11, 2), (2, 15, 0)), ((2, 15, 0), (2, 16, target.patch))}
+    if strategy is StrategyName.IN_PLACE or (current.release, target.release) not in steps:
         return Judgement(
             PathVerdict.BLOCK,
             "k160 and -tct builds have one path, 2.11.2-tct -> 2.15.0 -> 2.16, and not in place",
             "vendor page System Upgrade, edition 2.16",
-            "choose the next version of that path as the target",
+            f"choose its next version as the target: ctmupgrade path {current} 2.16.0 --strategy standalone",
         )
     return Judgement(PathVerdict.MANUAL, "the path of a k160 or -tct build by the 2.16 page")
 
 
 def _judge_listed(current: Version, target: Version, strategy: StrategyName, force_path: bool) -> Judgement:
-    release = _release_for(target)
+    release = release_for(target)
     if release is None or release.tested is None:
         return Judgement(
             PathVerdict.MANUAL,
             f"no published list says which versions were tested for {target.short}",
             "none found",
         )
-    if _named(current, release.forced):
+    if named(current, release.forced):
         verdict = PathVerdict.MANUAL if force_path else PathVerdict.BLOCK
         return Judgement(
             verdict,
             f"{current.short} can be upgraded to {target.short} only with -o, and only on the way to 2.16",
             remedy="add --force-path, which passes -o to ks_upgrade.sh as the vendor page documents it",
         )
-    if _named(current, release.refused):
+    if named(current, release.refused):
         return Judgement(
             PathVerdict.BLOCK,
             f"{current.short} was released after {target.short} and contains more; this path is not supported",
             remedy=f"choose a newer target, whose list of tested versions has {current.short}",
         )
-    if not _named(current, release.tested):
+    if not named(current, release.tested):
         return _judge_unlisted(current, target, release)
     return _judge_database_steps(current, target, strategy, release)
 
@@ -235,16 +241,3 @@ def _judge_database_steps(
 def crosses_database_upgrade(current: Version, target: Version) -> bool:
     """Return whether the upgrade reaches or passes 2.14 or 2.16, which upgrade the internal database."""
     return any(current.line < line <= target.line for line in DATABASE_LINES)
-
-
-def backup_fits(made_on: Version, restored_on: Version) -> bool:
-    """Return whether a backup of one version restores on another: the next three minors, for an LTS release
-    also the next two LTS lines; never an older version."""
-    if restored_on.release < made_on.release or restored_on.major != made_on.major:
-        return False
-    if restored_on.minor - made_on.minor <= FORWARD_MINORS:
-        return True
-    if made_on.line not in LTS_LINES:
-        return False
-    start = LTS_LINES.index(made_on.line)
-    return restored_on.line in LTS_LINES[start + 1 : start + 3]

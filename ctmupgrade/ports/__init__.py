@@ -30,6 +30,7 @@ from ctmupgrade.ports.nodes import (
     Terminal,
     most_time,
 )
+from ctmupgrade.ports.programs import ProgramResult, Programs
 
 __all__ = [
     "MOST_ANSWER",
@@ -39,6 +40,8 @@ __all__ = [
     "Gather",
     "Journal",
     "Looks",
+    "ProgramResult",
+    "Programs",
     "Reader",
     "Record",
     "Reply",

@@ -11,6 +11,7 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.windows import WindowFit, clock
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.listed import ListedRun
 from ctmupgrade.core.run.report import Report
@@ -65,6 +66,30 @@ def check_document(
     }
 
 
+def window_document(fit: WindowFit | None) -> dict[str, object] | None:
+    """How a plan lies in its maintenance window; None where the window has no end."""
+    if fit is None:
+        return None
+    window = fit.window
+    return {
+        "start": clock(window, window.start) if window.start else None,
+        "finish_by": clock(window, window.finish_by) if window.finish_by else None,
+        "fitting": fit.fitting,
+        "of": len(fit.nodes),
+        "at_once": fit.at_once,
+        "nodes": [
+            {
+                "node": times.node,
+                "begins": clock(window, times.begins),
+                "ends": clock(window, times.ends),
+                "at_worst": clock(window, times.worst),
+                "fits": times.fits,
+            }
+            for times in fit.nodes
+        ],
+    }
+
+
 def report_document(report: Report) -> dict[str, object]:
     """The document of ``status`` and ``report``, and the last line of a run."""
     return {
@@ -86,6 +111,7 @@ def report_document(report: Report) -> dict[str, object]:
         "decisions": list(report.decisions),
         "incidents": [asdict(incident) for incident in report.incidents],
         "journal": asdict(report.journal) if report.journal else None,
+        **({"programs": [asdict(one) for one in report.programs]} if report.programs else {}),
         "notes": list(report.notes),
         "nodes": [
             {

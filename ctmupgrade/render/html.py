@@ -6,6 +6,7 @@ import html
 
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.run.report import Report
+from ctmupgrade.render.markdown import program_cells
 from ctmupgrade.render.once import after_step
 
 _STYLE = """
@@ -72,6 +73,11 @@ def report_html(report: Report) -> str:
         "</table>",
         *(["<h2>Incidents</h2><table>", _row(["time", "what", "where", "text", "by"], "th"), *incidents, "</table>"]
           if incidents else []),
+        *([
+            "<h2>Programs of the operator</h2><table>",
+            _row(["what", "node", "command", "started", "finished", "exit", "output"], "th"),
+            *(_row([escape(cell) for cell in cells]) for cells in program_cells(report)), "</table>",
+        ] if report.programs else []),
         *([f"<h2>Journal</h2><p>{report.journal.lines} lines, head <code>{escape(report.journal.head)}</code></p>"]
           if report.journal else []),
         "</body></html>",

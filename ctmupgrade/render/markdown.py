@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.core.timing import clock_time
@@ -70,6 +72,7 @@ def report_markdown(report: Report) -> str:
             _row(one.time, one.kind, one.step or one.node, _with_remedy(one), one.who)
             for one in report.incidents
         ]
+    lines += _program_lines(report)
     noted = [(s.id, note) for s in report.steps for note in s.notes]
     if noted:
         lines += ["", "## Notes", ""]
@@ -82,6 +85,29 @@ def report_markdown(report: Report) -> str:
             lines += [f"  - {markdown(line)}" for line in s.remedy.splitlines()]
     lines += ["", *_journal_lines(report)]
     return "\n".join(lines)
+
+
+def program_cells(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each hook or check of the operator's: what, node, command, times, exit code, output."""
+    return [
+        (
+            f"{one.what}{' (again)' if one.again else ''}",
+            one.node,
+            shlex.join(one.argv),
+            one.started,
+            one.finished or "not known",
+            one.error or ("not known" if one.exit_code is None else str(one.exit_code)),
+            one.output,
+        )
+        for one in report.programs
+    ]
+
+
+def _program_lines(report: Report) -> list[str]:
+    if not report.programs:
+        return []
+    head = ["| what | node | command | started | finished | exit | output |", "|---|---|---|---|---|---|---|"]
+    return ["", "## Programs of the operator", "", *head, *(_row(*cells) for cells in program_cells(report))]
 
 
 def _with_remedy(one: IncidentLine) -> str:
@@ -112,6 +138,10 @@ def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple
         "",
         *[f"- {markdown(note)}" for note in plan.notes],
     ]
+    fit = window_fit(cluster.window, plan.steps, plan.strategy, facts.at)
+    if fit is not None:
+        lines += ["", "## Maintenance window", "", f"{markdown(fit_summary(fit))}.", ""]
+        lines += [f"- {markdown(line)}" for line in fit_lines(fit)]
     stops = [f for f in findings if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
     if stops:
         lines += ["", "## Before", ""]
@@ -120,6 +150,9 @@ def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple
             lines.append(f"- **{f.verdict.value}** {markdown(f.check)}{where}: {markdown(f.summary)}")
             if f.remedy:
                 lines.append(f"  - {code(book.addressed(f.remedy, f.node))}")
+    if cluster.contacts:
+        lines += ["", "## Contacts", "", "| name | role | phone | mail |", "|---|---|---|---|"]
+        lines += [_row(one.name, one.role, one.phone, one.mail) for one in cluster.contacts]
     lines += ["", "## Logins", "", *(f"- {line}" for line in book.logins()), "", "## Steps", ""]
     for number, step in enumerate(plan.steps, 1):
         lines += [f"### {number}. {markdown(step.id)} (about {clock_time(step.estimate_s)})", ""]

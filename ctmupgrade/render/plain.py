@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
@@ -9,7 +10,9 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import erases
+from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.incidents import program_failure
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.report import Report
@@ -170,6 +173,11 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     return ours(lines)
 
 
+def window_lines(fit: WindowFit | None) -> list[str]:
+    """How a plan lies in its maintenance window, with clock times; nothing where the window has no end."""
+    return [] if fit is None else ours([f"  {fit_summary(fit)}", *(f"    {line}" for line in fit_lines(fit))])
+
+
 def _short(value: str, limit: int = 48) -> str:
     """A long value with its middle left out; the journal and the report have it whole."""
     return value if len(value) <= limit else f"{value[: limit // 3]}...{value[-(limit - limit // 3 - 3) :]}"
@@ -211,6 +219,13 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
             return f"{what} asked by {by}; the step in hand is finished first{again}"
         case journal.RequestRefused(file=file, why=why):
             return f"a request was set aside: {why} ({file})"
+        case journal.ProgramStarted(what=what, node=node, argv=argv, again=again):
+            more = " (run again: how it ended before is not known)" if again else ""
+            return f"{what}{f' of {node}' if node else ''} runs: {shlex.join(argv)}{more}"
+        case journal.ProgramEnded(what=what, node=node, code=0):
+            return f"{what}{f' of {node}' if node else ''} ended with 0"
+        case journal.ProgramEnded(what=what, node=node, code=code, output=output, error=error):
+            return program_failure(what, node, code, output, error)
         case journal.RunPaused(why=why, code=code):
             return f"paused (exit {code}): {why}"
         case journal.RunEnded(outcome=outcome):

@@ -13,6 +13,7 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.windows import WindowFit
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.ticks import Tick, Waiting
@@ -78,10 +79,10 @@ def findings(
             console.print(text)
 
 
-def plan(planned: Plan, shown: str) -> None:
-    """A plan's steps."""
+def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
+    """A plan's steps, and how they lie in the maintenance window."""
     if shown != "rich" or not planned.steps:
-        _lines(plain.plan_lines(planned))
+        _lines([*plain.plan_lines(planned), *plain.window_lines(fit)])
         return
     from rich.table import Table
     from rich.text import Text
@@ -100,6 +101,8 @@ def plan(planned: Plan, shown: str) -> None:
     for note in folded([f"  note: {note}" for note in planned.notes], console.width):
         console.print(note, style="yellow", markup=False)
     console.print(f"  about {clock_time(planned.critical_path_s())} in all")
+    for line in folded(plain.window_lines(fit), console.width):
+        console.print(line, markup=False)
 
 
 def report(made: Report, shown: str, *, told: bool = False) -> None:

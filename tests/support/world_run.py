@@ -32,7 +32,7 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.core.version import Version
 from ctmupgrade.errors import CtmUpgradeError, JournalError
 from ctmupgrade.execute import Controls, Executor
-from ctmupgrade.ports import Tools
+from ctmupgrade.ports import Programs, Tools
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
 from ctmupgrade.sim.state import HOME, NEVER, File
@@ -108,6 +108,8 @@ class Drive:
     requests: Callable[[], list[Event]] = list
     fleet_of: Callable[[World], Any] = SimFleet
     journal: Lines = field(default_factory=Lines)
+    programs: Programs | None = None  # the operator's
+    wait_for_window: bool = False
     error: CtmUpgradeError | None = None  # what the last process ended with, where it did not end by itself
     processes: int = 0
     executor: Executor | None = None  # of the last process
@@ -171,7 +173,11 @@ class Drive:
         made, state = self.setup(), self.state
         ctx = Ctx(self.cluster, state.plan, state.run, made.tools)
         controls = Controls(
-            requests=self.requests, watch=self._watch, guard=guard_for(self.cluster, state.plan)
+            requests=self.requests,
+            watch=self._watch,
+            guard=guard_for(self.cluster, state.plan),
+            programs=self.programs,
+            wait_for_window=self.wait_for_window,
         )
         try:
             self.executor = Executor(ctx, state, self.journal, made.tools.tasks(), controls)

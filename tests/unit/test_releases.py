@@ -6,7 +6,8 @@ import pytest
 
 from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.releases import PathVerdict, backup_fits, judge_path
+from ctmupgrade.core.releases import PathVerdict, judge_path
+from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.version import Version
 
 V = Version.parse

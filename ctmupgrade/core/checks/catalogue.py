@@ -6,7 +6,7 @@ To add one: a function in a module beside this one, its line in :data:`CHECKS`, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ctmupgrade.core.checks import (
     alarms,
@@ -20,10 +20,12 @@ from ctmupgrade.core.checks import (
     machine,
     node,
     own_files,
+    path,
     ports,
     quorum,
     settings,
     way_back,
+    window,
 )
 from ctmupgrade.core.checks.check import Check, Group, Harm, Question
 from ctmupgrade.core.checks.findings import Finding, expire, waive
@@ -47,7 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Check("services_started", "keysecure is active and its services are started", cluster.services_started, Group.SERVICES, _OUTAGE),
     Check("stays_well_for_a_minute", "services stay started, not for one look only", cluster.stays_well_for_a_minute, Group.SERVICES, _FAILED),
     Check("versions_equal", "all nodes have one version", cluster.versions_equal, _VERSIONS, _FAILED),
-    Check("upgrade_path_known", "the upgrade path is known and allowed", node.upgrade_path_known, _VERSIONS, _FAILED),
+    Check("upgrade_path_known", "the upgrade path is known and allowed", path.upgrade_path_known, _VERSIONS, _FAILED),
     Check("free_space_sufficient", "every node has enough free space for the upgrade", node.free_space_sufficient, Group.DISK, _FAILED),
     Check("backup_downloaded_with_key", "a fresh backup and its key are downloaded", node.backup_downloaded_with_key, Group.BACKUP, _LOST),
     Check("ntp_synchronised", "every node follows a time server", node.ntp_synchronised, Group.TIME, _OUTAGE),
@@ -93,6 +95,7 @@ CHECKS: tuple[Check, ...] = (
     Check("hsm_client_fits_target", "the target supports the HSMs in use", hsm.hsm_client_fits_target, Group.HSM, _OUTAGE),
     Check("kmip_iv_clients_known", "no KMIP client is refused by the target", settings.kmip_iv_clients_known, Group.CLIENTS, _AFTER),
     Check("builds_equal", "nodes of one release have one build", machine.builds_equal, _VERSIONS, _AFTER),
+    Check("window_fits", "the plan fits into the maintenance window", window.window_fits, Group.WORK, _OUTAGE),
 )  # fmt: skip
 
 
@@ -120,5 +123,10 @@ def examine(facts: Facts, cluster: Cluster, options: Options, *, only: Collectio
     """
     question = Question(facts, cluster, options)
     found = [f for check in CHECKS if not only or check.id in only for f in check.run(question)]
+    return weighed(found, facts, cluster, options)
+
+
+def weighed(found: Iterable[Finding], facts: Facts, cluster: Cluster, options: Options) -> list[Finding]:
+    """Return findings with those that are waived marked, and those told whose skip in cluster.yaml has ended."""
     ended = {s.check: f"{s.until:%Y-%m-%d %H:%M %Z}" for s in cluster.skips if s.until <= facts.at}
     return expire(waive(found, options.skips), ended)

@@ -25,6 +25,7 @@ class Finding:
     :param remedy: what to do, as something to paste where possible; "" for a pass.
     :param source: where the fact comes from.
     :param unreachable: it is so only because something did not answer.
+    :param own: the check is the operator's, and has no page.
     """
 
     check: str
@@ -34,11 +35,13 @@ class Finding:
     remedy: str = ""
     source: str = ""
     unreachable: bool = False
+    own: bool = False
 
     @property
     def doc(self) -> str:
-        """Return where the check's page is: a command, for whoever installed the program has it."""
-        return f"ctmupgrade check --explain {self.check}"
+        """Return where the check's page is: a command, for whoever installed the program has it; of an own check where
+        it is written."""
+        return self.source if self.own else f"ctmupgrade check --explain {self.check}"
 
     @property
     def stops(self) -> bool:

@@ -12,7 +12,6 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.releases import PathVerdict, judge_path
 from ctmupgrade.core.version import reached
 
 
@@ -27,30 +26,6 @@ def node_reachable(q: Question) -> Iterator[Finding]:
             yield Finding("node_reachable", verdict, name, shell.why, remedy, unreachable=shell.unreachable)
         else:
             yield Finding("node_reachable", Verdict.PASS, name, f"logged in as {node.ssh.user}@{node.host}")
-
-
-def upgrade_path_known(q: Question) -> Iterator[Finding]:
-    """Judge each node's path to the target by what is published (docs/appliance.md 2)."""
-    target = q.cluster.target.version
-    for facts in q.facts.nodes.values():
-        if isinstance(facts.system, Unknown):
-            yield unknown(
-                "upgrade_path_known", facts.name, facts.system, "ksctl system info get", "its version"
-            )
-            continue
-        if reached(facts.system.version, target):
-            yield Finding("upgrade_path_known", Verdict.PASS, facts.name, f"already at {target.short}")
-            continue
-        judged = judge_path(
-            facts.system.version, target, q.cluster.strategy, model=facts.system.model,
-            allow_downgrade=q.options.allow_downgrade, force_path=q.options.force_path,
-        )  # fmt: skip
-        verdict = {
-            PathVerdict.PASS: Verdict.PASS, PathVerdict.MANUAL: Verdict.MANUAL, PathVerdict.BLOCK: Verdict.BLOCK
-        }[judged.verdict]  # fmt: skip
-        confirm = f"confirm in the release notes of {target.short} that {facts.system.version.short} is a supported starting version"
-        remedy = "" if verdict is Verdict.PASS else judged.remedy or confirm
-        yield Finding("upgrade_path_known", verdict, facts.name, judged.why, remedy, judged.source)
 
 
 NO_ARCHIVE = "how much space is needed is not known: the archive was not verified"

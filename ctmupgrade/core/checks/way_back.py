@@ -8,7 +8,7 @@ from ctmupgrade.core.checks.check import Question, not_looked_up, or_pass
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.facts import Facts, Unknown, fresh_manifest
-from ctmupgrade.core.releases import backup_fits
+from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.version import Version
 
 QUORUMS_PAGE, BACKUPS_PAGE = "vendor page Quorums", "vendor page Backups"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from ctmupgrade.core.hops import next_lines
 from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.consensus_port import is_needed
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
@@ -16,7 +18,7 @@ from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.plan.strategies import needs_upgrade, node_order, steps_for
-from ctmupgrade.core.releases import backup_fits
+from ctmupgrade.core.restorable import backup_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,28 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
         yield from _port_notes(facts, cluster)
         yield from _backup_notes(facts, cluster)
         yield from own_node_notes(cluster, steps)
+    yield from _hook_notes(cluster, steps)
+    yield from _next_hops(cluster, steps)
     if steps and cluster.strategy is StrategyName.STANDALONE:
         yield "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time"
+
+
+def _hook_notes(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Which programs of the operator's a live run will start on this machine."""
+    for name in ("before_run", "before_node", "after_node", "after_run"):
+        if steps and (argv := cluster.hooks.argv(name)):
+            yield f"hook {name} runs on this machine (not in a simulation): {shlex.join(argv)}"
+
+
+def _next_hops(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
+    """What follows after this hop, for who goes on: each is a plan and an archive of its own."""
+    target = cluster.target.version
+    lines = next_lines(target) if not target.beta else ()
+    if steps and lines:
+        yield (
+            f"after this hop, the next ones are {', '.join(lines)}, in place one at a time: "
+            f"ctmupgrade path {target.short} {lines[-1]}.0"
+        )
 
 
 def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:

@@ -230,6 +230,12 @@ def changes_node(action: Action) -> bool:
             return True
 
 
+def in_service(action: Action) -> bool:
+    """Whether the node serves its clients as ever while it is done. What is not is between a node's hooks."""
+    quiet = VerifyArchive | MakeBackup | StageArchive | RecordSettings | Gate | CompareSettings
+    return isinstance(action, quiet)
+
+
 def erases(action: Action) -> bool:
     """Whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
     return isinstance(action, ResetNode | JoinNode)

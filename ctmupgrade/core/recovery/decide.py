@@ -26,7 +26,7 @@ from ctmupgrade.core.plan.steps import (
 from ctmupgrade.core.recovery.nodes import collecting
 from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged
 from ctmupgrade.core.recovery.scene import Scene
-from ctmupgrade.core.releases import backup_fits
+from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.timing import BACKUP_S
 from ctmupgrade.core.version import Version
 

@@ -169,6 +169,35 @@ class RequestRefused:
     kind: Literal["request-refused"] = "request-refused"
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramStarted:
+    """About to run a program of the operator's: a hook or a check. Written before it runs.
+
+    :ivar what: a hook's name, or ``check NAME``. :ivar node: "" where it concerns the whole run.
+    :ivar again: an earlier process started it, and how it ended is not known.
+    """
+
+    what: str
+    node: str
+    argv: tuple[str, ...]
+    outcome: str = ""
+    again: bool = False
+    kind: Literal["program-started"] = "program-started"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEnded:
+    """It ended. :ivar code: its exit status; -1: it could not be run, or was stopped, as ``error`` says.
+    :ivar output: what it printed, cut, cleaned and redacted."""
+
+    what: str
+    node: str
+    code: int
+    output: str = ""
+    error: str = ""
+    kind: Literal["program-ended"] = "program-ended"
+
+
 Event: TypeAlias = (
     RunStarted
     | RunResumed
@@ -182,6 +211,8 @@ Event: TypeAlias = (
     | NodeDecided
     | StopAsked
     | RequestRefused
+    | ProgramStarted
+    | ProgramEnded
     | RunPaused
     | RunEnded
 )

@@ -11,6 +11,8 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.events import (
     Event,
     NodeDecided,
+    ProgramEnded,
+    ProgramStarted,
     RequestRefused,
     RunEnded,
     RunHandedOver,
@@ -24,7 +26,7 @@ from ctmupgrade.core.timing import clock_time
 
 Kind: TypeAlias = Literal[
     "failure", "inconclusive", "pause", "stop-asked", "decision", "resume", "request-refused", "end", "clock",
-    "handed-over", "taken-over",
+    "handed-over", "taken-over", "program",
 ]  # fmt: skip
 _SET_BACK = timedelta(seconds=2)  # a clock that a time server steers goes back by less
 
@@ -53,7 +55,7 @@ def incidents_of(
 
     :param before: the time of the event before it. :param told: the incidents until then.
     """
-    return (*_clock(at, before), *_of(event, at, plan, told))
+    return (*_clock(at, before), *_of_programs(event, at), *_of(event, at, plan, told))
 
 
 def stopped_by(event: RunPaused, told: tuple[Incident, ...]) -> str:
@@ -97,3 +99,20 @@ def _of(event: Event, at: datetime, plan: Plan, told: tuple[Incident, ...]) -> I
             yield Incident(at, "end", why)
         case _:
             pass
+
+
+def _of_programs(event: Event, at: datetime) -> Iterator[Incident]:
+    match event:
+        case ProgramStarted(what, node, again=True):
+            yield Incident(at, "program", f"{what} is run again: how it ended before is not known", node)
+        case ProgramEnded(what, node, code, output, error) if code:
+            yield Incident(at, "program", program_failure(what, node, code, output, error), node)
+        case _:
+            pass
+
+
+def program_failure(what: str, node: str, code: int, output: str, error: str) -> str:
+    """Return how a program of the operator's failed, with the last line that it printed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = f': "{lines[-1][:200]}"' if lines else ""
+    return f"{what}{f' of {node}' if node else ''} failed: {error or f'exit {code}'}{said}"

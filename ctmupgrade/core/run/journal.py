@@ -15,6 +15,8 @@ from ctmupgrade.core.run.events import (
     Event,
     Evidence,
     NodeDecided,
+    ProgramEnded,
+    ProgramStarted,
     RequestRefused,
     RunEnded,
     RunHandedOver,
@@ -31,6 +33,7 @@ from ctmupgrade.core.run.events import (
 )
 from ctmupgrade.core.run.incidents import Incident, incidents_of, stopped_by
 from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
+from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched_after
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
 
@@ -86,6 +89,8 @@ class RunState:
     what: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     custody: Custody = UNMOVED
+    programs: tuple[ProgramRun, ...] = ()  # hooks and checks of the operator's
+    touched: frozenset[str] = frozenset()  # see touched_after
 
     @property
     def unfinished(self) -> bool:
@@ -117,7 +122,8 @@ def start(event: RunStarted, at: datetime) -> RunState:
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind
     """The state after one more event. Pure; unknown steps raise KeyError."""
     told = incidents_of(event, at, state.at, state.plan, state.incidents)
-    state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents)
+    state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents,
+                    touched=touched_after(state.touched, event, state.plan))  # fmt: skip
     match event:
         case RunStarted():
             return start(event, at)
@@ -156,8 +162,8 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _decide(state, event, at)
         case StopAsked(what, _):
             return replace(state, stop=what)
-        case RequestRefused():
-            return state
+        case RequestRefused() | ProgramStarted() | ProgramEnded():
+            return replace(state, programs=programs_after(state.programs, event, at))
         case RunPaused(why, code):
             return replace(state, paused=why, code=code, paused_by=stopped_by(event, state.incidents[:-1]))
         case RunEnded(outcome, versions, _):
@@ -229,7 +235,7 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
 
 
 __all__ = [  # the events are part of this module for its users
-    "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "RequestRefused", "RunEnded", "RunHandedOver",
-    "RunPaused", "RunResumed", "RunStarted", "RunState", "RunTakenOver", "Status", "StepDone", "StepFailed",
+    "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "ProgramEnded", "ProgramStarted", "RequestRefused", "RunEnded",
+    "RunHandedOver", "RunPaused", "RunResumed", "RunStarted", "RunState", "RunTakenOver", "Status", "StepDone", "StepFailed",
     "StepNoted", "StepReopened", "StepStarted", "StepState", "StopAsked", "apply", "replay", "start",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import left_undone
+from ctmupgrade.core.run.program_runs import ProgramRun
 from ctmupgrade.core.version import Version
 
 
@@ -54,6 +55,21 @@ class IncidentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramLine:
+    """A hook or a check of the operator's in a report. ``exit_code`` None: how it ended is not known; -1: see ``error``."""
+
+    what: str
+    node: str
+    argv: tuple[str, ...]
+    started: str
+    finished: str
+    exit_code: int | None
+    output: str = ""
+    error: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JournalHead:
     """How many lines the journal has, and the sha256 of the last one: who keeps these two can tell later whether the
     journal is still the same up to there."""
@@ -90,6 +106,7 @@ class Report:
     kind: str = "upgrade"  # a RunKind
     title: str = ""
     stopped_by: str = ""  # the step whose failure ``why`` is
+    programs: tuple[ProgramLine, ...] = ()
 
 
 def _time(moment: datetime | None) -> str:
@@ -206,7 +223,22 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
         incidents=tuple(_incident(one) for one in state.incidents), journal=head,
         kind=kind_of(state).value, title=title_of(state), stopped_by=state.paused_by,
+        programs=tuple(_program(one) for one in state.programs),
     )  # fmt: skip
+
+
+def _program(one: ProgramRun) -> ProgramLine:
+    return ProgramLine(
+        one.what,
+        one.node,
+        one.argv,
+        _time(one.started),
+        _time(one.finished),
+        one.code,
+        one.output,
+        one.error,
+        one.again,
+    )
 
 
 def _incident(one: Incident) -> IncidentLine:

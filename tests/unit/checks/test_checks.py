@@ -253,7 +253,7 @@ def test_standalone_is_for_unclustered_appliances() -> None:
     assert overall(examine(apart, alone, Options(), only=only)) is Verdict.PASS
 
 
-WARNS = ("control_plane_verified",)
+WARNS = ("control_plane_verified", "window_fits")  # the window in tests/test_windows.py
 
 
 def test_a_node_that_is_behind_stops_everything() -> None:

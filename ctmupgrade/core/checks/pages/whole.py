@@ -115,6 +115,16 @@ PAGES: Mapping[str, Page] = {
         "ksctl ntp servers add --host TIME-SERVER, the same on every node",
         _VENDOR,
     ),
+    "window_fits": Page(
+        "All nodes can be finished in the maintenance window, by the longest time that each is expected to take.",
+        "The window ends with two versions in the cluster: the nodes that are left wait for the next one, and until then "
+        "nothing of the cluster's configuration should be changed.",
+        "window.start and window.finish_by in cluster.yaml, the clock of this machine, and the estimates of the plan",
+        "Set a longer window, upload the archive before it (ctmupgrade stage), or take only the nodes that fit: ctmupgrade run "
+        "--accept-partial. A rebuild must fit as a whole.",
+        "this program's estimates; the vendor says that a cluster should have two versions for as short a time as possible",
+        Sure.OURS,
+    ),
     "no_job_in_window": Page(
         "No enabled job starts during the work: a backup, a key rotation, a synchronisation with a cloud. Without a window in "
         "cluster.yaml the next 8 hours count.",
