@@ -75,7 +75,9 @@ def own_findings(
 def _finding(check: OwnCheck, cluster: Cluster, name: str, result: ProgramResult) -> Finding:
     argv = filled(check.run, cluster.node(name) if name else None)
     if result.code == 0:
-        return Finding(check.name, Verdict.PASS, name, f"{shlex.join(argv)} ended with 0", source=DOC, own=True)
+        return Finding(
+            check.name, Verdict.PASS, name, f"{shlex.join(argv)} ended with 0", source=DOC, own=True
+        )
     verdict = Verdict.UNKNOWN if result.unreachable else Verdict.BLOCK
     place = f"on {name}" if check.on_node else "here"
     summary = program_failure(f"the check {check.name}", "", result.code, result.output, result.error)
