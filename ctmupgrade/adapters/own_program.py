@@ -8,7 +8,9 @@ and no person types.
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from contextlib import suppress
 
 HOLD_TERMINAL = "--hold-terminal"  # adapters/local/terminal_holder.py
 ON_TERMINAL = "--on-terminal"  # adapters/local/on_terminal.py
@@ -37,7 +39,13 @@ def helper(word: str, *words: str) -> list[str]:
 def was_typed() -> bool:
     """Return whether a person typed a helper's word, and not this program.
 
-    No shell starts a program as the leader of a session. Whoever may run nothing but ctmupgrade gets no other program by
-    a helper.
+    Whoever may run nothing but ctmupgrade gets no other program by a helper: no shell starts a program as the leader of a
+    session. An SSH server does, but with a terminal that is the session's already, or with a socket.
     """
-    return os.getsid(0) != os.getpid()
+    if os.getsid(0) != os.getpid():
+        return True
+    with suppress(OSError):
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        return True
+    kind = os.fstat(0).st_mode
+    return not (stat.S_ISFIFO(kind) or stat.S_ISCHR(kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,27 @@ def test_helpers_are_no_way_to_run_a_program_for_whoever_may_only_run_this_one(
     assert (b"ran" in done.stdout) is session
     if not session:
         assert done.returncode == 2 and b"is no option" in done.stderr
+
+
+@pytest.mark.parametrize("word", own_program.HELPERS[:2])
+def test_an_ssh_server_that_starts_a_helper_at_once_is_refused_too(word: str) -> None:
+    """Its program leads a session: without a terminal it has a socket, with one the terminal is the session's."""
+    argv = own_program.helper(word, *(["", "echo", "ran"] if word == "--hold-terminal" else ["echo", "ran"]))
+    ours, its = socket.socketpair()
+    with ours, its:
+        done = subprocess.run(
+            argv, stdin=its.fileno(), capture_output=True, start_new_session=True, check=False
+        )
+    assert done.returncode == 2 and done.stdout == b""
+    master, slave = os.openpty()
+    try:
+        done = subprocess.run(
+            ["setsid", "--ctty", "--wait", *argv], stdin=slave, capture_output=True, check=False
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert done.returncode == 2 and done.stdout == b""
 
 
 def test_helpers_load_nothing_but_themselves() -> None:

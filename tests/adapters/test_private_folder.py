@@ -66,7 +66,7 @@ def test_it_is_gone_soon_after_a_kill(base: Path) -> None:
         ]
         process.kill()
         process.wait()
-        psutil.wait_procs(helper, timeout=30)
+        psutil.wait_procs(helper, timeout=120)
         assert len(helper) == 1 and not folder.exists() and list(base.iterdir()) == []
 
 
@@ -78,7 +78,7 @@ def test_a_folder_that_another_one_made_under_the_same_name_stays(base: Path) ->
         folder.mkdir()
         process.kill()
         process.wait()
-        psutil.wait_procs([helper], timeout=30)
+        psutil.wait_procs([helper], timeout=120)
         assert folder.is_dir()
 
 
