@@ -475,7 +475,7 @@ def test_what_is_packed_is_unpacked(tmp_path: Path) -> None:
         Draft(file)
 
 
-@pytest.mark.parametrize("at", [0, 300, 600, 1500, 2600, 3100, -80_000 + 8_000])
+@pytest.mark.parametrize("at", [0, 300, 600, 1500, 2600, 3100, -72_000, -30_000])
 def test_a_changed_byte_is_noticed(tmp_path: Path, at: int) -> None:
     file = _packed(tmp_path)
     good, data = read_packed(file).digest, bytearray(file.read_bytes())
