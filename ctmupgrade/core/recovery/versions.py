@@ -21,7 +21,7 @@ def mixed_versions(scene: Scene, before: Part) -> Part:
     found = Part((_trouble(versions, formed=bool(scene.via)),))
     if before.steps:
         return found  # those come first; what is left then is said then
-    if scene.past.run:
+    if scene.past.run and scene.past.upgrades:
         return found + _finish(
             before, "finish the upgrade as soon as possible", f"ctmupgrade resume {scene.past.run}"
         )
@@ -32,19 +32,25 @@ def mixed_versions(scene: Scene, before: Part) -> Part:
             f"{_oldest(versions, target)} must first be upgraded to the version of the others (the newest is "
             f"{newest}): set target in cluster.yaml to that version's archive, then upgrade"
         )
-        return found + advise(text, "ctmupgrade run")
+        return found + advise(text, *_run(scene))
     if scene.cluster.strategy is StrategyName.IN_PLACE and _all_members(scene) and not before.advice:
         steps = tuple(in_place(scene.facts, scene.cluster, scene.options))
         return found + Part(steps=steps, finishing=True)
     return found + _finish(
-        before, "finish the upgrade as soon as possible, after the rest is fixed", "ctmupgrade run"
+        before, "finish the upgrade as soon as possible, after the rest is fixed", *_run(scene)
     )
 
 
-def _finish(before: Part, text: str, command: str) -> Part:
+def _run(scene: Scene) -> tuple[str, ...]:
+    """Return how a run is started: not before one that stopped has ended."""
+    stopped = (f"ctmupgrade abort {scene.past.run}",) if scene.past.run else ()
+    return (*stopped, "ctmupgrade run")
+
+
+def _finish(before: Part, text: str, *commands: str) -> Part:
     """Return that the upgrade is to be finished, where nothing said before ends in the same command."""
-    said = any(command in advice.commands for advice in before.advice)
-    return Part() if said else advise(text, command)
+    said = any(commands[-1] in advice.commands for advice in before.advice)
+    return Part() if said else advise(text, *commands)
 
 
 def _trouble(versions: Mapping[str, Version], *, formed: bool) -> Trouble:

@@ -31,6 +31,7 @@ from ctmupgrade.core.version import Version
 @dataclass(frozen=True, slots=True)
 class RunHistory:
     """:ivar run: the latest run that ended neither way, of those that change nodes.
+    :ivar upgrades: that run upgrades nodes: going on with it ends with the target's version. A recovery need not.
     :ivar stuck: the nodes of which that run has a step that failed, or that nobody knows the end of.
     :ivar joins: when a join began, by node, of which no run knows that it was done.
     :ivar any_run: there is a run at all.
@@ -42,6 +43,7 @@ class RunHistory:
         other has joined since: what was written then is on each of them alone."""
 
     run: str = ""
+    upgrades: bool = False
     survivor: str = ""
     hurt: bool = False
     held_back: str = ""
@@ -87,7 +89,10 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
         return kept
     survivor = _survivor(last)
     stuck = frozenset(s.node for s in last.plan.steps if s.node and last.steps[s.id].status in STUCK)
-    return replace(kept, run=last.run, survivor=survivor, hurt=_hurt(last, survivor), stuck=stuck)
+    upgrades = any(isinstance(step.action, RunUpgrade) for step in last.plan.steps)
+    return replace(
+        kept, run=last.run, upgrades=upgrades, survivor=survivor, hurt=_hurt(last, survivor), stuck=stuck
+    )
 
 
 def _joins(joins: dict[str, datetime], step: Step, held: StepState) -> None:

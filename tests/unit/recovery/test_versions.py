@@ -37,7 +37,7 @@ def test_other_steps_and_advice_come_first() -> None:
 
 
 def test_an_unfinished_run_goes_on() -> None:
-    seen = make.scene(_mixed(make.NEW, make.OLD, make.OLD), past=RunHistory(run="R1"))
+    seen = make.scene(_mixed(make.NEW, make.OLD, make.OLD), past=RunHistory(run="R1", upgrades=True))
     found = mixed_versions(seen, Part())
     assert not found.steps and found.advice[0].commands == ("ctmupgrade resume R1",)
 
@@ -52,3 +52,9 @@ def test_what_the_target_cannot_finish_is_named() -> None:
 def test_a_rebuild_is_not_finished_in_place() -> None:
     seen = make.scene(_mixed(make.NEW, make.OLD), strategy=StrategyName.REBUILD)
     assert not mixed_versions(seen, Part()).steps
+
+
+def test_a_recovery_that_stopped_is_ended_before_the_upgrade_is_finished() -> None:
+    past = RunHistory(run="R1")  # it upgrades nothing
+    found = mixed_versions(make.scene(_mixed(make.NEW, make.OLD, make.OLD), past=past), advise("x"))
+    assert [advice.commands for advice in found.advice] == [("ctmupgrade abort R1", "ctmupgrade run")]

@@ -51,6 +51,11 @@ def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
     assert past_of([ended]).run == "" and past_of([ended]).stuck == frozenset()
 
 
+def test_a_recovery_that_stopped_finishes_no_upgrade() -> None:
+    assert not past_of([_run("R1", (RESET, JOIN), _began("reset:ctm-3"))]).upgrades
+    assert past_of([_run("R1", (UPGRADE,), _began("upgrade:ctm-2"))]).upgrades
+
+
 def test_a_later_backup_is_not_the_run_that_stopped() -> None:
     """A paused `backup` or `stage` is no upgrade that resume would finish."""
     upgrade, backup = _run("R1", (UPGRADE,)), _run("R2", (BACKUP,))
