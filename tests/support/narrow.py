@@ -12,6 +12,7 @@ from pathlib import Path
 USER = 1500  # has no entry in /etc/passwd
 # Whatever is left in the usual places for files of a moment is told after the program's end, however that came.
 _SCRIPT = """
+inner=$PATH PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount --make-rprivate /
 mount -t tmpfs -o size={size},mode=755 kept /mnt
 n=0
@@ -34,7 +35,7 @@ done
 {more}
 {umask}
 cd {cwd}
-setpriv --reuid {user} --regid {user} --clear-groups "$@" &
+PATH=$inner /usr/bin/setpriv --reuid {user} --regid {user} --clear-groups "$@" &
 child=$!
 {meanwhile}
 wait $child
@@ -80,10 +81,10 @@ class Place:
         for one in self.writable:
             for part in (one, *one.rglob("*")):
                 os.chown(part, self.user, self.user, follow_symlinks=False)
-        program = ["env", "-i", *(f"{name}={value}" for name, value in self.environ.items()), *map(str, argv)]
+        # The environment is not put into words: passwords may be in it, and others read command lines.
         return subprocess.run(
-            ["unshare", "--mount", "setsid", "--wait", "/bin/sh", "-c", script, "sh", *program],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+            ["/usr/bin/unshare", "--mount", "/usr/bin/setsid", "--wait", "/bin/sh", "-c", script, "sh", *map(str, argv)],
+            env={"PATH": "/nonexistent", **self.environ}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
             check=False, encoding="utf-8",
         )  # fmt: skip
 
