@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,8 @@ from tests.support.terminal import on_terminal
 from tests.support.world_run import Drive, make_world
 
 TWO_OF_THREE = "{start: 2026-01-10T22:00:00+01:00, finish_by: 2026-01-10T23:25:00+01:00}"  # from 21:00 UTC on
+
+TOO_LATE = r"ctm-3: 2026-01-10 2[23]:\d\d\+01:00 to 23:\d\d, at worst 23:\d\d: does not fit"
 
 
 @pytest.fixture
@@ -48,10 +51,7 @@ def test_what_does_not_fit_is_told_by_check_plan_and_runbook(
     assert "2 of 3 nodes fit" in found["summary"] and "--accept-partial" in found["remedy"]
     said = typed("plan")[1]
     assert "2 of 3 nodes fit into the maintenance window from 2026-01-10 22:00+01:00" in said
-    assert (
-        said.count("+01:00 to ") >= 3
-        and said.count("ctm-3: 2026-01-10 22:59+01:00 to 23:27, at worst 23:40: does not fit") == 2
-    )
+    assert said.count("+01:00 to ") >= 3 and len(re.findall(TOO_LATE, said)) == 2
     window = json.loads(typed("plan", "--format", "json")[1])["window"]
     assert (window["fitting"], window["of"]) == (2, 3)
     assert "## Maintenance window" in typed("runbook")[1]
@@ -83,7 +83,7 @@ def test_at_a_terminal_it_is_asked_before_the_first_node(typed: Callable[..., An
     ]
     with on_terminal(argv, tmp_path, clean_environ(tmp_path), columns=200) as seen:
         asked = seen.until("Upgrade 2 of 3 nodes now? [y/N]:")
-        assert "would be left with two versions" in asked and "ctm-3: 2026-01-10 22:59+01:00" in asked
+        assert "would be left with two versions" in asked and re.search(TOO_LATE, asked)
         seen.type("n\n")
         assert seen.ended() == 7
     assert not list((tmp_path / "s").glob("*/*/journal.jsonl"))
