@@ -199,7 +199,7 @@ def test_no_other_user_gets_through(sshd: Sshd, pem: Path, tmp_path: Path) -> No
         own = subprocess.run([sys.executable, "-ISc", code.replace("hello", "GET / HTTP/1.0\\r\\n\\r\\n")], capture_output=True, text=True, check=True, timeout=20)  # fmt: skip
         assert own.stdout.strip() != "0", "ours is led to the server, which answers"
         if os.geteuid() == 0:
-            become = "import encodings.idna, os\nos.setgid(65534); os.setuid(65534)\n"  # it may not read this Python's folder
+            become = "import encodings.idna, os, socket, sys\nos.setgid(65534); os.setuid(65534)\n"  # it may not read this Python's folder
             other = subprocess.run([sys.executable, "-ISc", become + code], capture_output=True, text=True, check=True, timeout=20)  # fmt: skip
             assert other.stdout.strip() == "0"
         with socket.create_connection(("127.0.0.1", port)):

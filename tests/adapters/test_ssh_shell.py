@@ -172,8 +172,8 @@ def test_silence_is_lost(shell: SshShell, tmp_path: Path) -> None:
 
 
 def test_a_command_that_talks_on_is_not_silent(shell: SshShell) -> None:
-    script = "for i in 1 2 3 4 5; do echo $i >&2; sleep 0.5; done; echo done"
-    assert shell.read("sh", "-c", script, timeout=1.5).out == "done\n"
+    script = "for i in 1 2 3 4 5; do echo $i >&2; sleep 1; done; echo done"
+    assert shell.read("sh", "-c", script, timeout=4).out == "done\n"
 
 
 def test_stopped_server_is_lost(shell: SshShell, sshd: Sshd) -> None:
