@@ -130,7 +130,7 @@ def _following(found: list[Finding]) -> tuple[Finding, ...]:
         for f in found
         if f.check not in causes
         and (
-            (f.unreachable and silent)
+            (f.unreachable and (silent or shut))
             or (f.node in silent and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL, Verdict.BLOCK))
             or (f.node in shut and f.verdict in (Verdict.UNKNOWN, Verdict.MANUAL))
         )

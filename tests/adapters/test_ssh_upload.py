@@ -251,16 +251,24 @@ def test_missing_folder(sshd: Sshd, source: Path, tmp_path: Path, way: str) -> N
         list(only(SshShell(sshd.node()), way).upload(source, str(tmp_path / "absent" / "target")))
 
 
+def _cut_once_begun(sshd: Sshd, target: Path) -> None:
+    for _ in range(6000):
+        if target.exists() and target.stat().st_size:
+            break
+        time.sleep(0.01)
+    sshd.cut()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_in_the_middle_then_going_on(sshd: Sshd, tmp_path: Path, way: str) -> None:
     source, target = tmp_path / "archive", tmp_path / "target"
     source.write_bytes(os.urandom(40 << 20))
     shell = only(SshShell(sshd.node(), rate_limit=10 << 20), way)
-    timer = threading.Timer(1.5, sshd.cut)
-    timer.start()
+    cutter = threading.Thread(target=_cut_once_begun, args=(sshd, target))
+    cutter.start()
     with pytest.raises(ConnectionLostError, match="ctm-1"):
         list(shell.upload(source, str(target)))
-    timer.join()
+    cutter.join()
     time.sleep(0.3)
     part = target.read_bytes()
     assert 0 < len(part) < source.stat().st_size

@@ -23,7 +23,11 @@ PROGRAMS = {
     "ls": "PATH=${PATH#*:}\nls \"$@\" 2>/dev/null\nexit 0",  # of folders that only an appliance has
 }  # fmt: skip
 ANSWERED = (
-    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY, ksctl_probes.NTP, state_probes.DISK_ENCRYPTION,
+    ksctl_probes.SYSTEM, ksctl_probes.SERVICES, ksctl_probes.MEMBERSHIP, ksctl_probes.MEMBERS, ksctl_probes.SUMMARY,
+    ksctl_probes.NTP, state_probes.DISK_ENCRYPTION, state_probes.ALARMS, state_probes.LICENCES, state_probes.INTERFACES,
+    state_probes.HSM, state_probes.BACKUP_JOB, state_probes.RAFT, state_probes.TIME_SERVERS, state_probes.CLUSTER_ERRORS,
+    state_probes.SCHEDULES, state_probes.QUORUM, state_probes.PROPERTIES, state_probes.ACCOUNTS,
+    *(state_probes.certificate(name) for name in ("web", "kmip", "nae")),
 )  # fmt: skip
 
 

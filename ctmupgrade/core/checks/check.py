@@ -175,9 +175,8 @@ def not_looked_up(
 ) -> Finding:
     """A finding about a look that gave no answer, and that stops nothing by itself."""
     remedy = TRUST_FIRST if fact.certificate else f"{command}   # look by hand"
-    return Finding(
-        check, verdict, node, f"{what} could not be looked up: {fact.why}", remedy, "", fact.unreachable
-    )
+    shut = fact.unreachable or fact.login or bool(fact.certificate)
+    return Finding(check, verdict, node, f"{what} could not be looked up: {fact.why}", remedy, "", shut)
 
 
 def or_pass(check: str, found: Sequence[Finding], good: str) -> Iterator[Finding]:
