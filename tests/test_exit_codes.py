@@ -71,6 +71,7 @@ class Typed:
     :ivar stuck: the run stopped because its second node failed.
     :ivar bears: ports that may say no in this tool's own words: the command says so, and is not about them.
     :ivar without: ports that may break in any way: what was asked for is done and proven without them.
+    :ivar must: so many questions to a port must be answered; behind them are looks that only warn; 0: all must.
     :ivar long: it takes a second or so: each port breaks in one way only, but for the slow lane.
     """
 
@@ -80,6 +81,7 @@ class Typed:
     stuck: bool = False
     bears: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    must: int = 0
     long: bool = False
 
     def argv(self, state: Path, run: str) -> list[str]:
@@ -87,6 +89,10 @@ class Typed:
         out = str(state.parent / "out")
         words = [run if word == "RUN" else word.replace("OUT", out) for word in self.words.split()]
         return [*words, "--simulate", str(SCENARIOS / self.scenario), "--state-dir", str(state)]
+
+
+def _look(words: str, **more: Any) -> Typed:
+    return Typed(words, must=3, **more)
 
 
 def _after(words: str, **more: Any) -> Typed:
@@ -98,16 +104,16 @@ def _decided(words: str) -> Typed:
 
 
 COMMANDS = (
-    Typed("check"), Typed("check --format json"), Typed("plan -o OUT.json"), Typed("runbook"),
+    _look("check"), _look("check --format json"), _look("plan -o OUT.json"), _look("runbook"),
     Typed("verify x"), Typed("verify x --format json"), Typed("record OUT", bears=("verifier.verify",)),
-    Typed("recover", bears=("verifier.verify",)), Typed("run --dry-run"), Typed("stage --yes", without=("control.read",)), Typed("backup --yes"),
+    _look("recover", bears=("verifier.verify",)), _look("run --dry-run"), Typed("stage --yes", without=("control.read",)), Typed("backup --yes"),
     Typed("run --yes --format json", long=True), _after("resume", long=True),
-    _after("status"), _after("watch"), _after("pause"), _after("abort"), _after("report"), _after("report --verify"),
+    _after("status"), _after("runs"), _after("watch"), _after("pause"), _after("abort"), _after("report"), _after("report --verify"),
     _after("report -o OUT.html"), _after("report --bundle OUT.tar.gz", without=("control.read", "shell.read", "clock.monotonic")),
     _decided("retry"), _decided("skip"), _decided("done"),
 )  # fmt: skip
 LONGER = (
-    Typed("run --yes", "rebuild-two"), Typed("run --yes", "healthy-three"), Typed("check", "healthy-three"),
+    Typed("run --yes", "rebuild-two"), Typed("run --yes", "healthy-three"), _look("check", scenario="healthy-three"),
     Typed("recover --yes", "../broken/keysecure-failed"),
 )  # fmt: skip
 FEW = 3  # ways of breaking for each port, another three for the next one; the slow lane has them all
@@ -160,7 +166,8 @@ def _cases(typed: Typed, paused: Path, folder: Path, ways: int) -> Iterator[Case
     for number, (port, times) in enumerate(sorted(whole.asked.items())):
         for way in range(ways):
             make = ERRORS[(number * ways + way) % len(ERRORS)]
-            after = (0, 1, times // 2)[(number + way) % 3] if times > 2 else 0
+            half = min(times // 2, typed.must or times)
+            after = (0, 1, half)[(number + way) % 3] if times > 2 else 0
             breakage = Breakage(port, make, after)
             ended = _type(typed, breakage, paused, folder)
             assert breakage.struck, f"{typed.words}: {port} was not asked {after} times again"
@@ -202,9 +209,9 @@ def test_and_in_none_of_all_the_ways(typed: Typed, paused: Path, stuck: Path, tm
 
 
 def test_every_command_is_in_the_table() -> None:
-    """A new command is tried here too; init asks no port."""
+    """A new command is tried here too; init and path ask no port, a hand-over has two sides (tests/test_handover.py)."""
     known = {typed.words.split()[0] for typed in COMMANDS}
-    assert set(registry.names) == known | {"init"}
+    assert set(registry.names) == known | {"init", "path", "handover", "take-over"}
 
 
 # -- the installed program -------------------------------------------------------------------------

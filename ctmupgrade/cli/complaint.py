@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 
@@ -13,7 +14,7 @@ _LINES = ("run", "resume", "watch")  # they print one JSON object a line
 
 def wants_json(words: Sequence[str]) -> bool:
     """Return whether the command line asks for JSON; it may be wrong in every other way."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip_longest(words, words[1:])
     return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
 
 
