@@ -30,7 +30,7 @@ def handover(
         bool, typer.Option("--without-backups", help="only say where the backups and their keys are")
     ] = False,
 ) -> int:
-    """Packs a paused or dead run into FILE, for another machine to go on with it."""
+    """Pack a paused or dead run into FILE, for another machine to go on with it."""
     from ctmupgrade.commands import handover as handing
 
     need_file(file, "handover")
@@ -53,7 +53,7 @@ def take_over(
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
 ) -> int:
-    """Goes on with a run that another machine packed into FILE; that machine refuses it from then on."""
+    """Go on with a run that another machine packed into FILE; that machine refuses it from then on."""
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import take_over as taking
 
