@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """The program. ``--version`` alone is answered without loading anything else: schedulers ask often."""
+    """Return the program. ``--version`` alone is answered without loading anything else: schedulers ask often."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     if sys.argv[1:] == ["--version"] and sys.stdout is not None:
         from ctmupgrade import __version__

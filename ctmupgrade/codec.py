@@ -26,13 +26,13 @@ _EVENT = Annotated[Event, Field(discriminator="kind")]
 
 
 def event_to_json(event: Event) -> dict[str, object]:
-    """An event as a journal line's ``event``."""
+    """Return an event as a journal line's ``event``."""
     value: dict[str, object] = _adapter(_EVENT).dump_python(event, mode="json")
     return value
 
 
 def event_from_json(value: object) -> Event:
-    """:raises JournalError: not an event of this version."""
+    """Return the event of a journal's line. :raises JournalError: not an event of this version."""
     try:
         event: Event = _adapter(_EVENT).validate_python(value, strict=False)
     except ValidationError as error:
@@ -44,7 +44,7 @@ def event_from_json(value: object) -> Event:
 
 
 def plan_to_json(plan: Plan) -> dict[str, object]:
-    """The plan document: steps with ``action`` as a word (contract) and its details beside it."""
+    """Return the plan document: steps with ``action`` as a word (contract) and its details beside it."""
     value: dict[str, object] = _adapter(Plan).dump_python(plan, mode="json")
     steps = value["steps"]
     assert isinstance(steps, list)  # noqa: S101 - what the line above made
@@ -90,7 +90,7 @@ _NEW_PLAN = "ctmupgrade plan -o FILE   # makes one"
 
 
 def to_json(value: object) -> Any:
-    """Any of the core's values as plain JSON data."""
+    """Return any of the core's values as plain JSON data."""
     kind: Any = type(value)
     return _adapter(kind).dump_python(value, mode="json")
 

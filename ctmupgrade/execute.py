@@ -106,7 +106,7 @@ class Executor:
         return held
 
     def emit(self, event: Event) -> None:
-        """Writes an event, then folds it in."""
+        """Write an event, then fold it in."""
         at = self.ctx.clock.now()
         state = journal.apply(self.state, event, at)  # first: what cannot be folded in is never written
         self.record.append(event, at)
@@ -114,7 +114,7 @@ class Executor:
         self.controls.watch(self.state, event, "", None)
 
     def run(self) -> ExitCode:
-        """Goes on until all is done or something stops it. The journal then says which."""
+        """Go on until all is done or something stops it. The journal then says which."""
         try:
             return self._run()
         except JournalError as error:

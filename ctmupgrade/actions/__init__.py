@@ -16,7 +16,7 @@ from ctmupgrade.core.plan.steps import Action
 
 
 def handler(action: Action) -> StepHandler:  # noqa: C901 - one case a kind
-    """The behaviour of an action. mypy refuses a kind of action without one."""
+    """Return the behaviour of an action. mypy refuses a kind of action without one."""
     match action:
         case steps.VerifyArchive():
             return VerifyHandler()

@@ -30,7 +30,7 @@ from ctmupgrade.ports import Control, Reply
 
 
 def password_problem(cluster: Cluster) -> str:
-    """Why the password for downloaded backup keys is not there; "" where it is."""
+    """Return why the password for downloaded backup keys is not there; "" where it is."""
     name = cluster.backup.key_password_env
     if not name:
         return "backup.key_password_env names no variable with the password for the downloaded key"
@@ -43,7 +43,7 @@ def password_problem(cluster: Cluster) -> str:
 
 
 def key_password(cluster: Cluster) -> Secret:
-    """The password that protects downloaded backup keys, from the environment.
+    """Return the password that protects downloaded backup keys, from the environment.
 
     :raises NodeError: not set, with the variable's name.
     """
@@ -62,7 +62,7 @@ class BackupHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.backup, grace=timedelta(seconds=max(15.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """The backups that are there already, to tell the new one."""
+        """Yield the backups that are there already, to tell the new one."""
         key_password(ctx.cluster)
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
@@ -168,7 +168,7 @@ def _fetch(reply: Reply, what: str) -> None:
 
 
 def key_for(entry: BackupEntry, keys: tuple[BackupKey, ...]) -> BackupKey | None:
-    """The active key that opens a backup: the one it names; where it names none, the default one, or
+    """Return the active key that opens a backup: the one it names; where it names none, the default one, or
     the only one there is."""
     active = [key for key in keys if key.state.lower() in ("active", "")]
     if entry.key_id:

@@ -34,7 +34,7 @@ OwnT = TypeVar("OwnT")
 
 
 def known(fact: Maybe[T], what: str) -> T:
-    """The fact itself.
+    """Return the fact itself.
 
     :raises UnreachableError: nothing answered. :raises NotToldError: it answered, but could not tell.
     :raises NotYetError: it answered that it cannot tell now.
@@ -110,11 +110,11 @@ class Moment:
 
     @classmethod
     def of(cls, clock: Clock) -> Moment:
-        """Now."""
+        """Return the present moment."""
         return cls(clock.monotonic(), clock.now())
 
     def age(self, clock: Clock) -> float:
-        """Seconds since then, by the clock that says more."""
+        """Return seconds since then, by the clock that says more."""
         return max(clock.monotonic() - self.monotonic, abs((clock.now() - self.wall).total_seconds()))
 
 
@@ -140,13 +140,13 @@ class Session:
     _own: object = None
 
     def own(self, kind: type[OwnT]) -> OwnT:
-        """What a handler remembers of this start, as a value of a class of its own; made when first asked for."""
+        """Return what a handler remembers of this start, as a value of a class of its own; made when first asked for."""
         if not isinstance(self._own, kind):
             self._own = kind()
         return self._own
 
     def aged(self, clock: Clock) -> bool:
-        """Whether the looks before the act are too old to begin it now; remembered as :attr:`stale`."""
+        """Return whether the looks before the act are too old to begin it now; remembered as :attr:`stale`."""
         self.stale = self.looked is not None and self.looked.age(clock) > self.young_s
         return self.stale
 
@@ -179,7 +179,7 @@ class Ctx:
     )  # step -> when the looks before it began to be made
 
     def session(self, step: Step) -> Session:
-        """This process's session of a step."""
+        """Return this process's session of a step."""
         return self.sessions.setdefault(step.id, Session())
 
     @property
@@ -206,16 +206,16 @@ class StepHandler:
     lost_words = ""
 
     def patience(self, ctx: Ctx) -> Patience:
-        """How long to wait for it."""
+        """Return how long to wait for it."""
         return Patience(ctx.cluster.timeouts.service)
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Looks that must precede the act, and what later looks will compare with."""
+        """Make the looks that must precede the act, and keep what later looks will compare with."""
         return {}
         yield  # pragma: no cover - makes it a generator
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        """The act itself. May raise ConnectionLostError: then only looking tells.
+        """Act. May raise ConnectionLostError: then only looking tells.
 
         :raises NodeError: a definite no.
         """
@@ -223,5 +223,5 @@ class StepHandler:
         yield  # pragma: no cover
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        """Whether it is so. Only looks. May raise the connection errors of the ports."""
+        """Return whether it is so. It only looks. It may raise the connection errors of the ports."""
         raise NotImplementedError

@@ -16,7 +16,7 @@ from ctmupgrade.ports import Shell
 
 
 def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
-    """Somebody else's upgrade that ended since the checks and waits for its reboot is not done again.
+    """Refuse to do again somebody else's upgrade that ended since the checks and waits for its reboot.
 
     :raises InconclusiveError: there is one.
     """

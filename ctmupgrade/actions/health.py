@@ -16,23 +16,23 @@ from ctmupgrade.core.plan.plan import services_in_error
 
 
 def all_health(ctx: Ctx) -> Mapping[str, NodeFacts]:
-    """What the gate must know, of all nodes."""
+    """Return what the gate must know, of all nodes."""
     found = collect.all_health(ctx.fleet, ctx.cluster, ctx.clock, ctx.tools.gather)
     return {name: _judged(ctx, facts) for name, facts in found.items()}
 
 
 def health_of(ctx: Ctx, name: str) -> NodeFacts:
-    """The same of one node."""
+    """Return the same of one node."""
     return _judged(ctx, collect.health_of(ctx.fleet, ctx.cluster, name, ctx.clock))
 
 
 def caught_up_is_waived(ctx: Ctx) -> bool:
-    """Whether a person said by name that replication which is behind stops nothing."""
+    """Return whether a person said by name that replication which is behind stops nothing."""
     return any(check == "replication_caught_up" for check, _ in ctx.plan.options.skips)
 
 
 def replication_behind(ctx: Ctx, members: Sequence[Member]) -> list[Problem]:
-    """What speaks against every one of these members holding what all the others hold, by reports of now."""
+    """Return what speaks against every one of these members holding what all the others hold, by reports of now."""
     nodes = all_health(ctx)
     ids = {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
     named = {m.node_id: ids.get(m.node_id) or health.name_at(m.host, ctx.cluster) for m in members}

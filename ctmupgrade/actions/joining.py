@@ -35,7 +35,7 @@ DOWN_GRACE = timedelta(
 
 
 def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> CtmUpgradeError | None:
-    """Why a node cannot be joined now, though perhaps soon.
+    """Return why a node cannot be joined now, though perhaps soon.
 
     :param up: those of the two whose services must be up.
     :raises NodeError: the versions differ. :raises HostKeyError: a host key has changed.
@@ -61,7 +61,7 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
 def wait_until_steady(
     ctx: Ctx, hindrance: Callable[[], CtmUpgradeError | None], what: str
 ) -> Generator[Tick, None, None]:
-    """Waits until nothing hinders, several looks in a row and for ``stable_for``: services go back to error and
+    """Wait until nothing hinders, several looks in a row and for ``stable_for``: services go back to error and
     starting for minutes after the first `started`, and a join meanwhile fails (docs/appliance.md 4.2).
 
     :raises CtmUpgradeError: what hindered last, after ``timeouts.service``.
@@ -103,7 +103,7 @@ class JoinHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.join, looks=3, grace=timedelta(seconds=max(60.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Equal versions, services up on both, and no other join or removal under way. What passes by itself, a
+        """Make sure of equal versions, services up on both, and no other join or removal under way. What passes by itself, a
         node that boots or a member that settles, is waited for."""
         via = self.action.via
         yield from wait_until_steady(

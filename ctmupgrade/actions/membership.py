@@ -35,12 +35,12 @@ BEHIND = "ksctl cluster summary   # replayLag, catchupInterval, replicationBlock
 
 
 def members_seen_by(ctx: Ctx, name: str) -> tuple[Member, ...]:
-    """A member's list. :raises UnreachableError: it does not answer. :raises NodeError: not understood."""
+    """Return a member's list. :raises UnreachableError: it does not answer. :raises NodeError: not understood."""
     return known(ask(ctx.fleet.control(name), ksctl_probes.MEMBERS), f"{name}: its list of members")
 
 
 def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | None:
-    """The line of a configured node in such a list: by address, never by position."""
+    """Return the line of a configured node in such a list: by address, never by position."""
     own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
     ids = {} if isinstance(own, Unknown) or not own.node_id else {own.node_id: name}
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
@@ -59,7 +59,7 @@ class RemoveHandler(StepHandler):
         )
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """No membership change while another one is under way. A join of the node itself that was ended by its
+        """Refuse a membership change while another one is under way. A join of the node itself that was ended by its
         reset is shown for a while yet."""
         began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
         while True:
@@ -136,7 +136,7 @@ class DeleteClusterHandler(StepHandler):
         return Patience(2 * service, looks=2, grace=min(grace, service / 4))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Nobody else may be left in its cluster unless it was removed from it by another member."""
+        """Make sure that nobody else is left in its cluster, unless another member removed it from there."""
         began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
         while others := self._others(ctx, step):
             words = (
@@ -186,7 +186,7 @@ class DeleteClusterHandler(StepHandler):
 
 
 def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
-    """A node's list, empty where it has or tells none."""
+    """Return a node's list, empty where it has or tells none."""
     listed = ask(ctx.fleet.control(name), ksctl_probes.MEMBERS)
     return () if isinstance(listed, Unknown) else listed
 

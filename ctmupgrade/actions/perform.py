@@ -39,7 +39,7 @@ YOUNG_S = 60.0  # so old the last look before an act may be when the act begins
 
 
 def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None) -> Task:
-    """Does a step, or (``before`` given) goes on with one that was started by whoever died.
+    """Do a step, or (``before`` given) go on with one that was started by whoever died.
 
     :returns: the evidence of its being done.
     """
@@ -156,7 +156,7 @@ def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task
 
 
 def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> LookResult:
-    """A look in which a lost connection is UNKNOWN, never FAILED; and so is, for less long, an answer that does not
+    """Return a look in which a lost connection is UNKNOWN, never FAILED; and so is, for less long, an answer that does not
     tell. A wrong host key is for a person."""
     session = ctx.session(step)
     try:

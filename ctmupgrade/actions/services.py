@@ -43,7 +43,7 @@ class ResetHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Only an unclustered node is ever reset, and only when the join that follows can start: what is erased for
+        """Make sure that only an unclustered node is reset, and only when the join that follows can start: what is erased for
         one that cannot is erased for nothing. Or one whose join another member sees hanging: its own data went
         when that join began."""
         if self.action.via:
@@ -96,7 +96,7 @@ class RestartHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Never while ``ks_upgrade.sh`` runs on the node, whoever started it."""
+        """Wait until no ``ks_upgrade.sh`` runs on the node, whoever started it."""
         running = ask(ctx.fleet.shell(step.node), shell_probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(

@@ -81,7 +81,7 @@ class RecordHandler(StepHandler):
 
 
 def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
-    """What was recorded of a node in this run; empty where nothing was."""
+    """Return what was recorded of a node in this run; empty where nothing was."""
     text = ctx.baselines.get(step_id("record-settings", node), {}).get("settings", "")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found

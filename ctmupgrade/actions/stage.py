@@ -188,7 +188,7 @@ def _mark(shell: Shell, path: str) -> str:
 
 
 def part_name(ctx: Ctx) -> str:
-    """The temporary name: it tells which content it will be, so another archive's is never resumed."""
+    """Return the temporary name: it tells which content it will be, so another archive's is never resumed."""
     return f".{ctx.plan.target.archive}.{ctx.plan.target.sha256[:12]}.part"
 
 

@@ -45,7 +45,7 @@ class _Seen:
 
 
 def found_working(ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence | None]:
-    """What to follow instead of a start; None: nothing works there, and nothing waits for its reboot.
+    """Yield what to follow instead of a start; None: nothing works there, and nothing waits for its reboot.
 
     :raises NodeError: something that this run did not start writes to an upgrade log.
     """

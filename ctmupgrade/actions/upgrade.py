@@ -82,7 +82,7 @@ class Upgrade(StepHandler):
         return Patience(ctx.cluster.timeouts.upgrade, grace=timedelta(seconds=min(60.0, 4 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """What is there already, to tell new from old; and last, right before the start, the gate once more."""
+        """Yield what is there already, to tell new from old; and last, right before the start, the gate once more."""
         proven = step_id("gate", step.node) in ctx.sessions  # not after a resume
         while True:
             ctx.looked[step.id] = Moment.of(ctx.clock)

@@ -125,26 +125,26 @@ class Proof:
             self._here = _Beside(lambda: ctx.tools.prefix_hash(offset))
 
     def leave(self) -> None:
-        """Nobody will ask any more."""
+        """Let go: nobody will ask any more."""
         if self._follower:
             self._follower.leave()
 
     @property
     def failed(self) -> bool:
-        """Whether the beginning is known by now not to be the archive's."""
+        """Return whether the beginning is known by now not to be the archive's."""
         if self._there is None or self._here is None or not self._there.over or not self._here.over:
             return False
         return self.beginning() is False
 
     def beginning(self) -> bool | None:
-        """Waits for the two hashes; None: the node could not tell after all."""
+        """Wait for the two hashes; None: the node could not tell after all."""
         if self._there is None or self._here is None:
             return None
         there = self._there.result()
         return None if isinstance(there, Unknown) else there == self._here.result()
 
     def of_the_whole(self) -> bool:
-        """Whether the part, which is complete, is the archive.
+        """Return whether the part, which is complete, is the archive.
 
         :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.
         """
@@ -171,13 +171,13 @@ class Proof:
         return len(plan.nodes) * (plan.target.size - self.offset) <= self.offset
 
     def disproven(self) -> Generator[Tick, None, int]:
-        """Where to go on instead: before the holes that several connections leave, or at the beginning."""
+        """Yield where to go on instead: before the holes that several connections leave, or at the beginning."""
         yield Noted(f"the first {self.offset / MIB:.0f} MiB on the node differ from what was sent")
         return (yield from _proven(self._ctx, self._shell, self._part, (self.offset - HOLES,)))
 
 
 def begin_proof(ctx: Ctx, shell: Shell, part: str) -> Generator[Tick, None, Proof]:
-    """Looks what is there of a part, and proves it, now or beside the upload."""
+    """Look what is there of a part, and prove it, now or beside the upload."""
     size = ask(shell, file_probes.staged(part))
     if isinstance(size, Unknown) or size < MIB:
         return Proof(ctx, shell, part, 0)
@@ -238,7 +238,7 @@ class NodeHash:
 
 
 def node_hash(shell: Shell, path: str) -> NodeHash:
-    """The hash of a node's file; where the node has no program for it, the file is read back and hashed
+    """Return the hash of a node's file; where the node has no program for it, the file is read back and hashed
     here, which is slow but proves the same.
 
     :raises ConnectionLostError: no answer. :raises NodeError: it can be neither hashed nor read.

@@ -41,7 +41,7 @@ STREAK = 6  # into so many parts a gate divides stable_for: six looks, ten secon
 
 
 def gate_look(ctx: Ctx) -> LookResult:
-    """Every node, asked through every other, is ready, connected, on its expected version, and idle."""
+    """Return whether every node, asked through every other, is ready, connected, on its expected version, and idle."""
     nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
     problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
@@ -58,7 +58,7 @@ def gate_look(ctx: Ctx) -> LookResult:
 
 
 def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
-    """:raises HostKeyError: a changed host key, which no waiting fixes."""
+    """Refuse a changed host key, which no waiting fixes. :raises HostKeyError: there is one."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown) and facts.unit.host_key:
             known(facts.unit, f"{name}: how it is")
@@ -108,7 +108,7 @@ class RebootHandler(StepHandler):
         return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
-        """Never while the script runs; and the boot to compare with is the one before the upgrade, so
+        """Wait until the script has ended. The boot to compare with is the one before the upgrade, so
         that a reboot which someone made meanwhile is not made twice."""
         shell = ctx.fleet.shell(step.node)
         began, since = ctx.clock.monotonic(), ctx.clock.now()
@@ -178,13 +178,13 @@ class RebootHandler(StepHandler):
 
 
 def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
-    """How sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
+    """Return how sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
     rights = ask(ctx.fleet.shell(node), shell_probes.RIGHTS)
     return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
 
 
 def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
-    """The boot mark, to be compared with an earlier one.
+    """Return the boot mark, to be compared with an earlier one.
 
     :raises HostKeyError: a changed host key, which never fixes itself (`ask` would only tell of it).
     :raises UnreachableError: nothing answers; or a server on its way down, or up, that runs no command.
@@ -204,7 +204,7 @@ def _knock(ctx: Ctx, node: str) -> None:
 
 
 def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> LookResult:
-    """keysecure active, services started, login works, the target's version, others see it well.
+    """Return whether keysecure is active, services are started, login works, the version is the target's, others see it ready.
 
     :param expected_up: it was well a moment ago, so that the others are asked at once with it.
     """

@@ -58,7 +58,7 @@ class LiveFleet:
         self._at_end = ExitStack()
 
     def shell(self, node: str) -> Shell:
-        """The node's shell: over SSH, or this machine's own for ``host: local``."""
+        """Return the node's shell: over SSH, or this machine's own for ``host: local``."""
         with self._lock:
             if node not in self._shells:
                 found = self._cluster.node(node)
@@ -73,7 +73,7 @@ class LiveFleet:
         )
 
     def control(self, node: str) -> Control:
-        """ksctl pointed at the node."""
+        """Return ksctl, pointed at the node."""
         found = self._cluster.node(node)
         shell = self.shell(node) if found.ksctl.through_ssh else None
         with self._lock:
@@ -106,11 +106,11 @@ class LiveFleet:
         return self._programs.served() if self._programs else {}
 
     def learn(self, cluster: Cluster) -> None:
-        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        """Take in that the cluster has more nodes than at first: the new instances of a run that is resumed."""
         self._cluster = cluster
 
     def close(self) -> None:
-        """Ends all connections and removes the private folder."""
+        """End all connections and remove the private folder."""
         with self._lock:
             for shell in self._shells.values():
                 shell.disconnect()

@@ -43,19 +43,19 @@ class ThreadTasks:
         self._gates: dict[str, threading.Semaphore] = {}
 
     def start(self, key: str, task: Task) -> None:
-        """Begins a task. Daemon threads: leaving the process never waits for an appliance."""
+        """Begin a task. Daemon threads: leaving the process never waits for an appliance."""
         self._gates[key] = threading.Semaphore(0)
         threading.Thread(target=self._drive, args=(key, task), name=key, daemon=True).start()
 
     def next(self) -> TaskEvent | None:
-        """The next thing to happen, or None after half a second."""
+        """Return the next thing to happen, or None after half a second."""
         try:
             return self._happenings.get(timeout=self.IDLE)
         except queue.Empty:
             return None
 
     def go_on(self, key: str) -> None:
-        """Lets a task continue."""
+        """Let a task continue."""
         self._gates[key].release()
 
     def _drive(self, key: str, task: Task) -> None:
@@ -87,5 +87,5 @@ class SideBySide:
 
 
 def one_by_one(ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
-    """The Gather of the simulator: in order, nothing side by side."""
+    """Return the Gather of the simulator: in order, nothing side by side."""
     return {name: ask(name) for name in names}

@@ -64,7 +64,7 @@ class Recorder:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, node: str, side: str, argv: tuple[str, ...], answer: dict[str, object]) -> None:
-        """Adds one look."""
+        """Add one look."""
         line = json.dumps({"node": node, "side": side, "argv": list(argv), **answer})
         with self.lock:
             self.file.write(line + "\n")
@@ -81,7 +81,7 @@ class RecordingReader:
     recorder: Recorder
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
-        """As the inner one; an error is recorded too, as its kind and words."""
+        """Read as the inner one does; an error is recorded too, as its kind and words."""
         try:
             reply = self.inner.read(*argv, timeout=timeout)
         except CtmUpgradeError as error:
@@ -98,7 +98,7 @@ class RecordingReader:
         return reply
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
-        """Not recorded: no look of a check streams."""
+        """Stream without recording: no look of a check streams."""
         return self.inner.stream(*argv, timeout=timeout)
 
 
@@ -127,7 +127,7 @@ class Header:
 
 
 def read_transcript(folder: Path) -> tuple[Header, dict[tuple[str, str, tuple[str, ...]], dict[str, object]]]:
-    """A transcript's header and looks. Where a look was made twice the last answer counts.
+    """Return a transcript's header and looks. Where a look was made twice the last answer counts.
 
     :raises UsageError: it cannot be read.
     """
@@ -159,7 +159,7 @@ class ReplayReader:
     looks: dict[tuple[str, str, tuple[str, ...]], dict[str, object]]
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
-        """The recorded answer. :raises NodeError: this was never asked when it was recorded."""
+        """Return the recorded answer. :raises NodeError: this was never asked when it was recorded."""
         found = self.looks.get((self.node, self.side, argv))
         if found is None:
             raise NodeError(f"the transcript has no answer of {self.node} to: {' '.join(argv)}")
@@ -174,7 +174,7 @@ class ReplayReader:
         )
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
-        """As read, in one piece."""
+        """Yield what :meth:`read` returns, in one piece."""
         yield self.read(*argv, timeout=timeout).out.encode()
 
 
@@ -200,7 +200,7 @@ class ReplayShell(ReplayReader):
         raise _refuse()
 
     def disconnect(self) -> None:
-        """There is no connection."""
+        """Do nothing: there is no connection."""
 
 
 class ReplayControl(ReplayReader):
@@ -235,7 +235,7 @@ class ReplayFleet:
         """Do nothing: a recording has the nodes that it has."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class ReplayVerifier:
@@ -245,7 +245,7 @@ class ReplayVerifier:
         self._archive = header.archive
 
     def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
-        """The recorded signature. :raises UsageError: none was recorded."""
+        """Return the recorded signature. :raises UsageError: none was recorded."""
         found = self._archive
         if "sha256" not in found:
             raise UsageError(str(found.get("problem", "no archive was recorded")))

@@ -48,11 +48,11 @@ def root(
         typer.Option("--version", help="print the version and exit", is_eager=True, callback=_version),
     ] = False,
 ) -> None:
-    """Common options may stand here or after the command."""
+    """Take the common options; they may be here or after the command."""
 
 
 def main() -> int:
-    """The installed program."""
+    """Run the installed program."""
     # These fill the shelf.
     import ctmupgrade.cli.change
     import ctmupgrade.cli.look

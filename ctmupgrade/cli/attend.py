@@ -46,7 +46,7 @@ def wishes(
     accept_partial: bool = False,
     wait_for_window: bool = False,
 ) -> Iterator[RunOptions]:
-    """What the loop needs of the terminal, for the time of a run.
+    """Give what the loop needs of the terminal, for the time of a run.
 
     :raises UsageError: ``confirm_each``, and nobody can be asked.
     """
@@ -99,7 +99,7 @@ def wishes(
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:
-    """The end of a run: its report as the last line, or why there was none. The exit code is the run's, also
+    """Return the end of a run: its report as the last line, or why there was none. The exit code is the run's, also
     where nobody takes the report any more."""
     try:
         _tell(common, made, outcome)

@@ -30,12 +30,12 @@ def tell(brief: str, code: int, *, details: str = "", remedy: str = "") -> int:
 
 
 def complain(error: CtmUpgradeError) -> int:
-    """The same of an error of ours."""
+    """Return the same of an error of ours."""
     return tell(error.brief, int(error.exit_code), details=error.details, remedy=error.remedy)
 
 
 def complain_usage(error: BaseException) -> int:
-    """The same of what the command line's parser refuses; it points to the help of that command."""
+    """Return the same of what the command line's parser refuses; it points to the help of that command."""
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "") or "ctmupgrade"

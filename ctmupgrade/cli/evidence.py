@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report_text(made: Report, common: Common, output: Path | None) -> str:
-    """The report in the form that is asked for: by the file's suffix, or ``--format json``."""
+    """Return the report in the form that is asked for: by the file's suffix, or ``--format json``."""
     from ctmupgrade.render import documents, markdown
 
     suffix = output.suffix.lower() if output else ".json" if common.shown is Format.JSON else ""
@@ -31,7 +31,7 @@ def report_text(made: Report, common: Common, output: Path | None) -> str:
 
 
 def check_chain(common: Common, run_id: str | None, head: str) -> int:
-    """``report --verify``: 5 where the chain is broken, or does not end in ``head``."""
+    """Do ``report --verify``: 5 where the chain is broken, or does not end in ``head``."""
     from ctmupgrade.commands.choose import find
     from ctmupgrade.commands.status import verified
 
@@ -60,7 +60,7 @@ def write_signed(text: str, output: Path, key: str) -> None:
 
 
 def check_signature(common: Common, file: Path | None, key: str) -> int:
-    """``report --verify-signature FILE --signed-by KEY``: 5 where it is not good."""
+    """Do ``report --verify-signature FILE --signed-by KEY``: 5 where it is not good."""
     from ctmupgrade.adapters.local.signing import signature_of, verify
 
     if file is None or not key:

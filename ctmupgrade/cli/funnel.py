@@ -46,7 +46,7 @@ def _of_this_machine(error: OSError) -> int:
 
 
 def bug(error: BaseException) -> int:
-    """A bug leaves a log file with the traceback (no locals: they may hold secrets) and says where."""
+    """Write a log file with a bug's traceback (no locals: they may hold secrets) and say where."""
     from ctmupgrade.core.redact import redacted
 
     try:

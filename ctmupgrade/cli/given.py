@@ -33,7 +33,7 @@ class Common:
     verbose: bool = False
 
     def over(self, outer: Common) -> Common:
-        """These options, with what was given before the command's name where they are silent."""
+        """Return these options, with what was given before the command's name where they are silent."""
         return Common(
             self.cluster or outer.cluster,
             self.state_dir or outer.state_dir,
@@ -47,7 +47,7 @@ class Common:
 
     @property
     def shown(self) -> Format:
-        """The format to use."""
+        """Return the format to use."""
         if self.format not in (None, Format.AUTO):
             return self.format or Format.PLAIN
         return Format.RICH if sys.stdout.isatty() else Format.PLAIN

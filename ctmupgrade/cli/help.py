@@ -22,7 +22,7 @@ Row = tuple[str, str]  # what is typed, and what it does
 
 
 def print_help(command: Any, context: Any, listing: Sequence[tuple[str, Sequence[Row]]] = ()) -> None:
-    """Prints a command's help on standard output.
+    """Print a command's help on standard output.
 
     :param command: of the parser; its arguments and options are shown.
     :param listing: panels of further commands, each with its title.

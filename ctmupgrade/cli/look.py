@@ -138,7 +138,7 @@ def path(
     end: Annotated[str, typer.Argument(metavar="TO", help="a version, X.Y.Z")],
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="k160 has a path of its own")] = "",
 ) -> int:
-    """The hops between two versions, each with its rules and sources. Exit 3: no way is published."""
+    """Show the hops between two versions, each with its rules and sources. Exit 3: no way is published."""
     from ctmupgrade.commands.path import paths_between
     from ctmupgrade.render import hops
 

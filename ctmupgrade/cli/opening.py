@@ -72,7 +72,7 @@ def opened(
 
 
 def cluster_name(common: Common) -> str | None:
-    """The cluster's name where its file tells it; a run can be looked at, and stopped, without it."""
+    """Return the cluster's name where its file tells it; a run can be looked at, and stopped, without it."""
     from ctmupgrade.config.load import cluster_name as name_in
 
     path = common.simulate / "cluster.yaml" if common.simulate else common.cluster
@@ -85,7 +85,7 @@ def cluster_name(common: Common) -> str | None:
 
 
 def only_said(common: Common, words: Mapping[str, str], said: str) -> int:
-    """What a dry run of a request says."""
+    """Return what a dry run of a request says."""
     said = f"DRY-RUN: {said}; nothing was changed"
     if common.shown is Format.JSON:
         put_json({"schema": 1, **words, "mode": "DRY-RUN", "said": said})

@@ -119,7 +119,7 @@ _DEFAULTS: dict[str, object] = {
 
 
 def no_empty_values(words: Sequence[str]) -> None:
-    """An option whose value is empty is most often a shell variable that was not set. It must not count as "not
+    """Refuse an option whose value is empty: most often it is a shell variable that was not set. It must not count as "not
     given": ``--nodes "$LIST"`` would mean all of them.
 
     :raises UsageError: there is one.
@@ -138,7 +138,7 @@ def no_empty_values(words: Sequence[str]) -> None:
 
 
 def split(text: str, option: str = "") -> tuple[str, ...]:
-    """A list of names as typed: ``A,B``. :raises UsageError: given, and no name is in it."""
+    """Return a list of names as typed: ``A,B``. :raises UsageError: given, and no name is in it."""
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not names:
         raise UsageError(f"{option} {text}: there is no name", remedy=f"{option} A,B, or leave it out")
@@ -146,7 +146,7 @@ def split(text: str, option: str = "") -> tuple[str, ...]:
 
 
 def rate_of(text: str) -> int:
-    """``20M`` as bytes; "" is 0. :raises UsageError: not a rate."""
+    """Return ``20M`` as bytes; "" is 0. :raises UsageError: not a rate."""
     units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
     number, unit = (text[:-1], text[-1].upper()) if text and not text[-1].isdigit() else (text, "")
     if text and (not number.isdigit() or unit not in units or int(number) == 0):
@@ -155,7 +155,7 @@ def rate_of(text: str) -> int:
 
 
 def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """``ID=REASON`` pairs. :raises UsageError: one without a reason."""
+    """Return ``ID=REASON`` pairs. :raises UsageError: one without a reason."""
     pairs = []
     for text in given or []:
         name, sign, reason = text.partition("=")
@@ -168,7 +168,7 @@ def skips(given: list[str] | None) -> tuple[tuple[str, str], ...]:
 
 
 def fresh(given: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """``NAME=HOST`` pairs. :raises UsageError: of another form."""
+    """Return ``NAME=HOST`` pairs. :raises UsageError: of another form."""
     pairs = []
     for text in given or []:
         name, sign, host = (part.strip() for part in text.partition("="))
@@ -198,7 +198,7 @@ def _we_read_files(annotations: Iterable[Any]) -> None:
 
 
 def with_common(function: Callable[..., object]) -> Callable[..., object]:
-    """Adds the common options to a command, which gets them as one :class:`Common`, its first argument.
+    """Add the common options to a command, which gets them as one :class:`Common`, its first argument.
     A command with an argument ``options`` gets those of planning too, as one :class:`Options`."""
     own = inspect.signature(function).parameters.values()
     # Options is loaded by commands that run, not by those that show their help.
@@ -245,7 +245,7 @@ def with_common(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def default_paths(common: Common) -> Common:
-    """Fills in what the environment says."""
+    """Fill in what the environment says."""
     cluster = common.cluster or Path(os.environ.get("CTMUPGRADE_CLUSTER") or "cluster.yaml")
     state = common.state_dir
     if state is None and os.environ.get("CTMUPGRADE_STATE_DIR"):

@@ -57,7 +57,7 @@ def format_of(output: Path | None, *suffixes: str) -> str:
 
 
 def need_file(output: Path, option: str) -> None:
-    """:raises UsageError: the option names "-", which elsewhere is standard output: a file called that is not meant."""
+    """Refuse "-", which elsewhere is standard output: a file called that is not meant. :raises UsageError: it is named."""
     if str(output) == "-":
         raise UsageError(f"{option} -: it names a file; without it standard output is written to",
                          remedy=f"leave {option} away, or {option} ./-FILE")  # fmt: skip

@@ -23,7 +23,7 @@ class PanelCommand(TyperCommand):
     """A command whose help stands in panels."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Prints the help itself; ``formatter`` stays empty."""
+        """Print the help itself; ``formatter`` stays empty."""
         from ctmupgrade.cli.help import print_help
 
         print_help(self, ctx)
@@ -51,7 +51,7 @@ class CommandRegistry:
         return register
 
     def group(self, name: str, panel: str, text: str) -> CommandRegistry:
-        """A command with commands of its own."""
+        """Return a command with commands of its own."""
         inner = self._inner[name] = CommandRegistry()
         made = group_of(inner)
         self._put(
@@ -65,16 +65,16 @@ class CommandRegistry:
 
     @property
     def names(self) -> list[str]:
-        """All names."""
+        """Return all names."""
         return list(self._makers)
 
     @property
     def listing(self) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Panels with names and first paragraphs."""
+        """Return panels with names and first paragraphs."""
         return [(panel, list(rows.items())) for panel, rows in self._panels.items()]
 
     def find(self, words: Sequence[str]) -> tuple[Any, Sequence[str]]:
-        """The parser of the command that is named by the first words, and the words behind its name; None
+        """Return the parser of the command that is named by the first words, and the words behind its name; None
         and all words where an option or something unknown comes first."""
         if len(words) > 1 and words[0] in self._inner:
             command, rest = self._inner[words[0]].find(words[1:])
@@ -84,7 +84,7 @@ class CommandRegistry:
         return (command, words[1:]) if command is not None else (None, words)
 
     def make(self, name: str) -> Any:
-        """The parser of a command; None where there is none of that name."""
+        """Return the parser of a command; None where there is none of that name."""
         maker = self._makers.get(name)
         return maker() if maker else None
 
@@ -96,7 +96,7 @@ def _command(name: str, function: Callable[..., object]) -> Any:
 
 
 def group_of(shelf: CommandRegistry) -> type[TyperGroup]:
-    """The parser's class of a command whose commands are those of ``shelf``."""
+    """Return the parser's class of a command whose commands are those of ``shelf``."""
 
     class Group(TyperGroup):
         def list_commands(self, ctx: Any) -> list[str]:

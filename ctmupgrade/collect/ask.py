@@ -30,7 +30,7 @@ MOST_PAGES = 100  # of a listing
 
 
 def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> Maybe[T]:
-    """The probe's answer by the first way that gives one.
+    """Return the probe's answer by the first way that gives one.
 
     :param timeout: seconds; None is the reader's own (30 for a shell, the configured one for ksctl).
 
@@ -84,7 +84,7 @@ LOST_AGAIN = 2  # so often a look whose connection broke is repeated at once
 
 
 def boot_against(shell: Reader, earlier: BootMark) -> Maybe[BootMark]:
-    """The boot mark, of a kind that can be compared with an earlier one where the node still tells it."""
+    """Return the boot mark, of a kind that can be compared with an earlier one where the node still tells it."""
     boot = ask(shell, shell_probes.BOOT)
     if isinstance(boot, Unknown) or boot.differs_from(earlier) is not None:
         return boot
@@ -102,17 +102,17 @@ def _read(reader: Reader, argv: tuple[str, ...], timeout: float | None) -> Reply
 
 
 def said_by(error: CtmUpgradeError) -> str:
-    """An error in words: what, and what the node answered."""
+    """Return an error in words: what, and what the node answered."""
     return ". ".join(part for part in (error.brief, error.details) if part)
 
 
 def not_foreseen(error: BaseException) -> str:
-    """Words for an error of a parser that nobody thought of: the answer is not understood."""
+    """Return words for an error of a parser that nobody thought of: the answer is not understood."""
     return f"the answer is not understood ({named(error)})"
 
 
 def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
-    """All rows of a listing: the default page of 10 hides the newest. One that does not end is not known."""
+    """Return all rows of a listing: the default page of 10 hides the newest. One that does not end is not known."""
     rows: dict[T, None] = {}
     for _ in range(MOST_PAGES):
         found = ask(reader, page(len(rows)))

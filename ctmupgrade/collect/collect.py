@@ -44,7 +44,7 @@ def _clock_by_ksctl(facts: NodeFacts, clock: Clock) -> Maybe[ClockReading]:
 
 
 def health_of(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
-    """What the gate between two nodes must know of one."""
+    """Return what the gate between two nodes must know of one."""
     asked = Asked(looks.shell(name), _patient(looks, cluster, name, clock), cluster, clock)
     unit = ask(asked.shell, shell_probes.UNIT)
     if isinstance(unit, Unknown) and unit.unreachable:
@@ -78,7 +78,7 @@ def _unanswered(table: Iterable[Fact], why: Unknown) -> dict[str, object]:
 
 
 def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
-    """Everything about one node, over one connection and its control plane: a row of the table each."""
+    """Return everything about one node, over one connection and its control plane: a row of the table each."""
     control = _patient(looks, cluster, name, clock)
     asked = Asked(looks.shell(name), control, cluster, clock)
     reach = _reach(asked.shell)
@@ -136,7 +136,7 @@ def _guarded(look: Callable[[str], NodeFacts]) -> Callable[[str], NodeFacts]:
 
 
 def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
-    """All nodes at once; then port 5432 between those that no fresh report shows connected."""
+    """Return all nodes at once; then port 5432 between those that no fresh report shows connected."""
     names = [node.name for node in cluster.nodes]
     nodes = gather(_guarded(lambda name: node_facts(looks, cluster, name, clock)), names)
     proven, hosts = health.connected_pairs(nodes, clock.now()), _addresses(cluster, nodes)
@@ -176,11 +176,11 @@ def _consensus_ports(
 
 
 def all_health(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) -> Mapping[str, NodeFacts]:
-    """What the gate must know, of all nodes."""
+    """Return what the gate must know, of all nodes."""
     names = [node.name for node in cluster.nodes]
     return gather(_guarded(lambda name: health_of(looks, cluster, name, clock)), names)
 
 
 def facts_of(nodes: Mapping[str, NodeFacts], clock: Clock) -> Facts:
-    """Facts without the local part, for judgements that need only the nodes."""
+    """Return facts without the local part, for judgements that need only the nodes."""
     return Facts(clock.now(), nodes, Unknown("not asked"))

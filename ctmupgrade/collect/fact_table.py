@@ -20,7 +20,7 @@ LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
 
 
 def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
-    """The node's clock against ours; half the round trip and the resolution are its uncertainty."""
+    """Return the node's clock against ours; half the round trip and the resolution are its uncertainty."""
     before = clock.now()
     answer = ask(reader, shell_probes.CLOCK)
     after = clock.now()
@@ -33,7 +33,7 @@ def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
 
 
 def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
-    """The newest upgrade logs and what they prove."""
+    """Return the newest upgrade logs and what they prove."""
     names = ask(reader, shell_probes.LOG_LIST)
     if isinstance(names, Unknown):
         return names
@@ -72,7 +72,7 @@ def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
 
 
 def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
-    """What a node's own list says of itself, in the form of `cluster info`."""
+    """Return what a node's own list says of itself, in the form of `cluster info`."""
     if isinstance(members, Unknown):
         return None
     own = next((m for m in members if m.is_this and m.node_id), None)
@@ -175,7 +175,7 @@ SHELL_FACTS = (
 
 
 def answers(asked: Asked, table: Iterable[Fact]) -> dict[str, object]:
-    """What the rows of a table find out, by field."""
+    """Return what the rows of a table find out, by field."""
     found: dict[str, object] = {}
     for fact in table:
         found[fact.field] = fact.look(asked, found)

@@ -48,7 +48,7 @@ class Account:
         self._trying = ""
 
     def enter(self, name: str, now: float) -> None:
-        """Waits for its turn.
+        """Wait for its turn.
 
         :raises LoginRefusedError: it is not worth trying, or would lock the account.
         """
@@ -72,7 +72,7 @@ class Account:
             )
 
     def leave(self, name: str, now: float, *, taken: bool, refused: str) -> None:
-        """How it went. ``refused``: what was said, "" where it was something else."""
+        """Take in how it went. ``refused``: what was said, "" where it was something else."""
         with self._changed:
             if refused:
                 count = self._refused[name].count + 1 if name in self._refused else 1
@@ -139,11 +139,11 @@ class GuardedControl:
             return attempt.heard(self._control.change(*argv, timeout=timeout, answer=answer, files=files))
 
     def enter(self) -> None:
-        """Waits for its turn with the account. :raises LoginRefusedError: as above."""
+        """Wait for its turn with the account. :raises LoginRefusedError: as above."""
         self._account.enter(self._name, self._clock.monotonic())
 
     def leave(self, *, taken: bool, refused: str) -> None:
-        """Tells the account how it went."""
+        """Tell the account how it went."""
         said = f"{self._name} refuses the login as {self._user}: {refused}" if refused else ""
         self._account.leave(self._name, self._clock.monotonic(), taken=taken, refused=said)
 
@@ -188,7 +188,7 @@ class GuardedFleet:
         return GuardedControl(self._fleet.control(node), node, ksctl.username, account, self._clock)
 
     def learn(self, cluster: Cluster) -> None:
-        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        """Take in that the cluster has more nodes than at first: the new instances of a run that is resumed."""
         self._cluster = cluster
         self._fleet.learn(cluster)
 

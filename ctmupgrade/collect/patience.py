@@ -25,7 +25,7 @@ class PatientControl:
         self._said = ""
 
     def hurry(self) -> None:
-        """Its shell does not answer either: no look is given the usual time."""
+        """Shorten the time for looks: its shell does not answer either."""
         self._silent = max(self._silent, 1)
 
     def read(self, *argv: str, timeout: float | None = None) -> Reply:

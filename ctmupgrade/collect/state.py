@@ -30,7 +30,7 @@ SHARED: Mapping[str, Probe[object]] = {
 
 
 def interfaces_of(control: Reader) -> Maybe[Interfaces]:
-    """A node's interfaces, with the certificates of those that clients use.
+    """Return a node's interfaces, with the certificates of those that clients use.
 
     Where the first cannot be had, the others are not asked for: not every release knows the command.
     """
@@ -54,7 +54,7 @@ def interfaces_of(control: Reader) -> Maybe[Interfaces]:
 def shared_state(
     looks: Looks, cluster: Cluster, nodes: Mapping[str, NodeFacts], clock: Clock, gather: Gather
 ) -> SharedState:
-    """What all members share: a question to each of those that answer, in turn, so that none has much to answer."""
+    """Return what all members share: a question to each of those that answer, in turn, so that none has much to answer."""
     answering = [name for name, facts in nodes.items() if not isinstance(facts.system, Unknown)]
     if not answering:
         return SharedState(**dict.fromkeys(SHARED, Unknown("no control plane answers", unreachable=True)))
@@ -69,7 +69,7 @@ def shared_state(
 
 
 def hsm_ports(looks: Looks, name: str, facts: NodeFacts) -> dict[str, Maybe[PortState]]:
-    """Whether a node reaches its HSMs."""
+    """Return whether a node reaches its HSMs."""
     if isinstance(facts.shell, Unknown) or isinstance(facts.hsm, Unknown):
         return {}
     shell = looks.shell(name)

@@ -43,11 +43,11 @@ class Bundle:
     missing: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str, text: str) -> None:
-        """Adds a text, secrets removed."""
+        """Add a text, secrets removed."""
         self.files[name] = redact.redacted(text)
 
     def data(self, name: str, value: object) -> None:
-        """Adds plain data as JSON, secrets removed."""
+        """Add plain data as JSON, secrets removed."""
         self.text(name, json.dumps(redact.scrubbed(value), indent=2) + "\n")
 
 

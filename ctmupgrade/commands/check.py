@@ -38,7 +38,7 @@ class CheckResult:
 
     @property
     def code(self) -> ExitCode:
-        """0, or 3; 4 where everything that stops it is that something does not answer."""
+        """Return 0, or 3; 4 where everything that stops it is that something does not answer."""
         stops = [f for f in self.findings if f.stops]
         if not stops:
             return ExitCode.DONE
@@ -48,7 +48,7 @@ class CheckResult:
 
 
 def verify(setup: Setup, *, hashed: bool = True) -> Signed:
-    """The archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
+    """Check the archive's signature. :raises SignatureError: not good. :raises UsageError: not readable."""
     target = setup.cluster.target
     return setup.tools.verifier.verify(target.archive, target.signer, target.keyring, hashed=hashed)
 
@@ -63,7 +63,7 @@ def _archive_facts(setup: Setup, hashed: bool) -> Maybe[ArchiveFacts]:
 
 
 def collect(setup: Setup, *, hashed: bool = True) -> Facts:
-    """All looks at all nodes, while the archive's signature is checked here.
+    """Look at all nodes, while the archive's signature is checked here.
 
     :param hashed: False: without the archive's SHA-256, which only a plan and an upload need.
     """
@@ -100,7 +100,7 @@ def _why_no_backup(setup: Setup) -> str:
 
 
 def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> CheckResult:
-    """Every check, all nodes at once.
+    """Check every node, all at once.
 
     :param only: ids of the checks that are wanted; none: all.
     :param hashed: as for :func:`collect`.
@@ -138,13 +138,13 @@ def _skippable(name: str, reason: str, waivable: bool | None) -> None:
 
 
 def plan(setup: Setup) -> tuple[CheckResult, Plan]:
-    """Checks, and the plan for what was found."""
+    """Check, and make the plan for what was found."""
     result = check(setup)
     return result, make_plan(result.facts, setup.cluster, setup.request.options)
 
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
-    """Whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
+    """Return whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
     new version before (docs/appliance.md 1.2)."""
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)

@@ -36,7 +36,7 @@ def ask_stop(
     what: Literal["pause", "abort"],
     confirm: Callable[[RunState], bool] = lambda _state: True,
 ) -> Said:
-    """Asks the running process to stop after the step in hand; ends an abandoned run at once.
+    """Ask the running process to stop after the step in hand; end an abandoned run at once.
 
     :param confirm: asked before a run is ended for good.
     :returns: what was done, in words. :raises UsageError: the run has ended already.
@@ -89,7 +89,7 @@ class NotConfirmedError(CtmUpgradeError):
 
 
 def refuse_to_guess(request: CommandRequest, cluster: str | None, run: str | None, what: str) -> None:
-    """:raises UsageError: neither a run nor a cluster is named, and more than one cluster has a run to stop."""
+    """Refuse to guess. :raises UsageError: neither a run nor a cluster is named, and more than one has a run to stop."""
     if cluster is not None or run is not None:
         return
     waiting = [(folder.run, folder.path.parent.name) for folder, _state in not_over(state_dir(request))]
@@ -130,7 +130,7 @@ def decide(
     reason: str,
     confirm: Callable[[Meaning], bool] = lambda _meaning: True,
 ) -> Said:
-    """An operator's decision on a stuck node, kept in the journal.
+    """Keep an operator's decision on a stuck node in the journal.
 
     :param confirm: asked with what the decision means. :returns: what was done and what comes next, in words.
     :raises UsageError: no such node in that run, it has ended, or the decision would do nothing.
@@ -156,7 +156,7 @@ def decide(
 def what_it_means(
     request: CommandRequest, cluster: str | None, run: str, node: str, decision: Decision
 ) -> tuple[RunFolder, Meaning, bool]:
-    """The run, what a decision would do to it, and whether a process runs it now.
+    """Return the run, what a decision would do to it, and whether a process runs it now.
 
     :raises UsageError: no such node in that run, it has ended, or the decision would do nothing.
     """

@@ -20,7 +20,7 @@ _CHANGE = "CHANGE"
 
 
 def commented_cluster(url: str) -> tuple[str, str]:
-    """The file's text, and where its nodes come from in words.
+    """Return the file's text, and where its nodes come from in words.
 
     :param url: a member's URL, or "" for what ksctl's own configuration says.
     """

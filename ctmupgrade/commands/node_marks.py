@@ -46,12 +46,12 @@ class Owner:
 
     @property
     def folder(self) -> str:
-        """The inner folder's name: no blanks, so that ``ls`` output splits."""
+        """Return the inner folder's name: no blanks, so that ``ls`` output splits."""
         return "__".join((self.run, self.who, self.since)).replace(" ", "_").replace("/", "_")
 
 
 def owner_of(name: str) -> Owner:
-    """The owner that an inner folder's name tells."""
+    """Return the owner that an inner folder's name tells."""
     run, _, rest = name.strip().partition("__")
     who, _, since = rest.partition("__")
     return Owner(run if is_run_id(run) else "", who or "unknown", since or "unknown")
@@ -73,7 +73,7 @@ def claim(
     spared: Collection[str] = (),
     command: str = RUN,
 ) -> None:
-    """Marks every node, the first by name first, so that of two runs one loses at once and touches no more.
+    """Mark every node, the first by name first, so that of two runs one loses at once and touches no more.
 
     :param over: whether a run has ended, or is to be taken over.
     :param again: the run goes on: a node that is unreachable now, as while it boots, has its mark from before.
@@ -104,7 +104,7 @@ def _is_away(error: CtmUpgradeError) -> bool:
 
 
 def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
-    """The marks that stand, by node. Only looks; a node that does not answer shows none."""
+    """Return the marks that stand, by node. Only looks; a node that does not answer shows none."""
     found = []
     for name in sorted(nodes):
         try:
@@ -117,7 +117,7 @@ def standing(fleet: Fleet, nodes: list[str]) -> list[tuple[str, Owner]]:
 
 
 def held_by(node: str, owner: Owner, command: str = RUN) -> LockedError:
-    """The error that names who holds a node, and what takes it over: ``command``, as it was called."""
+    """Return the error that names who holds a node, and what takes it over: ``command``, as it was called."""
     if not owner.run:
         return LockedError(
             f"{node}: a mark of somebody else is on it, which names no run: {excerpt(owner.who)}",
@@ -200,7 +200,7 @@ class Anchor:
 
     @property
     def folder(self) -> str:
-        """Its folder's name; without the two "__" of an owner's."""
+        """Return its folder's name; without the two "__" of an owner's."""
         return f"journal.{self.lines}.{self.head}"
 
 
@@ -272,7 +272,7 @@ def refuse_silence(fleet: Fleet, nodes: list[str]) -> None:
 
 
 def release(fleet: Fleet, nodes: list[str], mine: Owner) -> None:
-    """Takes our marks away. One that cannot be reached keeps its mark, which is known to be stale later."""
+    """Take our marks away. One that cannot be reached keeps its mark, which is known to be stale later."""
     for name in nodes:
         try:
             shell = fleet.shell(name)

@@ -24,7 +24,7 @@ _REBUILD_ONLY = (
 
 
 def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str) -> Cluster:
-    """The cluster with what the options add to it.
+    """Return the cluster with what the options add to it.
 
     :param file: cluster.yaml's name, for complaints.
     :raises UsageError: names that it lacks, or options that cannot be kept or would do nothing.
@@ -59,7 +59,7 @@ def with_skips(options: Options, cluster: Cluster, now: datetime) -> Options:
 
 
 def known_node(name: str, known: Collection[str], option: str) -> None:
-    """:raises UsageError: no node of the run has that name, so that what waits for it would wait for ever."""
+    """Refuse an unknown node: what waits for it would wait for ever. :raises UsageError: no node of the run has that name."""
     if name and name not in known:
         raise UsageError(
             f"{option} {name}: the run has no such node", remedy=f"it has: {', '.join(sorted(known))}"
@@ -67,7 +67,7 @@ def known_node(name: str, known: Collection[str], option: str) -> None:
 
 
 def whole(strategy: StrategyName, known: Collection[str], nodes: Collection[str]) -> None:
-    """A rebuild of some nodes would leave the others outside of the new cluster, as copies that age.
+    """Refuse a rebuild of some nodes: it would leave the others outside of the new cluster, as copies that age.
 
     :raises UsageError: it is asked for.
     """

@@ -83,7 +83,7 @@ def _past(setup: Setup) -> RunHistory:
 
 
 def look(setup: Setup, known: OperatorInput) -> Recovery:
-    """The diagnosis and its plan. Only looks.
+    """Return the diagnosis and its plan. It only looks.
 
     :raises UsageError: it is asked for nodes that are not in cluster.yaml.
     """
@@ -131,7 +131,7 @@ def refuse_running(setup: Setup) -> None:
 def perform(
     setup: Setup, wishes: RunOptions, recovery: Recovery, *, confirmed: bool = False
 ) -> tuple[Outcome, Recovery | None]:
-    """Takes the way back, by the same loop and journal as any run, then looks again.
+    """Take the way back, by the same loop and journal as any run, then look again.
 
     :param confirmed: a person has read it and said yes, which took time: it is looked at again before anything is
         done, and refused where it is no longer the same.

@@ -15,7 +15,7 @@ _NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what `ctmupgrad
 
 
 def fixture_folder(folder: Path) -> None:
-    """:raises UsageError: ``--simulate`` names what is no fixture."""
+    """Make sure that a fixture is named. :raises UsageError: ``--simulate`` names what is none."""
     if not folder.is_dir():
         what = "it is no folder" if folder.exists() else "there is no such folder"
         raise UsageError(f"--simulate {folder}: {what}", remedy=_NEEDS)
@@ -51,7 +51,7 @@ class CommandRequest:
 
     @property
     def mode(self) -> Mode:
-        """``--dry-run`` wins over everything."""
+        """Return the mode; ``--dry-run`` wins over everything."""
         if self.dry_run:
             return Mode.DRY_RUN
         return Mode.SIMULATED if self.simulate else Mode.LIVE

@@ -85,7 +85,7 @@ class Outcome:
 
 
 def run(setup: Setup, wishes: RunOptions) -> Outcome:
-    """Checks, plans, asks, executes.
+    """Check, plan, ask, execute.
 
     :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
     """
@@ -148,7 +148,7 @@ def execute_plan(
     spared: Collection[str] = (),
     marked: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Begins the journal, marks the nodes, and runs a plan. The cluster's lock must be held.
+    """Begin the journal, mark the nodes, and run a plan. The cluster's lock must be held.
 
     The journal comes first: a mark whose run no journal knows would stop everybody, us too.
 
@@ -172,7 +172,7 @@ def execute_plan(
 
 
 def begin(setup: Setup, wishes: RunOptions, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
-    """The run's folder and the first line of its journal, which tells the mode."""
+    """Return the run's folder and the first line of its journal, which tells the mode."""
     folder = RunFolder(setup.home / run_id)
     event = journal.RunStarted(
         run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
@@ -203,7 +203,7 @@ def _files(setup: Setup) -> dict[str, str]:
 
 @contextmanager
 def locked(setup: Setup, folder: RunFolder) -> Iterator[None]:
-    """A simulated run's own lock, which tells others that it runs; a live one holds its cluster's."""
+    """Hold a simulated run's own lock, which tells others that it runs; a live one holds its cluster's."""
     if setup.mode is not Mode.SIMULATED:
         yield
         return

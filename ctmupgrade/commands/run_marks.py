@@ -35,7 +35,7 @@ class Marks:
         return self._setup.mode is Mode.LIVE
 
     def respect(self) -> None:
-        """:raises LockedError: another run's mark stands on a node."""
+        """Respect marks. :raises LockedError: another run's mark is on a node."""
         if not self._real:
             return
         for node, owner in node_marks.standing(self._setup.fleet, self._nodes):
@@ -43,7 +43,7 @@ class Marks:
                 raise node_marks.held_by(node, owner, self._command)
 
     def claim(self, *, again: bool = False, spared: Collection[str] = ()) -> None:
-        """Marks every node as ours. :raises LockedError: another was first.
+        """Mark every node as ours. :raises LockedError: another was first.
 
         :param again: the run goes on after a stop; a node may be booting.
         :param spared: nodes that may be away, for the run writes them off.
@@ -55,23 +55,23 @@ class Marks:
             )  # fmt: skip
 
     def rename(self) -> None:
-        """The marks of this run name another machine: they name this one from now on."""
+        """Rename the marks of this run: they named another machine, and name this one from now on."""
         if self._real:
             node_marks.rename(self._setup.fleet, self._nodes, self._mine)
 
     def release(self) -> None:
-        """Takes our marks away."""
+        """Take our marks away."""
         if self._real:
             node_marks.release(self._setup.fleet, self._nodes, self._mine)
 
     def anchor(self, node: str, head: JournalHead) -> None:
-        """Keeps the journal's head on a node, right before the node is changed."""
+        """Keep the journal's head on a node, right before the node is changed."""
         if self._real and node in self._nodes:
             kept = node_marks.Anchor(head.lines, head.head)
             node_marks.anchor(self._setup.fleet.shell(node), self._mine.run, kept)
 
     def anchor_all(self, head: JournalHead) -> None:
-        """Keeps the journal's head on every node, right after they are marked: from then on the plan in it is what it was."""
+        """Keep the journal's head on every node, right after they are marked: from then on the plan in it is what it was."""
         if self._real:
             self._setup.tools.gather(lambda node: self.anchor(node, head), self._nodes)
 
@@ -88,7 +88,7 @@ class Marks:
         return any(_holds(hashes, one) for _, one in kept)
 
     def refuse_rolled_back(self, hashes: Sequence[str]) -> None:
-        """Before a run is resumed: its journal must hold every head that a node keeps of it.
+        """Refuse to resume a run whose journal lacks a head that a node keeps of it.
 
         :param hashes: the sha256 of each of its lines.
         :raises BlockedError: it does not: this machine, or its state folder, was set back to an earlier time.

@@ -28,7 +28,7 @@ _STAMP = re.compile(r"(\d{8}T\d{6})-(\d{3})", re.ASCII)  # what a run's id begin
 
 
 def new_run_id(home: Path, now: datetime | None = None) -> str:
-    """Sorts behind every run that is there, by its time to the millisecond: ``stage`` and ``run`` may begin in the
+    """Sort behind every run that is there, by its time to the millisecond: ``stage`` and ``run`` may begin in the
     same second, and the later one is meant by who names none. UTC, so that the clock's change in autumn does not
     reorder runs; and where this machine's clock was set back, the time of the run before and a little more.
 
@@ -49,7 +49,7 @@ def _latest(home: Path) -> datetime:
 
 
 def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
-    """Runs of this mode that ended neither way, newest first, and that change nodes."""
+    """Return the runs of this mode that ended neither way, newest first, and that change nodes."""
     for folder in reversed(folders(home)):
         state = folder.state()
         if state.mode is mode and state.unfinished and any(changes_node(s.action) for s in state.plan.steps):
@@ -57,20 +57,20 @@ def unfinished(home: Path, mode: Mode) -> Iterator[tuple[RunFolder, RunState]]:
 
 
 def to_go_on(home: Path, mode: Mode) -> str:
-    """The run that a resume without a name goes on with, for those whom the lock keeps out; "unknown" where none is."""
+    """Return the run that a resume without a name goes on with, for those whom the lock keeps out; "unknown" where none is."""
     with suppress(JournalError, OSError):
         return next((folder.run for folder, _ in unfinished(home, mode)), "unknown")
     return "unknown"
 
 
 def left_unbooted(setup: Setup) -> dict[str, Unbooted]:
-    """What the live runs on this machine know of reboots that are still to come; a journal that does not hold
+    """Return what the live runs on this machine know of reboots that are still to come; a journal that does not hold
     together tells nothing. A simulated cluster starts afresh each time, with the boots it always has."""
     return {} if setup.request.simulate else past_runs.unbooted(_live_states(setup))
 
 
 def upgraded_in(setup: Setup) -> dict[str, tuple[str, BootMark]]:
-    """What the live runs on this machine know of upgrades that have had their reboot; see :func:`left_unbooted`."""
+    """Return what the live runs on this machine know of upgrades that have had their reboot; see :func:`left_unbooted`."""
     return {} if setup.request.simulate else past_runs.upgraded_in(_live_states(setup))
 
 
@@ -83,7 +83,7 @@ def _live_states(setup: Setup) -> Iterator[RunState]:
 
 
 def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
-    """What the runs of this mode, ``stage`` among them, have proven of each node's archive; the latest counts.
+    """Return what the runs of this mode, ``stage`` among them, have proven of each node's archive; the latest counts.
 
     ``hashed_in`` names the run that hashed it; a journal that does not hold together proves nothing."""
     found: dict[str, Evidence] = {}
@@ -99,7 +99,7 @@ def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
 
 
 def hold(home: Path, run: str) -> ClusterLock:
-    """Takes the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
+    """Take the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
 
     :raises LockedError: another process holds it: who, which run, since when.
     :raises UsageError: the state folder cannot be written to.
@@ -116,7 +116,7 @@ def hold(home: Path, run: str) -> ClusterLock:
 
 @contextmanager
 def nothing_begun(home: Path) -> Iterator[None]:
-    """What fails here fails before anything is journaled or touched, so that there is nothing to resume.
+    """Say of a failure in this block that nothing is journaled or touched, so that there is nothing to resume.
 
     :raises UsageError: instead of what the disk said.
     """
@@ -135,7 +135,7 @@ BACKUPS = "backups"  # of a simulated run, in its folder
 
 
 def save_world(folder: RunFolder, setup: Setup) -> None:
-    """A simulated world and the backups that were made in it, so that a paused simulated run can be resumed in another
+    """Keep a simulated world and the backups that were made in it, so that a paused simulated run can be resumed in another
     process."""
     if setup.world is not None:
         write_private(folder.path / "world.json", setup.world.saved().encode())
@@ -144,7 +144,7 @@ def save_world(folder: RunFolder, setup: Setup) -> None:
 
 
 def restore_world(folder: RunFolder, setup: Setup) -> None:
-    """The world as the paused run left it, in place of the fixture's.
+    """Bring back the world as the paused run left it, in place of the fixture's.
 
     :raises UsageError: the process was killed, and its world with it.
     """
@@ -165,7 +165,7 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
 
 
 def restore_backups(folder: RunFolder, setup: Setup, state: RunState) -> None:
-    """The backups that a paused simulated run has made, for the process that resumes it. An earlier version did not keep
+    """Bring back the backups that a paused simulated run has made, for the process that resumes it. An earlier version did not keep
     them: what its journal says is simulated again."""
     if not setup.request.simulate:
         return

@@ -32,7 +32,7 @@ class _Signals:
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """While a run waits for an answer: Ctrl-C leaves it at once. Nothing is in hand then that it would cut."""
+    """Let Ctrl-C leave a run at once while it waits for an answer. Nothing is in hand then that it would cut."""
     try:
         yield
     except Interrupted:

@@ -17,7 +17,7 @@ from ctmupgrade.errors import JournalError
 def state(
     request: CommandRequest, cluster: str | None, run: str | None, *, going: bool = False
 ) -> tuple[RunFolder, RunState, bool]:
-    """A run's folder, its state, and whether a process runs it now.
+    """Return a run's folder, its state, and whether a process runs it now.
 
     :param going: as for :func:`ctmupgrade.commands.choose.find`.
 
@@ -29,7 +29,7 @@ def state(
 
 
 def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> tuple[Report, RunState, bool]:
-    """The run's report with its journal's head, its state, and whether a process runs it now.
+    """Return the run's report with its journal's head, its state, and whether a process runs it now.
 
     :raises UsageError: no such run. :raises JournalError: its journal is broken.
     """
@@ -39,7 +39,7 @@ def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> 
 
 
 def head_of(folder: Path | None) -> JournalHead | None:
-    """What the journal in a run's folder ends in; None where it cannot be read."""
+    """Return what the journal in a run's folder ends in; None where it cannot be read."""
     if folder is None:
         return None
     try:
@@ -65,12 +65,12 @@ class Verified:
 
     @property
     def good(self) -> bool:
-        """Whether the chain holds, and ends in the head that was given."""
+        """Return whether the chain holds, and ends in the head that was given."""
         return not self.problems and not self.mismatch
 
     @property
     def vouched(self) -> str:
-        """Up to where, and by what, the journal is vouched for."""
+        """Return up to where, and by what, the journal is vouched for."""
         if self.compared and self.good:
             return f"all {self.lines} lines are those that head {self.head} was kept for"
         return (

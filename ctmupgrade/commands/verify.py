@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def verify_archive(
     archive: Path, signer: str, keyring: Path | None, *, cluster: Path, simulate: Path | None
 ) -> tuple[Signed, str]:
-    """The signature, and the version that the archive's name tells ("" where it does not).
+    """Return the signature, and the version that the archive's name tells ("" where it does not).
 
     :param signer: full fingerprint; "" is that of ``cluster``, a cluster.yaml.
     :param simulate: folder of a fixture whose archive and cluster.yaml count instead.

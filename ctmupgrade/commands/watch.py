@@ -24,7 +24,7 @@ def follow(
     seen: Callable[[RunState, Event | None, str, Tick | None], None],
     sleep: Callable[[float], None],
 ) -> RunState:
-    """Tells every event, those that were before and those that come, until the run ends or pauses or no
+    """Tell every event, those that were before and those that come, until the run ends or pauses or no
     process runs it any more.
 
     :raises UsageError: no such run. :raises JournalError: its journal is broken.

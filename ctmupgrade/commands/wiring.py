@@ -62,7 +62,7 @@ class Setup:
         return self.tools.clock
 
     def learn(self, cluster: Cluster) -> None:
-        """The cluster has more nodes than at first: the new instances of a run that is resumed."""
+        """Take in that the cluster has more nodes than at first: the new instances of a run that is resumed."""
         self.cluster = cluster
         self._guarded.learn(cluster)
 
@@ -72,7 +72,7 @@ class Setup:
         return self.request.mode
 
     def refuse_recorded(self) -> None:
-        """Before a command that changes nodes.
+        """Refuse a recorded cluster, before a command that changes nodes.
 
         :raises UsageError: there are none, only their recorded answers.
         """
@@ -84,7 +84,7 @@ class Setup:
 
     @property
     def home(self) -> Path:
-        """This cluster's state folder."""
+        """Return this cluster's state folder."""
         return state_dir(self.request) / self.cluster.name
 
     @property
@@ -94,7 +94,7 @@ class Setup:
 
 
 def state_dir(request: CommandRequest) -> Path:
-    """Where journals live: as asked, or the platform's folder for state; without a home (a container's user may have
+    """Return where journals live: as asked, or the platform's folder for state; without a home (a container's user may have
     none) a folder of the user's number that outlives a reboot."""
     if request.state_dir is not None:
         return request.state_dir
@@ -109,7 +109,7 @@ def state_dir(request: CommandRequest) -> Path:
 
 
 def whoami() -> str:
-    """user@host of this process, for the journal and the lock."""
+    """Return user@host of this process, for the journal and the lock."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -118,7 +118,7 @@ def whoami() -> str:
 
 
 def read_cluster(request: CommandRequest) -> Cluster:
-    """cluster.yaml of the request, with what the command line overrides.
+    """Read cluster.yaml of the request, with what the command line overrides.
 
     :raises UsageError: wrong file, or names on the command line that it lacks.
     """
@@ -133,7 +133,7 @@ def read_cluster(request: CommandRequest) -> Cluster:
 
 @contextmanager
 def setup(request: CommandRequest) -> Iterator[Setup]:
-    """The adapters for a request; connections and temporary files are gone afterwards."""
+    """Give the adapters for a request; connections and temporary files are gone afterwards."""
     from ctmupgrade.adapters.local.memory import keep_memory_private
 
     cluster = read_cluster(request)

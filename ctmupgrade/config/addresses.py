@@ -57,7 +57,7 @@ def _is_host(text: str) -> bool:
 
 
 def loopback(name: str) -> bool:
-    """Whether a URL's host is this very machine: by its address, or ``localhost``."""
+    """Return whether a URL's host is this very machine: by its address, or ``localhost``."""
     try:
         return ip_address(name.strip("[]").partition("%")[0]).is_loopback
     except ValueError:

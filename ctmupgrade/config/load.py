@@ -50,7 +50,7 @@ _PASSWORD_KEYS = ("password_env", "password_file", "password_command")
 
 
 def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
-    """Reads cluster.yaml.
+    """Read cluster.yaml.
 
     :param simulated: the files it names (archive, keys) need not exist.
     :raises ConfigError: unreadable or wrong; every problem is listed with its line.
@@ -324,13 +324,13 @@ def _window(start: datetime | None, finish_by: datetime | None) -> Window:
 
 
 def problems_of(error: UsageError) -> Iterator[str]:
-    """The complaints of a wrong file, one each."""
+    """Yield the complaints of a wrong file, one each."""
     yield error.brief
     yield from error.details.splitlines()
 
 
 def load_world(path: Path) -> dict[str, object]:
-    """A simulated world's file as plain data.
+    """Return a simulated world's file as plain data.
 
     :raises UsageError: unreadable, or not a mapping.
     """

@@ -23,7 +23,7 @@ _PARTS = frozenset({"ksctl", "backup", "notify"})  # one value in place of these
 
 
 def words(problem: Any, raw: object) -> str:
-    """A problem that the models found, in a few words. ``raw``: the whole file as plain data."""
+    """Return a problem that the models found, in a few words. ``raw``: the whole file as plain data."""
     kind, loc, given = problem["type"], problem["loc"], problem.get("input")
     if kind == "extra_forbidden":
         return _unknown_key(loc)

@@ -77,7 +77,7 @@ class Source:
 
     @property
     def problems(self) -> list[str]:
-        """All problems, in the order of their lines."""
+        """Return all problems, in the order of their lines."""
         found = sorted(self._told.items(), key=lambda item: item[1][0])
         return [f"{self.path.name}:{line}: {self._words(place, text)}" for place, (line, text) in found]
 
@@ -109,7 +109,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def read_text(path: Path) -> str:
-    """The file's text. :raises ConfigError: it cannot be read, or is none of ours by its size."""
+    """Return the file's text. :raises ConfigError: it cannot be read, or is none of ours by its size."""
     try:
         # A FIFO must not be waited for.
         with open(path, "rb", opener=_at_once) as file:
@@ -141,7 +141,7 @@ def read_text(path: Path) -> str:
 
 
 def parse(source: Source, text: str) -> object:
-    """Plain data, or None; what is wrong with it is in ``source.problems`` then."""
+    """Return plain data, or None; what is wrong with it is in ``source.problems`` then."""
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
@@ -172,7 +172,7 @@ class _TooMuchError(Exception):
 
 
 def not_yaml(error: YAMLError, text: str) -> tuple[int, str]:
-    """The line and the reason of a text that is no YAML; what cannot even be read has no mark.
+    """Return the line and the reason of a text that is no YAML; what cannot even be read has no mark.
 
     A bracket or a quote that is not closed is told where it was opened: what comes after it is where it is noticed.
     """

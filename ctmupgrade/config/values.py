@@ -58,7 +58,7 @@ class Scalar(str):
 
     @property
     def reads_as(self) -> str:
-        """What YAML readers take it for, other than a text; "" where it is one for all of them."""
+        """Return what YAML readers take it for, other than a text; "" where it is one for all of them."""
         if not self.bare:
             return ""
         if _BOOL.fullmatch(self):
@@ -109,7 +109,7 @@ def _flag(value: object) -> bool:
 
 
 def duration(value: object) -> timedelta:
-    """``90s``, ``5m``, ``2h``, ``1h30m``. :raises ValueError: anything else."""
+    """Read ``90s``, ``5m``, ``2h``, ``1h30m``. :raises ValueError: anything else."""
     expected = "a duration like 90s, 5m or 2h is expected"
     found = _DURATION.fullmatch(_written(value, expected))
     if not found or not any(found.groups()):
@@ -180,7 +180,7 @@ def _user(value: object) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a cluster or a node may be called so: it becomes a folder, and a part of step ids."""
+    """Return whether a cluster or a node may be called so: it becomes a folder, and a part of step ids."""
     return bool(_NAME.fullmatch(text))
 
 

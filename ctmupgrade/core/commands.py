@@ -8,18 +8,18 @@ from ctmupgrade.core.plan.steps import JoinNode, RemoveNode
 
 
 def removal_argv(action: RemoveNode) -> tuple[str, ...]:
-    """What is sent to ``action.via``. The runbook prints the same words, hence these functions."""
+    """Return what is sent to ``action.via``. The runbook prints the same words, hence these functions."""
     force = ("--force",) if action.force else ()
     return ("cluster", "nodes", "delete", "--id", action.node_id, *force)
 
 
 def new_cluster_argv(node: Node, public: str) -> tuple[str, ...]:
-    """What is sent to the node itself. ``public``: its own public address, "" where it has none."""
+    """Return what is sent to the node itself. ``public``: its own public address, "" where it has none."""
     return ("cluster", "new", "--host", node.cluster_host, *(("--public-address", public) if public else ()))
 
 
 def join_argv(joiner: Node, member: Node, action: JoinNode, public: str, login: str) -> tuple[str, ...]:
-    """What is sent to the member. ``login``: a file with the joiner's login, so that no secret is in these words."""
+    """Return what is sent to the member. ``login``: a file with the joiner's login, so that no secret is in these words."""
     return (
         "cluster", "fulljoin", "--member", member.cluster_host, "--newnodehost", joiner.cluster_host,
         "--newnodeconfig", login, *(("--newnodepublic", public) if public else ()),
@@ -28,7 +28,7 @@ def join_argv(joiner: Node, member: Node, action: JoinNode, public: str, login: 
 
 
 def upgrade_argv(archive: str, *, force_path: bool, sudo: tuple[str, ...]) -> tuple[str, ...]:
-    """The documented command line. ``-o`` only where a person asked for it by name."""
+    """Return the documented command line. ``-o`` only where a person asked for it by name."""
     forced = ("-o",) if force_path else ()
     return (*sudo, shell_probes.UPGRADE_SCRIPT, *forced, "-f", archive)
 

@@ -22,7 +22,7 @@ class SpaceNeed:
 
 
 def space_need(current: Version, target: Version, archive_size: int, *, staged: bool) -> SpaceNeed:
-    """The strictest rule that applies. ``staged``: the archive already lies on the node."""
+    """Return the strictest rule that applies. ``staged``: the archive already lies on the node."""
     pending = 0 if staged else archive_size
     rules = [
         (BASE_GIB * GIB, f"{BASE_GIB} GiB"),

@@ -55,12 +55,12 @@ COMPLETE_WORDS = frozenset(
 
 
 def sounds_away(text: str) -> bool:
-    """The control plane did not answer, or not now: worth asking again."""
+    """Return whether the control plane did not answer, or not now: worth asking again."""
     return bool(_AWAY.search(text))
 
 
 def sounds_like_login(text: str) -> bool:
-    """It wants a login: a token that ran out in the middle, or credentials that are wrong."""
+    """Return whether it wants a login: a token that ran out in the middle, or credentials that are wrong."""
     return bool(_LOGIN.search(text))
 
 
@@ -119,22 +119,22 @@ def unverified(cluster: Cluster) -> Mapping[Unverified, tuple[str, ...]]:
 
 
 def sounds_later(text: str) -> bool:
-    """It answers, and not with what was asked: a node that is being added, removed, started, or that catches up."""
+    """Return whether it answers with something else than was asked: as a node that is added, removed, started, or catches up."""
     return bool(_LATER.search(text))
 
 
 def is_refusal(text: str) -> bool:
-    """A definite no: asking again changes nothing."""
+    """Return whether it is a definite no: asking again changes nothing."""
     return bool(_REFUSED.search(text)) and not (sounds_away(text) or sounds_later(text))
 
 
 def names_left_configuration(text: str) -> bool:
-    """A join was refused because the joining node still has the configuration of a cluster."""
+    """Return whether a join was refused because the joining node still has the configuration of a cluster."""
     return bool(_LEFT_OVER.search(text)) and not sounds_away(text) and "not clustered" not in text.lower()
 
 
 def backup_state(word: str) -> bool | None:
-    """A backup's status word. True: complete. False: failed. None: neither can be said."""
+    """Judge a backup's status word. True: complete. False: failed. None: neither can be said."""
     plain = word.strip().lower()
     if plain in COMPLETE_WORDS:
         return True
@@ -144,7 +144,7 @@ def backup_state(word: str) -> bool | None:
 
 
 def login_file(node: Node, password: str, *, url: str = "", verified: bool = True) -> str:
-    """A file with a node's login in the form of ksctl's own configuration, as ``--newnodeconfig`` reads it.
+    """Return a file with a node's login in the form of ksctl's own configuration, as ``--newnodeconfig`` reads it.
 
     :param url: where the node is reached from here; default is its own. :param verified: by its certificate.
     """

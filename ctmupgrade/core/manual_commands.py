@@ -20,12 +20,12 @@ GPG_HOME = "~/ctmupgrade-gpg"
 
 
 def noted(line: str, note: str) -> str:
-    """The line with a comment behind it."""
+    """Return the line with a comment behind it."""
     return f"{line}   # {note}" if note else line
 
 
 def words_of(command: str) -> list[str]:
-    """A configured command as the tool takes it apart; one that no shell understands stays as it is."""
+    """Return a configured command as the tool takes it apart; one that no shell understands stays as it is."""
     try:
         return shlex.split(command)
     except ValueError:
@@ -33,12 +33,12 @@ def words_of(command: str) -> list[str]:
 
 
 def ksctl(node: Node, *words: str, note: str = "") -> str:
-    """ksctl for one node, with the program and the user that cluster.yaml names."""
+    """Return ksctl for one node, with the program and the user that cluster.yaml names."""
     return noted(f"{ksctl_for(node)} {shlex.join(words)}", note)
 
 
 def ksctl_for(node: Node) -> str:
-    """What stands before ksctl's own words."""
+    """Return what stands before ksctl's own words."""
     settings, usual = node.ksctl, KsctlSettings()
     way, url = tunnel(node), url_here(node)
     values = {"KSCTL_URL": url}
@@ -56,14 +56,14 @@ def ksctl_for(node: Node) -> str:
 
 
 def url_here(node: Node) -> str:
-    """A node's url, or the port of this machine to which :func:`tunnel` brings it."""
+    """Return a node's url, or the port of this machine to which :func:`tunnel` brings it."""
     if not _through_ssh(node):
         return node.url
     return f"{urlsplit(node.url).scheme}://127.0.0.1:{_port(node)}"
 
 
 def tunnel(node: Node) -> str:
-    """The line that brings a node's url to a port of this machine for a minute, where cluster.yaml says ``through_ssh``;
+    """Return the line that brings a node's url to a port of this machine for a minute, where cluster.yaml says ``through_ssh``;
     "" where not. Typed again it uses the connection that is open; where another program has the port it fails."""
     if not _through_ssh(node):
         return ""
@@ -87,7 +87,7 @@ def _port(node: Node) -> int:
 
 
 def password_export(settings: KsctlSettings) -> str:
-    """Gives ksctl its password from where cluster.yaml says, without showing it."""
+    """Give ksctl its password from where cluster.yaml says, without showing it."""
     if settings.password_file:
         source = f"cat {shlex.quote(str(settings.password_file))}"
     elif settings.password_command:
@@ -147,7 +147,7 @@ def _host(node: Node) -> str:
 
 
 def shell(node: Node, *words: str, note: str = "") -> str:
-    """A command on a node, in its home folder; with a terminal where sudo may ask for a password."""
+    """Return how to run a command on a node, in its home folder; with a terminal where sudo may ask for a password."""
     command = shlex.join(words)
     if node.is_own:
         return noted(f"(cd && {command})", note)
@@ -159,12 +159,12 @@ def shell(node: Node, *words: str, note: str = "") -> str:
 
 
 def login(node: Node, note: str = "") -> str:
-    """A session on a node."""
+    """Return how to open a session on a node."""
     return noted(shlex.join(["ssh", *_reach(node, "-p"), f"{node.ssh.user}@{_host(node)}"]), note)
 
 
 def upload(node: Node, path: str) -> str:
-    """A file into a node's home folder."""
+    """Return how to copy a file into a node's home folder."""
     if node.is_own:
         return f"cp {shlex.quote(path)} ~/"
     host = _host(node)
@@ -173,7 +173,7 @@ def upload(node: Node, path: str) -> str:
 
 
 def verification(target: Target) -> Iterator[str]:
-    """The archive's signature; in a keyring with nothing but ``target.keyring`` in it where that is set.
+    """Yield how to check the archive's signature; in a keyring with nothing but ``target.keyring`` where that is set.
 
     A home of its own and not ``--keyring``: that is ignored where common.conf says ``use-keyboxd``.
     """

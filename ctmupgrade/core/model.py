@@ -26,7 +26,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself: for an environment, a prompt or a 0600 file, nothing else."""
+        """Return the value itself: for an environment, a prompt or a 0600 file, nothing else."""
         return self._value
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Secret:
 
 
 def url_of(host: str) -> str:
-    """Where ksctl finds a host that no URL is given for; an IPv6 address needs its brackets there."""
+    """Return where ksctl finds a host that no URL is given for; an IPv6 address needs its brackets there."""
     bare = host.strip("[]")  # the % of an IPv6 zone is %25 there
     return f"https://[{bare.replace('%', '%25')}]" if ":" in bare else f"https://{bare}"
 
@@ -78,12 +78,12 @@ class KsctlSettings:
 
     @property
     def fetched(self) -> bool:
-        """Whether the program is taken from the appliance itself."""
+        """Return whether the program is taken from the appliance itself."""
         return self.command == FETCH
 
     @property
     def password_place(self) -> str:
-        """Where the password comes from, for a message."""
+        """Return where the password comes from, for a message."""
         if self.password_file:
             return f"the file {self.password_file}"
         if self.password_command:
@@ -110,7 +110,7 @@ class Node:
 
     @property
     def address_among_nodes(self) -> str:
-        """What the other nodes call it; "" where cluster.yaml says only that it is this machine."""
+        """Return what the other nodes call it; "" where cluster.yaml says only that it is this machine."""
         return "" if self.is_own and self.cluster_host == "localhost" else self.cluster_host
 
 
@@ -186,7 +186,7 @@ class Cluster:
 
     @property
     def secret_variables(self) -> tuple[str, ...]:
-        """The environment variables in which, by cluster.yaml, secrets are."""
+        """Return the environment variables in which, by cluster.yaml, secrets are."""
         names = {self.backup.key_password_env}
         for node in (*self.nodes, *self.fresh):
             names |= {node.ksctl.password_env, node.ssh.passphrase_env}
@@ -194,11 +194,11 @@ class Cluster:
 
     @property
     def own_node(self) -> str:
-        """The appliance on whose shell ctmupgrade runs, which dies with its reboot; "" where it is none of them."""
+        """Return the appliance on whose shell ctmupgrade runs, which dies with its reboot; "" where it is none of them."""
         return next((node.name for node in self.nodes if node.is_own), "")
 
     def node(self, name: str) -> Node:
-        """:raises KeyError: no node of that name."""
+        """Return the node of that name. :raises KeyError: there is none."""
         for node in (*self.nodes, *self.fresh):
             if node.name == name:
                 return node

@@ -70,7 +70,7 @@ COUNTS: Mapping[str, tuple[tuple[str, ...], float]] = {
 
 
 def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """What there was more of before: no licence, interface or time server goes by itself, nor do many keys."""
+    """Yield what there was more of before: no licence, interface or time server goes by itself, nor do many keys."""
     for name in COUNTED:
         old, new = before.get(name, {}), after.get(name, {})
         if "unknown" not in new and len(_rows(new)) < len(_rows(old)):
@@ -82,7 +82,7 @@ def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
 
 
 def steady(value: Any) -> Any:
-    """A setting without its volatile parts, lists in an order of their own."""
+    """Return a setting without its volatile parts, lists in an order of their own."""
     if isinstance(value, dict):
         return {k: steady(v) for k, v in sorted(value.items()) if k not in VOLATILE}
     if isinstance(value, list):
@@ -139,7 +139,7 @@ def _hosts(settings: Mapping[str, Any]) -> set[str]:
 
 
 def restoring(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The ksctl calls that bring back what a tool can bring back."""
+    """Yield the ksctl calls that bring back what a tool can bring back."""
     for row in _rows(old.get("ntp")) if "unknown" not in now.get("ntp", {}) else ():
         host = str(row.get("host", ""))
         if host and host not in _hosts(now):

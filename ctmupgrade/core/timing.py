@@ -29,7 +29,7 @@ def verify_s(size: int) -> int:
 
 
 def clock_time(seconds: int) -> str:
-    """Seconds as ``1 h 05 min``, ``12 min`` or ``40 s``."""
+    """Return seconds as ``1 h 05 min``, ``12 min`` or ``40 s``."""
     if seconds >= 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
     return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

@@ -35,7 +35,7 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """:raises ValueError: not of the form X.Y.Z, X.Y.Z+BUILD or X.Y.Z-suffix."""
+        """Read a version. :raises ValueError: not of the form X.Y.Z, X.Y.Z+BUILD or X.Y.Z-suffix."""
         found = _VERSION.match(text.strip())
         if not found:
             raise ValueError(f"{text!r} is not a version: X.Y.Z or X.Y.Z+BUILD is expected")
@@ -45,26 +45,26 @@ class Version:
 
     @property
     def release(self) -> tuple[int, int, int]:
-        """What is compared."""
+        """Return what is compared."""
         return (self.major, self.minor, self.patch)
 
     @property
     def beta(self) -> str:
-        """Which beta of X.Y.Z it is ("beta7"); "" for a release. What else may follow (LTS, tct) is one."""
+        """Return which beta of X.Y.Z it is ("beta7"); "" for a release. What else may follow (LTS, tct) is one."""
         return self.suffix.lower() if _BETA.match(self.suffix) else ""
 
     @property
     def identity(self) -> tuple[int, int, int, str]:
-        """What tells two versions apart whatever their builds are: a beta of X.Y.Z is not X.Y.Z."""
+        """Return what tells two versions apart whatever their builds are: a beta of X.Y.Z is not X.Y.Z."""
         return (*self.release, self.beta)
 
     @property
     def line(self) -> tuple[int, int]:
-        """Major and minor: the release line."""
+        """Return major and minor: the release line."""
         return (self.major, self.minor)
 
     def same_release(self, other: Version) -> bool:
-        """The same X.Y.Z, or the same beta of it; builds are compared only where both are known. Those of betas have a
+        """Return the same X.Y.Z, or the same beta of it; builds are compared only where both are known. Those of betas have a
         range of their own (docs/appliance.md 2), so a beta's is never compared with a release's."""
         if self.identity != other.identity:
             return False
@@ -72,7 +72,7 @@ class Version:
 
     @property
     def short(self) -> str:
-        """``X.Y.Z``, as the vendor's success line begins."""
+        """Return ``X.Y.Z``, as the vendor's success line begins."""
         return f"{self.major}.{self.minor}.{self.patch}"
 
     def __str__(self) -> str:
@@ -82,5 +82,5 @@ class Version:
 
 
 def reached(current: Version, target: Version) -> bool:
-    """Whether a node needs nothing any more."""
+    """Return whether a node needs nothing any more."""
     return current.same_release(target)

@@ -35,7 +35,7 @@ class Verifier(Protocol):
     """Checks an archive's GPG signature."""
 
     def verify(self, archive: Path, signer: str, keyring: Path | None, *, hashed: bool = True) -> Signed:
-        """:param hashed: False: the signature alone, and ``sha256`` stays empty; a core less is busy.
+        """Check the signature. :param hashed: False: it alone, and ``sha256`` stays empty; a core less is busy.
         :raises SignatureError: anything but a good signature of ``signer``, each its own text.
         :raises UsageError: archive or keyring cannot be read, or gpg is missing."""
         ...
@@ -45,11 +45,11 @@ class Clock(Protocol):
     """Time as the journal sees it."""
 
     def now(self) -> datetime:
-        """Now, with time zone."""
+        """Return the present time, with its zone."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back, for durations and deadlines."""
+        """Return seconds that never go back, for durations and deadlines."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -65,17 +65,17 @@ class Store(Protocol):
         ...
 
     def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
-        """Temporary paths to download a backup and its key to. Made ready; old remains are removed."""
+        """Return temporary paths to download a backup and its key to. Made ready; old remains are removed."""
         ...
 
     def keep(self, manifest: Manifest) -> Manifest:
-        """Moves what was downloaded into place (0600) and writes its manifest; returns it with the paths.
+        """Move what was downloaded into place (0600) and write its manifest; return it with the paths.
 
         :raises NodeError: a file is missing or empty, or the disk does not take it."""
         ...
 
     def save(self, name: str, text: str) -> str:
-        """Keeps a text (a node's settings) and returns its path."""
+        """Keep a text (a node's settings) and return its path."""
         ...
 
 
@@ -93,15 +93,15 @@ class Tasks(Protocol):
     """Runs generators side by side: threads in real life, a timeline in the simulator."""
 
     def start(self, key: str, task: Task) -> None:
-        """Begins a task."""
+        """Begin a task."""
         ...
 
     def next(self) -> TaskEvent | None:
-        """The next thing to happen; None now and then, so that requests are noticed."""
+        """Return the next thing to happen; None now and then, so that requests are noticed."""
         ...
 
     def go_on(self, key: str) -> None:
-        """The tick was dealt with (journaled); the task may continue."""
+        """Let a task continue: its tick was dealt with (journaled)."""
         ...
 
 
@@ -162,7 +162,7 @@ class Journal(Record, Protocol):
 
     @property
     def head(self) -> JournalHead:
-        """What it ends in now; also asked from other threads."""
+        """Return what it ends in now; also asked from other threads."""
         ...
 
     def state(self) -> RunState:

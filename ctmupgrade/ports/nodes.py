@@ -49,7 +49,7 @@ class Reply:
 
     @property
     def missing(self) -> bool:
-        """The shell does not have, or does not allow, this program (126, 127)."""
+        """Return whether the shell does not have, or does not allow, this program (126, 127)."""
         return self.code in (126, 127)
 
 
@@ -57,7 +57,7 @@ class Reader(Protocol):
     """Runs commands that only look."""
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
-        """Runs ``argv`` without a terminal and with closed standard input.
+        """Run ``argv`` without a terminal and with closed standard input.
 
         :param timeout: seconds of silence after which the connection counts as lost.
         :raises UnreachableError: no connection; nothing was sent.
@@ -67,7 +67,7 @@ class Reader(Protocol):
         ...
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
-        """Runs ``argv`` and yields its standard output in pieces, never all in memory.
+        """Run ``argv`` and yield its standard output in pieces, never all in memory.
 
         :raises NodeError: it ended with another status than 0 (raised after the last piece).
         """
@@ -106,11 +106,11 @@ class Terminal(Protocol):
     ends_with_us: str
 
     def look(self) -> Screenful:
-        """The new output, without waiting. Never raises."""
+        """Return the new output, without waiting. Never raises."""
         ...
 
     def close(self) -> None:
-        """Lets go of our end. The appliance's own work is not stopped on purpose."""
+        """Let go of our end. The appliance's own work is not stopped on purpose."""
         ...
 
 
@@ -118,19 +118,19 @@ class Shell(Reader, Protocol):
     """A node's shell as ``ksadmin``."""
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
-        """Runs ``argv``, which changes something. Same errors as :meth:`Reader.read`, but an answer without an end is
+        """Run ``argv``, which changes something. Same errors as :meth:`Reader.read`, but an answer without an end is
         a ``ConnectionLostError`` too; after ``ConnectionLostError`` it must be looked at whether it happened, never repeated blindly."""
         ...
 
     def terminal(self, *argv: str) -> Terminal:
-        """Starts ``argv`` on a pseudo-terminal with TERM set and returns at once.
+        """Start ``argv`` on a pseudo-terminal with TERM set and return at once.
 
         :raises NodeError: the node refuses a pseudo-terminal.
         """
         ...
 
     def upload(self, source: Path, target: str, *, offset: int = 0) -> Iterator[Sent]:
-        """Writes ``source[offset:]`` at ``offset`` of the node's file ``target`` (created or
+        """Write ``source[offset:]`` at ``offset`` of the node's file ``target`` (created or
         cut to ``offset`` first) by the best way the node offers, yielding progress.
 
         :raises NodeError: the node cannot take it (disk full, read-only, no way of writing).
@@ -139,7 +139,7 @@ class Shell(Reader, Protocol):
         ...
 
     def disconnect(self) -> None:
-        """Drops the connection; the next call opens a new one."""
+        """Drop the connection; the next call opens a new one."""
         ...
 
 
@@ -147,7 +147,7 @@ class Control(Reader, Protocol):
     """The vendor CLI ``ksctl`` pointed at one node's URL. ``argv`` starts after ``ksctl``."""
 
     def login(self) -> AbstractContextManager[Secret]:
-        """The text of a ksctl configuration file that logs in here (for a joiner, docs/appliance.md 4.1), good for calls
+        """Return the text of a ksctl configuration file that logs in here (for a joiner, docs/appliance.md 4.1), good for calls
         inside the block.
 
         :raises UnreachableError: the way there cannot be made.
@@ -161,7 +161,7 @@ class Control(Reader, Protocol):
         answer: Secret | None = None,
         files: Mapping[str, Secret] | None = None,
     ) -> Reply:
-        """Runs a changing command.
+        """Run a changing command.
 
         :param timeout: seconds; None is the configured one.
         :param answer: typed at each password prompt (the command then gets a terminal of its

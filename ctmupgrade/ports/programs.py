@@ -30,7 +30,7 @@ class Programs(Protocol):
         timeout: float,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> ProgramResult:
-        """Runs one to its end. Never raises for what it does.
+        """Run one to its end. Never raises for what it does.
 
         :param variables: given to it. :param names: of our own variables that it gets besides.
         :param timeout: seconds; then it is stopped, with its children.

@@ -47,7 +47,7 @@ class Board:
     transfers: dict[str, _Transfer] = field(default_factory=dict)
 
     def take(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        """Takes in one event or tick."""
+        """Take in one event or tick."""
         self.state = state
         if event is not None or tick is None:
             return
@@ -117,7 +117,7 @@ def _text(text: str, style: str = "") -> Text:
 
 
 def waited(since: datetime, until: datetime) -> str:
-    """For how long already, and until when at most."""
+    """Return for how long already, and until when at most."""
     now = datetime.now(since.tzinfo)
     return f"for {clock_time(max(0, int((now - since).total_seconds())))}, until {until:%H:%M}"
 
@@ -156,7 +156,7 @@ class _BoardWatch:
 
 @contextmanager
 def board(cluster: Cluster) -> Iterator[_BoardWatch]:
-    """A live board on the terminal."""
+    """Show a live board on the terminal."""
     watch = _BoardWatch(cluster)
     try:
         yield watch

@@ -12,7 +12,7 @@ WIDTH = 100
 
 
 def check_document(check: Check) -> dict[str, object]:
-    """One check of ``check --list``."""
+    """Return one check of ``check --list``."""
     return {
         "id": check.id,
         "title": check.title,
@@ -23,12 +23,12 @@ def check_document(check: Check) -> dict[str, object]:
 
 
 def list_document(groups: Mapping[Group, Sequence[Check]]) -> dict[str, object]:
-    """The document of ``check --list``."""
+    """Return the document of ``check --list``."""
     return {"schema": 1, "checks": [check_document(check) for checks in groups.values() for check in checks]}
 
 
 def list_lines(groups: Mapping[Group, Sequence[Check]]) -> Iterator[str]:
-    """``check --list`` for a reader, a heading for each group."""
+    """Return ``check --list`` for a reader, a heading for each group."""
     width = max(len(check.id) for checks in groups.values() for check in checks)
     for group, checks in groups.items():
         yield f"{group.value}:"
@@ -38,13 +38,13 @@ def list_lines(groups: Mapping[Group, Sequence[Check]]) -> Iterator[str]:
 
 
 def page_document(check: Check, page: Page) -> dict[str, object]:
-    """The document of ``check --explain``."""
+    """Return the document of ``check --explain``."""
     parts = {heading.lower().replace(" ", "_"): text for heading, text in sections(check, page)}
     return {"schema": 1, "check": {**check_document(check), "page": parts}}
 
 
 def page_lines(check: Check, page: Page) -> Iterator[str]:
-    """A check's page for a terminal."""
+    """Yield a check's page for a terminal."""
     yield f"{check.id}: {check.title}"
     for heading, text in sections(check, page):
         yield ""
@@ -60,7 +60,7 @@ def page_lines(check: Check, page: Page) -> Iterator[str]:
 
 
 def page_markdown(check: Check, page: Page) -> str:
-    """A check's page as a file of the documentation."""
+    """Return a check's page as a file of the documentation."""
     lines = [
         f"# {check.id}",
         "",
@@ -73,7 +73,7 @@ def page_markdown(check: Check, page: Page) -> str:
 
 
 def index_markdown(groups: Mapping[Group, Sequence[Check]]) -> str:
-    """The list of all pages as a file of the documentation."""
+    """Return the list of all pages as a file of the documentation."""
     lines = [
         "# Checks",
         "",

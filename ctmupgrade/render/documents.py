@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 def finding_document(finding: Finding) -> dict[str, object]:
-    """One finding."""
+    """Return one finding."""
     return {
         "check": finding.check,
         "verdict": finding.verdict.value,
@@ -35,7 +35,7 @@ def finding_document(finding: Finding) -> dict[str, object]:
 
 
 def node_document(facts: NodeFacts) -> dict[str, object]:
-    """One node as a check saw it; null is "not known"."""
+    """Return one node as a check saw it; null is "not known"."""
     system, boot = facts.system, facts.boot
     known = not isinstance(system, Unknown)
     return {
@@ -54,7 +54,7 @@ def node_document(facts: NodeFacts) -> dict[str, object]:
 def check_document(
     cluster: Cluster, mode: Mode, facts: Facts, findings: tuple[Finding, ...]
 ) -> dict[str, object]:
-    """The document of ``check``."""
+    """Return the document of ``check``."""
     return {
         "schema": SCHEMA,
         "cluster": cluster.name,
@@ -67,7 +67,7 @@ def check_document(
 
 
 def window_document(fit: WindowFit | None) -> dict[str, object] | None:
-    """How a plan lies in its maintenance window; None where the window has no end."""
+    """Return how a plan lies in its maintenance window; None where the window has no end."""
     if fit is None:
         return None
     window = fit.window
@@ -91,7 +91,7 @@ def window_document(fit: WindowFit | None) -> dict[str, object] | None:
 
 
 def report_document(report: Report) -> dict[str, object]:
-    """The document of ``status`` and ``report``, and the last line of a run."""
+    """Return the document of ``status`` and ``report``, and the last line of a run."""
     return {
         "schema": SCHEMA,
         "run": report.run,
@@ -139,7 +139,7 @@ def report_document(report: Report) -> dict[str, object]:
 
 
 def listed_document(run: ListedRun) -> dict[str, object]:
-    """One line of ``runs``; null is "not known"."""
+    """Return one line of ``runs``; null is "not known"."""
     finished = run.finished.isoformat(timespec="seconds") if run.finished else None
     return {
         "id": run.run,
@@ -156,7 +156,7 @@ def listed_document(run: ListedRun) -> dict[str, object]:
 def blocked_document(
     cluster: Cluster, mode: Mode, facts: Facts, findings: tuple[Finding, ...], code: int
 ) -> dict[str, object]:
-    """The last line of a run that never began, in the shape of a report."""
+    """Return the last line of a run that never began, in the shape of a report."""
     nodes = []
     for node in facts.nodes.values():
         version = "" if isinstance(node.version, Unknown) else str(node.version)

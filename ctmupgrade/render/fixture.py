@@ -8,7 +8,7 @@ from ctmupgrade.core.model import Cluster
 
 
 def cluster_yaml(cluster: Cluster) -> str:
-    """The file's text. JSON strings are YAML strings, so names with colons are safe."""
+    """Return the file's text. JSON strings are YAML strings, so names with colons are safe."""
     lines = [
         "# Recorded by ctmupgrade record.",
         f"cluster: {cluster.name}",

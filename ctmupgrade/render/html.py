@@ -33,7 +33,7 @@ def _state(word: str) -> str:
 
 
 def report_html(report: Report) -> str:
-    """What happened, as a page."""
+    """Return what happened, as a page."""
     facts = [
         f"run <code>{escape(report.run)}</code> ({escape(report.mode)}, {escape(report.strategy)}) by "
         f"{escape(report.by)}",

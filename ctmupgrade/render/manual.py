@@ -47,7 +47,7 @@ class Book:
     facts: Facts
 
     def logins(self) -> Iterator[str]:
-        """What ksctl and ssh must be given once, in words."""
+        """Yield what ksctl and ssh must be given once, in words."""
         nodes = (*self.cluster.nodes, *self.cluster.fresh)
         places: dict[str, list[str]] = {}
         for node in nodes:
@@ -65,7 +65,7 @@ class Book:
             yield f"`ssh -J` does not show its `-i` to the jump hosts: `ssh-add {shlex.quote(key)}`"
 
     def addressed(self, remedy: str, name: str) -> str:
-        """A check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
+        """Return a check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
         which a node that is down cannot do and a removed one must not."""
         nodes = (*self.cluster.nodes, *self.cluster.fresh)
         own = next((node for node in nodes if node.name == name), nodes[0])
@@ -77,7 +77,7 @@ class Book:
         return _IN_REMEDY.sub(spelled, remedy)
 
     def commands(self, step: Step) -> Iterator[str]:
-        """The lines for a step."""
+        """Yield the lines for a step."""
         if not step.node:
             yield from verification(self.cluster.target)
             return

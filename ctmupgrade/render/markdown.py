@@ -23,7 +23,7 @@ def _row(*cells: str) -> str:
 
 
 def summary_markdown(summary: Summary, backups: Iterable[str]) -> str:
-    """One page for whoever takes a run over."""
+    """Return one page for whoever takes a run over."""
     lines = [
         f"# {markdown(summary.title)}: hand-over",
         "",
@@ -40,7 +40,7 @@ def summary_markdown(summary: Summary, backups: Iterable[str]) -> str:
 
 
 def report_markdown(report: Report) -> str:
-    """What happened, for the change record."""
+    """Return what happened, for the change record."""
     lines = [
         f"# {markdown(report.title)}",
         "",
@@ -129,7 +129,7 @@ def _journal_lines(report: Report) -> list[str]:
 
 
 def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple[Finding, ...]) -> str:
-    """The plan with the manual command for every step: what to do where the tool cannot be used."""
+    """Return the plan with the manual command for every step: what to do where the tool cannot be used."""
     book = Book(plan, cluster, facts)
     lines = [
         f"# Runbook: {markdown(plan.cluster)} to {plan.target.version} ({plan.strategy.value})",

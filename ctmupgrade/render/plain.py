@@ -24,7 +24,7 @@ MIB = 2**20
 
 
 def mode_line(mode: Mode, cluster: str, *, looks_only: bool) -> str:
-    """What every command says first."""
+    """Return what every command says first."""
     meaning = {
         Mode.LIVE: "only looking" if looks_only else "nodes will be changed",
         Mode.DRY_RUN: "nothing will be changed",
@@ -39,7 +39,7 @@ MARK = 8  # columns of the word that a finding's line begins with
 def finding_lines(
     findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
 ) -> list[str]:
-    """What was found, worst first; passes only counted, unless verbose.
+    """Return what was found, worst first; passes only counted, unless verbose.
 
     :param of: all that the check found, where only a part of it is shown: it is what is counted.
     """
@@ -49,7 +49,7 @@ def finding_lines(
 def marked_finding_lines(
     findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
 ) -> list[tuple[Verdict | None, str]]:
-    """The same, each line with the verdict that it begins with; None: it begins with none."""
+    """Return the same, each line with the verdict that it begins with; None: it begins with none."""
     found = list(findings)
     following = () if verbose else _following(found)
     nodes = {f.node for f in found if f.node}
@@ -87,7 +87,7 @@ _ENDINGS = {
 
 
 def verdict_line(found: list[Finding], counted: list[Finding]) -> str:
-    """The last line: whether to go on, and how many checks say what; a check says what its worst finding says.
+    """Return the last line: whether to go on, and how many checks say what; a check says what its worst finding says.
 
     :param found: what the verdict is of. :param counted: all that the check found.
     """
@@ -138,7 +138,7 @@ def _following(found: list[Finding]) -> tuple[Finding, ...]:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """The plan for a reader: what, where, why, how long, and what users notice."""
+    """Return the plan for a reader: what, where, why, how long, and what users notice."""
     lines = [f"plan {plan.id}: {plan.cluster}, {plan.strategy.value}, to {plan.target.version}"]
     lines += [f"  note: {note}" for note in plan.notes]
     width = max((len(s.id) for s in plan.steps), default=0)
@@ -155,7 +155,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def question(plan: Plan, cluster_size: int) -> list[str]:
-    """What is about to change, said before it is asked for: every node that a step touches, and all that erases."""
+    """Return what is about to change, said before it is asked for: every node that a step touches, and all that erases."""
     nodes = node_list((step.node for step in plan.steps if step.node), cluster_size)
     lines = [
         f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
@@ -174,7 +174,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
 
 
 def window_lines(fit: WindowFit | None) -> list[str]:
-    """How a plan lies in its maintenance window, with clock times; nothing where the window has no end."""
+    """Return how a plan lies in its maintenance window, with clock times; nothing where the window has no end."""
     return [] if fit is None else ours([f"  {fit_summary(fit)}", *(f"    {line}" for line in fit_lines(fit))])
 
 
@@ -184,7 +184,7 @@ def _short(value: str, limit: int = 48) -> str:
 
 
 def event_line(event: Event, state: RunState) -> str:
-    """One line per change, with its time."""
+    """Return one line per change, with its time."""
     if isinstance(event, journal.RunPaused) and state.paused_by:
         return f"{state.at.isoformat(timespec='seconds')} paused for that (exit {event.code})"
     return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"])[0]
@@ -233,7 +233,7 @@ def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
 
 
 def report_lines(report: Report, *, told: bool = False) -> list[str]:
-    """A run in a few lines.
+    """Return a run in a few lines.
 
     :param told: its events were shown right before: why a step failed is not said again, only what to do.
     """

@@ -39,7 +39,7 @@ class Watch(Protocol):
         """Take in an event, or what a step says of itself."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """For the time of a question: nothing else is drawn on the terminal."""
+        """Draw nothing else on the terminal, for the time of a question."""
 
 
 def _console() -> Console:
@@ -64,7 +64,7 @@ def _news(lines: Iterable[str]) -> None:
 def findings(
     found: tuple[Finding, ...], shown: str, *, verbose: bool = False, of: tuple[Finding, ...] | None = None
 ) -> None:
-    """What a check found. ``of``: all of it, where ``found`` is a part."""
+    """Show what a check found. ``of``: all of it, where ``found`` is a part."""
     if shown != "rich":
         _lines(plain.finding_lines(found, verbose=verbose, of=of))
         return
@@ -80,7 +80,7 @@ def findings(
 
 
 def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
-    """A plan's steps, and how they lie in the maintenance window."""
+    """Show a plan's steps, and how they fit into the maintenance window."""
     if shown != "rich" or not planned.steps:
         _lines([*plain.plan_lines(planned), *plain.window_lines(fit)])
         return
@@ -106,7 +106,7 @@ def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
 
 
 def report(made: Report, shown: str, *, told: bool = False) -> None:
-    """A run in a few lines. ``told``: its events were shown right before, with what failed and why."""
+    """Show a run in a few lines. ``told``: its events were shown right before, with what failed and why."""
     lines = plain.report_lines(made, told=told)
     if shown != "rich":
         _lines(lines)
@@ -120,7 +120,7 @@ def report(made: Report, shown: str, *, told: bool = False) -> None:
 
 @contextmanager
 def watching(shown: str, cluster: Cluster | None = None) -> Iterator[Watch]:
-    """A watcher of a run in the wanted form, for the time of the run.
+    """Give a watcher of a run in the wanted form, for the time of the run.
 
     :param cluster: of the run that this process runs, and goes on with whoever reads; None: it only looks at
         another process's, and ends where nobody reads.

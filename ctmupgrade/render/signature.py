@@ -6,7 +6,7 @@ from ctmupgrade.ports import Signed
 
 
 def signed_document(signed: Signed, version: str) -> dict[str, object]:
-    """The document of ``verify``."""
+    """Return the document of ``verify``."""
     return {
         "schema": 1,
         "archive": str(signed.path),

@@ -129,7 +129,7 @@ def _errors_of(stream: Any) -> str:
 
 
 def untaken_output() -> OutputError | None:
-    """Why nobody has what was written to standard output; None where somebody may. Writes out what is left."""
+    """Return why nobody has what was written to standard output; None where somebody may. Writes out what is left."""
     output = _Streams.output
     if output is None:
         return None
@@ -155,7 +155,7 @@ def give_up_output(error: OSError) -> None:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """For what is said while a run goes on: it goes on also where nobody reads, or where output is on a full disk."""
+    """Let a run go on while something is said of it, also where nobody reads, or where output is on a full disk."""
     try:
         yield
     except OutputError as error:
@@ -163,5 +163,5 @@ def unheard() -> Iterator[None]:
 
 
 def need_no_reader() -> None:
-    """From now on the exit code counts, whoever reads: what is said can be had again from the journal."""
+    """Let the exit code count from now on, whoever reads: what is said can be had again from the journal."""
     _Streams.output = None

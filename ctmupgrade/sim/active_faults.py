@@ -10,7 +10,7 @@ UPGRADE_KINDS = tuple(UPGRADE)
 
 
 def take_next(world: World, node: SimNode, kind: str) -> Fault | None:
-    """The fault of this kind that concerns what begins on the node now; it counts as struck."""
+    """Return the fault of this kind that concerns what begins on the node now; it counts as struck."""
     for fault in world.faults:
         if fault.kind == kind and fault.concerns(node.name) and not fault.spent and fault.lasts(world.now):
             fault.struck += 1
@@ -19,7 +19,7 @@ def take_next(world: World, node: SimNode, kind: str) -> Fault | None:
 
 
 def lasting(world: World, kind: str, node: str) -> Fault | None:
-    """The condition of this kind that is on the node now."""
+    """Return the condition of this kind that is on the node now."""
     if not world.faults:
         return None
     memo = world.moment()

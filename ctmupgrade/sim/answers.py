@@ -22,7 +22,7 @@ ALARMS = ("License Expiration", "Cluster Node Down", "Disk Full", "HSM Offline",
 
 
 def stamp(world: World, seconds: float, node: SimNode) -> str:
-    """A time on the world's scale as the node writes it."""
+    """Return a time on the world's scale as the node writes it."""
     moment = world.clock.wall(seconds) + timedelta(seconds=node.clock_offset)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -54,7 +54,7 @@ def _status(code: str) -> dict[str, str]:
 
 
 def nodes_list(world: World, node: SimNode) -> str:
-    """``cluster nodes list``: all members, through this one's eyes."""
+    """Answer ``cluster nodes list``: all members, through this one's eyes."""
     view = status.view(world, node)
     key = ("nodes", node.name, node.ksctl.format, view.key)
     if key not in world.texts:
@@ -63,7 +63,7 @@ def nodes_list(world: World, node: SimNode) -> str:
 
 
 def member_row(seen: MemberView, viewer: SimNode) -> dict[str, object]:
-    """One member as ``cluster nodes get`` shows it."""
+    """Return one member as ``cluster nodes get`` shows it."""
     row: dict[str, object] = {
         "nodeID": seen.node.node_id,
         "status": _status(seen.code),
@@ -85,7 +85,7 @@ def _listing(rows: list[dict[str, object]], node: SimNode, *, skip: int = 0, lim
 
 
 def summary(world: World, node: SimNode) -> str:
-    """``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is unreachable
+    """Answer ``cluster summary``: the same whoever is asked, keyed by reporting member. A member that is unreachable
     keeps its last report, which says that all is GOOD."""
     memo = world.moment()
     if ("summary", node.cluster) not in memo:
@@ -170,7 +170,7 @@ ADBGAiEA2Fvwp7N+e4ZmMlKCMC3Vv+iaseZ94/KS/ZuhvlLEqsgCIQDpSE3dBs5S
 
 
 def own_words(node: SimNode, command: str) -> str | None:
-    """What the world says that this node answers to a command; None: nothing of its own."""
+    """Return what the world says that this node answers to a command; None: nothing of its own."""
     if command not in node.says:
         return None
     said = node.says[command]
@@ -262,7 +262,7 @@ def backup_status(node: SimNode) -> str:
 
 
 def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str, object]] | None:  # noqa: C901 - one case a kind
-    """The rows of a listing; None where it is none."""
+    """Return the rows of a listing; None where it is none."""
     match what:
         case ("backup",):
             return [backup_row(world, node, i) for i in range(len(node.backups))]
@@ -298,6 +298,6 @@ def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str
 
 
 def listing(world: World, node: SimNode, what: tuple[str, ...], skip: int, limit: int) -> str | None:
-    """One page of a listing."""
+    """Return one page of a listing."""
     rows = rows_of(world, node, what)
     return None if rows is None else _listing(rows, node, skip=skip, limit=limit)

@@ -17,7 +17,7 @@ REBOOTS = ("reboot", "/sbin/reboot", "/usr/sbin/reboot")
 
 @lru_cache(maxsize=4096)
 def is_change(argv: tuple[str, ...]) -> bool:
-    """Whether a command changes something on the node."""
+    """Return whether a command changes something on the node."""
     match argv:
         case ("sudo", "-n", "-l", *_) | ("sudo", "-l", *_):
             return False
@@ -32,7 +32,7 @@ def is_change(argv: tuple[str, ...]) -> bool:
 
 
 def run(world: World, node: SimNode, argv: tuple[str, ...], stdin: bytes | None) -> Reply | None:
-    """Carries out a changing command; None where it is not known."""
+    """Carry out a changing command; None where it is not known."""
     match argv:
         case ("sudo", "-n", *command) | ("sudo", *command):
             return _sudo(world, node, tuple(command))
@@ -46,7 +46,7 @@ def run(world: World, node: SimNode, argv: tuple[str, ...], stdin: bytes | None)
 
 
 def listing(world: World, node: SimNode) -> Reply:
-    """``sudo -n -l``."""
+    """Answer ``sudo -n -l``."""
     rights = node.sudo
     if active_faults.lasting(world, "sudo_refused", node.name) or not rights.listing:
         return refused(1, "sudo: a password is required")
@@ -61,7 +61,7 @@ def listing(world: World, node: SimNode) -> Reply:
 
 
 def sudo_allows(world: World, node: SimNode, program: str) -> bool:
-    """Whether sudo runs this without a password."""
+    """Return whether sudo runs this without a password."""
     rights = node.sudo
     if active_faults.lasting(world, "sudo_refused", node.name):
         return False
@@ -95,7 +95,7 @@ def _reboot(world: World, node: SimNode) -> Reply:
 
 
 def restart_services(world: World, node: SimNode, why: str) -> None:
-    """The appliance's services go down and come up again."""
+    """Let the appliance's services go down and come up again."""
     now = world.now
     if node.join is not None:
         timeline.leave(world, node, now, "join_failed", f"restarted during the join: {why}")
@@ -106,7 +106,7 @@ def restart_services(world: World, node: SimNode, why: str) -> None:
 
 
 def archive_of(command: tuple[str, ...]) -> str:
-    """The argument of ``-f``."""
+    """Return the argument of ``-f``."""
     return command[command.index("-f") + 1] if "-f" in command[:-1] else ""
 
 

@@ -20,19 +20,19 @@ class SimClock:
         self.elapsed = elapsed
 
     def now(self) -> datetime:
-        """Virtual now, with time zone."""
+        """Return virtual now, with time zone."""
         return self.wall(self.elapsed)
 
     def wall(self, elapsed: float) -> datetime:
-        """What clocks on the wall say at a virtual time."""
+        """Return what clocks on the wall say at a virtual time."""
         return self.start + timedelta(seconds=elapsed)
 
     def monotonic(self) -> float:
-        """The same as :attr:`elapsed`."""
+        """Return the same as :attr:`elapsed`."""
         return self.elapsed
 
     def advance(self, seconds: float) -> None:
-        """Lets virtual time pass.
+        """Let virtual time pass.
 
         :raises ValueError: negative.
         """

@@ -41,7 +41,7 @@ class SimControl:
 
     @contextmanager
     def login(self) -> Iterator[Secret]:
-        """A configuration file's text; what is in it is no secret here."""
+        """Return a configuration file's text; what is in it is no secret here."""
         yield Secret(f"KSCTL_URL: https://{self.name}\n")
 
     def change(
@@ -134,7 +134,7 @@ class SimControl:
 
 
 def error(code: int, text: str, message: str = "") -> str:
-    """An error body."""
+    """Return an error body."""
     body: dict[str, object] = {"code": code, "codeDesc": text}
     return json.dumps({**body, "message": message} if message else body)
 

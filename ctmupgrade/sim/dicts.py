@@ -16,7 +16,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def decode(kind: Any, value: object, place: str) -> Any:
-    """``value`` as ``kind``: a dataclass, a builtin, a list, a dict or one of these or None.
+    """Return ``value`` as ``kind``: a dataclass, a builtin, a list, a dict or one of these or None.
 
     :raises ValueError: another type or an unknown key; names the place.
     """
@@ -71,7 +71,7 @@ def _plain(kind: Any, value: object, place: str) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """A dataclass as a plain dict; bytes become base64 text."""
+    """Return a dataclass as a plain dict; bytes become base64 text."""
     return _plainly(asdict(value))
 
 

@@ -33,7 +33,7 @@ class Lost:
 def struck(
     world: World, node: str, command: str, execute: Callable[[], Reply], *, timeout: float
 ) -> Reply | Lost:
-    """The command's answer, after all faults that strike it."""
+    """Return the command's answer, after all faults that strike it."""
     hits = list(striking(world.faults, node, command, world.now))
     if not hits:
         return execute()

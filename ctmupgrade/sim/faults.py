@@ -111,7 +111,7 @@ class Trigger:
 
 @lru_cache(maxsize=1024)
 def parse_when(text: str) -> Trigger:
-    """:raises ValueError: not one of the forms."""
+    """Read when a fault strikes. :raises ValueError: not one of the forms."""
     plain = text.strip()
     if plain in ("", "now"):
         return Trigger("start")
@@ -165,12 +165,12 @@ class Fault:
         return self.node in ("*", node)
 
     def lasts(self, now: float) -> bool:
-        """Whether a lasting fault is there now."""
+        """Return whether a lasting fault is there now."""
         return self.started <= now and (self.for_s == 0 or now < self.started + self.for_s)
 
     @property
     def spent(self) -> bool:
-        """It has struck as often as it shall."""
+        """Return whether it has struck as often as it shall."""
         return 0 < self.times <= self.struck
 
     def text(self, key: str, default: str = "") -> str:
@@ -192,7 +192,7 @@ class Fault:
 
 
 def fault_from(value: Mapping[str, object], place: str) -> Fault:
-    """A fault from its dict, in which the parameters stand beside the other keys.
+    """Return a fault from its dict, in which the parameters stand beside the other keys.
 
     :raises ValueError: unknown kind, key or ``when``; names ``place``.
     """
@@ -209,12 +209,12 @@ def fault_from(value: Mapping[str, object], place: str) -> Fault:
 
 
 def matches(pattern: str, command: str) -> bool:
-    """Whether a command's text holds the pattern."""
+    """Return whether a command's text holds the pattern."""
     return fnmatchcase(command, f"*{pattern}*") if "*" in pattern else pattern in command
 
 
 def striking(faults: list[Fault], node: str, command: str, now: float) -> Iterator[Fault]:
-    """The faults that strike this command; each counts it."""
+    """Yield the faults that strike this command; each counts it."""
     for fault in faults:
         if fault.kind not in STRIKING or fault.spent or not fault.concerns(node):
             continue

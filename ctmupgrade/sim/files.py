@@ -23,7 +23,7 @@ class NoSpaceError(Exception):
 
 
 def absolute(path: str) -> str:
-    """The path from the root; relative ones begin in ksadmin's home."""
+    """Return the path from the root; relative ones begin in ksadmin's home."""
     whole = path if path.startswith("/") else f"{HOME}/{path}"
     parts: list[str] = []
     for part in whole.split("/"):
@@ -40,7 +40,7 @@ def absolute(path: str) -> str:
 
 
 def content(world: World, node: SimNode, file: File) -> bytes | None:
-    """A small file's bytes; None for one that exists only by its size."""
+    """Return a small file's bytes; None for one that exists only by its size."""
     if file.data is not None:
         return file.data
     if file.source.startswith("upgrade:"):
@@ -53,13 +53,13 @@ def content(world: World, node: SimNode, file: File) -> bytes | None:
 
 
 def size(world: World, node: SimNode, file: File) -> int:
-    """Its size by now."""
+    """Return its size by now."""
     data = content(world, node, file)
     return file.size if data is None else len(data)
 
 
 def written_at(world: World, node: SimNode, file: File) -> float:
-    """When it was last written to."""
+    """Return when it was last written to."""
     if file.data is None and file.source.startswith("upgrade:"):
         run = node.upgrades[int(file.source.partition(":")[2])]
         return upgrade_words.last_write(world, node, run)
@@ -67,7 +67,7 @@ def written_at(world: World, node: SimNode, file: File) -> float:
 
 
 def sha256(world: World, node: SimNode, file: File) -> str:
-    """Its hash; that of the archive when it is the whole archive."""
+    """Return its hash; that of the archive when it is the whole archive."""
     data = content(world, node, file)
     if data is not None:
         return hashlib.sha256(data).hexdigest()
@@ -77,7 +77,7 @@ def sha256(world: World, node: SimNode, file: File) -> str:
 
 
 def source_hash(world: World, source: str, length: int) -> str:
-    """The hash of the first ``length`` bytes of a content."""
+    """Return the hash of the first ``length`` bytes of a content."""
     if source == "archive" and length == world.archive.size:
         return world.archive.sha256
     return _made_up(world.archive.sha256 if source == "archive" else source, length)
@@ -91,14 +91,14 @@ def _made_up(source: str, length: int) -> str:
 
 
 def prefix(data: File, length: int) -> File:
-    """The first ``length`` bytes of a file, as a file. Cutting may take the hole away, never adds one."""
+    """Return the first ``length`` bytes of a file, as a file. Cutting may take the hole away, never adds one."""
     if data.data is not None:
         return File(length, data=data.data[:length].ljust(length, b"\0"))
     return File(length, data.source, hole=data.hole)
 
 
 def store(node: SimNode, path: str, file: File | None, now: float) -> None:
-    """Puts a file in place (None: removes it) and keeps the count of used bytes."""
+    """Put a file in place (None: remove it) and keep the count of used bytes."""
     where = absolute(path)
     old = node.files.get(where)
     grown = (_bytes(file) if file else 0) - (_bytes(old) if old else 0)
@@ -117,7 +117,7 @@ def _bytes(file: File) -> int:
 
 
 def names_in(node: SimNode, folder: str) -> list[str]:
-    """Names of the files right in a folder, sorted."""
+    """Return names of the files right in a folder, sorted."""
     prefix_ = folder.rstrip("/") + "/"
     inside = {p[len(prefix_) :].partition("/")[0] for p in node.files if p.startswith(prefix_)}
     inside |= {

@@ -17,12 +17,12 @@ class SimFleet:
         self._shells: dict[str, SimShell] = {}
 
     def shell(self, node: str) -> SimShell:
-        """:raises UsageError: no node of that name."""
+        """Return it for a node. :raises UsageError: no node of that name."""
         self._known(node)
         return self._shells.setdefault(node, SimShell(self.world, node))
 
     def control(self, node: str) -> SimControl:
-        """:raises UsageError: no node of that name."""
+        """Return it for a node. :raises UsageError: no node of that name."""
         self._known(node)
         return SimControl(self.world, node)
 
@@ -30,7 +30,7 @@ class SimFleet:
         """Do nothing: the world knows its nodes."""
 
     def close(self) -> None:
-        """Drops all connections."""
+        """Drop all connections."""
         for shell in self._shells.values():
             shell.hang_up()
 

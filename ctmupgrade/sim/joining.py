@@ -37,7 +37,7 @@ def _become_member(world: World, node: SimNode, cluster: str) -> None:
 
 
 def new_cluster(world: World, node: SimNode, flags: Mapping[str, str]) -> str:
-    """A cluster of one, with this node's data."""
+    """Return a cluster of one, with this node's data."""
     if node.cluster:
         return _bad("already clustered")
     node.cluster_host = flags.get("host", node.cluster_host)
@@ -48,7 +48,7 @@ def new_cluster(world: World, node: SimNode, flags: Mapping[str, str]) -> str:
 
 
 def delete_cluster(world: World, node: SimNode, timeout: float = 300.0) -> str:
-    """The node forgets its cluster and keeps its data. Only the last node of a cluster does; another one answers
+    """Let the node forget its cluster and keep its data. Only the last node of a cluster does; another one answers
     the same and does nothing."""
     if not node.cluster and node.removed_at >= NEVER and not node.config_left:
         return _bad("not clustered")
@@ -69,7 +69,7 @@ def delete_cluster(world: World, node: SimNode, timeout: float = 300.0) -> str:
 
 
 def remove(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
-    """Takes a member out, through another; it keeps its data and calls itself down for a while."""
+    """Take a member out, through another; it keeps its data and calls itself down for a while."""
     identity = flags.get("id", "")
     gone = next((n for n in status.members_of(world, via.cluster) if n.node_id == identity), None)
     refusal = _no_consensus(world, via)
@@ -93,7 +93,7 @@ def remove(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
 
 
 def fulljoin(world: World, via: SimNode, flags: Mapping[str, str]) -> str:
-    """Starts a join: the joiner's data is erased, and the cluster's comes in the course of it."""
+    """Start a join: the joiner's data is erased, and the cluster's comes in the course of it."""
     host = flags.get("newnodehost", "")
     joiner = next((n for n in world.nodes.values() if host in (n.cluster_host, n.host, n.name)), None)
     if joiner is None or status.booting(joiner, world.now):

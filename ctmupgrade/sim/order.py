@@ -29,13 +29,13 @@ class Order:
 
     @property
     def sure(self) -> bool:
-        """It asks no question."""
+        """Return whether it asks no question."""
         return "yes" in self.flags or "y" in self.flags
 
 
 @lru_cache(maxsize=4096)
 def parse(argv: tuple[str, ...]) -> Order:
-    """Words first, then flags in either form."""
+    """Return words first, then flags in either form."""
     words: list[str] = []
     flags: dict[str, str] = {}
     rest = iter(argv)

@@ -18,7 +18,7 @@ NOT_FOUND = json.dumps({"code": 16, "codeDesc": "NCERRResourceNotFound: Resource
 
 @lru_cache(maxsize=1024)
 def is_change(words: tuple[str, ...]) -> bool:
-    """Whether a ksctl command changes something on the node."""
+    """Return whether a ksctl command changes something on the node."""
     match words:
         case ("cluster", "new" | "delete" | "join" | "fulljoin" | "csr"):
             return True
@@ -37,7 +37,7 @@ def is_change(words: tuple[str, ...]) -> bool:
 
 
 def carry_out(world: World, node: SimNode, order: Order, timeout: float) -> str | None:
-    """Does it and gives the answer; None where the command is not known."""
+    """Do it and give the answer; None where the command is not known."""
     flags = order.flags
     match order.words:
         case ("cluster", "new"):

@@ -17,7 +17,7 @@ UNIT_WORDS = {"active": "running", "activating": "start", "failed": "failed", "i
 
 
 def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # noqa: C901 - one case a kind
-    """The answer of a program that looks; None where it is not known."""
+    """Return the answer of a program that looks; None where it is not known."""
     own = own_words(node, " ".join(argv)) if node.says else None
     if own is not None:
         return said(own)
@@ -73,17 +73,17 @@ _INODES = (
 
 
 def said(out: str) -> Reply:
-    """A good answer."""
+    """Return a good answer."""
     return Reply(0, out, "")
 
 
 def refused(code: int, err: str) -> Reply:
-    """A bad one."""
+    """Return a bad one."""
     return Reply(code, "", f"{err}\n")
 
 
 def clock_of(world: World, node: SimNode) -> datetime:
-    """The node's own time."""
+    """Return the node's own time."""
     return world.clock.now() + timedelta(seconds=node.clock_offset)
 
 
@@ -227,7 +227,7 @@ def _from(data: bytes, count: str) -> bytes:
 
 
 def find(node: SimNode, path: str) -> File | None:
-    """A file that ksadmin may read."""
+    """Return a file that ksadmin may read."""
     where = files.absolute(path)
     return None if where.startswith(files.CLOSED) else node.files.get(where)
 

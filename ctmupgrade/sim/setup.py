@@ -15,14 +15,14 @@ PROBLEMS = ("none", "wrong_signer", "unsigned", "tampered", "truncated", "expire
 
 
 def node_id_of(name: str, count: int = 1) -> str:
-    """The id that a node gets with its n-th membership."""
+    """Return the id that a node gets with its n-th membership."""
     return hashlib.md5(f"{name} membership {count}".encode(), usedforsecurity=False).hexdigest()
 
 
 def finish_node(
     node: SimNode, index: int, *, clustered: bool, archive: SimArchive, has_data: bool = False
 ) -> None:
-    """Fills in what was left out. ``has_data``: its dict says which data it holds, be it none."""
+    """Fill in what was left out. ``has_data``: its dict says which data it holds, be it none."""
     node.host = node.host or f"10.0.0.{11 + index}"
     node.cluster_host = node.cluster_host or node.host
     node.public_address = node.public_address or node.cluster_host
@@ -41,7 +41,7 @@ def finish_node(
 
 
 def refuse_impossible(value: Mapping[str, Any]) -> None:
-    """:raises ValueError: a world that cannot be, with the place."""
+    """Refuse a world that cannot be. :raises ValueError: with the place."""
     nodes = value.get("nodes")
     if not isinstance(nodes, list) or not nodes:
         raise ValueError("nodes: a list of at least one node is expected")

@@ -39,7 +39,7 @@ class SimShell:
     # -- connection ------------------------------------------------------------------------------
 
     def connect(self) -> SimNode:
-        """:raises UnreachableError: no connection, for whatever reason."""
+        """Connect. :raises UnreachableError: no connection, for whatever reason."""
         now, node = timeline.catch_up(self.world), self.world.nodes[self.name]
         where = f"{node.name} ({node.host}:22)"
         if status.booting(node, now):
@@ -73,11 +73,11 @@ class SimShell:
             raise UnreachableError(f"{where}: no more sessions on this connection")
 
     def disconnect(self) -> None:
-        """Drops the connection of looks and changes; terminals have their own."""
+        """Drop the connection of looks and changes; terminals have their own."""
         self.since = self.world.now
 
     def hang_up(self) -> None:
-        """Ends all connections, those of terminals too."""
+        """End all connections, those of terminals too."""
         for terminal in self.terminals:
             terminal.lose()
         self.terminals = []
@@ -276,7 +276,7 @@ class SimTerminal:
         return Screenful(fresh, over, upgrade.exit_code(self.run) if over else None)
 
     def lose(self) -> None:
-        """Its connection ended: a script in the foreground dies with it."""
+        """End its connection: a script in the foreground dies with it."""
         timeline.catch_up(self.world)
         if not self.lost and self.node.link == self.link:
             foreground = self.run.tty_mode == "foreground" and self.run.ended >= NEVER
@@ -303,4 +303,4 @@ class SaidTerminal:
         return Screenful(text, True, self.code)
 
     def close(self) -> None:
-        """Nothing is left to let go of."""
+        """Do nothing: there is nothing to let go of."""

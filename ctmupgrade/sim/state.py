@@ -45,7 +45,7 @@ class SimArchive:
     generated: bool = False  # small, with real bytes (see `content`); sha256 is then theirs
 
     def content(self) -> bytes:
-        """The bytes of a generated archive."""
+        """Return the bytes of a generated archive."""
         return (b"CipherTrust Manager " * (self.size // 20 + 1))[: self.size]
 
 
@@ -287,40 +287,40 @@ class SimNode:
             ticks[0] += 1
 
     def count_in(self, ticks: list[int]) -> None:
-        """Counts every assignment from now on in the world's counter."""
+        """Count every assignment from now on in the world's counter."""
         self.__dict__["ticks"] = ticks
 
     @property
     def free(self) -> int:
-        """Free bytes of its root file system."""
+        """Return free bytes of its root file system."""
         return max(0, int(self.free_gib * GIB) - self.used)
 
     @property
     def boot_id(self) -> str:
-        """The kernel's boot id of boot number :attr:`boot`."""
+        """Return the kernel's boot id of boot number :attr:`boot`."""
         return boot_id(self.name, self.boot)
 
     @property
     def shown_version(self) -> str:
-        """What its control plane says; whether that is the new one before the reboot already is not known
+        """Return what its control plane says; whether that is the new one before the reboot already is not known
         (docs/appliance.md 1.2: the services of the new version start before it)."""
         return (self.upgrade.shows_early and self.pending) or self.version
 
     @property
     def running(self) -> UpgradeRun | None:
-        """The upgrade that runs now."""
+        """Return the upgrade that runs now."""
         return next((run for run in self.upgrades if run.ended >= NEVER), None)
 
     def drop_due(self, *kinds: str) -> None:
-        """Forgets scheduled transitions of these kinds."""
+        """Forget scheduled transitions of these kinds."""
         self.schedule = [due for due in self.schedule if due.what not in kinds]
 
     def plan_due(self, at: float, what: str, detail: str = "") -> None:
-        """Schedules a transition."""
+        """Schedule a transition."""
         self.schedule = [*self.schedule, Due(at, what, detail)]
 
 
 def boot_id(name: str, count: int) -> str:
-    """The same every time for a node's n-th boot, and different for every other."""
+    """Return the same every time for a node's n-th boot, and different for every other."""
     text = hashlib.sha256(f"{name} boot {count}".encode()).hexdigest()
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"

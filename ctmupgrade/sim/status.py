@@ -34,17 +34,17 @@ FLAP_EVERY = 15.0  # seconds that services which flap stay in one state
 
 
 def booting(node: SimNode, now: float) -> bool:
-    """Whether it does not answer because of a reboot."""
+    """Return whether it does not answer because of a reboot."""
     return node.down_from <= now < node.up_at
 
 
 def boot_of(node: SimNode, now: float) -> int:
-    """The number of the boot that answers now: the old one lingers for a moment."""
+    """Return the number of the boot that answers now: the old one lingers for a moment."""
     return node.boot - 1 if now < node.down_from else node.boot
 
 
 def script_word(run: UpgradeRun, now: float) -> str:
-    """What the services are in the script's last phase; "" before it and after its end."""
+    """Return what the services are in the script's last phase; "" before it and after its end."""
     begun = phase_start(run)
     if not begun <= now < run.ended or not run.waits:
         return ""
@@ -53,7 +53,7 @@ def script_word(run: UpgradeRun, now: float) -> str:
 
 
 def silent_since(world: World, node: SimNode) -> float | None:
-    """Since when the node does not serve; None where it serves."""
+    """Return since when the node does not serve; None where it serves."""
     memo = world.moment()
     key = ("silent", node.name)
     if key not in memo:
@@ -88,12 +88,12 @@ def _silences(world: World, node: SimNode) -> list[float]:
 
 
 def serving(world: World, node: SimNode) -> bool:
-    """Whether clients and the other members are served by it."""
+    """Return whether clients and the other members are served by it."""
     return silent_since(world, node) is None
 
 
 def services_of(world: World, node: SimNode) -> tuple[str, dict[str, str]]:
-    """(overall, by name) as the node says itself."""
+    """Return (overall, by name) as the node says itself."""
     now, states = world.now, dict(node.services)
     word = ""
     fault = lasting(world, "services", node.name)
@@ -117,7 +117,7 @@ def services_of(world: World, node: SimNode) -> tuple[str, dict[str, str]]:
 
 
 def unit_of(world: World, node: SimNode) -> str:
-    """systemd's word for keysecure. It is active before the inner services are started."""
+    """Return systemd's word for keysecure. It is active before the inner services are started."""
     fault = lasting(world, "unit", node.name)
     if fault:
         return fault.text("state", "failed")
@@ -129,12 +129,12 @@ def unit_of(world: World, node: SimNode) -> str:
 
 
 def members_of(world: World, cluster: str) -> list[SimNode]:
-    """The members of a cluster, in the world's order."""
+    """Return the members of a cluster, in the world's order."""
     return [n for n in world.nodes.values() if n.cluster == cluster] if cluster else []
 
 
 def own_code(world: World, node: SimNode) -> str:
-    """What the node says of itself."""
+    """Return what the node says of itself."""
     now = world.now
     if node.join is not None:
         share = (now - node.join.started) / max(1.0, node.times.join_s)
@@ -145,7 +145,7 @@ def own_code(world: World, node: SimNode) -> str:
 
 
 def code_seen(world: World, viewer: SimNode, node: SimNode) -> str:
-    """How ``viewer`` sees ``node``."""
+    """Return how ``viewer`` sees ``node``."""
     fault = lasting(world, "member_code", node.name)
     if fault and fault.text("seen_by") in ("", viewer.name) and not fault.text("where"):
         return fault.text("code", "d")
@@ -185,7 +185,7 @@ def _behind(world: World, viewer: SimNode, node: SimNode) -> str:
 
 
 def connected(world: World, viewer: SimNode, node: SimNode) -> bool:
-    """Whether the database link between the two stands."""
+    """Return whether the database link between the two stands."""
     if viewer is node or not serving(world, node):
         return viewer is node
     for one, other in ((viewer, node), (node, viewer)):
@@ -196,7 +196,7 @@ def connected(world: World, viewer: SimNode, node: SimNode) -> bool:
 
 
 def lock_until(world: World, node: SimNode) -> float:
-    """Until when the shared database is locked; 0 where it is not."""
+    """Return until when the shared database is locked; 0 where it is not."""
     begin, end = world.locks.get(node.cluster or node.name, [NEVER, NEVER])
     return end if begin <= world.now < end else 0.0
 
@@ -221,7 +221,7 @@ class View:
 
 
 def view(world: World, viewer: SimNode) -> View:
-    """All members, through one member's eyes. Where nothing lies between two members only, all that
+    """Return all members, through one member's eyes. Where nothing lies between two members only, all that
     serve see the same, which is worked out once."""
     memo = world.moment()
     shared = serving(world, viewer) and not _uneven(world)

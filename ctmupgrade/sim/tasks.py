@@ -19,12 +19,12 @@ class VirtualTasks:
         self._turn = 0
 
     def start(self, key: str, task: Task) -> None:
-        """Begins a task at the present moment."""
+        """Begin a task at the present moment."""
         self._tasks[key] = task
         self._schedule(key, 0.0)
 
     def next(self) -> TaskEvent | None:
-        """Runs the task that is due first up to its next tick."""
+        """Run the task that is due first up to its next tick."""
         if not self._due:
             return None
         key = min(self._due, key=lambda k: self._due[k])
@@ -46,7 +46,7 @@ class VirtualTasks:
         return TaskEvent(key, tick=tick)
 
     def go_on(self, key: str) -> None:
-        """Puts a task back on the timeline, after its wait."""
+        """Put a task back on the timeline, after its wait."""
         self._schedule(key, self._pause)
 
     def _schedule(self, key: str, pause: float) -> None:

@@ -10,14 +10,14 @@ from ctmupgrade.sim.world import World
 
 
 def next_due(world: World) -> float:
-    """When the next transition comes."""
+    """Return when the next transition comes."""
     dues = [due.at for node in world.nodes.values() for due in node.schedule]
     dues += [fault.due for fault in world.faults if fault.started >= NEVER]
     return min(dues, default=NEVER)
 
 
 def carry_out_next(world: World, now: float) -> bool:
-    """Carries out the earliest transition that was due by ``now``; False where there is none."""
+    """Carry out the earliest transition that was due by ``now``; False where there is none."""
     fault = min(
         (f for f in world.faults if f.started >= NEVER and f.due <= now), key=lambda f: f.due, default=None
     )
@@ -89,7 +89,7 @@ def _end_join(world: World, node: SimNode, at: float) -> None:
 
 
 def leave(world: World, node: SimNode, at: float, kind: str, detail: str) -> None:
-    """The node disappears from its cluster."""
+    """Let the node disappear from its cluster."""
     node.drop_due("join_end", "join_break")
     node.join = None
     node.cluster, node.node_id = "", ""
@@ -103,7 +103,7 @@ CUTTING = ("refused", "unreachable", "cut")
 
 
 def begin(world: World, fault: Fault, at: float) -> None:
-    """A fault's time has come."""
+    """Begin a fault: its time has come."""
     fault.started = at
     targets = [node for node in world.nodes.values() if fault.concerns(node.name)]
     for node in targets:
@@ -116,7 +116,7 @@ def begin(world: World, fault: Fault, at: float) -> None:
 
 
 def faults_of_command(world: World, node: str, command: str) -> None:
-    """Begins the faults (other than those that strike commands) which wait for this one."""
+    """Begin the faults (other than those that strike commands) which wait for this one."""
     now = world.now
     for fault in world.faults:
         trigger = fault.trigger
@@ -129,7 +129,7 @@ def faults_of_command(world: World, node: str, command: str) -> None:
 
 
 def cut(world: World, node: SimNode, at: float) -> None:
-    """All connections to the node end; an upgrade in the foreground dies with its own."""
+    """End all connections to the node; an upgrade in the foreground dies with its own."""
     node.link += 1
     run = node.running
     if run is not None and run.tty_mode == "foreground" and run.by == "ctmupgrade":
@@ -137,7 +137,7 @@ def cut(world: World, node: SimNode, at: float) -> None:
 
 
 def kill_upgrade(world: World, node: SimNode, at: float) -> None:
-    """The script dies with its channel, without a word."""
+    """Let the script die with its channel, without a word."""
     run = node.running
     if run is None:
         return
@@ -147,7 +147,7 @@ def kill_upgrade(world: World, node: SimNode, at: float) -> None:
 
 
 def reboot(world: World, node: SimNode, at: float, why: str, *, linger: float) -> None:
-    """The node goes down and comes back; whatever ran on it is gone."""
+    """Let the node go down and come back; whatever ran on it is gone."""
     cut(world, node, at)
     run = node.running
     if run is not None:
@@ -214,7 +214,7 @@ def _act(world: World, fault: Fault, node: SimNode, at: float) -> None:
 
 
 def catch_up(world: World) -> float:
-    """Carries out what was due by now, and returns now."""
+    """Carry out what was due by now, and return now."""
     now = world.now
     while now >= world.due:
         more = carry_out_next(world, now)
@@ -223,12 +223,12 @@ def catch_up(world: World) -> float:
 
 
 def command_started(world: World, node: str, command: str) -> None:
-    """Lets faults begin that wait for a command."""
+    """Let faults begin that wait for a command."""
     faults_of_command(world, node, command)
 
 
 def hang_up(world: World) -> None:
-    """Ends every connection, as when the process that held them is killed."""
+    """End every connection, as when the process that held them is killed."""
     now = catch_up(world)
     for node in world.nodes.values():
         cut(world, node, now)

@@ -21,7 +21,7 @@ LOCK_AT = 0.4  # of its time: the first node migrates the shared database
 
 
 def start(world: World, node: SimNode, archive: str, at: float, *, by: str = "ctmupgrade") -> UpgradeRun:
-    """Starts the script; one that refuses ends at once."""
+    """Start the script; one that refuses ends at once."""
     running, again = node.running, _again(node, world)
     run = _run(world, node, at, by)
     run.command = f"{SCRIPT} -f {archive}"
@@ -135,7 +135,7 @@ def _schedule(world: World, node: SimNode, run: UpgradeRun) -> None:
 
 
 def exit_code(run: UpgradeRun) -> int:
-    """What it exits with; nothing says that the real one is honest."""
+    """Return what it exits with; nothing says that the real one is honest."""
     if run.exit_code >= 0:
         return run.exit_code
     return 0 if run.outcome in ("success", "old_version", "no_verdict") else 1

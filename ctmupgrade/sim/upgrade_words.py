@@ -15,7 +15,7 @@ ERROR_PART = 0.65  # of which it said `status: error` for so much
 
 
 def phase_start(run: UpgradeRun) -> float:
-    """When the script begins to wait for the new services."""
+    """Return when the script begins to wait for the new services."""
     return run.started + run.duration - min(WAIT_PHASE, 0.3 * run.duration)
 
 
@@ -38,7 +38,7 @@ EARLY = (
 
 
 def log_text(world: World, node: SimNode, run: UpgradeRun) -> str:
-    """What its log holds by now."""
+    """Return what its log holds by now."""
     lines = [_line(world, node, at, words) for at, words in _written(world, node, run)]
     if run.truncated and run.ended < NEVER:
         lines = lines[: -run.truncated]
@@ -46,7 +46,7 @@ def log_text(world: World, node: SimNode, run: UpgradeRun) -> str:
 
 
 def last_write(world: World, node: SimNode, run: UpgradeRun) -> float:
-    """When its log was last written to."""
+    """Return when its log was last written to."""
     return max((at for at, _ in _written(world, node, run)), default=run.started)
 
 
@@ -101,7 +101,7 @@ def _lines(run: UpgradeRun) -> Iterator[tuple[float, str]]:
 
 
 def screen_text(world: World, node: SimNode, run: UpgradeRun) -> tuple[str, bool]:
-    """(what its terminal has shown by now, whether it has ended there)."""
+    """Return (what its terminal has shown by now, whether it has ended there)."""
     name = run.log.removeprefix(f"{HOME}/").rsplit("/", 1)[-1] or "ks_upgrade.log"
     over = run.ended < NEVER
     match run.tty_mode:

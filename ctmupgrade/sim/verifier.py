@@ -44,5 +44,5 @@ class SimVerifier:
         return Signed(archive, held.size, sha256, held.signer, held.signer, self.world.clock.start)
 
     def prefix_hash(self, length: int) -> str:
-        """SHA-256 of the archive's first bytes, as a node that holds them would say."""
+        """Return SHA-256 of the archive's first bytes, as a node that holds them would say."""
         return files.source_hash(self.world, "archive", length)

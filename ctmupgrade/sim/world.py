@@ -61,16 +61,16 @@ class World:
 
     @property
     def now(self) -> float:
-        """Virtual seconds since the start."""
+        """Return virtual seconds since the start."""
         return self.clock.elapsed
 
     def touch(self) -> None:
-        """To be called after the world was changed by hand: due times are looked at again."""
+        """Look at due times again; to be called after the world was changed by hand."""
         self.due = 0.0
         self.memo.clear()
 
     def moment(self) -> dict[object, Any]:
-        """A memo that is empty again once time has passed or anything has changed."""
+        """Return a memo that is empty again once time has passed or anything has changed."""
         mark = (self.now, len(self.events), self.ticks[0])
         if mark != self._moment:
             self._moment = mark
@@ -80,7 +80,7 @@ class World:
     # -- what happens ----------------------------------------------------------------------------
 
     def record(self, node: str, kind: str, detail: str = "", at: float | None = None) -> None:
-        """Writes an event down; faults that wait for it get their time."""
+        """Write an event down; faults that wait for it get their time."""
         when = self.now if at is None else at
         self.events.append(SimEvent(when, node, kind, detail))
         self.due = 0.0
@@ -93,7 +93,7 @@ class World:
                 fault.due = when + trigger.delay
 
     def inject(self, *faults: Fault) -> None:
-        """Adds faults. One without a ``when`` is there at once."""
+        """Add faults. One without a ``when`` is there at once."""
         for fault in faults:
             if fault.trigger.kind == "start":
                 fault.due = self.now
@@ -101,28 +101,28 @@ class World:
         self.touch()
 
     def complain(self, text: str) -> None:
-        """:raises AssertionError: in strict mode."""
+        """Complain. :raises AssertionError: in strict mode."""
         if self.strict:
             raise AssertionError(text)
 
     def fresh_id(self, what: str) -> str:
-        """An id that the next call does not give again."""
+        """Return an id that the next call does not give again."""
         self.counter += 1
         return f"{what}-{self.counter:04d}"
 
     def of_kind(self, kind: str, node: str = "") -> list[SimEvent]:
-        """The events of a kind, of one node or of all."""
+        """Return the events of a kind, of one node or of all."""
         return [e for e in self.events if e.kind == kind and node in ("", e.node)]
 
     def changes(self) -> list[SimEvent]:
-        """Every changing command that reached a node or its control plane."""
+        """Return every changing command that reached a node or its control plane."""
         return self.of_kind("change")
 
     # -- in and out ------------------------------------------------------------------------------
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """:raises ValueError: an impossible world or an unknown key; the place is named."""
+        """Read a world. :raises ValueError: an impossible world or an unknown key; the place is named."""
         for key in value:
             if key not in KEYS:
                 raise ValueError(f"world: unknown key {key!r}; known: {', '.join(KEYS)}")
@@ -146,7 +146,7 @@ class World:
         return world
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole state, clock included: :meth:`from_dict` goes on from there in another process."""
+        """Return the whole state, clock included: :meth:`from_dict` goes on from there in another process."""
         return {
             "start": self.clock.start.isoformat(),
             "elapsed": self.clock.elapsed,
@@ -162,7 +162,7 @@ class World:
         }
 
     def become(self, other: World) -> None:
-        """Takes over another world's whole state; whoever holds this one, or its clock, sees it from here on."""
+        """Take over another world's whole state; whoever holds this one, or its clock, sees it from here on."""
         self.clock.become(other.clock)
         self.__dict__.update(other.__dict__ | {"clock": self.clock})
 
@@ -178,7 +178,7 @@ class World:
         self.become(World.from_dict(read_json(saved)))
 
     def copy(self) -> World:
-        """A world of its own in the same state."""
+        """Return a world of its own in the same state."""
         return copy.deepcopy(self)
 
 

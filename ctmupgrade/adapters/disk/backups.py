@@ -37,7 +37,7 @@ class BackupStore:
         self.cluster = cluster
 
     def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
-        """Paths to download a backup and its key to, in a new folder of their own (0700). Remains of an interrupted
+        """Return paths to download a backup and its key to, in a new folder of their own (0700). Remains of an interrupted
         download are removed.
 
         :raises NodeError: the folder for backups cannot be used, or others can write to it.
@@ -63,7 +63,7 @@ class BackupStore:
                 shutil.rmtree(remains, ignore_errors=True)
 
     def keep(self, manifest: Manifest) -> Manifest:
-        """Moves the downloaded pair into place and writes the manifest last, so that it proves both.
+        """Move the downloaded pair into place and write the manifest last, so that it proves both.
 
         :raises NodeError: a file is missing or empty, or cannot be moved.
         """
@@ -88,7 +88,7 @@ class BackupStore:
         return kept
 
     def manifests(self) -> tuple[Manifest, ...]:
-        """Every manifest of this cluster; ``problem`` says where its files are gone or changed."""
+        """Return every manifest of this cluster; ``problem`` says where its files are gone or changed."""
         try:
             paths = (
                 sorted(self.directory.glob(f"{self.cluster}-*{SUFFIX}")) if self.directory.is_dir() else []
@@ -104,7 +104,7 @@ class BackupStore:
         return tuple(found)
 
     def save(self, name: str, text: str) -> str:
-        """Keeps a text, 0600, and returns its path."""
+        """Keep a text, 0600, and return its path."""
         self._ready()
         return str(_write(self.directory / f"{self.cluster}-{name}", text))
 

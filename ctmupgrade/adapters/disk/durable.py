@@ -32,7 +32,7 @@ def sync_dir(path: Path) -> None:
 
 
 def make_dirs(path: Path) -> None:
-    """``path`` and its missing parents, 0700 each, durable. (``mkdir -p``'s mode is the last one's only.)"""
+    """Make ``path`` and its missing parents, 0700 each, durable. (``mkdir -p``'s mode is the last one's only.)"""
     if path.is_dir():
         return
     make_dirs(path.parent)
@@ -42,7 +42,7 @@ def make_dirs(path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """A new 0600 file with ``data``, on disk before this returns. :raises FileExistsError: it is there."""
+    """Write a new 0600 file with ``data``, on disk before this returns. :raises FileExistsError: it is there."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(fd, data)

@@ -148,7 +148,7 @@ def _load(path: Path) -> _Chain:
 
 
 def read_journal(path: Path) -> tuple[list[Line], str | None]:
-    """Reads without changing anything, also while another process writes.
+    """Read without changing anything, also while another process writes.
 
     :returns: the whole lines, and a remark where the last one is torn (it is left out).
     :raises JournalError: the file cannot be read or its chain is broken; the line is named.
@@ -184,7 +184,7 @@ def chain_of(data: bytes) -> tuple[list[Line], list[str]]:
 
 
 def verify_chain(path: Path) -> list[str]:
-    """Everything wrong with the journal, each naming the line: changed, removed, reordered, torn.
+    """Return everything wrong with the journal, each naming the line: changed, removed, reordered, torn.
 
     :raises JournalError: the file cannot be read.
     """
@@ -210,7 +210,7 @@ class JournalFile:
 
     @classmethod
     def create(cls, path: Path, *, durable: bool = True) -> Self:
-        """A new journal (0600) with its folders (0700).
+        """Return a new journal (0600) with its folders (0700).
 
         :raises JournalError: it exists, or cannot be made.
         """
@@ -233,7 +233,7 @@ class JournalFile:
 
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Self:
-        """Opens for appending. A torn last line is cut off and kept as ``journal.torn-N`` next to it.
+        """Open for appending. A torn last line is cut off and kept as ``journal.torn-N`` next to it.
 
         :raises JournalError: broken anywhere else (the line is named), or it cannot be read or written.
         """
@@ -254,7 +254,7 @@ class JournalFile:
         return cls(path, fd, length, len(chain.lines), chain.last, durable=durable)
 
     def append(self, event: Mapping[str, object], at: datetime) -> None:
-        """Writes one line; it is on disk when this returns. Where it fails nothing of it stays, and the
+        """Write one line; it is on disk when this returns. Where it fails nothing of it stays, and the
         next call may work again.
 
         :param at: with time zone.
@@ -301,11 +301,11 @@ class JournalFile:
             raise JournalError(what, remedy=f"ls -l {self.path.parent}; then: ctmupgrade resume")
 
     def lines(self) -> list[Line]:
-        """All lines, read again. :raises JournalError: they do not hold together."""
+        """Return all lines, read again. :raises JournalError: they do not hold together."""
         return read_journal(self.path)[0]
 
     def close(self) -> None:
-        """Lets go of the file. May be called twice."""
+        """Let go of the file. May be called twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -30,7 +30,7 @@ class ClusterLock:
         self._fd = -1
 
     def acquire(self, info: Mapping[str, str]) -> Self:
-        """Takes the lock without waiting for its holder. ``info`` (``run``, ...) is what others are told;
+        """Take the lock without waiting for its holder. ``info`` (``run``, ...) is what others are told;
         ``by``, ``host``, ``pid`` and ``since`` are added. ``with lock.acquire(...):`` releases it.
 
         :raises LockedError: somebody holds it; who, for which run and since when.
@@ -92,11 +92,11 @@ class ClusterLock:
 
     @property
     def intact(self) -> bool:
-        """Held, and its file is still the one others would lock. False once somebody deleted it."""
+        """Return whether it is held, and its file is still the one others would lock. False once somebody deleted it."""
         return self._fd >= 0 and self._same(self._fd)
 
     def release(self) -> None:
-        """Gives the lock back; the (empty) file stays, as deleting it would race. May be called twice."""
+        """Give the lock back; the (empty) file stays, as deleting it would race. May be called twice."""
         if self._fd >= 0:
             with suppress(OSError):
                 os.ftruncate(self._fd, 0)

@@ -35,7 +35,7 @@ class OpenFile:
 
     @property
     def size(self) -> int:
-        """Bytes that it has now."""
+        """Return bytes that it has now."""
         return os.fstat(self.descriptor).st_size
 
     def is_at(self, path: Path) -> bool:

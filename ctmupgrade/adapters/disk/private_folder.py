@@ -27,7 +27,7 @@ _swept: set[Path] = set()  # each place once in a process: who was killed meanwh
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A new folder, for its owner only (mode 0700), that is gone with its content after the block."""
+    """Make a new folder, for its owner only (mode 0700), that is gone with its content after the block."""
     base = Path(tempfile.gettempdir())
     if len(str(base)) > _LONGEST:
         base = Path("/tmp")  # noqa: S108

@@ -38,7 +38,7 @@ class StopRequest:
 
 def write_request(run_dir: Path, kind: str, payload: Mapping[str, object], *,
                   clock: Callable[[], int] = time.time_ns) -> Path:  # fmt: skip
-    """Leaves a request for the run in ``run_dir``; it appears whole or not at all.
+    """Leave a request for the run in ``run_dir``; it appears whole or not at all.
 
     :param kind: lower case letters and dashes, such as ``pause``.
     :raises ValueError: another kind, or a payload that is not JSON.
@@ -62,7 +62,7 @@ def write_request(run_dir: Path, kind: str, payload: Mapping[str, object], *,
 
 
 def read_requests(run_dir: Path, nodes: Collection[str]) -> tuple[list[StopRequest], list[tuple[Path, str]]]:
-    """The requests that wait, oldest first, and the files that are none, each with why.
+    """Return the requests that wait, oldest first, and the files that are none, each with why.
 
     :param nodes: the nodes of the run's plan.
     """
@@ -129,6 +129,6 @@ def set_aside(path: Path) -> str:
 
 
 def clear_requests(requests: Iterable[StopRequest]) -> None:
-    """Removes exactly these, once the journal has them; one that came meanwhile stays."""
+    """Remove exactly these, once the journal has them; one that came meanwhile stays."""
     for request in requests:
         request.path.unlink(missing_ok=True)

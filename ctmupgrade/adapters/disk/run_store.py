@@ -46,14 +46,14 @@ class RunFolder:
         return self.path / JOURNAL
 
     def state(self) -> RunState:
-        """The run's state from its journal alone; another process may be writing it.
+        """Return the run's state from its journal alone; another process may be writing it.
 
         :raises JournalError: it does not hold together.
         """
         return self.state_and_head()[0]
 
     def state_and_head(self) -> tuple[RunState, JournalHead]:
-        """The same, and what the journal ends in. :raises JournalError: it does not hold together."""
+        """Return the same, and what the journal ends in. :raises JournalError: it does not hold together."""
         lines, head = read_with_head(self.journal)
         try:
             return state_of(lines), head
@@ -63,7 +63,7 @@ class RunFolder:
 
 
 def state_of(lines: list[Line]) -> RunState:
-    """The fold over journal lines. :raises JournalError: not a run's journal."""
+    """Return the fold over journal lines. :raises JournalError: not a run's journal."""
     try:
         return replay((event_from_json(line.event), line.at) for line in lines)
     except UNFORESEEN as error:
@@ -77,7 +77,7 @@ class FileRecord:
         self._journal = journal
 
     def state(self) -> RunState:
-        """The run's state by it. :raises JournalError: it does not hold together."""
+        """Return the run's state by it. :raises JournalError: it does not hold together."""
         return state_of(self._journal.lines())
 
     def append(self, event: Event, at: datetime) -> None:
@@ -86,7 +86,7 @@ class FileRecord:
 
     @property
     def head(self) -> JournalHead:
-        """What the journal ends in now; also asked from other threads."""
+        """Return what the journal ends in now; also asked from other threads."""
         return self._journal.head
 
 
@@ -118,7 +118,7 @@ class FileRuns:
 
 
 def folders(home: Path) -> list[RunFolder]:
-    """All runs of a cluster, oldest first.
+    """Return all runs of a cluster, oldest first.
 
     :raises ForeignStateError: the folder, or a journal in it, is not ours alone.
     """
@@ -139,7 +139,7 @@ def _begun(journal: Path) -> bool:
 
 
 def is_running(home: Path) -> bool:
-    """Whether a process holds the cluster's lock now. Writes nothing."""
+    """Return whether a process holds the cluster's lock now. Writes nothing."""
     try:
         with (home / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -157,7 +157,7 @@ def lock_place(folder: RunFolder, mode: Mode) -> Path:
 
 
 def ask_running(folder: RunFolder, kind: str, event: Event) -> None:
-    """Leaves a request for the process that runs this run."""
+    """Leave a request for the process that runs this run."""
     write_request(folder.path, kind, event_to_json(event))
 
 
@@ -174,7 +174,7 @@ class Requests:
     refused: set[Path] = field(default_factory=set)  # each is reported once, also where it cannot be moved
 
     def look(self) -> list[Event]:
-        """The requests that wait, as events; those of the last look are in the journal by now. What is no request is
+        """Return the requests that wait, as events; those of the last look are in the journal by now. What is no request is
         set aside and reported, by an event too."""
         clear_requests(self.taken)
         self.taken, wrong = read_requests(self.folder.path, self.nodes)

@@ -112,7 +112,7 @@ def damaged(path: Path, details: str) -> UsageError:
 
 
 def refuse_damaged(path: Path, said: Status) -> None:
-    """:raises UsageError: gpg could not read the keyring to its end."""
+    """Refuse a damaged keyring. :raises UsageError: gpg could not read it to its end."""
     if _BROKEN_OFF.search(said.stderr):
         raise damaged(path, said.stderr.strip())
 

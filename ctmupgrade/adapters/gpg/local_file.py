@@ -33,7 +33,7 @@ def mark(about: os.stat_result) -> tuple[int, ...]:
 
 
 def refuse_changed(path: Path, fd: int, before: os.stat_result) -> None:
-    """:raises SignatureError: the open file was written to, or another one has its name now."""
+    """Refuse a changed file. :raises SignatureError: the open file was written to, or another one has its name now."""
     try:
         same = mark(before) == mark(os.fstat(fd)) == mark(path.stat())
     except OSError:

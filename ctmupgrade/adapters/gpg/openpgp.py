@@ -271,7 +271,7 @@ def _sensible(word: str, inner: bool) -> None:
 
 
 def peek(head: bytes) -> None:
-    """What is plainly something else, before anything is started."""
+    """Refuse what is plainly something else, before anything is started."""
     text = head.lstrip()
     if not head:
         raise ShapeError("is empty (0 bytes)", AGAIN)

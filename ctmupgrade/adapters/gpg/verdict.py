@@ -93,7 +93,7 @@ class PinnedKey:
 
 
 def judge(path: Path, said: Status, key: PinnedKey, signer: str) -> None:
-    """:raises SignatureError: by what gpg's status lines say; the worst is said first."""
+    """Judge what gpg's status lines say. :raises SignatureError: it is not good; the worst is said first."""
 
     def no(what: str, remedy: str) -> SignatureError:
         return SignatureError(f"{path} {what}", details=said.stderr, remedy=remedy)

@@ -59,7 +59,7 @@ def _mount_of(place: Path) -> Path:
 
 
 def processes() -> list[tuple[str, ...]]:
-    """The command line of every process that shows one; those that end meanwhile are left out."""
+    """Return the command line of every process that shows one; those that end meanwhile are left out."""
     found: list[tuple[str, ...]] = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -29,11 +29,11 @@ class Screen:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended."""
+        """Return whether it has ended."""
         return self._done
 
     def add(self, piece: bytes) -> None:
-        """More output; only the last 256 KiB are kept."""
+        """Add output; only the last 256 KiB are kept."""
         with self._lock:
             self._held += piece
             if len(self._held) > _KEPT:
@@ -41,12 +41,12 @@ class Screen:
                 self._cut = True
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Take in that nothing more comes."""
         with self._lock:
             self._done = True
 
     def look(self) -> tuple[str, bool]:
-        """What is new, and whether that was the end."""
+        """Return what is new, and whether that was the end."""
         with self._lock:
             data, cut, done = bytes(self._held), self._cut, self._done
             self._held.clear()
@@ -86,23 +86,23 @@ class HeldTerminal:
         threading.Thread(target=self._drain, daemon=True).start()
 
     def release(self) -> None:
-        """Lets it through its gate; from now on it outlives us. Where it has ended, nothing happens."""
+        """Let it through its gate; from now on it outlives us. Where it has ended, nothing happens."""
         if self.process.stdin is not None:
             with suppress(OSError):
                 os.write(self.process.stdin.fileno(), b"go")
 
     def look(self) -> Screenful:
-        """The new output, without waiting; at most the last 256 KiB of it. Never raises."""
+        """Return the new output, without waiting; at most the last 256 KiB of it. Never raises."""
         text, done = self.screen.look()
         return Screenful(text, done, self.code() if done else None)
 
     def code(self) -> int | None:
-        """The program's exit status after its end; None where it was killed, or its terminal was."""
+        """Return the program's exit status after its end; None where it was killed, or its terminal was."""
         code = self.process.returncode
         return code if code is not None and code >= 0 else None
 
     def close(self) -> None:
-        """Lets go. The output is still taken, so that the program does not block."""
+        """Let go. The output is still taken, so that the program does not block."""
 
     def _drain(self) -> None:
         if self.process.stdout is not None:

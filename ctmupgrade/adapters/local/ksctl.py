@@ -159,7 +159,7 @@ class KsctlControl:
             )
 
     def close(self) -> None:
-        """Removes the private folder; the next call makes a new one. Forgets the password."""
+        """Remove the private folder; the next call makes a new one. Forgets the password."""
         with self._lock:
             folder, self._folder = self._folder, None
             self._password = None

@@ -62,7 +62,7 @@ class StoppedError(Exception):
 
 
 def on_terminal(argv: Sequence[str]) -> list[str]:
-    """The argv that gives ``argv`` its standard input as controlling terminal.
+    """Return the argv that gives ``argv`` its standard input as controlling terminal.
 
     It must be started in a session of its own.
     """
@@ -70,7 +70,7 @@ def on_terminal(argv: Sequence[str]) -> list[str]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program that was started in a session of its own, with its children."""
+    """End a program that was started in a session of its own, with its children."""
     with suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -97,19 +97,19 @@ class Running:
             threading.Thread(target=_write, args=(process.stdin, stdin), daemon=True).start()
 
     def watch(self, name: str, descriptor: int) -> None:
-        """Reads one more descriptor (a terminal). It is the reading thread's, which closes it: closed
+        """Read one more descriptor (a terminal). It is the reading thread's, which closes it: closed
         by anyone else its number could be another file's at the next read."""
         self._open.add(name)
         threading.Thread(target=self._pump, args=(name, descriptor), daemon=True).start()
 
     def leave(self) -> None:
-        """Nobody listens any more; what the program says is still taken, so that it does not block."""
+        """Stop listening; what the program says is still taken, so that it does not block."""
         self._left = True
 
     def pieces(
         self, *, silence: float | None = None, total: float | None = None, most: int | None = None
     ) -> Iterator[tuple[str, bytes]]:
-        """("out" | "err" | a watched name, bytes) as they come, until both outputs have ended.
+        """Yield ("out" | "err" | a watched name, bytes) as they come, until both outputs have ended.
 
         :param silence: seconds without a piece that are too long.
         :param total: seconds in all that are too long.
@@ -197,7 +197,7 @@ def started(
     spare: bool = False,
     umask: int = -1,
 ) -> Iterator[Running]:
-    """Starts ``argv`` in a session of its own, so that Ctrl-C in our terminal does not reach it.
+    """Start ``argv`` in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
     :param umask: of the program, for the files that it makes; -1 is ours.
     :param stdin: a descriptor, or what to write; nothing means /dev/null.

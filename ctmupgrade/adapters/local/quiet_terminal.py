@@ -13,7 +13,7 @@ from ctmupgrade.errors import NodeError
 
 @contextmanager
 def quiet_terminal(place: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """(master, slave) of a pseudo-terminal that does not echo."""
+    """Give (master, slave) of a pseudo-terminal that does not echo."""
     if sys.platform == "win32":
         raise NodeError(f"{place}: password prompts cannot be answered on Windows")
     import termios  # noqa: PLC0415 - not on every platform

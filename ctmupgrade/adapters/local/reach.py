@@ -19,12 +19,12 @@ class Place(Protocol):
 
     @property
     def url(self) -> str:
-        """What ksctl is given."""
+        """Return what ksctl is given."""
         ...
 
     @property
     def proven(self) -> bool:
-        """Whether who answers there is proven by other means than TLS, so that its certificate is not judged."""
+        """Return whether who answers there is proven by other means than TLS, so that its certificate is not judged."""
         ...
 
     def named(self, text: str) -> str:

@@ -27,11 +27,11 @@ class Scrubber:
         self._held = b""
 
     def text(self, data: bytes | bytearray) -> str:
-        """A whole output, decoded."""
+        """Return a whole output, decoded."""
         return self._known.hide(bytes(data).decode("utf-8", "replace"))
 
     def feed(self, piece: bytes) -> bytes:
-        """A piece of a stream. An end that could be the beginning of a secret is kept back."""
+        """Return a piece of a stream. An end that could be the beginning of a secret is kept back."""
         data = (self._held + piece).decode("utf-8", "surrogateescape")
         sure = max(0, len(data) - self._known.reach)
         for start, end in self._known.spans(data):
@@ -41,13 +41,13 @@ class Scrubber:
         return self._known.hide(data[:sure]).encode("utf-8", "surrogateescape")
 
     def rest(self) -> bytes:
-        """What was kept back, at the end of a stream."""
+        """Return what was kept back, at the end of a stream."""
         held, self._held = self._held.decode("utf-8", "surrogateescape"), b""
         return self._known.hide(held).encode("utf-8", "surrogateescape")
 
 
 def read_password(node: Node, environ: Mapping[str, str], withheld: Iterable[str] = ()) -> Secret:
-    """The password of ``node``'s ksctl user from where cluster.yaml says.
+    """Return the password of ``node``'s ksctl user from where cluster.yaml says.
 
     Where it says nothing, from ksctl's own variable KSCTL_PASSWORD.
 

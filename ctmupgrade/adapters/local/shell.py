@@ -28,7 +28,7 @@ _SYNC_EVERY = 64  # blocks: 64 MiB
 
 
 def disk_free(path: Path) -> int:
-    """Bytes an ordinary account can still write where ``path`` is, or would be.
+    """Return bytes an ordinary account can still write where ``path`` is, or would be.
 
     :raises NodeError: neither it nor a folder above it can be looked at.
     """
@@ -150,7 +150,7 @@ class LocalShell:
             ) from error
 
     def disconnect(self) -> None:
-        """Nothing to drop."""
+        """Do nothing: there is nothing to drop."""
 
     def _run(self, argv: tuple[str, ...], timeout: float, stdin: bytes, *, spare: bool) -> Reply:
         heard = {"out": bytearray(), "err": bytearray()}

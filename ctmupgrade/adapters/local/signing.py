@@ -20,7 +20,7 @@ _SIGNER = "signer"
 
 
 def is_fingerprint(key: str) -> bool:
-    """Whether a key is named as gpg names it: its full fingerprint. Else it is the path of an ssh key."""
+    """Return whether a key is named as gpg names it: its full fingerprint. Else it is the path of an ssh key."""
     return bool(_FINGERPRINT.fullmatch(_bare(key)))
 
 

@@ -30,7 +30,7 @@ class Carrying(Protocol):
 
     @property
     def alive(self) -> bool:
-        """False when it is known to have ended."""
+        """Return whether it may be alive: False when it is known to have ended."""
         ...
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class EndlessError(Exception):
 
 @contextmanager
 def bounded(transport: paramiko.Transport, seconds: float = CHANNEL_TIMEOUT) -> Iterator[None]:
-    """Ends the connection when the block takes longer: some of paramiko's waits have no timeout."""
+    """End the connection when the block takes longer: some of paramiko's waits have no timeout."""
     timer = threading.Timer(seconds, transport.close)
     timer.daemon = True
     timer.start()
@@ -41,14 +41,14 @@ def bounded(transport: paramiko.Transport, seconds: float = CHANNEL_TIMEOUT) -> 
 
 
 def outlives(transport: paramiko.Transport) -> bool:
-    """Whether the connection is alive although something on it failed. A dying one closes its channels a moment
+    """Return whether the connection is alive although something on it failed. A dying one closes its channels a moment
     before it says that it is dead, so this moment is waited for."""
     transport.join(_DYING)
     return bool(transport.is_active())
 
 
 def start(channel: paramiko.Channel, place: str, command: str) -> None:
-    """Asks the server to run ``command``.
+    """Ask the server to run ``command``.
 
     :raises NodeError: it answered that it does not.
     :raises ConnectionLostError: no answer; it may have started.
@@ -70,12 +70,12 @@ def start(channel: paramiko.Channel, place: str, command: str) -> None:
 
 
 def shown(command: str) -> str:
-    """A command for an error text, cut to a readable length."""
+    """Return a command for an error text, cut to a readable length."""
     return command if len(command) <= 200 else f"{command[:200]}..."
 
 
 def lost(place: str, command: str, why: str) -> ConnectionLostError:
-    """The error for a command whose answer did not come whole."""
+    """Return the error for a command whose answer did not come whole."""
     return ConnectionLostError(
         f"{place}: the connection was lost while a command ran: {why}",
         details=f"command: {shown(command)}",
@@ -122,11 +122,11 @@ class Exchange:
             thread.start()
 
     def touch(self) -> None:
-        """Something was heard."""
+        """Take in that something was heard."""
         self._heard = time.monotonic()
 
     def check(self) -> None:
-        """:raises SilenceError: for longer than agreed nothing was heard.
+        """Refuse silence. :raises SilenceError: for longer than agreed nothing was heard.
         :raises EndlessError: it goes on for longer than agreed, or has said more."""
         if self._total is not None and time.monotonic() - self._began >= self._total:
             self._endless = self._endless or f"it did not end within {self._total:g} s"
@@ -143,7 +143,7 @@ class Exchange:
             self._channel.shutdown_write()
 
     def pieces(self) -> Iterator[bytes]:
-        """Standard output as it comes, until its end (which a lost connection also looks like).
+        """Yield standard output as it comes, until its end (which a lost connection also looks like).
 
         :raises SilenceError:
         :raises EndlessError:
@@ -159,7 +159,7 @@ class Exchange:
             self._endless = f"it is longer than {self._most} bytes"
 
     def status(self) -> int | None:
-        """The exit status; None when the connection or the command ended without one.
+        """Return the exit status; None when the connection or the command ended without one.
 
         :raises SilenceError:
         :raises EndlessError:
@@ -180,7 +180,7 @@ class Exchange:
         return self._channel.exit_status if orderly and self._channel.exit_status >= 0 else None
 
     def why_lost(self) -> str:
-        """Why there is no exit status, in words."""
+        """Return why there is no exit status, in words."""
         transport = self._channel.get_transport()
         if transport.is_active():
             return "it ended without a status (killed by a signal?)"

@@ -44,13 +44,13 @@ class ChannelWriter:
             raise self._lost(f"the node took nothing for {SILENCE:g} s") from error
 
     def discard(self) -> None:
-        """Reads and forgets standard output."""
+        """Read and forget standard output."""
         with suppress(SilenceError):
             for _ in self._exchange.pieces():
                 pass
 
     def pour(self, data: BinaryIO, at: int, size: int) -> Iterator[Sent]:
-        """Sends ``data`` up to ``size``; returns early where the writer stops reading. Progress is
+        """Send ``data`` up to ``size``; return early where the writer stops reading. Progress is
         what the server has handed to the writer, which it tells by opening its window again."""
         window = self._channel.out_window_size
         packets = 0
@@ -80,14 +80,14 @@ class ChannelWriter:
                 yield Sent(at - max(0, window - self._channel.out_window_size))
 
     def say(self, data: bytes) -> None:
-        """Sends a few bytes of a protocol."""
+        """Send a few bytes of a protocol."""
         try:
             self._channel.sendall(data)
         except FOREIGN as error:
             raise self._lost(reason(error)) from error
 
     def acknowledged(self) -> None:
-        """scp's answer to what was said.
+        """Read scp's answer to what was said.
 
         :raises Unusable: it is not scp that answers. :raises NodeError: it says no.
         """

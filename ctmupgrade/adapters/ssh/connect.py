@@ -67,29 +67,29 @@ class Link:
 
     @property
     def transport(self) -> BoundedTransport:
-        """The connection to the node itself."""
+        """Return the connection to the node itself."""
         return self.transports[-1]
 
     @property
     def alive(self) -> bool:
-        """False when it is known to have ended; True promises nothing."""
+        """Return whether it may be alive: False when it is known to have ended; True promises nothing."""
         carried = self.carrier is None or self.carrier.link.alive
         return carried and all(transport.is_active() for transport in self.transports)
 
     @property
     def carrying(self) -> BoundedTransport | None:
-        """The connection that leads to the next server; None before the first."""
+        """Return the connection that leads to the next server; None before the first."""
         if self.transports:
             return self.transports[-1]
         return self.carrier.link.transport if self.carrier else None
 
     @property
     def carrying_place(self) -> str:
-        """``host:port`` of the server whose connection that is."""
+        """Return ``host:port`` of the server whose connection that is."""
         return self.logins[-1].hop.place
 
     def close(self) -> None:
-        """Ends it, node first. Never raises."""
+        """End it, node first. Never raises."""
         for transport in reversed(self.transports):
             with suppress(Exception):
                 transport.close()
@@ -122,7 +122,7 @@ def connect(
     log: Log | None = None,
     patience: float = CONNECT_TIMEOUT,
 ) -> Link:
-    """An authenticated connection to ``node``, through its jump hosts, every host key checked.
+    """Return an authenticated connection to ``node``, through its jump hosts, every host key checked.
 
     :param prefer: for each hop's label the fingerprint of the key it accepted last time.
     :param patience: seconds for TCP, and for a jump host's forwarding.

@@ -6,7 +6,7 @@ import paramiko
 
 
 def reason(error: BaseException) -> str:
-    """A foreign error in words; many of paramiko's and of the socket's have an empty text."""
+    """Return a foreign error in words; many of paramiko's and of the socket's have an empty text."""
     causes = (error, error.__cause__, error.__context__)
     if any(isinstance(one, TimeoutError) for one in causes):
         return "no answer in time"

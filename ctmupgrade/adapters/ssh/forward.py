@@ -53,7 +53,7 @@ class Forward:
         self._threads[0].start()
 
     def close(self) -> None:
-        """Ends the port and its connections. Never raises."""
+        """End the port and its connections. Never raises."""
         with self._lock:
             self._closed = True
             unused, self._first = self._first, None
@@ -115,7 +115,7 @@ class Forward:
 
 @contextmanager
 def forwarded(open_tcp: OpenTcp) -> Iterator[Forward]:
-    """A port that leads where ``open_tcp`` does, for the time of the block.
+    """Give a port that leads where ``open_tcp`` does, for the time of the block.
 
     :raises CtmUpgradeError: what ``open_tcp`` raises, which is tried before anything is started.
     """

@@ -35,12 +35,12 @@ class Before(Protocol):
 
     @property
     def carrying(self) -> BoundedTransport | None:
-        """The last server's connection; None for the first server."""
+        """Return the last server's connection; None for the first server."""
         ...
 
     @property
     def carrying_place(self) -> str:
-        """Its ``host:port``."""
+        """Return its ``host:port``."""
         ...
 
 

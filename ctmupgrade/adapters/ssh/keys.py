@@ -48,7 +48,7 @@ class Credential:
 
     @property
     def fingerprint(self) -> str:
-        """``SHA256:...`` of its public half; with the certificate's name where it is offered with one."""
+        """Return ``SHA256:...`` of its public half; with the certificate's name where it is offered with one."""
         plain = fingerprint(self.key.asbytes())
         return f"{plain} with {self.certificate.path.name}" if self.certificate else plain
 

@@ -54,7 +54,7 @@ class NodeFile:
         self._sizes = list(_SIZES)
 
     def size(self) -> int | None:
-        """Its size in bytes, :data:`ABSENT`, or None where no command tells.
+        """Return its size in bytes, :data:`ABSENT`, or None where no command tells.
 
         :raises UnreachableError: no connection.
         :raises ConnectionLostError: no answer.
@@ -71,7 +71,7 @@ class NodeFile:
         return None
 
     def prepare(self, offset: int) -> Writer:
-        """Cuts (or creates) the file at ``offset`` or a little before, with the writer to go on.
+        """Cut (or create) the file at ``offset`` or a little before, with the writer to go on.
 
         :raises Unusable: none of the writers is offered.
         :raises NodeError: the file cannot be written at all.
@@ -91,7 +91,7 @@ class NodeFile:
         raise UnusableError("; ".join(answers))
 
     def refusal(self, said: str, done: int | None = None) -> NodeError:
-        """The error for a node that does not take the file, with what ``df`` says about why."""
+        """Return the error for a node that does not take the file, with what ``df`` says about why."""
         disk = self._df()
         full = re.search(r"no space left|disk quota|(?m:\s0\s+100%)", f"{said}\n{disk}", re.I)
         if full:

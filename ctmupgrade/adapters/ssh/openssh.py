@@ -44,7 +44,7 @@ _RSA_SIGNATURES = "rsa-sha2-512,rsa-sha2-256"
 def child_command(
     program: str, logins: Sequence[Login], folder: Path, command: str, *, own: Sequence[str] = ("-T",)
 ) -> list[str]:
-    """The argv of an OpenSSH client that runs ``command`` on the last of ``logins``.
+    """Return the argv of an OpenSSH client that runs ``command`` on the last of ``logins``.
 
     :param folder: private; files with the verified host keys and public keys are put there.
     :param own: options of the client that runs it, not of the jump hosts'; of two that differ the first counts.
@@ -135,7 +135,7 @@ def _options(login: Login, folder: Path, number: int) -> list[str]:
 
 
 def child_environ(logins: Sequence[Login]) -> dict[str, str]:
-    """The client's environment: nothing in it makes it ask, and no password of ours stands there. Where it runs a
+    """Return the client's environment: nothing in it makes it ask, and no password of ours stands there. Where it runs a
     ProxyCommand of the operator's, it has what that needs."""
     own = dict(logins[0].hop.environ) if logins else {}
     # The shell runs ProxyCommand and LocalCommand.
@@ -159,7 +159,7 @@ def send_by_child(
     logins: Sequence[Login],
     limits: Sequence[Limiter],
 ) -> Iterator[Sent]:
-    """Feeds ``writer`` on the node from ``source``. Progress is the size of the file on the node.
+    """Feed ``writer`` on the node from ``source``. Progress is the size of the file on the node.
 
     :raises UnusableError: no OpenSSH client, or it does not get in.
     :raises NodeError: the writer failed.

@@ -92,7 +92,7 @@ def send_by_ranges(
     size: int,
     limits: Sequence[Limiter],
 ) -> Iterator[Sent]:
-    """Sends ``source`` from ``offset`` on (or a little before). Progress is what is there without a hole.
+    """Send ``source`` from ``offset`` on (or a little before). Progress is what is there without a hole.
 
     :param dial: a new connection, for each stream one.
     :raises Unusable: the node has no ``dd``, or lets no second connection in (MaxStartups, a firewall's limit).

@@ -22,7 +22,7 @@ class PromptSocket(socket.socket):
         return data
 
     def tune(self) -> None:
-        """Sends at once, and finds out within half a minute that nobody is there."""
+        """Send at once, and find out within half a minute that nobody is there."""
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         wishes = {

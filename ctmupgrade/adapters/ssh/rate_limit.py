@@ -17,7 +17,7 @@ class Limiter:
         self._free_at = time.monotonic()
 
     def reserve(self, count: int) -> float:
-        """Books ``count`` bytes; seconds to wait before they may be sent."""
+        """Book ``count`` bytes; seconds to wait before they may be sent."""
         with self._lock:
             now = time.monotonic()
             start = max(self._free_at, now)
@@ -26,7 +26,7 @@ class Limiter:
 
 
 def take(limits: Iterable[Limiter], count: int, stop: Callable[[], bool] = lambda: False) -> None:
-    """Waits until every limit allows ``count`` bytes, or until ``stop`` says not to."""
+    """Wait until every limit allows ``count`` bytes, or until ``stop`` says not to."""
     until = time.monotonic() + max((limit.reserve(count) for limit in limits), default=0.0)
     while (rest := until - time.monotonic()) > 0 and not stop():
         time.sleep(min(rest, 0.5))

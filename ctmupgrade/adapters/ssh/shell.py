@@ -100,7 +100,7 @@ class SshShell:
 
     @property
     def place(self) -> str:
-        """The node's name with its address, for errors."""
+        """Return the node's name with its address, for errors."""
         return f"{self._node.name} ({self._node.host}:{self._node.ssh.port})"
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
@@ -186,7 +186,7 @@ class SshShell:
 
     @contextmanager
     def tcp(self, host: str, port: int) -> Iterator[paramiko.Channel]:
-        """A connection of the node's own to ``host:port``, as it sees them, over the connection for looks.
+        """Give a connection of the node's own to ``host:port``, as it sees them, over the connection for looks.
 
         :raises UnreachableError: no connection to the node, or nothing answers it there; nothing was sent.
         :raises ForwardingRefusedError: its SSH server forbids it.
@@ -199,7 +199,7 @@ class SshShell:
             yield channel
 
     def disconnect(self) -> None:
-        """Drops the connection of looks and changes; terminals and uploads keep their own."""
+        """Drop the connection of looks and changes; terminals and uploads keep their own."""
         with self._lock:
             shared, self._shared = self._shared, None
             self._missing = {}  # an upgrade may bring programs

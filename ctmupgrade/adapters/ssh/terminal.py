@@ -47,12 +47,12 @@ class SshTerminal:
         threading.Thread(target=self._drain, daemon=True).start()
 
     def look(self) -> Screenful:
-        """The new output, without waiting; at most the last 256 KiB of it. Never raises."""
+        """Return the new output, without waiting; at most the last 256 KiB of it. Never raises."""
         text, done = self.screen.look()
         return Screenful(text, done, self._code() if done else None)
 
     def close(self) -> None:
-        """Ends the terminal's connection. What runs there gets SIGHUP unless it was detached."""
+        """End the terminal's connection. What runs there gets SIGHUP unless it was detached."""
         with suppress(Exception):
             self._channel.close()
         self._link.close()
@@ -77,12 +77,12 @@ class HeldSsh(HeldTerminal):
     log: IO[bytes] | None = None  # what the client says about itself
 
     def code(self) -> int | None:
-        """The command's exit status; None where the connection broke. 255 can mean both: its log tells."""
+        """Return the command's exit status; None where the connection broke. 255 can mean both: its log tells."""
         code = super().code()
         return None if code == _SSH_FAILED and not self._told() else code
 
     def close(self) -> None:
-        """Ends the terminal's connection. What runs there gets SIGHUP unless it was detached."""
+        """End the terminal's connection. What runs there gets SIGHUP unless it was detached."""
         self.process.terminate()
 
     def _told(self) -> bool:
@@ -93,7 +93,7 @@ class HeldSsh(HeldTerminal):
 
 
 def held_by_ssh(logins: Sequence[Login], command: str) -> HeldSsh:
-    """Starts ``command`` on a terminal of the last of ``logins``, over a connection that outlives us.
+    """Start ``command`` on a terminal of the last of ``logins``, over a connection that outlives us.
 
     The client waits at a gate after it has entered and before it sends the command, so that nothing was started
     where this fails, or where we die meanwhile.

@@ -32,7 +32,7 @@ class ForwardedPlace:
 
     @property
     def url(self) -> str:
-        """The port on loopback, with the scheme of the node's url."""
+        """Return the port on loopback, with the scheme of the node's url."""
         return f"{urlsplit(self.node.url).scheme}://{self.forward.authority}"
 
     def named(self, text: str) -> str:

@@ -35,12 +35,12 @@ class KnownKey:
 
 
 def known_name(host: str, port: int) -> str:
-    """How known_hosts names a host: ``host``, or ``[host]:port`` for another port than 22."""
+    """Return how known_hosts names a host: ``host``, or ``[host]:port`` for another port than 22."""
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
 
 
 def known_keys(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, ...]:
-    """The keys that ``files`` hold for a host; files that cannot be read count as empty.
+    """Return the keys that ``files`` hold for a host; files that cannot be read count as empty.
 
     As in OpenSSH, a host on another port falls back to its plain name when ``[host]:port`` is
     not known.
@@ -51,7 +51,7 @@ def known_keys(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, .
 
 
 def authorities(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, ...]:
-    """The certificate authorities that ``files`` name for a host, under its name with or without its port."""
+    """Return the certificate authorities that ``files`` name for a host, under its name with or without its port."""
     names = {known_name(host, port), known_name(host, 22)}
     lines = [line for file in files for line in _lines(file)]
     signing = [(where, words) for where, words in lines if words[0] == "@cert-authority" and len(words) > 3]
@@ -60,7 +60,7 @@ def authorities(files: Iterable[Path], host: str, port: int) -> tuple[KnownKey, 
 
 
 def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
-    """The keys of a ``RevokedHostKeys`` file, one a line.
+    """Return the keys of a ``RevokedHostKeys`` file, one a line.
 
     :raises HostKeyError: it cannot be read, or is a KRL; as in OpenSSH no host is trusted then.
     """
@@ -161,13 +161,13 @@ class Trust:
 
     @property
     def by_certificate(self) -> bool:
-        """Whether a certificate may prove who the server is."""
+        """Return whether a certificate may prove who the server is."""
         return bool(self.authorities) and not self.pinned
 
     def preference(
         self, offered: tuple[str, ...], tried: Iterable[str] = (), *, certificates: bool = False
     ) -> tuple[str, ...]:
-        """``offered`` host key algorithms, those that known_hosts has a key for first.
+        """Return the ``offered`` host key algorithms, those that known_hosts has a key for first.
 
         Without this a server with several keys shows one that known_hosts does not have, and an
         honest host looks like an impostor. ``tried`` key types are left out.
@@ -182,7 +182,7 @@ class Trust:
         return (*signed, *plain) if certificates else (*plain, *signed)
 
     def accepts(self, key: paramiko.PKey) -> bool:
-        """Whether this is the server's key.
+        """Return whether this is the server's key.
 
         :raises HostKeyError: it is revoked; whatever else is said of it.
         """
@@ -216,7 +216,7 @@ class Trust:
                 )
 
     def refusal(self, keys: list[paramiko.PKey]) -> HostKeyError:
-        """The error for keys that are not the server's: what was seen, expected, and to do."""
+        """Return the error for keys that are not the server's: what was seen, expected, and to do."""
         seen = list({key.asbytes(): key for key in reversed(keys)}.values())[::-1]
         shown = ", ".join(f"{key.get_name()} {fingerprint(key.asbytes())}" for key in seen)
         good = [key for key in self.known if not key.revoked]

@@ -52,7 +52,7 @@ class Hop:
 
     @property
     def place(self) -> str:
-        """``host:port`` for people."""
+        """Return ``host:port`` for people."""
         return f"{self.host}:{self.port}"
 
     def trust(self) -> Trust:

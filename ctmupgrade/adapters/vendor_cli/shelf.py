@@ -101,7 +101,7 @@ class Shelf:
 
     @contextmanager
     def arriving(self) -> Iterator[Arriving]:
-        """A new private file in the folder, to write and read; it is gone after the block, unless it was kept.
+        """Give a new private file in the folder, to write and read; it is gone after the block, unless it was kept.
 
         :raises OSError: it cannot be made. :raises ForeignStateError: the folder is not ours alone.
         """

@@ -46,7 +46,7 @@ class Source:
 
     @property
     def named(self) -> SplitResult:
-        """The parts of the url."""
+        """Return the parts of the url."""
         return urlsplit(self.url)
 
 

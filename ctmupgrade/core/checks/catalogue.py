@@ -117,7 +117,7 @@ def by_group() -> dict[Group, list[Check]]:
 
 
 def examine(facts: Facts, cluster: Cluster, options: Options, *, only: Collection[str] = ()) -> list[Finding]:
-    """All findings, waived ones marked.
+    """Return all findings, waived ones marked.
 
     :param only: ids of the checks that are wanted; none: all.
     """

@@ -45,7 +45,7 @@ BEFORE_REMOVAL = replace(WORKING, must_tell=True)  # for the check of a rebuild,
 def behind_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime, most: MostLag = WORKING
 ) -> list[Problem]:
-    """Every configured node holds what every other holds, as far as :func:`caught_up_problems` can say."""
+    """Return whether every configured node holds what every other holds, as far as :func:`caught_up_problems` can say."""
     ids = names_by_id(nodes)
     return list(caught_up_problems(nodes, ids, now, most)) if len(cluster.nodes) > 1 else []
 
@@ -53,7 +53,7 @@ def behind_problems(
 def caught_up_problems(
     nodes: Mapping[str, NodeFacts], ids: Mapping[str, str], now: datetime, most: MostLag
 ) -> Iterator[Problem]:
-    """Each of these members has a fresh report by which each other one has taken all that it has to give.
+    """Yield what speaks against it: each of these members has a fresh report by which each other one has taken all that it has to give.
 
     :param ids: the members that are asked about, id to name.
     :param most: how far behind one may be.

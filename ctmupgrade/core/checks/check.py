@@ -51,7 +51,7 @@ class Question:
 
     @property
     def pending(self) -> list[NodeFacts]:
-        """Nodes that are not known to be at the target already."""
+        """Return nodes that are not known to be at the target already."""
         target = self.cluster.target.version
         return [
             f
@@ -137,7 +137,7 @@ class Check:
 
 
 def unknown(check: str, node: str, fact: Unknown, remedy: str, what: str = "") -> Finding:
-    """A finding about something that could not be found out."""
+    """Return a finding about something that could not be found out."""
     text = f"{what or 'this'} is not known: {fact.why}"
     if fact.certificate:
         remedy = TRUST_FIRST
@@ -152,7 +152,7 @@ def looked(
     command: str,
     verdict: Verdict = Verdict.WARN,
 ) -> tuple[dict[str, T], list[Finding]]:
-    """What is known of each node, and a finding for each of which it is not.
+    """Return what is known of each node, and a finding for each of which it is not.
 
     Not every release knows every command: what could not be looked up stops nothing by itself, and a person is told.
 
@@ -173,19 +173,19 @@ def looked(
 def not_looked_up(
     check: str, node: str, fact: Unknown, what: str, command: str, verdict: Verdict = Verdict.WARN
 ) -> Finding:
-    """A finding about a look that gave no answer, and that stops nothing by itself."""
+    """Return a finding about a look that gave no answer, and that stops nothing by itself."""
     remedy = TRUST_FIRST if fact.certificate else f"{command}   # look by hand"
     shut = fact.unreachable or fact.login or bool(fact.certificate)
     return Finding(check, verdict, node, f"{what} could not be looked up: {fact.why}", remedy, "", shut)
 
 
 def or_pass(check: str, found: Sequence[Finding], good: str) -> Iterator[Finding]:
-    """The findings; where there is none, one pass that says what is good."""
+    """Yield the findings; where there is none, one pass that says what is good."""
     yield from found or [Finding(check, Verdict.PASS, "", good)]
 
 
 def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str) -> Iterator[Finding]:
-    """A finding per problem, or one pass that says what is good."""
+    """Yield a finding per problem, or one pass that says what is good."""
     found = False
     for problem in in_one(problems):
         found = True
@@ -198,7 +198,7 @@ def of_problems(check: str, problems: Iterable[Problem], remedy: str, good: str)
 
 
 def in_one(problems: Iterable[Problem]) -> list[Problem]:
-    """The problems, with what several nodes report of another in the same words as one: of twenty nodes nineteen see the
+    """Return the problems, with what several nodes report of another in the same words as one: of twenty nodes nineteen see the
     one that is down."""
     alike: dict[Problem, list[str]] = {}
     for problem in dict.fromkeys(problems):

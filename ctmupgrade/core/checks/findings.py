@@ -50,7 +50,7 @@ class Finding:
 
 
 def waive(findings: Iterable[Finding], skips: Sequence[tuple[str, str]]) -> list[Finding]:
-    """The findings with those that were waived by name marked ``skipped``, the reason in the summary."""
+    """Return the findings with those that were waived by name marked ``skipped``, the reason in the summary."""
     reasons = dict(skips)
     return [
         replace(f, verdict=Verdict.SKIPPED, summary=f"{f.summary} [skipped: {reasons[f.check]}]")
@@ -61,7 +61,7 @@ def waive(findings: Iterable[Finding], skips: Sequence[tuple[str, str]]) -> list
 
 
 def expire(findings: Iterable[Finding], ended: Mapping[str, str]) -> list[Finding]:
-    """The findings with those told that were waived once, and count again.
+    """Return the findings with those told that were waived once, and count again.
 
     :param ended: checks whose skip in cluster.yaml has ended, and since when.
     """
@@ -77,12 +77,12 @@ _RANK = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.S
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:
-    """The worst verdict of all."""
+    """Return the worst verdict of all."""
     found = {f.verdict for f in findings}
     return next((v for v in _RANK if v in found), Verdict.PASS)
 
 
 def silent_nodes(findings: Iterable[Finding]) -> set[str]:
-    """Nodes whose shell or control plane does not answer; what others say of them follows from that."""
+    """Return nodes whose shell or control plane does not answer; what others say of them follows from that."""
     causes = ("node_reachable", "control_plane_reachable")
     return {f.node for f in findings if f.check in causes and f.stops and f.unreachable}

@@ -27,7 +27,7 @@ FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind 
 def readiness_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, *, about: Sequence[str] | None = None
 ) -> Iterator[Problem]:
-    """Every node, as seen by every node, is ready. ``about`` limits it to some nodes."""
+    """Yield what speaks against it: every node, as seen by every node, is ready. ``about`` limits it to some nodes."""
     ids = names_by_id(nodes)
     for name, facts in nodes.items():
         if isinstance(facts.members, Unknown):
@@ -42,7 +42,7 @@ def readiness_problems(
 
 
 def clock_of(facts: NodeFacts, now: datetime) -> datetime:
-    """The node's own idea of now: its report's time is by its own clock."""
+    """Return the node's own idea of now: its report's time is by its own clock."""
     if isinstance(facts.clock, Unknown):
         return now
     return now + timedelta(seconds=facts.clock.offset)
@@ -64,7 +64,7 @@ def fresh_reports(nodes: Mapping[str, NodeFacts]) -> dict[str, SummaryReport]:
 def replication_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime
 ) -> Iterator[Problem]:
-    """Every node has a fresh report in which every other is ready, connected and GOOD."""
+    """Yield what speaks against it: every node has a fresh report in which every other is ready, connected and GOOD."""
     ids = names_by_id(nodes)
     reports = fresh_reports(nodes)
     for name, facts in nodes.items():
@@ -109,7 +109,7 @@ def _report_problems(
 
 
 def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[str, str]]:
-    """(reporter, peer) names for which a fresh report proves a living database connection."""
+    """Return the (reporter, peer) names for which a fresh report proves a living database connection."""
     ids = names_by_id(nodes)
     pairs = set()
     for reporter, report in fresh_reports(nodes).items():
@@ -123,7 +123,7 @@ def connected_pairs(nodes: Mapping[str, NodeFacts], now: datetime) -> set[tuple[
 
 
 def service_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
-    """keysecure is active and its services report started, on every node."""
+    """Yield what speaks against it: keysecure is active and its services report started, on every node."""
     for name, facts in nodes.items():
         if isinstance(facts.unit, Unknown):
             yield not_known(name, "the state of keysecure", facts.unit)
@@ -137,7 +137,7 @@ def service_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
 
 
 def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
-    """No ``ks_upgrade.sh`` runs anywhere."""
+    """Yield what speaks against it: no ``ks_upgrade.sh`` runs anywhere."""
     for name, facts in nodes.items():
         if isinstance(facts.processes, Unknown):
             yield not_known(name, "whether ks_upgrade.sh runs", facts.processes)
@@ -148,7 +148,7 @@ def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
 def version_problems(
     nodes: Mapping[str, NodeFacts], expected: Mapping[str, Sequence[object]]
 ) -> Iterator[Problem]:
-    """Every node's X.Y.Z is one of those expected of it (``Version.identity`` tuples)."""
+    """Yield what speaks against it: every node's X.Y.Z is one of those expected of it (``Version.identity`` tuples)."""
     for name, facts in nodes.items():
         version = facts.version
         if isinstance(version, Unknown):
@@ -160,7 +160,7 @@ def version_problems(
 def cluster_problems(
     nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime, *, clustered: bool = True
 ) -> list[Problem]:
-    """Everything that keeps the next node from being started, versions aside."""
+    """Return everything that keeps the next node from being started, versions aside."""
     problems = [*service_problems(nodes), *upgrade_problems(nodes)]
     if clustered:
         problems += membership_problems(nodes, cluster)

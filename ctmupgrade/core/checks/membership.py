@@ -15,7 +15,7 @@ DEAD = frozenset(("d", "k"))  # down, killed: as other members report them
 
 
 def names_by_id(nodes: Mapping[str, NodeFacts]) -> dict[str, str]:
-    """Each node's own id, from its own mouth, to its name in cluster.yaml."""
+    """Return each node's own id, from its own mouth, to its name in cluster.yaml."""
     return {facts.node_id: name for name, facts in nodes.items() if facts.node_id}
 
 
@@ -28,13 +28,13 @@ def _url_host(node: Node) -> str:
 
 
 def name_of(member: Member, ids: Mapping[str, str], cluster: Cluster) -> str:
-    """The configured node that ``member`` is: by id where the node itself told it, else by address;
+    """Return the configured node that ``member`` is: by id where the node itself told it, else by address;
     "" where it is none. Never by position."""
     return ids.get(member.node_id) or name_at(member.host, cluster)
 
 
 def name_at(host: str, cluster: Cluster) -> str:
-    """The one configured node with this address; "" where there is none or more than one.
+    """Return the one configured node with this address; "" where there is none or more than one.
 
     As it is written first; then its control plane's host too; then by what the names of both stand for.
     """
@@ -61,7 +61,7 @@ def name_at(host: str, cluster: Cluster) -> str:
 
 
 def one_appliance(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
-    """Nodes whose control planes tell one and the same id: their URLs lead to one appliance."""
+    """Yield nodes whose control planes tell one and the same id: their URLs lead to one appliance."""
     first: dict[str, str] = {}
     for name, facts in nodes.items():
         other = first.setdefault(facts.node_id, name)
@@ -72,7 +72,7 @@ def one_appliance(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
 
 
 def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
-    """Every node lists exactly the nodes of cluster.yaml.
+    """Yield what speaks against it: every node lists exactly the nodes of cluster.yaml.
 
     A member that is none of them as far as is known may be one of them all the same, while one of them does not tell
     its id. To remove it is advised only where it is dead and each of ours is proven to be another.

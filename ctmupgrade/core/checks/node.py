@@ -180,7 +180,7 @@ def reboot_needs_no_person(q: Question) -> Iterator[Finding]:
 
 
 def fresh_instances_ready(q: Question) -> Iterator[Finding]:
-    """Only equal versions join, and only what is in no cluster; its services must be up first."""
+    """Judge new instances: only equal versions join, and only what is in no cluster; its services must be up first."""
     check = "fresh_instances_ready"
     target = q.cluster.target.version
     for name, facts in q.facts.fresh.items():

@@ -24,7 +24,7 @@ def object_of(value: object) -> Json:
 
 
 def instant(text: object) -> datetime | None:
-    """An ISO 8601 time with zone, nanoseconds cut; None where it is not one, or of another age."""
+    """Return an ISO 8601 time with zone, nanoseconds cut; None where it is not one, or of another age."""
     if not isinstance(text, str):
         return None
     if len(text) > 64:
@@ -40,7 +40,7 @@ def instant(text: object) -> datetime | None:
 
 
 def uptime(text: str) -> float:
-    """Seconds of ``0 days, 3 hours, 22 minutes`` (captured on 2.19); -1 where it is something else."""
+    """Return seconds of ``0 days, 3 hours, 22 minutes`` (captured on 2.19); -1 where it is something else."""
     found = re.match(r"(\d{1,6}) days?, (\d{1,3}) hours?, (\d{1,3}) minutes?", text, re.ASCII)
     if not found:
         return -1.0

@@ -44,15 +44,15 @@ class Manifest:
 
     @property
     def made_at(self) -> datetime:
-        """When it was surely there: what the appliance says, but never later than it was downloaded."""
+        """Return when it was surely there: what the appliance says, but never later than it was downloaded."""
         return self.created if self.downloaded is None else min(self.created, self.downloaded)
 
     def is_ahead(self, now: datetime) -> bool:
-        """Whether a time in it is later than now, by more than two clocks may differ: it tells no age."""
+        """Return whether a time in it is later than now, by more than two clocks may differ: it tells no age."""
         return max(self.created, self.downloaded or self.created) > now + AHEAD
 
     def is_fresh(self, since: datetime, now: datetime) -> bool:
-        """Whether it is whole, and not older than ``since`` by times that can be believed."""
+        """Return whether it is whole, and not older than ``since`` by times that can be believed."""
         return not self.problem and not self.is_ahead(now) and self.made_at >= since
 
 

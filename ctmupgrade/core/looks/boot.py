@@ -17,7 +17,7 @@ class BootMark:
     since: float = 0.0
 
     def differs_from(self, other: BootMark) -> bool | None:
-        """True: another boot. False: the same. None: the two cannot be compared."""
+        """Return whether it is another boot; None where the two cannot be compared."""
         if self.boot_id and other.boot_id:
             return self.boot_id != other.boot_id
         if self.since and other.since:
@@ -25,12 +25,12 @@ class BootMark:
         return None
 
     def text(self) -> str:
-        """As evidence in a journal."""
+        """Return it as evidence in a journal."""
         return json.dumps(asdict(self))
 
     @classmethod
     def of_text(cls, text: str) -> BootMark:
-        """And back; an absent one ("") compares with nothing."""
+        """Return the mark of such a text; an absent one ("") compares with nothing."""
         return cls(**json.loads(text)) if text else cls()
 
 

@@ -20,12 +20,12 @@ class Membership:
 
     @property
     def clustered(self) -> bool:
-        """Whether anything in it speaks for a membership."""
+        """Return whether anything in it speaks for a membership."""
         return bool(self.node_id) or self.code not in ("none", "")
 
     @property
     def left(self) -> bool:
-        """Whether it proves that a node has left its cluster, after it was told to: the vendor's own code takes an
+        """Return whether it proves that a node has left its cluster, after it was told to: the vendor's own code takes an
         empty id or an empty code for that, as well as `none` (Terraform provider, pull 525)."""
         return not self.node_id or self.code in ("none", "")
 
@@ -51,7 +51,7 @@ class Member:
 
     @property
     def state(self) -> str:
-        """Its code in words."""
+        """Return its code in words."""
         return self.description or self.code or "just joined, its state not published yet"
 
 
@@ -68,7 +68,7 @@ class PeerView:
 
     @property
     def lag(self) -> Lag:
-        """How far it is behind the one that reports."""
+        """Return how far it is behind the one that reports."""
         return lag_of(self.link)
 
 

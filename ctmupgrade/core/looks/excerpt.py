@@ -24,7 +24,7 @@ _READ = 8192  # characters of an answer from which its first words are taken
 
 
 def excerpt(text: str, limit: int = 160) -> str:
-    """The first words of an answer, on one line, for a message."""
+    """Return the first words of an answer, on one line, for a message."""
     # Without secrets before it is cut: half of one would not be known any more.
     flat = foreign(" ".join(text[:_READ].split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

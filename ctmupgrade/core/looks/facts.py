@@ -55,13 +55,13 @@ class Services:
 
     @property
     def started(self) -> bool:
-        """All that are not disabled have started."""
+        """Return whether all that are not disabled have started."""
         states = [state for state in self.by_name.values() if state != "disabled"]
         return self.overall in ("started", "") and bool(states or self.overall) and not self.waiting
 
     @property
     def waiting(self) -> dict[str, str]:
-        """Those that are neither started nor disabled."""
+        """Return those that are neither started nor disabled."""
         return {n: s for n, s in self.by_name.items() if s not in ("started", "disabled")}
 
 
@@ -103,7 +103,7 @@ class Rights:
 
     @property
     def sudo(self) -> tuple[str, ...]:
-        """How sudo is called here."""
+        """Return how sudo is called here."""
         return ("sudo", "-n") if self.quiet else ("sudo",)
 
 
@@ -167,7 +167,7 @@ class NodeFacts:
 
     @property
     def node_id(self) -> str:
-        """The node's own id, from its own answers; "" where unclustered or unknown."""
+        """Return the node's own id, from its own answers; "" where unclustered or unknown."""
         if not isinstance(self.membership, Unknown) and self.membership.node_id:
             return self.membership.node_id
         if not isinstance(self.members, Unknown):
@@ -193,7 +193,7 @@ class Facts:
     shared: SharedState = field(default_factory=SharedState)
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:
-        """The upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
+        """Return the upgrade that still waits for its reboot on a node, by this machine's journals; None: there is none."""
         left, node = self.unbooted.get(name), self.nodes[name]
         if left is None or not (left.proven or _is(node.version, left.target)):
             return None  # one that failed, or was stopped, and changed nothing that its reboot would finish
@@ -231,7 +231,7 @@ def _is(version: Maybe[Version], target: Version) -> bool:
 
 
 def fresh_manifest(facts: Facts, node: str) -> str:
-    """The id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
+    """Return the id of a whole, downloaded backup of ``node`` younger than max_age whose key is there; or ""."""
     since = facts.at - facts.max_backup_age
     fresh = (m for m in facts.manifests if m.node == node and m.is_fresh(since, facts.at))
     return next((manifest.backup_id for manifest in fresh), "")

@@ -10,7 +10,7 @@ MIB = 2**20
 
 
 def staged(name: str) -> Probe[int]:
-    """Bytes of the archive in the home folder; 0 where there is none."""
+    """Return bytes of the archive in the home folder; 0 where there is none."""
 
     def of_reply(code: int, out: str, err: str) -> int:
         if out.strip():
@@ -25,7 +25,7 @@ def staged(name: str) -> Probe[int]:
 
 
 def file_hash(path: str) -> Probe[str]:
-    """SHA-256 of a file on the node; the fastest program first (openssl needs a sixth of the time)."""
+    """Return SHA-256 of a file on the node; the fastest program first (openssl needs a sixth of the time)."""
     return plain_probe(
         "sha256 on the node",
         parse_shell.sha256_of,
@@ -65,14 +65,14 @@ with open(sys.argv[1], "rb", 0) as file:
 
 
 def following(path: str, *lengths: int) -> tuple[str, ...]:
-    """The command that hashes a file while it grows: it prints the SHA-256 of its first so many bytes as soon as
+    """Return the command that hashes a file while it grows: it prints the SHA-256 of its first so many bytes as soon as
     they are there, for each of ``lengths``. In between it prints empty lines, every 5 s: silence means that it is
     gone, and a connection that is gone ends it. So does a file that does not grow for 5 min."""
     return ("python3", "-IS", "-c", _FOLLOWING, path, *map(str, lengths))
 
 
 def can_follow(path: str) -> Probe[str]:
-    """The hash of nothing, where the node can run :func:`following`."""
+    """Return the hash of nothing, where the node can run :func:`following`."""
     return plain_probe("sha256 while it grows", parse_shell.sha256_of, following(path, 0))
 
 
@@ -80,7 +80,7 @@ _HASHING = ("openssl dgst -sha256", "sha256sum")
 
 
 def first_hash(path: str, length: int) -> Probe[str]:
-    """SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes."""
+    """Return SHA-256 of a file's first ``length`` bytes, a multiple of :data:`MIB`, for a node whose shell has pipes."""
     # dd takes half of head's processor time; it says how much it copied on stderr, which nobody needs.
     reading = f'dd if="$1" bs={MIB} count="$2" 2>/dev/null'
     return plain_probe(
@@ -91,7 +91,7 @@ def first_hash(path: str, length: int) -> Probe[str]:
 
 
 def rest_hash(path: str, offset: int) -> Probe[str]:
-    """SHA-256 of what a file has from ``offset`` bytes on, a multiple of :data:`MIB`.
+    """Return SHA-256 of what a file has from ``offset`` bytes on, a multiple of :data:`MIB`.
 
     Without a pipe: dd only moves the place in the file that the hashing program goes on from.
     """
@@ -109,5 +109,5 @@ def _in_shell(command: str, path: str, number: int) -> tuple[str, ...]:
 
 
 def file_mark(path: str) -> Probe[str]:
-    """A file's size, inode and the times of its last changes (content, then anything): while they stay, it does."""
+    """Return a file's size, inode and the times of its last changes (content, then anything): while they stay, it does."""
     return plain_probe("state of the file", parse_shell.file_mark, ("stat", "-c", "%s %i %Y %Z", path))

@@ -14,7 +14,7 @@ MOST_FIELD = 1_000  # characters of one field's text
 
 
 def json_object(text: str) -> Json:
-    """The one JSON object in ``text`` (a prompt or notice may stand before it).
+    """Return the one JSON object in ``text`` (a prompt or notice may stand before it).
 
     :raises NotUnderstoodError: none, cut short, with two readings (:mod:`ctmupgrade.core.json_text`), or an error body
         (``codeDesc``, docs/appliance.md 4.1).
@@ -32,13 +32,13 @@ def json_object(text: str) -> Json:
 
 
 def error_text(body: Mapping[str, object]) -> str:
-    """``codeDesc`` and ``message`` of an error body on one line."""
+    """Return ``codeDesc`` and ``message`` of an error body on one line."""
     parts = [str(body[key]) for key in ("codeDesc", "message", "error") if body.get(key)]
     return excerpt("; ".join(parts) or json.dumps(body))
 
 
 def listing(text: str) -> Json:
-    """A listing as an object with ``resources``; some calls answer a bare array instead (`cluster errors`, docs/appliance.md 4.2).
+    """Return a listing as an object with ``resources``; some calls answer a bare array instead (`cluster errors`, docs/appliance.md 4.2).
 
     :raises NotUnderstoodError: as :func:`json_object`.
     """
@@ -53,7 +53,7 @@ def listing(text: str) -> Json:
 
 
 def rows_of(value: Json) -> list[Json]:
-    """The rows of a listing. :raises NotUnderstoodError: there is no list of them, or one that is too long."""
+    """Return the rows of a listing. :raises NotUnderstoodError: there is no list of them, or one that is too long."""
     rows = value.get("resources")
     if rows is None and "resources" in value:
         return []  # Go's nil slice: an empty list printed as null
@@ -65,14 +65,14 @@ def rows_of(value: Json) -> list[Json]:
 
 
 def field_text(value: object) -> str:
-    """A field's text, on one line: none of those that are read here has several."""
+    """Return a field's text, on one line: none of those that are read here has several."""
     if type(value) is str and not value[MOST_FIELD:] and "\n" not in value:
         return value  # as nearly all are
     return "" if value is None else excerpt(str(value), MOST_FIELD)
 
 
 def node_id(value: object) -> str:
-    """An id of a node. It goes into command lines, also those that a person copies.
+    """Return an id of a node. It goes into command lines, also those that a person copies.
 
     :raises NotUnderstoodError: it has other characters than an id.
     """
@@ -83,7 +83,7 @@ def node_id(value: object) -> str:
 
 
 def backup_id(value: object) -> str:
-    """An id of a backup or of a backup key. It goes into names of files and into command lines.
+    """Return an id of a backup or of a backup key. It goes into names of files and into command lines.
 
     :raises NotUnderstoodError: it has other characters than an id.
     """
@@ -94,7 +94,7 @@ def backup_id(value: object) -> str:
 
 
 def total_of(text: str) -> tuple[int, int]:
-    """(rows in this page, total) of a listing."""
+    """Return (rows in this page, total) of a listing."""
     value = listing(text)
     rows = rows_of(value)
     total = whole(value.get("total"))

@@ -61,12 +61,12 @@ def _whole(parser: Callable[[str], tuple[T, ...]]) -> Callable[[str], tuple[T, .
 
 
 def backups(skip: int) -> Probe[tuple[BackupEntry, ...]]:
-    """One page of the node's backups."""
+    """Return one page of the node's backups."""
     return _listing("backups", parse_ksctl.backups, ("backup", "list"), skip)
 
 
 def backup_keys(skip: int) -> Probe[tuple[BackupKey, ...]]:
-    """One page of the node's backup keys."""
+    """Return one page of the node's backup keys."""
     return _listing("backup keys", parse_ksctl.backup_keys, ("backupkeys", "list"), skip)
 
 

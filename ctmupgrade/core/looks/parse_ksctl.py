@@ -28,7 +28,7 @@ from ctmupgrade.core.version import Version
 
 
 def system_info(text: str) -> SystemInfo:
-    """``ksctl system info get``."""
+    """Read ``ksctl system info get``."""
     value = json_object(text)
     raw = field_text(value.get("version") or value.get("server_version"))
     try:
@@ -51,7 +51,7 @@ def _no_version(raw: str, text: str) -> NotUnderstoodError:
 
 
 def server_version(text: str) -> SystemInfo:
-    """``ksctl version``: the server's, never the client's, which differs (docs/appliance.md 2)."""
+    """Read ``ksctl version``: the server's, never the client's, which differs (docs/appliance.md 2)."""
     value = json_object(text)
     raw = field_text(value.get("server_version"))
     try:
@@ -67,7 +67,7 @@ def _code(status: Json) -> str:
 
 
 def membership(text: str) -> Membership:
-    """``ksctl cluster info``."""
+    """Read ``ksctl cluster info``."""
     value = json_object(text)
     status = object_of(value.get("status"))
     if "nodeID" not in value or not status:
@@ -76,7 +76,7 @@ def membership(text: str) -> Membership:
 
 
 def members(text: str) -> tuple[Member, ...]:
-    """``ksctl cluster nodes list``."""
+    """Read ``ksctl cluster nodes list``."""
     return tuple(_member(row) for row in rows_of(listing(text)))
 
 
@@ -94,7 +94,7 @@ def _member(row: Json) -> Member:
 
 
 def summary(text: str) -> tuple[SummaryReport, ...]:
-    """``ksctl cluster summary``: keyed by reporting node."""
+    """Read ``ksctl cluster summary``: keyed by reporting node."""
     value = json_object(text)
     resources = value.get("resources")
     if resources is None and "resources" in value:
@@ -123,12 +123,12 @@ def _peer(body: Json) -> PeerView:
 
 
 def cluster_errors(text: str) -> tuple[str, ...]:
-    """``ksctl cluster errors``: what each node says, in words."""
+    """Read ``ksctl cluster errors``: what each node says, in words."""
     return tuple(error.text for error in parse_state.cluster_errors(text))
 
 
 def services(text: str) -> Services:
-    """``ksctl services status``."""
+    """Read ``ksctl services status``."""
     value = json_object(text)
     rows = value.get("services", value.get("resources"))
     overall = field_text(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
@@ -147,7 +147,7 @@ def services(text: str) -> Services:
 
 
 def ntp(text: str) -> Ntp:
-    """``ksctl ntp status``: a ``*`` (or ``o``, a pulse source) before a peer means it is followed."""
+    """Read ``ksctl ntp status``: a ``*`` (or ``o``, a pulse source) before a peer means it is followed."""
     value = json_object(text)
     table = next((v for k, v in value.items() if k.startswith("ntpq") and isinstance(v, str)), None)
     if table is None or "timeout" in table.lower():
@@ -157,7 +157,7 @@ def ntp(text: str) -> Ntp:
 
 
 def backups(text: str) -> tuple[BackupEntry, ...]:
-    """``ksctl backup list``."""
+    """Read ``ksctl backup list``."""
     return tuple(
         BackupEntry(
             id=backup_id(row.get("id")),
@@ -171,7 +171,7 @@ def backups(text: str) -> tuple[BackupEntry, ...]:
 
 
 def backup_keys(text: str) -> tuple[BackupKey, ...]:
-    """``ksctl backupkeys list``."""
+    """Read ``ksctl backupkeys list``."""
     return tuple(
         BackupKey(backup_id(row.get("id")), field_text(row.get("state")), row.get("default") is True)
         for row in rows_of(listing(text))

@@ -16,7 +16,7 @@ MOST_WORDS = 200  # characters of a field that is kept
 
 
 def boot_id(text: str) -> BootMark:
-    """``/proc/sys/kernel/random/boot_id``."""
+    """Read ``/proc/sys/kernel/random/boot_id``."""
     found = re.search(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", text)
     if not found:
         raise NotUnderstoodError("not a boot id", excerpt(text))
@@ -24,7 +24,7 @@ def boot_id(text: str) -> BootMark:
 
 
 def boot_time_of_stat(text: str) -> BootMark:
-    """The ``btime`` line of ``/proc/stat``, epoch seconds."""
+    """Return the ``btime`` line of ``/proc/stat``, epoch seconds."""
     found = re.search(r"^btime (\d{1,12})$", text, re.MULTILINE | re.ASCII)
     if not found:
         raise NotUnderstoodError("no btime in /proc/stat")
@@ -32,7 +32,7 @@ def boot_time_of_stat(text: str) -> BootMark:
 
 
 def uptime_since(text: str) -> BootMark:
-    """``uptime -s`` or ``who -b``: local time, used only for differences on one node."""
+    """Read ``uptime -s`` or ``who -b``: local time, used only for differences on one node."""
     found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text, re.ASCII)
     try:
         moment = datetime.fromisoformat(f"{found[1]} {found[2]}") if found else None
@@ -47,7 +47,7 @@ _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2*
 
 
 def mounts(text: str) -> tuple[Mount, ...]:
-    """``df`` in any of its forms: blocks of 1K (-k, -P) or 512 bytes, or rounded units (-h).
+    """Read ``df`` in any of its forms: blocks of 1K (-k, -P) or 512 bytes, or rounded units (-h).
 
     ``df -h`` rounds free space up; one unit of its last digit is taken off, so that it never flatters.
     """
@@ -92,7 +92,7 @@ def _size(word: str, block: int) -> int:
 
 
 def unit_show(text: str) -> Unit:
-    """``systemctl show -p LoadState -p ActiveState -p SubState``: exits 0 even for an unknown unit."""
+    """Read ``systemctl show -p LoadState -p ActiveState -p SubState``: exits 0 even for an unknown unit."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "ActiveState" not in values:
         raise NotUnderstoodError("no ActiveState", excerpt(text))
@@ -105,7 +105,7 @@ UNIT_STATES = ("active", "activating", "deactivating", "reloading", "failed", "i
 
 
 def unit_word(text: str) -> Unit:
-    """``systemctl is-active``. A banner may stand before it."""
+    """Read ``systemctl is-active``. A banner may stand before it."""
     words = [line.strip() for line in text.splitlines() if line.strip() in UNIT_STATES]
     if not words:
         raise NotUnderstoodError("not a unit's state", excerpt(text))
@@ -113,7 +113,7 @@ def unit_word(text: str) -> Unit:
 
 
 def unit_status(text: str) -> Unit:
-    """The ``Active:`` line of ``systemctl status``."""
+    """Return the ``Active:`` line of ``systemctl status``."""
     found = re.search(r"^[ \t]*Active:[ \t]+([a-z]+)(?:[ \t]+\(([^)\n]{0,200})\))?", text, re.MULTILINE)
     if not found:
         raise NotUnderstoodError("no Active: line", excerpt(text))
@@ -121,7 +121,7 @@ def unit_status(text: str) -> Unit:
 
 
 def epoch(text: str) -> tuple[float, float]:
-    """``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
+    """Read ``date +%s.%N`` or ``date +%s``: (epoch seconds, resolution in seconds). A banner may stand around it."""
     found = re.search(r"^[ \t]*(\d{9,11})(?:[.,](\d{1,9}|%?N))?[ \t]*$", text, re.MULTILINE | re.ASCII)
     if not found:
         raise NotUnderstoodError("not a time", excerpt(text))
@@ -141,7 +141,7 @@ _FAILURE = re.compile(
 
 
 def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
-    """(verdict, version of the success line, last line) of an upgrade log.
+    """Return (verdict, version of the success line, last line) of an upgrade log.
 
     ``status: error`` lines are what a good run prints while services come up; they mean nothing.
     A failure's words are not known (docs/appliance.md 1.3), so FAILED is only ever a hint: what decides is that
@@ -174,13 +174,13 @@ def failure_lines(text: str, limit: int = 5) -> str:
 
 
 def log_name(text: str) -> str:
-    """The log's name or path as the script prints it on a terminal; "" where it does not."""
+    """Return the log's name or path as the script prints it on a terminal; "" where it does not."""
     found = re.search(r"log file \(?([^\s()]*ks_upgrade[^\s()]*)\)?", text)
     return found.group(1) if found and len(found.group(1)) <= MOST_LINE else ""
 
 
 def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
-    """Paths of the upgrade logs in the answer of ``ls -1`` over one or several folders, newest last."""
+    """Return paths of the upgrade logs in the answer of ``ls -1`` over one or several folders, newest last."""
     folder, found = default_folder, []
     for line in (raw.strip() for raw in text.splitlines() if len(raw) <= MOST_LINE):
         if line.endswith(":") and "ks_upgrade" not in line:
@@ -222,7 +222,7 @@ def _is_upgrade(line: str) -> bool:
 
 
 def file_size(text: str) -> int:
-    """The size in one line of ``ls -ln``."""
+    """Return the size in one line of ``ls -ln``."""
     for line in text.splitlines():
         words = line.split()
         if len(words) >= 6 and words[0][:1] in "-l" and re.fullmatch(r"[0-9]{1,15}", words[4]):
@@ -231,14 +231,14 @@ def file_size(text: str) -> int:
 
 
 def file_mark(text: str) -> str:
-    """The four numbers of ``stat -c '%s %i %Y %Z'``."""
+    """Return the four numbers of ``stat -c '%s %i %Y %Z'``."""
     if re.fullmatch(r"\d{1,20}(?: -?\d{1,20}){3}", text.strip(), re.ASCII):
         return text.strip()
     raise NotUnderstoodError("not the answer of stat", excerpt(text))
 
 
 def sha256_of(text: str) -> str:
-    """A SHA-256 in the answer of sha256sum, openssl, shasum, gpg --print-md or python."""
+    """Return a SHA-256 in the answer of sha256sum, openssl, shasum, gpg --print-md or python."""
     joined = re.search(r"\b[0-9a-fA-F]{64}\b", text)
     if joined:
         return joined.group().lower()

@@ -23,7 +23,7 @@ from ctmupgrade.core.looks.x509 import Certificate, chain
 
 
 def whole_rows(text: str) -> list[Json]:
-    """The rows of a listing. :raises NotUnderstoodError: there is none, or only a part of it is shown."""
+    """Return the rows of a listing. :raises NotUnderstoodError: there is none, or only a part of it is shown."""
     shown, total = total_of(text)
     if shown < total:
         raise NotUnderstoodError(f"only {shown} of {total} rows were shown")
@@ -42,7 +42,7 @@ def _is_true(value: object) -> bool:
 
 
 def alarms(text: str) -> tuple[Alarm, ...]:
-    """``ksctl alarms list``."""
+    """Read ``ksctl alarms list``."""
     return tuple(
         Alarm(
             field_text(row.get("name")),
@@ -54,7 +54,7 @@ def alarms(text: str) -> tuple[Alarm, ...]:
 
 
 def licences(text: str) -> tuple[Licence, ...]:
-    """``ksctl licensing licenses list``. A trial's ``expiration`` is "no expiration" while its seconds count down."""
+    """Read ``ksctl licensing licenses list``. A trial's ``expiration`` is "no expiration" while its seconds count down."""
     return tuple(
         Licence(
             field_text(row.get("feature") or row.get("type") or row.get("id")),
@@ -67,7 +67,7 @@ def licences(text: str) -> tuple[Licence, ...]:
 
 
 def interfaces(text: str) -> tuple[Interface, ...]:
-    """``ksctl interfaces list``."""
+    """Read ``ksctl interfaces list``."""
     return tuple(
         Interface(field_text(row.get("name")), row.get("enabled") is not False, whole(row.get("port")))
         for row in whole_rows(text)
@@ -76,7 +76,7 @@ def interfaces(text: str) -> tuple[Interface, ...]:
 
 
 def certificate_chain(text: str) -> tuple[Certificate, ...]:
-    """``ksctl interfaces certificate get``: the chain in a field, or by itself."""
+    """Read ``ksctl interfaces certificate get``: the chain in a field, or by itself."""
     if "-----BEGIN" in text.partition("{")[0]:
         return chain(text)
     value = json_object(text)
@@ -84,7 +84,7 @@ def certificate_chain(text: str) -> tuple[Certificate, ...]:
 
 
 def hsm_servers(text: str) -> tuple[HsmServer, ...]:
-    """``ksctl hsm servers list``."""
+    """Read ``ksctl hsm servers list``."""
     return tuple(_hsm(row, object_of(row.get("config"))) for row in whole_rows(text))
 
 
@@ -96,7 +96,7 @@ def _hsm(row: Json, config: Json) -> HsmServer:
 
 
 def disk_encryption(text: str) -> DiskEncryption:
-    """``ksctl diskenc status``."""
+    """Read ``ksctl diskenc status``."""
     value = json_object(text)
     plain = {key.lower().replace("_", ""): state for key, state in value.items()}
     if not any("enc" in key or key in ("status", "attendedboot") for key in plain):
@@ -105,7 +105,7 @@ def disk_encryption(text: str) -> DiskEncryption:
 
 
 def backup_job(text: str) -> BackupJob:
-    """``ksctl backup status``."""
+    """Read ``ksctl backup status``."""
     value = json_object(text)
     if not {"operation", "status", "finished"} & value.keys():
         raise NotUnderstoodError("not a backup status", excerpt(text))
@@ -118,7 +118,7 @@ def backup_job(text: str) -> BackupJob:
 
 
 def raft_status(text: str) -> str:
-    """``ksctl cluster info``: how the node takes part in what its control planes agree on; "" where that is not told."""
+    """Read ``ksctl cluster info``: how the node takes part in what its control planes agree on; "" where that is not told."""
     value = json_object(text)
     if "nodeID" not in value:
         raise NotUnderstoodError("not a cluster info", excerpt(text))
@@ -126,17 +126,17 @@ def raft_status(text: str) -> str:
 
 
 def time_servers(text: str) -> tuple[str, ...]:
-    """``ksctl ntp servers list``."""
+    """Read ``ksctl ntp servers list``."""
     return tuple(sorted({field_text(row.get("host")).lower() for row in whole_rows(text)} - {""}))
 
 
 def cluster_errors(text: str) -> tuple[ClusterError, ...]:
-    """``ksctl cluster errors``; rows may be a bare array (docs/appliance.md 4.2)."""
+    """Read ``ksctl cluster errors``; rows may be a bare array (docs/appliance.md 4.2)."""
     return tuple(error for row in rows_of(listing(text)) for error in errors_of(row))
 
 
 def errors_of(row: Json) -> tuple[ClusterError, ...]:
-    """The ``clusterErrors`` of a row, or the row where it is one itself."""
+    """Return the ``clusterErrors`` of a row, or the row where it is one itself."""
     own = row.get("clusterErrors")
     found = own if isinstance(own, list) else [row] if "errorMessage" in row else []
     return tuple(
@@ -147,7 +147,7 @@ def errors_of(row: Json) -> tuple[ClusterError, ...]:
 
 
 def schedules(text: str) -> tuple[Schedule, ...]:
-    """``ksctl scheduler configs list``."""
+    """Read ``ksctl scheduler configs list``."""
     return tuple(_schedule(row) for row in whole_rows(text))
 
 
@@ -162,7 +162,7 @@ def _schedule(row: Json) -> Schedule:
 
 
 def quorum_policies(text: str) -> tuple[QuorumPolicy, ...]:
-    """``ksctl quorum-policy status``."""
+    """Read ``ksctl quorum-policy status``."""
     return tuple(_policy(row) for row in whole_rows(text))
 
 
@@ -173,12 +173,12 @@ def _policy(row: Json) -> QuorumPolicy:
 
 
 def properties(text: str) -> Mapping[str, str]:
-    """``ksctl properties list``: values by name."""
+    """Read ``ksctl properties list``: values by name."""
     return {field_text(row.get("name")): field_text(row.get("value")) for row in whole_rows(text)}
 
 
 def accounts(text: str) -> tuple[Account, ...]:
-    """``ksctl users list``."""
+    """Read ``ksctl users list``."""
     return tuple(
         Account(
             field_text(row.get("username")),
@@ -193,7 +193,7 @@ def accounts(text: str) -> tuple[Account, ...]:
 
 
 def inodes(text: str) -> tuple[Inodes, ...]:
-    """``df -P -i``: one row a file system; ``-`` where it counts none."""
+    """Read ``df -P -i``: one row a file system; ``-`` where it counts none."""
     found = []
     for line in text.splitlines():
         row = re.fullmatch(
@@ -214,7 +214,7 @@ ON_DISK = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 
 
 def mounted(text: str) -> tuple[MountedAs, ...]:
-    """``/proc/mounts``: the file systems that an upgrade writes to; of those over one another the last."""
+    """Read ``/proc/mounts``: the file systems that an upgrade writes to; of those over one another the last."""
     found: dict[str, MountedAs] = {}
     for line in text.splitlines():
         device, _, rest = line.partition(" ")
@@ -227,7 +227,7 @@ def mounted(text: str) -> tuple[MountedAs, ...]:
 
 
 def addresses_by_dhcp(text: str) -> tuple[str, ...]:
-    """``nmcli -t -f GENERAL.DEVICE,GENERAL.TYPE,DHCP4 device show``: devices whose IPv4 address is from a DHCP server."""
+    """Read ``nmcli -t -f GENERAL.DEVICE,GENERAL.TYPE,DHCP4 device show``: devices whose IPv4 address is from a DHCP server."""
     device, found, seen = "", [], False
     for line in text.splitlines():
         key, _, value = line.strip().partition(":")

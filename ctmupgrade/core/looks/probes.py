@@ -42,7 +42,7 @@ def _remembering(parser: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
-    """A parser of standard output alone; an empty one is explained by standard error."""
+    """Return a parser of standard output alone; an empty one is explained by standard error."""
     read = _remembering(parser)
 
     def of_reply(code: int, out: str, err: str) -> T:
@@ -54,7 +54,7 @@ def text(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
 
 def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
-    """For ``ksctl``: whether errors come on stdout or stderr is not known (docs/appliance.md 8, 11).
+    """Return a parser for ``ksctl``: whether errors come on stdout or stderr is not known (docs/appliance.md 8, 11).
 
     Twenty nodes asked for a summary of twenty give the same long text: it is read once."""
     read = _remembering(parser)
@@ -68,5 +68,5 @@ def either(parser: Callable[[str], T]) -> Callable[[int, str, str], T]:
 
 
 def plain_probe(name: str, parser: Callable[[str], T], *ways: tuple[str, ...]) -> Probe[T]:
-    """Ways whose standard output alone tells."""
+    """Return ways whose standard output alone tells."""
     return Probe(name, tuple(Query(argv, text(parser)) for argv in ways))

@@ -136,7 +136,7 @@ OF_A_SHELL: tuple[Probe[object], ...] = (BOOT, MOUNTS, UNIT, RIGHTS, CLOCK, PROC
 
 
 def log_search() -> Probe[tuple[str, ...]]:
-    """Where the script's log is in none of the likely folders: look everywhere on the root file system."""
+    """Return the question for a script's log that is in none of the likely folders: look everywhere on the root file system."""
     return Probe(
         "upgrade logs anywhere",
         (
@@ -149,7 +149,7 @@ def log_search() -> Probe[tuple[str, ...]]:
 
 
 def log_tail(path: str) -> Probe[UpgradeLog]:
-    """The end of one log, where its verdict stands."""
+    """Return the end of one log, where its verdict stands."""
 
     def of_text(out: str) -> UpgradeLog:
         verdict, version, last = parse_shell.log_verdict(out)
@@ -166,7 +166,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
 
 
 def port(host: str) -> Probe[PortState]:
-    """Whether ``host``:5432 takes a connection from this node."""
+    """Return whether ``host``:5432 takes a connection from this node."""
 
     def nc(code: int, out: str, err: str) -> PortState:
         said = f"{out} {err}".lower()

@@ -85,7 +85,7 @@ BY_DHCP: Probe[tuple[str, ...]] = plain_probe(
 
 
 def certificate(interface: str) -> Probe[tuple[Certificate, ...]]:
-    """The certificate chain of an interface."""
+    """Return the certificate chain of an interface."""
     return _answer(
         f"certificate of {interface}",
         parse_state.certificate_chain,

@@ -31,7 +31,7 @@ class UpgradeLog:
     in_this_boot: bool | None = None
 
     def waits(self, version: Version) -> bool:
-        """Whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
+        """Return whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
         tell: the new one's services are started before the reboot (docs/appliance.md 1.2)."""
         if self.verdict is not LogVerdict.SUCCEEDED:
             return False

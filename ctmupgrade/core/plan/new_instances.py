@@ -13,12 +13,12 @@ from ctmupgrade.core.model import Cluster, Node, url_of
 
 
 def fresh_name(name: str) -> str:
-    """What the new instance is called in the plan and the report; cluster.yaml's name is the old one's."""
+    """Return what the new instance is called in the plan and the report; cluster.yaml's name is the old one's."""
     return f"{name}-new"
 
 
 def with_fresh(cluster: Cluster, pairs: tuple[tuple[str, str], ...]) -> Cluster:
-    """The cluster with its new instances: reached like the old ones, at their own hosts. A host key pinned for
+    """Return the cluster with its new instances: reached like the old ones, at their own hosts. A host key pinned for
     the old one is not theirs: known_hosts must know them."""
     made = []
     for name, host in pairs:
@@ -32,7 +32,7 @@ def with_fresh(cluster: Cluster, pairs: tuple[tuple[str, str], ...]) -> Cluster:
 def fresh_problems(
     cluster: Cluster, pairs: tuple[tuple[str, str], ...], apart: tuple[str, ...]
 ) -> Iterator[str]:
-    """What is wrong with the pairs themselves. ``apart``: the survivor and the node held back."""
+    """Yield what is wrong with the pairs themselves. ``apart``: the survivor and the node held back."""
     names = [node.name for node in cluster.nodes]
     hosts = {node.host for node in cluster.nodes} | {node.cluster_host for node in cluster.nodes}
     for name, host in pairs:

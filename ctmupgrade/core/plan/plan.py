@@ -51,18 +51,18 @@ class Plan:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Names of the nodes it touches, in order."""
+        """Return names of the nodes it touches, in order."""
         return tuple(dict.fromkeys(step.node for step in self.steps if step.node))
 
     def step(self, step_id: str) -> Step:
-        """:raises KeyError: no such step."""
+        """Return the step of that id. :raises KeyError: there is none."""
         for step in self.steps:
             if step.id == step_id:
                 return step
         raise KeyError(step_id)
 
     def critical_path_s(self, of: Container[str] | None = None) -> int:
-        """Seconds of the longest chain of steps.
+        """Return seconds of the longest chain of steps.
 
         :param of: ids of the steps that count; None: all.
         """
@@ -74,7 +74,7 @@ class Plan:
 
 
 def basis_of(facts: Facts, cluster: Cluster) -> dict[str, str]:
-    """The facts a plan stands on, by name, in words that do not change with time alone."""
+    """Return the facts a plan stands on, by name, in words that do not change with time alone."""
     basis = {"strategy": cluster.strategy.value, "target": str(cluster.target.version)}
     basis["signer"] = cluster.target.signer
     if not isinstance(facts.archive, Unknown):
@@ -100,7 +100,7 @@ def _in_error(services: Services) -> str:
 
 
 def services_in_error(basis: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The services of a node that were in error when the plan was made."""
+    """Return the services of a node that were in error when the plan was made."""
     return tuple(one for one in basis.get(f"{name}{IN_ERROR}", "").split(", ") if one)
 
 
@@ -177,7 +177,7 @@ def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
 
 
 def make_plan(facts: Facts, cluster: Cluster, options: Options) -> Plan:
-    """The plan for these facts. Same facts, same plan, same id."""
+    """Return the plan for these facts. Same facts, same plan, same id."""
     steps = steps_for(facts, cluster, options)
     return plan_of(steps, facts, cluster, options, tuple(_notes(facts, cluster, options, steps)))
 
@@ -185,7 +185,7 @@ def make_plan(facts: Facts, cluster: Cluster, options: Options) -> Plan:
 def plan_of(
     steps: tuple[Step, ...], facts: Facts, cluster: Cluster, options: Options, notes: tuple[str, ...]
 ) -> Plan:
-    """A plan of given steps: strategies and recovery make theirs through this."""
+    """Return a plan of given steps: strategies and recovery make theirs through this."""
     archive = facts.archive
     target = PlanTarget(
         str(cluster.target.version),

@@ -36,7 +36,7 @@ from ctmupgrade.core.timing import BACKUP_S, GATE_S, JOIN_S, QUICK_S, SERVICES_S
 
 
 def survivor_of(facts: Facts, cluster: Cluster, options: Options) -> tuple[str, str]:
-    """The node that keeps the data, and why it."""
+    """Return the node that keeps the data, and why it."""
     if options.survivor:
         return options.survivor, "chosen by --survivor"
     if cluster.own_node:
@@ -75,7 +75,7 @@ def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple
 
 
 def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[str]:
-    """What the vendor warns of where HSMs are used, and what becomes of replaced nodes."""
+    """Yield what the vendor warns of where HSMs are used, and what becomes of replaced nodes."""
     for name, host in options.fresh:
         yield (
             f"{name} is replaced by a new instance at {host} (here {fresh_name(name)}): the old node is removed and "
@@ -110,7 +110,7 @@ def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[
 
 
 def rebuild(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
-    """The whole graph."""
+    """Yield the whole graph."""
     survivor, why = survivor_of(facts, cluster, options)
     names = [*options.order, *(n.name for n in cluster.nodes if n.name not in options.order)]
     others = [n for n in names if n != survivor]

@@ -220,7 +220,7 @@ def step(
 
 
 def changes_node(action: Action) -> bool:
-    """Whether it changes the appliance (an uploaded file or a backup is not such a change)."""
+    """Return whether it changes the appliance (an uploaded file or a backup is not such a change)."""
     match action:
         case VerifyArchive() | MakeBackup() | StageArchive() | Gate() | AwaitNode() | Settle():
             return False
@@ -231,18 +231,18 @@ def changes_node(action: Action) -> bool:
 
 
 def in_service(action: Action) -> bool:
-    """Whether the node serves its clients as ever while it is done. What is not is between a node's hooks."""
+    """Return whether the node serves its clients as ever while it is done. What is not is between a node's hooks."""
     quiet = VerifyArchive | MakeBackup | StageArchive | RecordSettings | Gate | CompareSettings
     return isinstance(action, quiet)
 
 
 def erases(action: Action) -> bool:
-    """Whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
+    """Return whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
     return isinstance(action, ResetNode | JoinNode)
 
 
 def is_look(action: Action) -> bool:
-    """Whether it only looks, so that its result ages and it is done again after a resume."""
+    """Return whether it only looks, so that its result ages and it is done again after a resume."""
     match action:
         case VerifyArchive() | Gate() | AwaitNode() | Settle():
             return True

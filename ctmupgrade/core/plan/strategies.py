@@ -25,7 +25,7 @@ from ctmupgrade.core.version import reached
 
 
 def node_order(cluster: Cluster, options: Options) -> tuple[str, ...]:
-    """The nodes to take, in their order: ``--order`` first, then cluster.yaml's; ``--nodes`` limits it. The one that
+    """Return the nodes to take, in their order: ``--order`` first, then cluster.yaml's; ``--nodes`` limits it. The one that
     ctmupgrade runs on comes last, for its reboot ends this process."""
     return tuple(sorted(order_as_given(cluster, options), key=lambda name: name == cluster.own_node))
 
@@ -38,7 +38,7 @@ def order_as_given(cluster: Cluster, options: Options) -> tuple[str, ...]:
 
 
 def needs_upgrade(facts: Facts, cluster: Cluster, name: str) -> bool:
-    """Whether a node is not known to be at the target."""
+    """Return whether a node is not known to be at the target."""
     version = facts.nodes[name].version
     return isinstance(version, Unknown) or not reached(version, cluster.target.version)
 
@@ -70,7 +70,7 @@ def node_chain(
 
 
 def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
-    """A chain of nodes behind a fan of uploads and backups."""
+    """Yield a chain of nodes behind a fan of uploads and backups."""
     names = tuple(n for n in node_order(cluster, options) if needs_upgrade(facts, cluster, n))
     if not names:
         return
@@ -93,7 +93,7 @@ def in_place(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]
 
 
 def standalone(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
-    """One unclustered appliance."""
+    """Yield one unclustered appliance."""
     names = tuple(n for n in node_order(cluster, options) if needs_upgrade(facts, cluster, n))
     if not names:
         return
@@ -106,7 +106,7 @@ def standalone(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Ste
 
 
 def steps_for(facts: Facts, cluster: Cluster, options: Options) -> tuple[Step, ...]:
-    """The steps of the cluster's strategy."""
+    """Return the steps of the cluster's strategy."""
     match cluster.strategy:
         case StrategyName.IN_PLACE:
             return tuple(in_place(facts, cluster, options))

@@ -19,7 +19,7 @@ _BEHIND = ",;:)}]>"
 
 
 def end_of_value(text: str, at: int, delimiter: str, *, line: bool) -> int:
-    """Where a value that begins at ``at`` ends.
+    """Return where a value that begins at ``at`` ends.
 
     :param delimiter: what stands between the name and it.
     :param line: the name is the first on its line: with a colon the value may have blanks in it, as in YAML.

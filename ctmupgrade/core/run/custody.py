@@ -26,7 +26,7 @@ class Custody:
 
     @property
     def words(self) -> str:
-        """Who handed it over, when and into which file."""
+        """Return who handed it over, when and into which file."""
         since = self.at.isoformat(timespec="seconds") if self.at else "an unknown time"
         return f"handed over by {self.by} at {since} into {self.file}"
 

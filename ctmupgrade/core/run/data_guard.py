@@ -16,7 +16,7 @@ from ctmupgrade.core.run.journal import RunState, Status
 
 
 def holders(plan: Plan, state: RunState, names: Collection[str] | None = None) -> set[str]:
-    """The nodes that surely hold the cluster's data now.
+    """Return the nodes that surely hold the cluster's data now.
 
     :param names: the nodes of cluster.yaml: what only the plan names holds nothing. None: they are the plan's.
     """
@@ -40,7 +40,7 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
 
 
 def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
-    """A judge of steps: "" where one may start, else why not. Only what erases a node is judged."""
+    """Return a judge of steps: "" where one may start, else why not. Only what erases a node is judged."""
     keep = max(1, plan.options.keep_copies)
     names = {node.name for node in (*cluster.nodes, *cluster.fresh)}
 

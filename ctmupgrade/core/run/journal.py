@@ -99,7 +99,7 @@ class RunState:
 
     @property
     def name(self) -> str:
-        """running, pausing, paused, failed, needs-operator, done or aborted."""
+        """Return running, pausing, paused, failed, needs-operator, done or aborted."""
         if self.outcome:
             return "aborted" if self.outcome in ("aborted", "taken-over") else "done"
         statuses = {state.status for state in self.steps.values()}
@@ -111,7 +111,7 @@ class RunState:
 
 
 def start(event: RunStarted, at: datetime) -> RunState:
-    """The state after the first event."""
+    """Return the state after the first event."""
     steps = {step.id: StepState() for step in event.plan.steps}
     return RunState(
         event.run, event.mode, event.plan, event.by, steps, at, at, event.waived, what=event.what,
@@ -120,7 +120,7 @@ def start(event: RunStarted, at: datetime) -> RunState:
 
 
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind
-    """The state after one more event. Pure; unknown steps raise KeyError."""
+    """Return the state after one more event. Pure; unknown steps raise KeyError."""
     told = incidents_of(event, at, state.at, state.plan, state.incidents)
     state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents,
                     touched=touched_after(state.touched, event, state.plan))  # fmt: skip
@@ -216,7 +216,7 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
 
 
 def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
-    """The state after all events.
+    """Return the state after all events.
 
     :raises ValueError: the first is not RunStarted, or there is none.
     """

@@ -37,7 +37,7 @@ def _matters(step: Step) -> bool:
 
 
 def at_target(state: RunState, node: str) -> bool:
-    """Whether a look in this run has proven that a node has the target's version."""
+    """Return whether a look in this run has proven that a node has the target's version."""
     proven = [
         version
         for step in state.plan.steps

@@ -55,7 +55,7 @@ class RunHistory:
 
 
 def past_of(states: Iterable[RunState]) -> RunHistory:
-    """The past as all runs tell it, oldest first."""
+    """Return the past as all runs tell it, oldest first."""
     emptied: set[str] = set()
     alone: set[str] = set()
     joins: dict[str, datetime] = {}
@@ -119,7 +119,7 @@ def _alone(alone: set[str], state: RunState, step: Step, status: Status) -> None
 
 
 def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:
-    """The nodes on which an upgrade began and no reboot was seen to follow, by all runs, oldest first: of each the
+    """Return the nodes on which an upgrade began and no reboot was seen to follow, by all runs, oldest first: of each the
     latest. Whether somebody else has rebooted it since, its boot tells (:meth:`Facts.unbooted_still`)."""
     found: dict[str, Unbooted] = {}
     for state in states:
@@ -135,7 +135,7 @@ def unbooted(states: Iterable[RunState]) -> dict[str, Unbooted]:
 
 
 def upgraded_in(states: Iterable[RunState]) -> dict[str, tuple[str, BootMark]]:
-    """Of each node that a run brought through its upgrade and its reboot: the log of that upgrade, and the boot in
+    """Return for each node that a run brought through its upgrade and its reboot the log of that upgrade, and the boot in
     which it ran; the latest counts, oldest run first."""
     found: dict[str, tuple[str, BootMark]] = {}
     for state in states:

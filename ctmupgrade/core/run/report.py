@@ -114,7 +114,7 @@ def _time(moment: datetime | None) -> str:
 
 
 def node_state(state: RunState, node: str) -> str:
-    """A node's state in one word, from its steps."""
+    """Return a node's state in one word, from its steps."""
     statuses = [state.steps[s.id].status for s in state.plan.steps if s.node == node]
     if not statuses:
         return "unchanged"
@@ -131,7 +131,7 @@ def node_state(state: RunState, node: str) -> str:
 
 
 def version_after(state: RunState, node: str) -> str:
-    """The last version that a look proved."""
+    """Return the last version that a look proved."""
     found = state.plan.versions.get(node, "")
     for step in state.plan.steps:
         if step.node == node:
@@ -147,7 +147,7 @@ def _seen(state: RunState, node: str) -> bool:
 
 
 def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
-    """Where a run has ended and nodes are not what it was for: skipped by a decision, or left out by ``--nodes``.
+    """Return, where a run has ended, the nodes that are not what it was for: skipped by a decision, or left out by ``--nodes``.
     "Done" must not be read as "all is well"."""
     if state.outcome not in ("done", "partial"):
         return ()
@@ -165,7 +165,7 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
-    """A sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
+    """Return a sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
     it is of the new version already (docs/appliance.md 1.2), so that nothing else tells.
 
     :param aborted: nobody will go on with this run.
@@ -189,7 +189,7 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
 
 
 def make_report(state: RunState, head: JournalHead | None = None) -> Report:
-    """The report of a run at any moment of it.
+    """Return the report of a run at any moment of it.
 
     :param head: of the journal that the state was read from, where it is known.
     """
