@@ -81,7 +81,7 @@ class Lines:
         if self.room == 0:
             raise JournalError(
                 "the journal cannot be written: No space left on device",
-                remedy="make room",
+                remedy="make room, then: ctmupgrade resume",
             )
         self.room -= 1 if self.room > 0 else 0
         self.lines.append((json.dumps(event_to_json(event)), at))
