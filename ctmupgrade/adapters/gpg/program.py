@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gnupg  # type: ignore[import-untyped,unused-ignore]
 
+from ctmupgrade.adapters.gpg.ended_in_time import end_session, ended_in_time
 from ctmupgrade.adapters.gpg.verdict import Status, hear
-from ctmupgrade.errors import UsageError
 
 SHORT = 60.0  # seconds for a call that reads keys; with a keyring of 64 MiB it is a few
 
@@ -40,28 +36,8 @@ class GpgProgram(gnupg.GPG):  # type: ignore[misc,unused-ignore]
         return self.child
 
     def _collect_output(self, process: Any, result: Any, writer: Any = None, stdin: Any = None) -> Any:
-        overdue = threading.Event()
-
-        def give_up() -> None:
-            overdue.set()
-            self.stop()
-
-        timer = threading.Timer(self.limit, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            code = super()._collect_output(process, result, writer, stdin)
-        except BaseException:  # Ctrl-C: gpg does not get it, as it is not of our terminal's group
-            self.stop()
-            raise
-        finally:
-            timer.cancel()
-        if overdue.is_set():
-            raise UsageError(
-                f"{self.gpgbinary} has not finished within {self.limit:.0f} s and was stopped",
-                remedy=f"{self.gpgbinary} --version   # must answer at once",
-            )
-        return code
+        with ended_in_time(self.gpgbinary, self.limit, self.stop):
+            return super()._collect_output(process, result, writer, stdin)
 
     def _read_response(self, stream: Any, result: Any) -> None:
         hear(stream.stream, result)  # the library splits lines where gpg does not
@@ -69,9 +45,7 @@ class GpgProgram(gnupg.GPG):  # type: ignore[misc,unused-ignore]
     def stop(self) -> None:
         """End the child, with all that it has started, and any that is started later."""
         self.stopped = True
-        if self.child is not None and self.child.poll() is None:
-            with suppress(OSError):
-                os.killpg(self.child.pid, signal.SIGKILL)
+        end_session(self.child)
 
     def import_file(self, path: Path, *options: str) -> Status:
         """Import keys from a file, never through a pipe: gpg stops reading where a keyring is damaged.

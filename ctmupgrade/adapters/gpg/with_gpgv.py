@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 import pkgutil
 import shutil
-import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.private_folder import private_folder
+from ctmupgrade.adapters.gpg.ended_in_time import end_session, ended_in_time
 from ctmupgrade.adapters.gpg.key_packets import DamagedError, Key, read_keys
 from ctmupgrade.adapters.gpg.keyring import damaged, missing_key, read_keyring
 from ctmupgrade.adapters.gpg.program import SHORT
@@ -24,7 +23,6 @@ from ctmupgrade.adapters.gpg.verdict import PinnedKey, Status, hear
 from ctmupgrade.adapters.gpg.way import UnusableError
 from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.adapters.memory_file import memory_file
-from ctmupgrade.errors import UsageError
 
 
 class GpgvProgram:
@@ -39,44 +37,23 @@ class GpgvProgram:
 
     def verify_descriptor(self, fd: int, limit: float) -> Status:
         """Verify the signed message that ``fd`` reads; see :class:`.way.Program`."""
-        said, overdue = Status(self), threading.Event()
+        said = Status(self)
         self.child = subprocess.Popen(
             self._argv, stdin=fd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environ(),
             pass_fds=self._files, start_new_session=True,
         )  # fmt: skip
         if self.stopped:  # while it was being started, by another thread
             self.stop()
-
-        def give_up() -> None:
-            overdue.set()
-            self.stop()
-
-        timer = threading.Timer(limit, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            with self.child as child:
-                if child.stderr is not None:
-                    hear(child.stderr, said)
-                said.returncode = child.wait()
-        except BaseException:
-            self.stop()
-            raise
-        finally:
-            timer.cancel()
-        if overdue.is_set():
-            raise UsageError(
-                f"{self._name} has not finished within {limit:.0f} s and was stopped",
-                remedy=f"{self._name} --version   # must answer at once",
-            )
+        with ended_in_time(self._name, limit, self.stop), self.child as child:
+            if child.stderr is not None:
+                hear(child.stderr, said)
+            said.returncode = child.wait()
         return said
 
     def stop(self) -> None:
         """End the child, and any that is started later."""
         self.stopped = True
-        if self.child is not None and self.child.poll() is None:
-            with suppress(OSError):
-                os.killpg(self.child.pid, signal.SIGKILL)
+        end_session(self.child)
 
 
 class WithGpgv:
