@@ -139,7 +139,7 @@ def test_simulate_says_what_a_fixture_needs(desk: Desk, command: list[str], plac
 def test_all_findings_are_counted(desk: Desk) -> None:
     """Not only those that are shown."""
     checked = desk.type("check", scenario="healthy-three").stdout.splitlines()[-1]
-    assert checked.startswith("Ready; 1 thing to confirm by hand. ")
+    assert checked.startswith("Ready; 3 things to confirm by hand. ")
     passes, total = (int(found) for found in re.findall(r"(\d+) of (\d+) checks pass", checked)[0])
     assert 0 < passes < total
     assert f"\n{checked}\n" in desk.type("run", scenario="healthy-three").stdout

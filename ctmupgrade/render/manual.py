@@ -34,7 +34,8 @@ from ctmupgrade.core.plan.steps import Step
 
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(
-    r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:backup|backupkeys|cluster|diskenc|hsm|ntp|services|system) \w+)"
+    r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
+    r"|network|ntp|products|properties|quorum-policy|scheduler|services|system|users) \w+)"
 )
 
 

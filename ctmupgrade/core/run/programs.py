@@ -32,16 +32,16 @@ def before_due(state: RunState, scope: str, node: str) -> bool:
     :param scope: "run" or "node". :param node: "" for the run.
     """
     last = _last(state, node, f"before_{scope}", f"after_{scope}")
-    return last is None or last.what.startswith("after_") or last.code != 0
+    return last is None or last.what == f"after_{scope}" or last.code != 0
 
 
 def after_owed(state: RunState, cluster: Cluster, scope: str, node: str) -> bool:
     """Return whether ``after_SCOPE`` must still run, for what has been begun."""
     last = _last(state, node, f"before_{scope}", f"after_{scope}")
-    if last is not None and last.what.startswith("after_") and last.code is None:
+    if last is not None and last.what == f"after_{scope}" and last.code is None:
         return True
     if cluster.hooks.argv(f"before_{scope}"):
-        return last is not None and last.what.startswith("before_")
+        return last is not None and last.what == f"before_{scope}"
     return node in state.touched
 
 
@@ -64,7 +64,7 @@ def not_put_back(state: RunState) -> tuple[str, ...]:
     for node in nodes:
         scope = "node" if node else "run"
         last = _last(state, node, f"before_{scope}", f"after_{scope}")
-        if last is not None and last.what.startswith("before_"):
+        if last is not None and last.what == f"before_{scope}":
             found.append(f"{last.words} was run, and no after_{scope} has followed: put it back by hand")
     return tuple(found)
 
