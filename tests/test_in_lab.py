@@ -160,7 +160,7 @@ def _begun(made: Site, knob: str) -> Callable[[], object]:
     return lambda: "ks_upgrade_" in made.lab.node("ctm-1", "ls", "/home/ksadmin").stdout
 
 
-@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
+@pytest.mark.parametrize("knob", [pytest.param("check_seconds", marks=pytest.mark.slow), "launch_seconds"])
 def test_killed_before_the_script_has_its_screen_session(go: Callable[..., Site], knob: str) -> None:
     """While it looks at the archive, and between its empty log and the session: its terminal outlives us."""
     made = go(1, behave={knob: 3.0})
@@ -182,7 +182,7 @@ def test_killed_where_the_script_never_gets_a_screen_session(go: Callable[..., S
     made.ended_well()
 
 
-@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
+@pytest.mark.parametrize("knob", [pytest.param("check_seconds", marks=pytest.mark.slow), "launch_seconds"])
 def test_a_connection_that_breaks_before_the_script_has_its_screen_session(
     go: Callable[..., Site], knob: str
 ) -> None:
@@ -269,6 +269,7 @@ def test_a_shell_without_anything_blocks_with_a_remedy(go: Callable[..., Site]) 
     assert made.changes() == []
 
 
+@pytest.mark.slow
 def test_success_by_exit_code_and_a_failure_in_the_log(go: Callable[..., Site]) -> None:
     made = go(1, behave={"fail": "middle", "exit_code": 0})
     said = made.ends(made.start("run", "--yes"), 5)

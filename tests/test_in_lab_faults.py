@@ -29,6 +29,7 @@ def go(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         yield lambda *a, **k: stack.enter_context(site(tmp_path / "lab", *a, **k))
 
 
+@pytest.mark.slow
 def test_a_server_without_a_banner(go: Callable[..., Site]) -> None:
     """Before a run it is one that cannot be reached; within one it is waited for."""
     made = go(2, behave={"upgrade_seconds": 4.0})
@@ -64,6 +65,7 @@ def test_the_tools_host_sleeps_while_a_node_upgrades_and_its_connections_die(go:
     made.ended_well()
 
 
+@pytest.mark.slow
 def test_a_new_instance_takes_an_old_nodes_place(go: Callable[..., Site]) -> None:
     """ctm-4 is brought to the target on its own; a rebuild of the other three then joins it in place of ctm-2."""
     made = go(4)

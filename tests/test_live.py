@@ -317,7 +317,8 @@ def both_upgraded_once(live: Live) -> None:
     assert live.run("check").returncode == 0
 
 
-@pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("early", [True, False])
 def test_a_reboot_that_an_abort_left_out_is_not_forgotten(go_live: GoLive, early: bool) -> None:
     """Its version need not tell: it may say the new one before its reboot already (docs/appliance.md 1.2)."""
     live, _ = interrupted_once(go_live, upgrade={"shows_early": early})

@@ -29,7 +29,7 @@ from tests.support.world_run import PASSWORD, Drive, Killed, make_world, mend
 
 SLOW = os.environ.get("CTMUPGRADE_HYPOTHESIS") == "slow"
 SEED = int(os.environ.get("CTMUPGRADE_SEED", "20260110"))
-EXAMPLES = 2000 if SLOW else 200
+EXAMPLES = 2000 if SLOW else 120
 PROCESSES = 12  # at most so many, then it counts as lost
 
 

@@ -60,6 +60,7 @@ def test_a_recover_that_cannot_begin_leaves_the_run_to_be_resumed(go_live: GoLiv
     assert told["state"] == "paused", refused.stdout + refused.stderr
 
 
+@pytest.mark.slow
 def test_a_run_whose_journal_is_lost_is_taken_over(go_live: GoLive) -> None:
     """A rebuild was killed when all were removed, and its state folder is gone: its marks must not lock all out."""
     live = go_live(nodes=2, extra="strategy: rebuild", times={"join_s": 10.0, "removed_s": 1.0})
