@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.core import redact
 from tests.support.live import Live, Signing, signing_key, start_live
 
 
@@ -30,3 +31,11 @@ def go_live(tmp_path: Path, signing: Signing) -> Iterator[Callable[..., Live]]:
     yield start
     for live in made:
         live.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> Iterator[None]:
+    """What a test's program learned is not hidden in the next one's output."""
+    before = list(redact._known)
+    yield
+    redact._known[:] = before

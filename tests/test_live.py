@@ -166,7 +166,7 @@ def test_a_dropped_connection_changes_nothing(go_live: GoLive) -> None:
 def test_killed_in_the_upload(go_live: GoLive) -> None:
     live = go_live(nodes=2, size=24_000_000)
     total = (live.folder / NAME).stat().st_size
-    process = live.start("run", "--yes")
+    process = live.start("run", "--yes", "--limit-rate", "8M")
     live.until(process, lambda _w: 3_000_000 < live.fleet.servers["ctm-2"].taken < total, "half an upload")
     live.kill(process)
     assert live.kinds("upgrade_started") == []
