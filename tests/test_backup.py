@@ -143,6 +143,16 @@ def test_a_torn_manifest_proves_nothing(tmp_path: Path) -> None:
     assert found["ctm-1"].verdict.value == "warn" and "`run` makes one first" in found["ctm-1"].summary
 
 
+def test_another_clusters_backup_proves_nothing(tmp_path: Path) -> None:
+    """Two clusters may share a folder, and the name of one may begin with the other's: test, test-ctm-1."""
+    _, drive = _backup(tmp_path)
+    (path,) = [p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".json")]
+    body = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**body, "cluster": "test-ctm"}), encoding="utf-8")
+    found = {f.node: f for f in check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
+    assert (found["ctm-1"].verdict.value, found["ctm-2"].verdict.value) == ("warn", "pass")
+
+
 def test_a_failing_backup_stops_before_anything_is_changed(tmp_path: Path) -> None:
     outcome, drive = _backup(tmp_path, faults=[{"kind": "backup_fails", "node": "ctm-1"}])
     assert outcome.code == 5 and outcome.state is not None

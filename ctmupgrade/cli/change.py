@@ -14,8 +14,6 @@ from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
-if TYPE_CHECKING:
-    from ctmupgrade.core.model import Options
 
 
 @registry.command(CHANGE)
@@ -99,8 +97,28 @@ def stage(
 
 
 @registry.command(CHANGE)
-def backup(common: Common, options: Options) -> int:
-    """Create and download a system backup and its key from each node that needs one."""
+def backup(
+    common: Common,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="verify what was downloaded; no node is asked")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="remove old backups from this machine; no node is asked")
+    ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", metavar="N", min=1, help="with --prune: keep the newest N of each node"),
+    ] = None,
+    *,
+    options: Options,
+) -> int:
+    """Create and download a system backup and its key from each node that needs one. Exit 0 of --verify: all downloaded
+    ones are whole."""
+    if verify or prune or keep:
+        from ctmupgrade.cli import backups
+
+        backups.refuse_mixed(common, verify=verify, prune=prune, keep=keep or 0)
+        return backups.verify(common) if verify else backups.prune(common, keep or 0)
     return _prepare(common, options, "backup")
 
 

@@ -11,8 +11,13 @@ from typing import Any
 
 def forge_plan(journal: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Give a run's journal another plan, and make all of its chain again."""
+    forge_first(journal, lambda event: change(event["plan"]))
+
+
+def forge_first(journal: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Give a run's journal another beginning, and make all of its chain again."""
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    change(lines[0]["event"]["plan"])
+    change(lines[0]["event"])
     before, made = lines[0]["prev"], []
     for line in lines:
         text = json.dumps({**line, "prev": before})

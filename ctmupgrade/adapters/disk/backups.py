@@ -10,6 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.errors import UNFORESEEN, NodeError
 
 SUFFIX = ".manifest.json"
-_ARRIVING = ".arriving"  # how folders end in which a download is under way
+ARRIVING = ".arriving"  # how folders end in which a download is under way
 
 _OLD_S = 86_400.0  # seconds after which nothing is still downloaded into such a folder
 
@@ -46,7 +47,7 @@ class BackupStore:
         stem = f"{self.cluster}-{node}-{backup_id}"
         try:
             self._remove_remains(stem)
-            folder = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=_ARRIVING, dir=self.directory))
+            folder = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=ARRIVING, dir=self.directory))
         except OSError as error:
             raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
         return folder / f"{stem}.backup", folder / f"{stem}.key"
@@ -55,7 +56,7 @@ class BackupStore:
         """Removes what killed downloads left: this download's own, and any of this cluster's that is old. Others may
         be under way in another process."""
         oldest = time.time() - _OLD_S
-        for remains in self.directory.glob(f".{glob.escape(self.cluster)}-*{_ARRIVING}"):
+        for remains in self.directory.glob(f".{glob.escape(self.cluster)}-*{ARRIVING}"):
             about = remains.lstat()
             ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
             again = remains.name.startswith(f".{stem}-")
@@ -89,19 +90,23 @@ class BackupStore:
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Return every manifest of this cluster; ``problem`` says where its files are gone or changed."""
-        try:
-            paths = (
-                sorted(self.directory.glob(f"{self.cluster}-*{SUFFIX}")) if self.directory.is_dir() else []
-            )
-        except OSError:  # a folder that cannot be looked into proves nothing; unusable() says so
-            paths = []
         found = []
-        for path in paths:
-            try:
-                found.append(_read(path))
-            except (OSError, *UNFORESEEN):
-                continue  # not one of ours, or torn: it proves nothing
+        for path in self.manifest_files():
+            # One that is torn, or another cluster's whose name begins with ours (prod, prod-eu), proves nothing.
+            with suppress(OSError, *UNFORESEEN):
+                cluster, manifest = read_manifest(path)
+                if cluster == self.cluster:
+                    found.append(manifest)
         return tuple(found)
+
+    def manifest_files(self) -> list[Path]:
+        """Return the files that are called like this cluster's manifests. None where the folder cannot be looked into:
+        it proves nothing, and :meth:`unusable` says so."""
+        try:
+            names = f"{glob.escape(self.cluster)}-*{SUFFIX}"
+            return sorted(self.directory.glob(names)) if self.directory.is_dir() else []
+        except OSError:
+            return []
 
     def save(self, name: str, text: str) -> str:
         """Keep a text, 0600, and return its path."""
@@ -167,7 +172,11 @@ class BackupStore:
         _write(self.directory / name, json.dumps(body, indent=2) + "\n")
 
 
-def _read(path: Path) -> Manifest:
+def read_manifest(path: Path) -> tuple[str, Manifest]:
+    """Return whose backup a manifest is (its cluster's name), and the manifest; its files are hashed.
+
+    :raises OSError: it cannot be read. :raises ValueError: and others of ``UNFORESEEN``: it is torn, or is none.
+    """
     body = read_json(read_text_bounded(path))
     files = [path.parent / _plain_name(body[kind]["name"]) for kind in ("file", "key_file")]
     problem = ""
@@ -177,7 +186,7 @@ def _read(path: Path) -> Manifest:
         elif file.stat().st_size != body[kind]["size"] or _hash(file) != body[kind]["sha256"]:
             problem = f"{file.name} is not what was downloaded"
     downloaded = body.get("downloaded")
-    return Manifest(
+    return body["cluster"], Manifest(
         body["node"], body["version"], body["backup_id"], body["key_id"],
         _moment(body["created"]), str(files[0]), str(files[1]), problem,
         _moment(downloaded) if downloaded is not None else None,
