@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ctmupgrade.commands.choose import every_run
+from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import new_run_id
 from tests.support.desk import SCENARIOS, Desk, has, is_report
 from tests.support.live import PROGRAM, Live
@@ -23,11 +27,34 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_state_folder_that_cannot_be_listed_is_not_an_empty_one(desk: Desk) -> None:
-    """An ordinary user often may not read root's. As root nothing is unreadable, but a link in a circle."""
+    """A link in a circle stands for what no user can list."""
     desk.state.symlink_to(desk.state.name)
     for words in (["runs"], ["status"]):
         said = desk.type(*words)
         assert said.returncode not in (0, 70) and "no run" not in said.stdout + said.stderr, said
+
+
+def test_roots_state_folder_is_not_an_empty_one_for_others() -> None:
+    """It belongs to root, so it is trusted, and cannot be listed."""
+    folder = Path(tempfile.mkdtemp())  # others may not enter pytest's own
+    state = folder / "state"
+    state.mkdir()
+    folder.chmod(0o711)
+    state.chmod(0o700 if os.geteuid() == 0 else 0)
+    child = os.fork()
+    if child == 0:
+        ended = 1
+        try:
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            every_run(CommandRequest(state_dir=state))
+        except PermissionError:
+            ended = 0
+        finally:
+            os._exit(ended)
+    assert os.waitpid(child, 0)[1] == 0
+    state.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 # -- runs and their journals -------------------------------------------------------------------------------------
