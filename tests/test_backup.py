@@ -52,11 +52,16 @@ def test_every_node_gets_its_backup_and_key_with_a_manifest(tmp_path: Path) -> N
     for manifest in manifests:
         assert (manifest["cluster"], manifest["version"]) == ("test", "2.20.0+15016")
         assert manifest["backup_id"] and manifest["key_id"] == "key-default" and manifest["created"]
+        assert manifest["counts"] == {"keys": 0, "users": 1} and manifest["hsm"] == []
+        assert manifest["tied_to_hsm"] is False and manifest["proven"] is None
+        assert [
+            n for n in files if n.startswith(f"test-{manifest['node']}-") and n.endswith("-settings.json")
+        ]
         for kind in ("file", "key_file"):
             content = files[manifest[kind]["name"]].read_bytes()
             assert manifest[kind]["size"] == len(content)
             assert manifest[kind]["sha256"] == hashlib.sha256(content).hexdigest()
-    assert len(files) == 9 and not [n for n in files if n.endswith(".part")]
+    assert len(files) == 12 and not [n for n in files if n.endswith(".part")]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
     assert stat.S_IMODE((tmp_path / "backups").stat().st_mode) == 0o700
     assert not drive.world.of_kind("secret_on_command_line")
@@ -136,7 +141,7 @@ def test_a_changed_or_lost_file_is_noticed(tmp_path: Path) -> None:
 def test_a_torn_manifest_proves_nothing(tmp_path: Path) -> None:
     _, drive = _backup(tmp_path)
     manifest = next(
-        p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".json")
+        p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".manifest.json")
     )
     manifest.write_text(manifest.read_text(encoding="utf-8")[:50], encoding="utf-8")
     found = {f.node: f for f in check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}
@@ -146,7 +151,9 @@ def test_a_torn_manifest_proves_nothing(tmp_path: Path) -> None:
 def test_another_clusters_backup_proves_nothing(tmp_path: Path) -> None:
     """Two clusters may share a folder, and the name of one may begin with the other's: test, test-ctm-1."""
     _, drive = _backup(tmp_path)
-    (path,) = [p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".json")]
+    (path,) = [
+        p for n, p in _files(tmp_path).items() if n.startswith("test-ctm-1") and n.endswith(".manifest.json")
+    ]
     body = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**body, "cluster": "test-ctm"}), encoding="utf-8")
     found = {f.node: f for f in check.check(drive.setup(), only=["backup_downloaded_with_key"]).findings}

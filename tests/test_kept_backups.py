@@ -90,6 +90,8 @@ def test_old_ones_go_and_what_is_needed_stays(shelf: Shelf) -> None:
     for identity, age in (("a", 90), ("b", 80), ("c", 70), ("d", 60)):
         shelf.put("ctm-1", identity, age)
     shelf.put("ctm-2", "only", 90)
+    shelf.store.note_proven(shelf.put("ctm-1", "drilled", 100), NOW - timedelta(hours=50))
+    shelf.store.note_proven(shelf.put("ctm-1", "a", 90), NOW - timedelta(hours=51))
     damaged = shelf.put("ctm-1", "hurt", 95)
     Path(damaged.file).write_text("x", encoding="utf-8")
     before = sorted(path.name for path in shelf.store.directory.iterdir())
@@ -100,7 +102,7 @@ def test_old_ones_go_and_what_is_needed_stays(shelf: Shelf) -> None:
     done = shelf.ok("backup", "--prune", "--keep", "2", "--yes")
     assert [one["backup"] for one in done["removed"]] == ["b", "a"]
     left = {json.loads(path.read_text())["backup_id"] for path in shelf.store.directory.glob("*.json")}
-    assert left == {"c", "d", "only", "hurt"}
+    assert left == {"c", "d", "only", "hurt", "drilled"}
     assert len(list(shelf.store.directory.iterdir())) == 3 * len(left), "nothing else is left"
     assert shelf.ok("backup", "--prune", "--keep", "2", "--yes")["removed"] == []
 

@@ -8,20 +8,25 @@ prompt, never put on its command line.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.collect.ask import ask, every_page
+from ctmupgrade.collect.settings import read_settings
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
-from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks import ksctl_probes, state_probes
 from ctmupgrade.core.looks.backups import BackupEntry, BackupKey, Manifest
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.json_rows import json_object
+from ctmupgrade.core.looks.unknown import Unknown
 from ctmupgrade.core.model import Cluster, Secret
+from ctmupgrade.core.node_settings import counts_of
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -119,6 +124,8 @@ class BackupHandler(StepHandler):
                 f"no active backup key opens backup {entry.id} (its key: {entry.key_id or '?'}; the node has: {listing})",
                 remedy="ksctl backupkeys list   # on that node",
             )
+        # Before the download: a node that is asked much must not hold up what proves the backup.
+        held = _what_it_holds(ctx, step)
         file, key_file = ctx.tools.store.paths(step.node, entry.id)
         _fetch(
             control.change("backup", "download", "--id", entry.id, "--file", str(file)),
@@ -147,12 +154,37 @@ class BackupHandler(StepHandler):
                 str(file),
                 str(key_file),
                 downloaded=ctx.clock.now(),
+                tied_to_hsm=entry.tied_to_hsm,
+                hsm=held.hsm,
+                counts=held.counts,
             )
         )
         return LookResult(
             LookState.DONE,
             evidence={"backup": entry.id, "key": key.id, "file": kept.file, "key_file": kept.key_file},
         )
+
+
+@dataclass(slots=True)
+class Held:
+    """What the node holds, and the HSM partitions that it uses; asked once, however often a download is tried."""
+
+    asked: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    hsm: tuple[str, ...] | None = None
+
+
+def _what_it_holds(ctx: Ctx, step: Step) -> Held:
+    """As the node tells it; its own settings are kept beside the backup, for a restore onto a new appliance must put
+    them back. What it does not tell holds no backup up."""
+    held, control = ctx.session(step).own(Held), ctx.fleet.control(step.node)
+    if not held.asked:
+        settings = read_settings(control)
+        ctx.tools.store.save(f"{step.node}-{ctx.run}-settings.json", json.dumps(settings, indent=2))
+        hsm = ask(control, state_probes.HSM)
+        held.counts, held.asked = counts_of(settings), True
+        held.hsm = None if isinstance(hsm, Unknown) else tuple(one.words for one in hsm)
+    return held
 
 
 def _fetch(reply: Reply, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.run.journal import RunState
@@ -49,11 +49,13 @@ def with_needs(
 ) -> tuple[KeptBackup, ...]:
     """Return backups, newest first, each with what still needs it.
 
-    Needed are: the newest whole one of each node, for it is the node's way back; and what a run that is not over made or
+    Needed are: the newest whole one of each node, for it is the node's way back; the last one that was proven; and what a run that is not over made or
     relies on, which is all that was fresh when it began.
 
     :param runs: the cluster's own. :param max_age: how old a fresh backup may be (cluster.yaml's ``backup.max_age``).
     """
+    manifests = list(manifests)
+    proven = max((m for m in manifests if m.proven and not m.problem), key=_proven_at, default=None)
     ordered = sorted(manifests, key=lambda manifest: manifest.made_at, reverse=True)
     going = [state for state in runs if state.unfinished]
     seen: set[str] = set()
@@ -63,11 +65,17 @@ def with_needs(
         if not manifest.problem and manifest.node not in seen:
             seen.add(manifest.node)
             needs.append(f"the newest whole one of {manifest.node}")
+        if manifest is proven:
+            needs.append("the last one that was restored as a proof")
         needs += [
             f"run {state.run}, which is not over" for state in going if _relies_on(state, manifest, max_age)
         ]
         found.append(KeptBackup(manifest, tuple(needs)))
     return tuple(found)
+
+
+def _proven_at(manifest: Manifest) -> datetime:
+    return manifest.proven or manifest.created
 
 
 def _relies_on(state: RunState, manifest: Manifest, max_age: timedelta) -> bool:

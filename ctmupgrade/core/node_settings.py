@@ -81,6 +81,21 @@ def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} {had} -> {has}"
 
 
+def counts_of(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers of ``COUNTS`` that settings tell, by name."""
+    found = {name: settings.get(name, {}).get("count") for name in COUNTS}
+    return {name: count for name, count in found.items() if type(count) is int}
+
+
+def short_of(wanted: Mapping[str, int], found: Mapping[str, int]) -> Iterator[str]:
+    """Yield of what there is less than there should be, beyond what clients may have changed meanwhile. What is not
+    known is not compared."""
+    for name, count in found.items():
+        share = COUNTS[name][1] if name in COUNTS else 1.0
+        if name in wanted and count < wanted[name] * share:
+            yield f"{count} of {wanted[name]} {name}"
+
+
 def steady(value: Any) -> Any:
     """Return a setting without its volatile parts, lists in an order of their own."""
     if isinstance(value, dict):

@@ -74,8 +74,18 @@ class Store(Protocol):
         :raises NodeError: a file is missing or empty, or the disk does not take it."""
         ...
 
+    def note_proven(self, manifest: Manifest, at: datetime) -> Manifest:
+        """Write into its manifest that a backup was restored and proven; return it with that.
+
+        :raises NodeError: the files are no longer what the manifest says, or the disk does not take it."""
+        ...
+
     def save(self, name: str, text: str) -> str:
         """Keep a text (a node's settings) and return its path."""
+        ...
+
+    def settings_of(self, node: str) -> str:
+        """Return the newest of a node's own settings that a run has kept, as JSON; "" where none did."""
         ...
 
 

@@ -24,6 +24,7 @@ def _entry(one: KeptBackup) -> dict[str, object]:
     return {
         "node": made.node, "backup": made.backup_id, "version": made.version, "created": made.created.isoformat(),
         "file": made.file, "key_file": made.key_file, "whole": one.whole, "problem": made.problem,
+        "proven": made.proven.isoformat() if made.proven else None,
         "needed_by": list(one.needed_by),
     }  # fmt: skip
 
@@ -36,6 +37,8 @@ def lines(kept: KeptBackups) -> Iterator[str]:
         yield f"{word}  {made.node}  {made.created:%Y-%m-%d %H:%M %Z}  {made.version or 'version not known'}  {made.file}"
         if not one.whole:
             yield f"         {made.problem}: it cannot be restored"
+        if made.proven:
+            yield f"         restored as a proof: {made.proven:%Y-%m-%d %H:%M %Z}"
         if one.needed_by:
             yield f"         needed: {'; '.join(one.needed_by)}"
     for name, why in kept.unread:

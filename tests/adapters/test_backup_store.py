@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import time
@@ -160,3 +161,34 @@ def test_a_folder_that_cannot_be_synced_is_tolerated(
             sync_dir(folder)
     else:
         sync_dir(folder)
+
+
+def test_a_manifest_of_an_earlier_version_tells_what_it_does_not_know(tmp_path: Path) -> None:
+    store = BackupStore(tmp_path, "c")
+    kept = _keep(store, *_download(store))
+    path = next(tmp_path.glob("*.manifest.json"))
+    body = json.loads(path.read_text())
+    for name in ("tied_to_hsm", "hsm", "counts", "proven", "downloaded"):
+        del body[name]
+    path.write_text(json.dumps(body))
+    (read,) = store.manifests()
+    assert (read.tied_to_hsm, read.hsm, read.counts, read.proven, read.problem) == (None, None, {}, None, "")
+    assert read.sha256 == kept.sha256 and len(read.key_sha256) == 64
+
+
+def test_a_proof_is_written_into_the_manifest_of_the_files_that_were_proven(tmp_path: Path) -> None:
+    store = BackupStore(tmp_path, "c")
+    kept = _keep(store, *_download(store))
+    proven = store.note_proven(kept, datetime.now(UTC))
+    assert store.manifests() == (proven,) and proven.proven is not None
+    Path(kept.file).write_bytes(b"another")
+    with pytest.raises(NodeError, match="not what was downloaded"):
+        store.note_proven(kept, datetime.now(UTC))
+
+
+def test_settings_are_those_of_the_newest_run_and_of_no_other_node(tmp_path: Path) -> None:
+    store = BackupStore(tmp_path, "c")
+    for name in ("n1-20260102T000000-0000000", "n1-20260101T000000-0000000", "n1-x-20260103T000000-0000000"):
+        store.save(f"{name}-settings.json", name)
+    assert store.settings_of("n1") == "n1-20260102T000000-0000000"
+    assert (store.settings_of("n1-x"), store.settings_of("n2")) == ("n1-x-20260103T000000-0000000", "")

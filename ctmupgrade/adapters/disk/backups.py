@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -17,13 +17,12 @@ from pathlib import Path
 
 from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
+from ctmupgrade.adapters.disk.manifests import SUFFIX, hash_of, read_manifest, write_manifest
 from ctmupgrade.adapters.disk.ownership import exposed
 from ctmupgrade.adapters.disk.private_file import not_ours, write_private
-from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.errors import UNFORESEEN, NodeError
 
-SUFFIX = ".manifest.json"
 ARRIVING = ".arriving"  # how folders end in which a download is under way
 
 _OLD_S = 86_400.0  # seconds after which nothing is still downloaded into such a folder
@@ -84,9 +83,29 @@ class BackupStore:
             final[kind] = str(target)
         for folder in {Path(manifest.file).parent, Path(manifest.key_file).parent} - {self.directory}:
             shutil.rmtree(folder, ignore_errors=True)
-        kept = replace(manifest, file=final["file"], key_file=final["key_file"])
-        self._write_manifest(kept, hashes)
+        kept = replace(
+            manifest, file=final["file"], key_file=final["key_file"],
+            sha256=str(hashes["file"]["sha256"]), key_sha256=str(hashes["key_file"]["sha256"]),
+        )  # fmt: skip
+        write_manifest(self.directory, self.cluster, kept, hashes)
         return kept
+
+    def note_proven(self, manifest: Manifest, at: datetime) -> Manifest:
+        """Write into its manifest that a backup was restored and proven; return it with that.
+
+        :raises NodeError: the files are no longer what the manifest says, or the disk does not take it.
+        """
+        proven, hashes = replace(manifest, proven=at), dict[str, dict[str, object]]()
+        wanted = {"file": manifest.sha256, "key_file": manifest.key_sha256}
+        try:
+            for kind, name in (("file", manifest.file), ("key_file", manifest.key_file)):
+                hashes[kind] = {"size": Path(name).stat().st_size, "sha256": hash_of(Path(name))}
+                if hashes[kind]["sha256"] != wanted[kind]:
+                    raise NodeError(f"{name} is not what was downloaded")
+            write_manifest(self.directory, self.cluster, proven, hashes)
+        except OSError as error:
+            raise NodeError(f"{error.filename or self.directory}: {error.strerror}") from error
+        return proven
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Return every manifest of this cluster; ``problem`` says where its files are gone or changed."""
@@ -111,7 +130,21 @@ class BackupStore:
     def save(self, name: str, text: str) -> str:
         """Keep a text, 0600, and return its path."""
         self._ready()
-        return str(_write(self.directory / f"{self.cluster}-{name}", text))
+        path = self.directory / f"{self.cluster}-{name}"
+        write_private(path, text.encode())
+        return str(path)
+
+    def settings_of(self, node: str) -> str:
+        """Return the newest of a node's own settings that a run has kept; "" where none did."""
+        named = re.compile(rf"{re.escape(f'{self.cluster}-{node}')}-\d{{8}}T\d{{6}}-[0-9a-z]+-settings\.json")
+        with suppress(OSError):
+            # A run's id begins with its time, so that the last name is the newest.
+            for path in sorted(
+                self.directory.glob(f"{glob.escape(self.cluster)}-*-settings.json"), reverse=True
+            ):
+                if named.fullmatch(path.name):
+                    return read_text_bounded(path)
+        return ""
 
     def unusable(self) -> str:
         """Return why nothing could be kept here; "" where it could.
@@ -155,67 +188,10 @@ class BackupStore:
                 f"backup.directory: {why}", remedy=f"make it yours, or name another: ls -ld {self.directory}"
             )
 
-    def _write_manifest(self, manifest: Manifest, hashes: dict[str, dict[str, object]]) -> None:
-        body = {
-            "schema": 1,
-            "cluster": self.cluster,
-            "node": manifest.node,
-            "version": manifest.version,
-            "backup_id": manifest.backup_id,
-            "key_id": manifest.key_id,
-            "created": manifest.created.isoformat(),  # by the appliance's clock
-            "downloaded": manifest.downloaded.isoformat() if manifest.downloaded else None,  # by ours
-            "file": {"name": Path(manifest.file).name, **hashes["file"]},
-            "key_file": {"name": Path(manifest.key_file).name, **hashes["key_file"]},
-        }
-        name = f"{self.cluster}-{manifest.node}-{manifest.backup_id}{SUFFIX}"
-        _write(self.directory / name, json.dumps(body, indent=2) + "\n")
-
-
-def read_manifest(path: Path) -> tuple[str, Manifest]:
-    """Return whose backup a manifest is (its cluster's name), and the manifest; its files are hashed.
-
-    :raises OSError: it cannot be read. :raises ValueError: and others of ``UNFORESEEN``: it is torn, or is none.
-    """
-    body = read_json(read_text_bounded(path))
-    files = [path.parent / _plain_name(body[kind]["name"]) for kind in ("file", "key_file")]
-    problem = ""
-    for file, kind in zip(files, ("file", "key_file"), strict=True):
-        if not file.is_file():
-            problem = f"{file.name} is gone"
-        elif file.stat().st_size != body[kind]["size"] or _hash(file) != body[kind]["sha256"]:
-            problem = f"{file.name} is not what was downloaded"
-    downloaded = body.get("downloaded")
-    return body["cluster"], Manifest(
-        body["node"], body["version"], body["backup_id"], body["key_id"],
-        _moment(body["created"]), str(files[0]), str(files[1]), problem,
-        _moment(downloaded) if downloaded is not None else None,
-    )  # fmt: skip
-
 
 def _last_change(folder: Path, own: float) -> float:
     """When a folder or a file in it was last written to, epoch seconds."""
     return max([own, *(file.lstat().st_mtime for file in folder.iterdir())])
-
-
-def _moment(text: str) -> datetime:
-    """:raises ValueError: not a time with its zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text}: it has no time zone")
-    return moment
-
-
-def _plain_name(name: str) -> str:
-    """:raises ValueError: not the name of a file beside the manifest."""
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise ValueError("no name of a file")
-    return name
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _NotDoneError(Exception):
@@ -280,8 +256,3 @@ def _try_out(place: Path) -> None:
         raise _NotDoneError(f"{doing}: {error.strerror}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(path: Path, text: str) -> Path:
-    write_private(path, text.encode())
-    return path

@@ -6,7 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ctmupgrade.adapters.disk.backups import ARRIVING, SUFFIX, BackupStore, read_manifest
+from ctmupgrade.adapters.disk.backups import ARRIVING, BackupStore
+from ctmupgrade.adapters.disk.manifests import SUFFIX, read_manifest
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.errors import UNFORESEEN, UsageError

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class BackupEntry:
-    """A backup as the node lists it."""
+    """A backup as the node lists it.
+
+    :ivar tied_to_hsm: None: the node does not tell. :ivar made_on: the release that made it, as text; "": not told."""
 
     id: str
     scope: str
     status: str
     created: datetime | None
     key_id: str = ""
+    tied_to_hsm: bool | None = None
+    made_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,17 @@ class BackupKey:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A backup that was downloaded with its key, and is still there, equal to what was written down."""
+    """A backup that was downloaded with its key, and is still there, equal to what was written down.
+
+    What earlier versions did not write down has a default that says so.
+
+    :ivar version: the release of the node that made it, as text.
+    :ivar sha256: of the backup's file. :ivar key_sha256: of its key's file.
+    :ivar tied_to_hsm: restorable only with the same HSM partition; None: not known.
+    :ivar hsm: the partitions that the node used then, in words; None: not known.
+    :ivar counts: how much of a kind was there when it was made ("keys", "users"); what is not known is not in it.
+    :ivar proven: when it was last restored as a proof, or in earnest; None: never, as far as is known.
+    """
 
     node: str
     version: str
@@ -41,6 +56,12 @@ class Manifest:
     downloaded: datetime | None = (
         None  # by this machine's clock; None: an earlier version did not write it down
     )
+    sha256: str = ""
+    key_sha256: str = ""
+    tied_to_hsm: bool | None = None
+    hsm: tuple[str, ...] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    proven: datetime | None = None
 
     @property
     def made_at(self) -> datetime:

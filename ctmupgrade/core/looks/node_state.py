@@ -63,6 +63,11 @@ class HsmServer:
     partition: str = ""
     serial: str = ""
 
+    @property
+    def words(self) -> str:
+        """Return which partition it is, the same wherever it is used from: its serial where that is told."""
+        return self.serial or "/".join(part for part in (self.host, self.partition) if part) or self.kind
+
 
 @dataclass(frozen=True, slots=True)
 class DiskEncryption:

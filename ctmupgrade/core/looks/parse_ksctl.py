@@ -165,6 +165,8 @@ def backups(text: str) -> tuple[BackupEntry, ...]:
             status=field_text(row.get("status")),
             created=instant(row.get("createdAt")),
             key_id=backup_id(row.get("backupKey") or row.get("backupKeyID")),
+            tied_to_hsm=tied if isinstance(tied := row.get("tiedToHSM"), bool) else None,
+            made_on=field_text(row.get("productVersion")),
         )
         for row in rows_of(listing(text))
     )
