@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.lab import cgroups, files, host, keys, network
+from tests.lab import bare, cgroups, files, host, keys, network
 from tests.lab.host import LabError
 from tests.lab.layout import ADMIN_PASSWORD, NodeLayout, default_directory
 from tests.lab.trouble import Trouble
@@ -50,6 +50,7 @@ class Lab(Trouble):
         clustered: bool = True,
         disk: str = "40G",
         behave: Mapping[str, Any] | None = None,
+        images: Path | None = None,
         timeout: float = 90.0,
     ) -> Lab:
         """Starts ``n`` nodes in one cluster and returns when each sees all others ready.
@@ -57,6 +58,7 @@ class Lab(Trouble):
         :param clustered: False: every node on its own.
         :param disk: size of each node's disk, which lives in memory and takes what is written to it.
         :param behave: knobs of all nodes from the start.
+        :param images: a ksctl_images.zip that all nodes offer, which then are bare (:mod:`tests.lab.bare`).
         :raises LabError: it did not work; nothing is left of it.
         """
         ok, why = host.available()
@@ -67,7 +69,7 @@ class Lab(Trouble):
             raise LabError(f"a lab runs in {lab.directory} already: scripts/lab down")
         lab.down()  # what a half-failed start may have left
         try:
-            lab._start(version, target, archive_size, clustered, disk, behave or {})
+            lab._start(version, target, archive_size, clustered, disk, behave or {}, images)
             lab.wait_ready(timeout=timeout)
         except BaseException as error:
             words = lab._post_mortem() if isinstance(error, LabError) else ""
@@ -88,8 +90,9 @@ class Lab(Trouble):
         return cls(place, names)
 
     def _start(
-        self, version: str, target: str, size: str, clustered: bool, disk: str, chosen: Mapping[str, Any]
-    ) -> None:
+        self, version: str, target: str, size: str, clustered: bool, disk: str, chosen: Mapping[str, Any],
+        images: Path | None,
+    ) -> None:  # fmt: skip
         lab, nodes = self.layout, [self.layout.node(name) for name in self.names]
         for folder in (lab.directory, lab.state, lab.directory / "backups"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,8 @@ class Lab(Trouble):
         network.build(lab, nodes)
         for node in nodes:
             files.shared(node, states[node.name], chosen)
+            if images:
+                bare.make(node, images)
             cgroups.make(node)
             self._supervise(node, disk)
         lab.known_hosts.write_text("".join(keys.known_hosts_line(node) for node in nodes))

@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGES = {
     "sshd": "openssh-server", "sudo": "sudo", "systemd-nspawn": "systemd-container", "nft": "nftables",
     "ip": "iproute2", "screen": "screen", "gpg": "gnupg", "gpgv": "gpgv", "ps": "procps", "unshare": "util-linux",
-    "nsenter": "util-linux", "ssh-keygen": "openssh-client", "dbus-daemon": "dbus",
+    "nsenter": "util-linux", "ssh-keygen": "openssh-client", "dbus-daemon": "dbus", "openssl": "openssl",
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 

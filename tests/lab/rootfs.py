@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab import units
+from tests.lab import bare, units
 from tests.lab.host import ROOT, node_python
 from tests.lab.layout import NodeLayout
 
@@ -84,6 +84,11 @@ class Layer:
         place.chmod(mode)
         os.chown(place, *owner)
 
+    def hide(self, path: str) -> None:
+        """Makes a file of this machine one that is not there."""
+        place = self.folder(str(Path(path).parent)) / Path(path).name
+        os.mknod(place, 0o600 | stat.S_IFCHR, 0)  # how overlayfs says so
+
     def link(self, path: str, target: str) -> None:
         """Makes a symbolic link."""
         (self.folder(str(Path(path).parent)) / Path(path).name).symlink_to(target)
@@ -99,7 +104,7 @@ def build(node: NodeLayout, top: Path) -> None:
         if entry.is_dir():
             layer.folder(entry.name, hide=True)
         else:
-            os.mknod(top / entry.name, 0o600 | stat.S_IFCHR, 0)  # how overlayfs says "not there"
+            layer.hide(entry.name)
     for path in _EMPTIED:
         if Path("/", path).is_dir() or path.startswith("etc/"):
             layer.folder(path, hide=True)
@@ -107,6 +112,8 @@ def build(node: NodeLayout, top: Path) -> None:
     _accounts(node, layer)
     _login(node, layer)
     _appliance(node, layer)
+    if bare.is_bare(node):
+        python = bare.root(node, layer, python)
     units.write(layer, python)
 
 

@@ -1,41 +1,30 @@
-"""The program inside a node of the lab, as ksadmin: installed there, started over SSH, killed by the node's reboot."""
+"""The one file in a node of the lab, as ksadmin: copied there, started over SSH, killed by the node's reboot.
+
+The node is bare (tests/lab/bare.py): no Python, no gpg, no ksctl, nothing executable in /tmp, no network but the lab's.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
-import shutil
 import subprocess
-import sysconfig
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lab import bare
 from tests.lab.cluster import Lab
-from tests.lab.host import ROOT, node_python
+from tests.lab.host import ROOT
 from tests.lab.layout import ADMIN_PASSWORD, KEY_PASSWORD
-from tests.support.in_lab import Site
+from tests.support.compiled_ksctl import compiled_ksctl
+from tests.support.in_lab import Site, site
 
-ONE_FILE = ROOT / "dist" / "ctmupgrade"
+ONE_FILE = Path(os.environ.get("CTMUPGRADE_PROGRAM") or ROOT / "dist" / "ctmupgrade")
 HOME = "/home/ksadmin"
-TOOL = "/var/lib/lab/tool"  # in the node; kept over its reboots
-_LAUNCHER = """\
-#!{python} -ESs
-import sys
-
-sys.path[:0] = [{tool!r}, {tool!r} + "/packages"]
-from ctmupgrade.__main__ import main
-
-sys.exit(main())
-"""
-_KSCTL = """\
-#!{python} -ESs
-import sys
-
-sys.path.insert(0, {library!r})
-from standin.ksctl import main
-
-sys.exit(main({audit!r}))
-"""
+PROGRAM = f"{HOME}/ctmupgrade"
 
 
 class OwnShell(Site):
@@ -47,52 +36,32 @@ class OwnShell(Site):
     def __init__(self, lab: Lab, own: str) -> None:
         super().__init__(lab, lab.layout.state)
         self.own = own
-        tool = lab.layout.node(own).shared / "tool"
-        tool.mkdir(mode=0o755)
-        self._install(tool)
-        self._settle()
+        self._copy()
 
-    def _install(self, tool: Path) -> None:
-        """The one file where it was built; else the package and its libraries, with the node's Python."""
-        program = tool / "ctmupgrade"
-        if ONE_FILE.is_file():
-            shutil.copy(ONE_FILE, program)
-        else:
-            tool = tool / "lib"
-            shutil.copytree(ROOT / "ctmupgrade", tool / "ctmupgrade")
-            packages = Path(sysconfig.get_paths()["purelib"])
-            subprocess.run(["cp", "-a", "--reflink=auto", packages, tool / "packages"], check=True)
-            program.write_text(_LAUNCHER.format(python=node_python(), tool=f"{TOOL}/lib"))
-        program.chmod(0o755)
-        library = self.lab.layout.directory / "lib"
-        shutil.copytree(library, program.parent / "standin")
-        ksctl = program.parent / "ksctl"
-        audit = f"{HOME}/ksctl-audit.jsonl"
-        ksctl.write_text(_KSCTL.format(python=node_python(), library=f"{TOOL}/standin", audit=audit))
-        ksctl.chmod(0o755)
-
-    def _settle(self) -> None:
-        """What ksadmin has at home: cluster.yaml with its own node as `local`, keys, the archive."""
-        lab, files = self.lab.layout, dict[str, bytes]()
-        text = lab.cluster_file.read_text()
-        text = text.replace(
-            f"host: {self.lab.address(self.own)}\n    cluster_host", "host: local\n    cluster_host", 1
-        )
-        files["cluster.yaml"] = text.replace(str(lab.directory / "bin" / "ksctl"), f"{TOOL}/ksctl").encode()
-        for path in (lab.client_key, lab.known_hosts, lab.signing_key, *lab.directory.glob("610-*.gpg")):
-            files[path.name] = path.read_bytes()
-        for name, data in files.items():
-            self.lab.node(self.own, "sh", "-c", f"cat > {HOME}/{name}", input=data, text=False, stdin=None)
-            self.lab.node(self.own, "sh", "-c", f"chmod 600 {HOME}/{name}; chown ksadmin:staff {HOME}/{name}")
-        self.lab.node(
-            self.own, "sh", "-c", f"echo > {HOME}/ksctl-audit.jsonl; chmod 666 {HOME}/ksctl-audit.jsonl"
-        )
+    def _copy(self) -> None:
+        """All that an operator copies to ksadmin's home: the one file, cluster.yaml with the own node as `local`, keys and
+        the archive."""
+        lab = self.lab.layout
+        self.tune(f"host: {self.lab.address(self.own)}\n", "host: local\n")
+        self.tune(f"command: {lab.directory / 'bin' / 'ksctl'}\n", "command: fetch\n  through_ssh: true\n")
+        self.tune("  nosslverify: true\n", "")
+        files = [
+            ONE_FILE,
+            lab.cluster_file,
+            lab.client_key,
+            lab.known_hosts,
+            lab.signing_key,
+            *lab.directory.glob("610-*.gpg"),
+        ]
+        *words, place = self.lab.ssh_words(self.own)
+        copied = self.lab.run(["scp", *words[1:], *map(str, files), f"{place}:"], timeout=60)
+        assert copied.returncode == 0, copied.stderr
 
     def command(self, *words: str) -> str:
         """A command line of ksadmin on the own node; what it says goes to a file too, for it dies with the node."""
         environ = f"KSCTL_PASSWORD={ADMIN_PASSWORD} CTM_BACKUP_KEY_PASSWORD={KEY_PASSWORD}"
         place = f"-c {HOME}/cluster.yaml --state-dir {HOME}/state"
-        return f"env {environ} {TOOL}/ctmupgrade {shlex.join(words)} {place} 2>&1 | tee -a {HOME}/said"
+        return f"env {environ} {PROGRAM} {shlex.join(words)} {place} 2>&1 | tee -a {HOME}/said"
 
     def on_own_shell(self, *words: str) -> tuple[int, str]:
         """Runs it there to its end."""
@@ -117,8 +86,13 @@ class OwnShell(Site):
         return self.said_there()
 
     def kill_there(self) -> None:
-        """kill -9 of the program on the node."""
-        self.lab.node(self.own, "pkill", "-KILL", "-u", "ksadmin", "-f", f"{TOOL}/ctmupgrade")
+        """kill -9 of the program on the node, and of no helper of it."""
+        done = self.lab.node(self.own, "pkill", "-KILL", "-u", "ksadmin", "-f", f"^{PROGRAM} (run|resume)")
+        assert done.returncode == 0, self.said()
+
+    def programs(self) -> list[str]:
+        """What a user who is not root could run on the node of all that must not be there."""
+        return self.lab.node(self.own, "sh", "-c", bare.FIND, "sh", "/usr", "/opt", HOME).stdout.split()
 
     def report(self) -> dict[str, Any]:
         code, said = self.on_own_shell("report", "--format", "json")
@@ -129,3 +103,19 @@ class OwnShell(Site):
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         code, said = self.on_own_shell(*words)
         return subprocess.CompletedProcess(list(words), code, said, said)
+
+
+@contextmanager
+def own_shell(directory: Path, images: Path, nodes: int, **more: Any) -> Iterator[OwnShell]:
+    """A bare lab of which ctm-1, listed first, runs the program. ``images``: of :func:`made_images`."""
+    with site(directory, nodes, images=images, **more) as made:
+        yield OwnShell(made.lab, "ctm-1")
+
+
+def made_images(folder: Path) -> Path:
+    """Return a ksctl_images.zip whose program needs no Python."""
+    path = folder / "ksctl_images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ksctl-linux-amd64", compiled_ksctl(ONE_FILE))
+        archive.writestr("config_example.yaml", "KSCTL_URL: https://localhost\n")
+    return path

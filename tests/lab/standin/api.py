@@ -15,10 +15,11 @@ from .backups import Backups
 from .membership import Membership
 from .peers import Peers
 from .settings import Settings
-from .store import ApiError, Doc, bad_request, internal, not_found
+from .store import FOLDER, ApiError, Doc, bad_request, internal, not_found
 from .wire import INDENTED
 
 Answer = Doc | bytes | list[Doc]
+_IMAGES = "/downloads/ksctl_images.zip"
 _OPEN = ("/v1/system/services/status", "/v1/system/info")  # answered before the services are up
 
 
@@ -109,6 +110,8 @@ class Api:
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if url.path.startswith("/internal/"):
             return self._internal(url.path, query, json.loads(raw or b"{}"))
+        if url.path == _IMAGES:  # without a login
+            return self._images()
         path = url.path.removeprefix("/api")
         if path != _OPEN[0]:
             self._authorise(login)
@@ -135,6 +138,12 @@ class Api:
         if not shown and self.appliance.knob("null_lists"):
             shown = None
         return {"skip": skip, "limit": limit, "total": len(answer), "resources": shown}
+
+    def _images(self) -> bytes:
+        try:
+            return (FOLDER / _IMAGES.rpartition("/")[2]).read_bytes()
+        except FileNotFoundError:
+            raise not_found() from None
 
     def _internal(self, path: str, query: dict[str, str], body: Doc) -> Answer:
         """What nodes say to each other; it would go over port 5432."""

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from .api import Api, Handler
 from .appliance import Appliance
 from .store import FOLDER
 
 _RULE = "#" * 70
+_TLS_HELLO = b"\x16"
+_CERTIFICATE = Path("/opt/keysecure/tls.pem")
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answers in TLS who begins with it, where the node has a certificate, and anybody else in plain HTTP."""
+        if not self.tls or request.recv(1, socket.MSG_PEEK) != _TLS_HELLO:
+            super().finish_request(request, client_address)
+            return
+        with contextlib.suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
 
 def listen(appliance: Appliance) -> None:
@@ -47,7 +60,11 @@ def main() -> None:
     Handler.api = Api(appliance)
     threading.Thread(target=listen, args=(appliance,), daemon=True).start()
     threading.Thread(target=Handler.api.peers.gossip, daemon=True).start()
-    _Server(("", 443), Handler).serve_forever()
+    server = _Server(("", 443), Handler)
+    if _CERTIFICATE.exists():
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.tls.load_cert_chain(_CERTIFICATE)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

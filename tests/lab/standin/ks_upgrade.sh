@@ -2,6 +2,7 @@
 # Stand-in for the appliance's upgrade script. Its behaviours are chosen by the node's knobs.
 . /opt/keysecure/lib/standin/audit.sh
 . /var/lib/lab/knobs.sh
+PATH=/opt/keysecure/private:$PATH # where a bare node keeps its gpg
 keyring=/opt/keysecure/keyring
 marker=$_lab/upgrade.json
 
