@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import socket
 import stat
@@ -463,6 +464,38 @@ def test_a_disk_that_does_not_take_it_is_told(plane: Plane, pem: Path, tmp_path:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list((tmp_path / "ksctl").iterdir())
+
+
+def test_a_place_that_allows_no_programs_is_refused_first(
+    plane: Plane, pem: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.statvfs(tmp_path)
+    noexec = os.statvfs_result((*real[:8], real.f_flag | os.ST_NOEXEC, *real[9:]))
+    monkeypatch.setattr("ctmupgrade.adapters.vendor_cli.shelf.os.statvfs", lambda _path: noexec)
+    with pytest.raises(ProgramError, match=r"ksctl_images\.zip .*allows no programs \(noexec\)") as error:
+        program_of(node_of(plane), tmp_path / "x" / "y", pem).path()
+    assert "--state-dir" in error.value.remedy and plane.downloads == 0
+
+
+def test_what_is_no_nodes_any_more_is_removed(plane: Plane, pem: Path, tmp_path: Path) -> None:
+    """Not while another node has it, and not what another process has just put there."""
+    first = program_of(node_of(plane), tmp_path, pem)
+    second = program_of(replace(node_of(plane), name="ctm-2"), tmp_path, pem)
+    old = first.path()
+    assert second.path() == old
+    version_is(first, "2.20.0+1")
+    version_is(second, "2.20.0+1")
+    os.utime(old, (1.0, 1.0))
+    fresh = old.with_name("program-" + "0" * 64)
+    fresh.write_bytes(b"")
+    plane.zipped = images(linux=LINUX + b" of the next version")
+    version_is(first, "2.21.0+1")
+    new = first.path()
+    assert new != old and old.exists()
+    version_is(second, "2.21.0+1")
+    assert second.path() == new and not old.exists() and fresh.exists()
+    new.unlink()
+    assert first.path() == new, "one that another process removed is taken again"
 
 
 # -- nodes of one version --------------------------------------------------------------------------

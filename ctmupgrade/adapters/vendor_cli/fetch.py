@@ -67,7 +67,8 @@ class NodeProgram:
         :raises ForeignStateError: others could have written to what is kept.
         """
         with self._lock:
-            if self._path is None:
+            if self._path is None or not self._path.exists():  # another process may have removed an old one
+                self._path = None
                 self._kept()
             if self._path is None or self._outdated():
                 self._take()
@@ -142,6 +143,11 @@ class NodeProgram:
 
     def _taken(self) -> Record:
         system, machine = this_machine()
+        if not self._shelf.runs_programs():
+            raise self._refused(
+                "the state folder's file system allows no programs (noexec)",
+                remedy="Name a state folder elsewhere: --state-dir DIR, or CTMUPGRADE_STATE_DIR.",
+            )
         try:
             with self._reach.open() as place, self._shelf.arriving() as zipped:
                 source = Source(f"{self._node.url}{PAGE}", place.url, self._context(place))
@@ -176,11 +182,12 @@ class NodeProgram:
             named = self._environ.get("SSL_CERT_FILE", "the trusted certificates")
             raise self._refused(f"{named} cannot be used to verify TLS: {error.strerror or error}") from error
 
-    def _refused(self, why: str, said: str = "") -> ProgramError:
+    def _refused(self, why: str, said: str = "", remedy: str = "") -> ProgramError:
         return ProgramError(
             f"{self._node.name}: {NAME} of {self._node.url} is not used: {why}",
             details=said,
-            remedy=(
+            remedy=remedy
+            or (
                 "A certificate that is not trusted: export SSL_CERT_FILE=CA.pem, or ksctl.through_ssh: true. Or put a "
                 f"ksctl of your own here and name it in ksctl.command. To look at it: {self._node.url}{PAGE}"
             ),

@@ -1,7 +1,7 @@
 """The programs that were taken from appliances, on this machine's disk: private, whole or not at all.
 
 ``<state folder>/<cluster>/ksctl/`` has ``program-SHA256`` (0700) and, for each node, ``NODE.json``: which program is
-the node's, and of which of its versions.
+the node's, and of which of its versions. A program that is no node's any more is removed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ctmupgrade.adapters.disk.private_file import write_private
 
 _PROGRAM, _ARRIVING = "program-", ".arriving-"
 _LARGEST_RECORD = 65_536  # bytes
+_SETTLED = 60.0  # seconds: another process may have kept a program and be about to write whose it is
 _ABANDONED = 86_400.0  # seconds after which what a killed download left is removed
 
 
@@ -69,8 +70,11 @@ class Shelf:
         :raises ForeignStateError: others could have put it there.
         """
         refuse_foreign(self._folder.parent.parent, self._folder.parent, self._folder)
+        return self._read(self._place(node))
+
+    def _read(self, path: Path) -> Record | None:
         try:
-            found = json.loads(read_ours(self._place(node), _LARGEST_RECORD))
+            found = json.loads(read_ours(path, _LARGEST_RECORD))
             record = Record(**{name: str(found[name]) for name in Record.__slots__})
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -94,10 +98,19 @@ class Shelf:
         return path if whole and mode == stat.S_IRWXU else None
 
     def write(self, node: str, record: Record) -> None:
-        """Keep what a node's program is, durably. :raises OSError: the disk does not take it."""
+        """Keep what a node's program is, durably, and remove what is no node's. :raises OSError: the disk does not take it."""
         data = json.dumps({"schema": 1, **asdict(record)}, indent=1).encode()
         write_private(self._place(node), data)
         sync_dir(self._folder)
+        self._clear()
+
+    def runs_programs(self) -> bool:
+        """Return False where the state folder's file system is mounted ``noexec``."""
+        there = next((path for path in self._folder.parents if path.is_dir()), self._folder)
+        try:
+            return not os.statvfs(there).f_flag & getattr(os, "ST_NOEXEC", 0)
+        except OSError:  # then starting it tells
+            return True
 
     @contextmanager
     def arriving(self) -> Iterator[Arriving]:
@@ -127,6 +140,15 @@ class Shelf:
 
     def _place(self, node: str) -> Path:
         return self._folder / f"{node}.json"
+
+    def _clear(self) -> None:
+        """Remove the programs of earlier versions: one that runs goes on without its name."""
+        records = [self._read(path) for path in self._folder.glob("*.json")]
+        wanted = {f"{_PROGRAM}{record.program}" for record in records if record}
+        for path in self._folder.glob(f"{_PROGRAM}*"):
+            with suppress(OSError):
+                if path.name not in wanted and time.time() - path.lstat().st_mtime > _SETTLED:
+                    path.unlink()
 
     def _sweep(self) -> None:
         """Remove what killed downloads left."""
