@@ -9,12 +9,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.lab.cluster import Lab
+from tests.lab.network import inside
+from tests.support.in_lab import site
 from tests.support.live import KEY_PASSWORD, PASSWORD, PROGRAM, Live
 
 HERE = os.environ.get("CTMUPGRADE_ANSIBLE", "")  # its bin folder
@@ -53,13 +56,16 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 def play(collections: Path, tmp_path: Path) -> Play:
     """Runs the role for a cluster."""
 
-    def run(live: Live, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        live: Live | None, *words: str, inside: Sequence[str] = (), **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "play.yml").write_text(PLAYBOOK)
-        given = {
-            "ctmupgrade_cluster": str(live.cluster), "ctmupgrade_executable": str(PROGRAM),
-            "ctmupgrade_state_dir": str(live.state), "ctmupgrade_environment": dict(live.environ), **more,
+        of_live = live and {
+            "ctmupgrade_cluster": str(live.cluster), "ctmupgrade_state_dir": str(live.state),
+            "ctmupgrade_environment": dict(live.environ),
         }  # fmt: skip
-        argv = [f"{HERE}/ansible-playbook", "play.yml", "-e", json.dumps(given), *words]
+        given = {"ctmupgrade_executable": str(PROGRAM), **(of_live or {}), **more}
+        argv = [*inside, f"{HERE}/ansible-playbook", "play.yml", "-e", json.dumps(given), *words]
         return subprocess.run(
             argv, env=environ(collections, tmp_path), cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=300, check=False,
@@ -68,21 +74,59 @@ def play(collections: Path, tmp_path: Path) -> Play:
     return run
 
 
-def test_check_mode_then_for_real_then_again(go_live: Callable[..., Live], play: Play) -> None:
-    live = go_live(nodes=1, more={"clustered": False}, extra="strategy: standalone")
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_check_mode_then_for_real_then_again(go_live: Callable[..., Live], play: Play, nodes: int) -> None:
+    alone = {"more": {"clustered": False}, "extra": "strategy: standalone"}
+    live = go_live(nodes=nodes, **(alone if nodes == 1 else {}))
+    names = [f"ctm-{n + 1}" for n in range(nodes)]
     said = play(live, "--check", "--diff")
-    assert said.returncode == 0, said.stdout + said.stderr
+    shows_the_plan(said, names)
     assert live.changes() == [], "check mode changes nothing"
-    assert "changed=1" in said.stdout and "upgrade:ctm-1: " in said.stdout, "it shows the plan"
-    assert "-ctm-1: 2.20.0" in said.stdout and "+ctm-1: 2.21.0" in said.stdout
     said = play(live, "--diff")
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "changed=1" in said.stdout and "ctm-1: 2.20.0+15016 -> 2.21.0" in said.stdout
-    assert len(live.kinds("reboot")) == 1
+    has_upgraded(said, names)
+    assert len(live.kinds("reboot")) == nodes
     said = play(live)
-    assert said.returncode == 0 and "changed=0" in said.stdout and "failed=0" in said.stdout, said.stdout
-    assert len(live.kinds("reboot")) == 1, "a cluster at its target is left alone"
+    has_left_alone(said)
+    assert len(live.kinds("reboot")) == nodes, "a cluster at its target is left alone"
     assert PASSWORD not in said.stdout and KEY_PASSWORD not in said.stdout
+
+
+def shows_the_plan(said: subprocess.CompletedProcess[str], names: Sequence[str]) -> None:
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "changed=1" in said.stdout
+    for name in names:
+        assert f"upgrade:{name}: " in said.stdout
+        assert f"-{name}: 2.20.0" in said.stdout and f"+{name}: 2.21.0" in said.stdout
+
+
+def has_upgraded(said: subprocess.CompletedProcess[str], names: Sequence[str]) -> None:
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "changed=1" in said.stdout
+    for name in names:
+        assert f"{name}: 2.20.0+15016 -> 2.21.0" in said.stdout
+
+
+def has_left_alone(said: subprocess.CompletedProcess[str]) -> None:
+    assert said.returncode == 0 and "changed=0" in said.stdout and "failed=0" in said.stdout, said.stdout
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@pytest.mark.xdist_group("lab")
+@pytest.mark.skipif(not Lab.available()[0], reason=f"no lab here: {Lab.available()[1]}")
+def test_a_cluster_of_the_lab(tmp_path: Path, play: Play) -> None:
+    """Real sshd, sudo and systemd; ansible runs where it reaches the nodes and nothing else."""
+    with site(tmp_path / "lab") as made:
+        where = {
+            "inside": inside(made.lab.layout.hub), "ctmupgrade_environment": made.lab.environment,
+            "ctmupgrade_cluster": str(made.lab.layout.cluster_file), "ctmupgrade_state_dir": str(made.state),
+        }  # fmt: skip
+        shows_the_plan(play(None, "--check", "--diff", **where), made.lab.names)
+        assert made.changes() == [], "check mode changes nothing"
+        has_upgraded(play(None, **where), made.lab.names)
+        made.ended_well()
+        has_left_alone(play(None, **where))
+        made.ended_well()
 
 
 def test_what_blocks_is_told_and_a_paused_run_is_gone_on_with(
