@@ -59,11 +59,15 @@ def test_it_dies_with_the_reboot_and_a_resume_proves_the_node(go: Go, nodes: int
     assert ("ready_and_connected" in evidence["settle:ctm-1"]) == (nodes > 1)
 
 
-def test_killed_in_its_own_upgrade_and_by_its_reboot(go: Go) -> None:
+@pytest.mark.parametrize("what", ["the program", "the operator's connection"])
+def test_killed_in_its_own_upgrade_and_by_its_reboot(go: Go, what: str) -> None:
     made = go(1, behave={"upgrade_seconds": 4.0})
-    process = made.start_there("run", "--yes")
+    process = made.start_there("run", "--yes", terminal=True)
     made.until(made.has("ctm-1", "upgrade-start"), "the upgrade", process)
-    made.kill_there()
+    if what == "the program":
+        made.kill_there()
+    else:
+        assert made.lab.kill_sessions("ctm-1")
     process.wait(60)
     assert made.kinds("ctm-1")["upgrade-end"] == 0, "the script went with the program"
     process = made.start_there("resume")

@@ -69,10 +69,11 @@ class OwnShell(Site):
         done = self.lab.ssh(self.own, f"bash -c {shlex.quote(line)}", timeout=150)
         return done.returncode, done.stdout + done.stderr
 
-    def start_there(self, *words: str) -> subprocess.Popen[Any]:
+    def start_there(self, *words: str, terminal: bool = False) -> subprocess.Popen[Any]:
         """Starts it there; the connection, and so this, ends with the node."""
+        options = ["-tt"] if terminal else []
         process = self.lab.popen(
-            [*self.lab.ssh_words(self.own), self.command(*words)], stdin=subprocess.DEVNULL,
+            [*self.lab.ssh_words(self.own, *options), self.command(*words)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.started.append(process)
