@@ -113,12 +113,17 @@ def report_document(report: Report) -> dict[str, object]:
         "journal": asdict(report.journal) if report.journal else None,
         **({"programs": [asdict(one) for one in report.programs]} if report.programs else {}),
         "notes": list(report.notes),
+        "findings": [asdict(one) for one in report.findings],
+        "before_after": [asdict(one) for one in report.before_after],
+        "clients": asdict(report.clients) if report.clients else None,
+        **asdict(report.times),
         "nodes": [
             {
                 "name": n.name,
                 "version_before": n.version_before,
                 "version_after": n.version_after,
                 "state": n.state,
+                **asdict(n.times),
             }
             for n in report.nodes
         ],
@@ -132,6 +137,7 @@ def report_document(report: Report) -> dict[str, object]:
                 "error": s.error,
                 "remedy": s.remedy,
                 "notes": list(s.notes),
+                **asdict(s.times),
             }
             for s in report.steps
         ],

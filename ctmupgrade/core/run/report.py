@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
-from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import left_undone
-from ctmupgrade.core.run.program_runs import ProgramRun
+from ctmupgrade.core.run.report_lines import (
+    NO_TIMES,
+    ClientsLine,
+    ComparedLine,
+    FindingLine,
+    IncidentLine,
+    ProgramLine,
+    TimesLine,
+    incident_line,
+    iso_time,
+    program_line,
+)
 from ctmupgrade.core.version import Version
 
 
@@ -27,6 +36,7 @@ class StepLine:
     error: str = ""
     remedy: str = ""
     notes: tuple[str, ...] = ()
+    times: TimesLine = NO_TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +49,7 @@ class NodeLine:
     version_after: str
     state: str
     seen: bool = True  # the version is one that a look has proven since its upgrade began
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentLine:
-    """A failure, pause, decision, resume... in a report; ``time`` as ISO 8601. "" where it has none of a field."""
-
-    time: str
-    kind: str
-    text: str
-    node: str = ""
-    step: str = ""
-    remedy: str = ""
-    who: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramLine:
-    """A hook or a check of the operator's in a report. ``exit_code`` None: how it ended is not known; -1: see ``error``."""
-
-    what: str
-    node: str
-    argv: tuple[str, ...]
-    started: str
-    finished: str
-    exit_code: int | None
-    output: str = ""
-    error: str = ""
-    again: bool = False
+    times: TimesLine = NO_TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +90,10 @@ class Report:
     title: str = ""
     stopped_by: str = ""  # the step whose failure ``why`` is
     programs: tuple[ProgramLine, ...] = ()
-
-
-def _time(moment: datetime | None) -> str:
-    return moment.isoformat(timespec="seconds") if moment else ""
+    findings: tuple[FindingLine, ...] = ()  # what is worse than before the run
+    before_after: tuple[ComparedLine, ...] = ()
+    clients: ClientsLine | None = None  # None: nobody looked, as in journals of earlier versions
+    times: TimesLine = NO_TIMES
 
 
 def node_state(state: RunState, node: str) -> str:
@@ -200,8 +183,8 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         StepLine(
             step.id,
             state.steps[step.id].status.value,
-            _time(state.steps[step.id].started),
-            _time(state.steps[step.id].finished),
+            iso_time(state.steps[step.id].started),
+            iso_time(state.steps[step.id].finished),
             state.steps[step.id].evidence,
             state.steps[step.id].error,
             state.steps[step.id].remedy,
@@ -217,29 +200,17 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     return Report(
         run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
-        target=state.plan.target.version, by=state.by, started=_time(state.started), finished=_time(state.at),
+        target=state.plan.target.version, by=state.by, started=iso_time(state.started), finished=iso_time(state.at),
         exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
         notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
-        incidents=tuple(_incident(one) for one in state.incidents), journal=head,
+        incidents=tuple(incident_line(one) for one in state.incidents), journal=head,
         kind=kind_of(state).value, title=title_of(state), stopped_by=state.paused_by,
-        programs=tuple(_program(one) for one in state.programs),
+        programs=tuple(program_line(one) for one in state.programs),
     )  # fmt: skip
 
 
-def _program(one: ProgramRun) -> ProgramLine:
-    return ProgramLine(
-        one.what,
-        one.node,
-        one.argv,
-        _time(one.started),
-        _time(one.finished),
-        one.code,
-        one.output,
-        one.error,
-        one.again,
-    )
-
-
-def _incident(one: Incident) -> IncidentLine:
-    return IncidentLine(_time(one.at), one.kind, one.text, one.node, one.step, one.remedy, one.who)
+__all__ = [  # some lines of a report are part of this module for its users
+    "IncidentLine", "JournalHead", "NodeLine", "ProgramLine", "Report", "StepLine", "left_behind", "make_report", "node_state",
+    "pending_reboots", "version_after",
+]  # fmt: skip
