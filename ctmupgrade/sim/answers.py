@@ -247,11 +247,17 @@ def backup_row(world: World, node: SimNode, index: int) -> dict[str, object]:
         "backupKey": backup.key_id,
         "resourceTypes": None,
         "tiedToHSM": backup.tied_to_hsm,
+        "productVersion": backup.version,
     }
 
 
 def backup_status(node: SimNode) -> str:
     """Return what ``ksctl backup status`` prints."""
+    if node.restore:
+        words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
+        return json.dumps(
+            {"operation": "restore", "status": words[node.restore], "finished": node.restore != "running"}
+        )
     if not node.backups:
         return json.dumps({"operation": "", "status": "", "finished": None})
     words = dict(zip(("running", "completed", "failed"), node.ksctl.status_words, strict=True))
@@ -277,9 +283,9 @@ def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str
             return [{"name": name, "state": state} for name, state in names]
         case ("licensing", "licenses"):
             return [{"id": f"lic-{i}", "type": name} for i, name in enumerate(node.licences)]
-        case (
-            ("licensing", "features") | ("licensing", "trials") | ("rot-keys",) | ("properties",) | ("keys",)
-        ):
+        case ("keys",):
+            return [{"id": f"{i}"} for i in range(world.keys.get(node.data, 0))]
+        case ("licensing", "features") | ("licensing", "trials") | ("rot-keys",) | ("properties",):
             return []
         case ("interfaces",):
             return [{"name": name, "enabled": True} for name in node.interfaces]

@@ -80,6 +80,8 @@ NEXT: dict[str, tuple[str, ...]] = {
     "upload_hole": ("at_byte",),
     "upload_refused": (),
     "backup_fails": (),
+    "restore_fails": (),
+    "restore_hangs": (),
     "join_fails": ("at", "code"),  # at: fraction of its time; code: d, k, vanish
     "join_hangs": ("at",),
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ctmupgrade.sim import active_faults, status
 from ctmupgrade.sim.active_faults import take_next
 from ctmupgrade.sim.effects import TIMED_OUT
+from ctmupgrade.sim.restoring import restoring
 from ctmupgrade.sim.setup import MAX_NODES, node_id_of
 from ctmupgrade.sim.state import NEVER, JoinRun, SimNode
 from ctmupgrade.sim.world import World
@@ -42,6 +43,8 @@ def new_cluster(world: World, node: SimNode, flags: Mapping[str, str]) -> str:
         return _bad("already clustered")
     node.cluster_host = flags.get("host", node.cluster_host)
     node.public_address = flags.get("public-address", node.public_address)
+    if restoring(world, node):
+        world.record(node.name, "restore_disturbed", "a new cluster before the restore ended")
     _become_member(world, node, world.fresh_id("cluster"))
     world.record(node.name, "cluster_new", node.cluster)
     return _member_answer(node, "r", 1)
@@ -134,6 +137,8 @@ def _begin(world: World, via: SimNode, joiner: SimNode, flags: Mapping[str, str]
     now, span = world.now, joiner.times.join_s
     if joiner.data:
         world.record(joiner.name, "data_erased", f"{joiner.data}: join")
+    if restoring(world, via) or restoring(world, joiner):
+        world.record(joiner.name, "restore_disturbed", "a join before the restore ended")
     joiner.data = ""
     joiner.public_address = flags.get("newnodepublic", joiner.public_address)
     _become_member(world, joiner, via.cluster)

@@ -59,6 +59,7 @@ class Times:
     reboot_s: float = 300.0
     start_s: float = 120.0
     backup_s: float = 60.0
+    restore_s: float = 180.0
     join_s: float = 1800.0
     linger_s: float = 1.0  # the old boot still answers for so long after `sudo reboot`
     removed_s: float = 30.0  # a removed node calls itself down for so long, then not clustered; 0: at once
@@ -168,6 +169,8 @@ class Backup:
     tied_to_hsm: bool = False
     content: str = ""  # the data set in it
     version: str = ""
+    users: list[str] = field(default_factory=list)  # in it; empty: not told
+    hsm: list[str] = field(default_factory=list)  # the node's then
 
 
 @dataclass
@@ -273,6 +276,7 @@ class SimNode:
     pending: str = ""  # version that the next boot brings
     upgrades: list[UpgradeRun] = field(default_factory=list)
     join: JoinRun | None = None
+    restore: str = ""  # its last operation was a restore: running, completed, failed
     removed_at: float = NEVER
     removed_id: str = ""
     config_left: bool = False  # it was removed, and still has its cluster's configuration

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctmupgrade.sim import upgrade
 from ctmupgrade.sim.active_faults import take_next
 from ctmupgrade.sim.faults import ACTIONS, STRIKING, Fault, matches
+from ctmupgrade.sim.restoring import end_restore
 from ctmupgrade.sim.state import HOME, NEVER, File, SimNode
 from ctmupgrade.sim.world import World
 
@@ -45,6 +46,8 @@ def _transition(world: World, node: SimNode, what: str, detail: str, at: float) 
             world.record(node.name, "ready", node.version, at)
         case "backup_end":
             _end_backup(world, node, detail, at)
+        case "restore_end":
+            end_restore(world, node, detail, at)
         case "join_end":
             _end_join(world, node, at)
         case "join_break":
@@ -83,7 +86,8 @@ def _end_join(world: World, node: SimNode, at: float) -> None:
     if join is None:
         return
     node.join = None
-    node.data = next((n.data for n in world.nodes.values() if n.name == join.via), node.data)
+    via = world.nodes.get(join.via, node)
+    node.data, node.users = via.data, list(via.users)
     node.ready_at = node.joined_at = node.changed_at = at
     world.record(node.name, "join_done", join.cluster, at)
 
@@ -158,7 +162,10 @@ def reboot(world: World, node: SimNode, at: float, why: str, *, linger: float) -
     if node.join is not None:
         leave(world, node, at, "join_failed", f"restarted during the join: {why}")
     detail = f"{why}; brings {node.pending}" if node.pending else f"{why}; nothing to finish"
-    node.drop_due("booted", "ready", "backup_end")
+    node.drop_due("booted", "ready", "backup_end", "restore_end")
+    if node.restore == "running":
+        node.restore = "failed"
+        world.record(node.name, "restore_failed", why, at)
     node.down_from = node.silent_from = at + linger
     node.up_at = node.down_from + _boot_seconds(world, node)
     node.ready_at = node.up_at + node.times.start_s

@@ -22,7 +22,7 @@ from ctmupgrade.sim.state import SimArchive, SimEvent, SimNode
 
 KEYS = (
     "start", "elapsed", "archive", "clustered", "defaults", "nodes", "faults", "events", "counter",
-    "locks", "consensus_broken", "strict", "latency",
+    "locks", "consensus_broken", "strict", "latency", "keys",
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class World:
         self.consensus_broken = False
         self.strict = False
         self.latency = 0.0
+        self.keys: dict[str, int] = {}  # how many keys are in a data set; none where it is not named
         self.memo: dict[object, Any] = {}  # what was worked out for this very moment
         self.texts: dict[object, str] = {}  # rendered answers by what is in them
         self.told_well: dict[str, float] = {}  # node -> when it last said that its services are started
@@ -143,6 +144,7 @@ class World:
         world.consensus_broken = bool(value.get("consensus_broken", False))
         world.strict = bool(value.get("strict", False))
         world.latency = float(value.get("latency", 0.0))
+        world.keys = {str(name): int(count) for name, count in value.get("keys", {}).items()}
         return world
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,6 +161,7 @@ class World:
             "consensus_broken": self.consensus_broken,
             "strict": self.strict,
             "latency": self.latency,
+            "keys": dict(self.keys),
         }
 
     def become(self, other: World) -> None:
