@@ -6,12 +6,14 @@ from ctmupgrade.actions.backup import BackupHandler
 from ctmupgrade.actions.base import StepHandler
 from ctmupgrade.actions.joining import JoinHandler
 from ctmupgrade.actions.membership import DeleteClusterHandler, NewClusterHandler, RemoveHandler
-from ctmupgrade.actions.services import ResetHandler, RestartHandler
-from ctmupgrade.actions.settings import CompareHandler, RecordHandler, RestoreHandler
+from ctmupgrade.actions.restore_proof import ProveRestoreHandler
+from ctmupgrade.actions.restoring import RestoreBackupHandler, UploadBackupHandler, UploadKeyHandler
+from ctmupgrade.actions.services import EraseHandler, ResetHandler, RestartHandler
+from ctmupgrade.actions.settings import CompareHandler, RecallHandler, RecordHandler, RestoreHandler
 from ctmupgrade.actions.stage import StageHandler, VerifyHandler
 from ctmupgrade.actions.upgrade import Upgrade
 from ctmupgrade.actions.waits import AwaitHandler, GateHandler, RebootHandler, SettleHandler
-from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.steps import Action
 
 
@@ -52,3 +54,21 @@ def handler(action: Action) -> StepHandler:  # noqa: C901 - one case a kind
             return CompareHandler(action)
         case steps.RestartServices():
             return RestartHandler(action)
+        case _:
+            return _of_a_restore(action)
+
+
+def _of_a_restore(action: restore_actions.RestoreAction) -> StepHandler:
+    match action:
+        case restore_actions.RecallSettings():
+            return RecallHandler()
+        case restore_actions.EraseNode():
+            return EraseHandler()
+        case restore_actions.UploadKey():
+            return UploadKeyHandler(action)
+        case restore_actions.UploadBackup():
+            return UploadBackupHandler(action)
+        case restore_actions.RestoreBackup():
+            return RestoreBackupHandler(action)
+        case restore_actions.ProveRestore():
+            return ProveRestoreHandler(action)

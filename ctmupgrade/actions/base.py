@@ -18,9 +18,10 @@ from typing import TypeVar
 from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks.facts import Maybe, Unknown
+from ctmupgrade.core.looks.holding import Journals
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Evidence
@@ -177,10 +178,20 @@ class Ctx:
     looked: dict[str, Moment] = field(
         default_factory=dict
     )  # step -> when the looks before it began to be made
+    journals: Journals = field(
+        default_factory=Journals
+    )  # what other runs tell of who holds data: for a restore
+    # node -> its own settings as an earlier run recorded them: for a restore
+    remembered: Mapping[str, Evidence] = field(default_factory=dict)
 
     def session(self, step: Step) -> Session:
         """Return this process's session of a step."""
         return self.sessions.setdefault(step.id, Session())
+
+    def recorded(self, node: str) -> Evidence:
+        """Return what was recorded of a node in this run, or recalled of an earlier one; empty where nothing was."""
+        ids = (step_id("record-settings", node), step_id("recall-settings", node))
+        return next((found for one in ids if (found := self.baselines.get(one))), {})
 
     @property
     def fleet(self) -> Fleet:

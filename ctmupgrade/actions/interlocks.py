@@ -6,11 +6,13 @@ A plan, and a journal that is resumed, may say anything; the cluster itself says
 from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
+from ctmupgrade.actions.restore_interlocks import refuse_unsafe_restore
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.restore_actions import EraseNode
 from ctmupgrade.core.plan.steps import JoinNode, ResetNode, RunUpgrade, Step
 from ctmupgrade.errors import BlockedError, NotToldError
 
@@ -23,9 +25,12 @@ def refuse_unsafe(ctx: Ctx, step: Step) -> None:
     :raises BlockedError: it may not. :raises UnreachableError: a node that must be asked does not answer.
     :raises NotToldError: it answers, and is not ready yet.
     """
+    refuse_unsafe_restore(ctx, step)
     match step.action:
         case ResetNode(via=via):
             _needs_holder(ctx, step, via or joined_through(ctx, step.node))
+        case EraseNode(first=False):
+            _needs_holder(ctx, step, joined_through(ctx, step.node))
         case JoinNode(via=via):
             _needs_holder(ctx, step, via)
         case RunUpgrade(alone=alone) if alone or ctx.cluster.strategy is not StrategyName.IN_PLACE:

@@ -22,7 +22,7 @@ from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.plan.steps import JoinNode, Step, step_id
+from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
@@ -128,7 +128,7 @@ class JoinHandler(StepHandler):
     def _send(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Refusal | None]:
         """Asks the member for the join; returns the error that it answers, None where it is none."""
         joiner, member = ctx.cluster.node(step.node), ctx.cluster.node(self.action.via)
-        public = ctx.baselines.get(step_id("record-settings", step.node), {}).get("public_address", "")
+        public = ctx.recorded(step.node).get("public_address", "")
         argv = join_argv(joiner, member, self.action, public, "{joiner}")
         control = ctx.fleet.control(self.action.via)
         timeout = ctx.cluster.timeouts.join.total_seconds()

@@ -21,7 +21,7 @@ from ctmupgrade.core.commands import new_cluster_argv, removal_argv
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step, step_id
+from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import LoginRefusedError, NodeError
@@ -203,7 +203,7 @@ class NewClusterHandler(StepHandler):
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Send ``cluster new``, with the address that was recorded of the node."""
         node = ctx.cluster.node(step.node)
-        public = ctx.baselines.get(step_id("record-settings", step.node), {}).get("public_address", "")
+        public = ctx.recorded(step.node).get("public_address", "")
         reply = ctx.fleet.control(step.node).change(*new_cluster_argv(node, public))
         yield Noted(note_refusal(ctx, step, reply, "cluster new"))
 

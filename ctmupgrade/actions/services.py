@@ -84,6 +84,22 @@ class ResetHandler(StepHandler):
         return _well(ctx, step, sent)
 
 
+class EraseHandler(ResetHandler):
+    """The same of a node that a person gave up by name, whatever it says of a cluster; the interlocks judge whether it may
+    be erased. One that is to join is erased only when the join can start."""
+
+    def __init__(self) -> None:
+        super().__init__(ResetNode())
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Wait until the member that it will join is steady."""
+        for via in filter(None, [joined_through(ctx, step.node)]):
+            yield from wait_until_steady(
+                ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before it is erased"
+            )
+        return {"reset": "asked"}
+
+
 class RestartHandler(StepHandler):
     """``services restart`` on a node whose services do not come up; ``sudo systemctl restart keysecure`` (seen to
     be allowed to ksadmin, docs/appliance.md 5) where its control plane does not answer."""

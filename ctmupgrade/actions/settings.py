@@ -14,6 +14,7 @@ from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.settings import passes_by_itself, read_settings
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.node_settings import (
@@ -26,7 +27,7 @@ from ctmupgrade.core.node_settings import (
     restoring,
     what_to_do,
 )
-from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, ResetNode, RestoreSettings, Step, step_id
+from ctmupgrade.core.plan.steps import CompareSettings, RestoreSettings, Step, erases
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NotToldError, NotYetError
@@ -80,9 +81,39 @@ class RecordHandler(StepHandler):
         )
 
 
+class RecallHandler(StepHandler):
+    """Finds a node's own settings as an earlier run wrote them down: in this machine's journals, or beside the backups."""
+
+    def patience(self, ctx: Ctx) -> Patience:
+        """Wait a minute: nothing is asked of a node."""
+        return Patience(timedelta(minutes=1))
+
+    def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
+        """Take them into this run's journal; none where none are found, or what is found is no settings."""
+        found = dict(ctx.remembered.get(step.node, {}))
+        text = found.get("settings") or ctx.tools.store.settings_of(step.node)
+        try:
+            whole = isinstance(read_json(text), dict) if text else False
+        except ValueError:
+            whole = False
+        source = found.get("source", "a file beside the backups")
+        if not whole:
+            yield Noted(
+                f"no settings of {step.node} were recorded before: set its time servers, name, proxy and certificates by hand"
+            )
+            return {"settings": "{}", "source": "none", "public_address": ""}
+        return {"settings": text, "source": source, "public_address": found.get("public_address", "")}
+
+    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
+        """Tell where they were found."""
+        if not before.get("settings"):
+            return LookResult(LookState.NOT_YET, "not looked for")
+        return LookResult(LookState.DONE, evidence={"source": before.get("source", "")})
+
+
 def recorded(ctx: Ctx, node: str) -> dict[str, Any]:
-    """Return what was recorded of a node in this run; empty where nothing was."""
-    text = ctx.baselines.get(step_id("record-settings", node), {}).get("settings", "")
+    """Return what was recorded of a node in this run, or recalled of an earlier one; empty where nothing was."""
+    text = ctx.recorded(node).get("settings", "")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
 
@@ -184,9 +215,7 @@ class CompareHandler(StepHandler):
         own.fewer = ", ".join(fewer(old, now))
         if own.fewer:
             yield Noted(f"FEWER than before: {own.fewer}; find the cause before you end the work")
-        erasing = (
-            s for s in ctx.plan.steps if s.node == step.node and isinstance(s.action, JoinNode | ResetNode)
-        )
+        erasing = (s for s in ctx.plan.steps if s.node == step.node and erases(s.action))
         yield from _told(old, now, erased=any(erasing))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:

@@ -1,4 +1,4 @@
-"""Commands that change nodes: run, resume, stage, backup, recover."""
+"""Commands that change nodes: run, resume, stage, backup, recover, restore."""
 
 from __future__ import annotations
 
@@ -184,3 +184,46 @@ def recover(
         if common.dry_run:
             return found.code
         return cli_recover.take(asked, made, found)
+
+
+@registry.command(CHANGE)
+def restore(
+    common: Common,
+    on: Annotated[
+        str, typer.Option("--on", metavar="NODE", help="restore the backup onto this node first")
+    ] = "",
+    backup_file: Annotated[
+        Path | None,
+        typer.Option("--backup", metavar="FILE", help="restore this backup, not the newest that is whole"),
+    ] = None,
+    gone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gone",
+            metavar="NODE",
+            help="give this node up, with whatever data is on it (repeatable, or A,B)",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="restore onto a release for which the vendor says no")
+    ] = False,
+    shared_hsm_partition: Annotated[
+        bool, typer.Option("--shared-hsm-partition", help="say that all nodes use one HSM partition")
+    ] = False,
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
+    ] = "",
+) -> int:
+    """Bring a lost cluster back from a downloaded backup: onto one fresh node, then the others join it. Refused while a node
+    still answers and holds the cluster's data."""
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import restore as restoring
+    from ctmupgrade.core.model import Options
+
+    named = tuple(dict.fromkeys(name for one in gone or () for name in split(one, "--gone")))
+    asked = restoring.RestoreRequest(on, backup_file, named, force)
+    options = Options(shared_hsm_partition=shared_hsm_partition)
+    with opened(common, options, purpose="RECOVER") as made:
+        with wishes(common, made, take_over=take_over, command=restoring.COMMAND) as wish:
+            outcome = restoring.restore(made, wish, asked)
+        return finish(common, made, outcome)

@@ -17,6 +17,7 @@ from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
+from ctmupgrade.commands.restore_memory import journals_for, note_proofs, remembered
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import (
     hold,
@@ -29,6 +30,7 @@ from ctmupgrade.commands.runs import (
 from ctmupgrade.commands.signals import attended
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.checks.findings import Finding
+from ctmupgrade.core.looks.holding import Journals
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step, changes_node
@@ -38,6 +40,7 @@ from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
+from ctmupgrade.core.run.restore_order import restores
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
@@ -240,6 +243,7 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
                 f"left run {state.run}; what the appliances are doing goes on",
                 f"ctmupgrade status {state.run}   # where it stands\nctmupgrade resume {state.run}",
             ) from None
+    note_proofs(setup, executor.state)
     if executor.state.unfinished:
         save_world(folder, setup)
     if setup.mode is Mode.LIVE:
@@ -257,9 +261,12 @@ def _executor(
 ) -> Executor:
     """The loop with its tools. :param news: tells what a signal has asked for."""
     left, marks = Requests(folder, state.plan.nodes), Marks(setup, state.run)
+    restoring = any(restores(state.plan))
     ctx = Ctx(
         setup.cluster, state.plan, state.run, setup.tools, staged=staged(setup.home, setup.mode),
         anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
+        journals=journals_for(setup, state.run) if restoring else Journals(),
+        remembered=remembered(setup, state.run) if restoring else {},
     )  # fmt: skip
     controls = Controls(
         requests=lambda: [*news(), *left.look()],

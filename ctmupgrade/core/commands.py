@@ -33,4 +33,20 @@ def upgrade_argv(archive: str, *, force_path: bool, sudo: tuple[str, ...]) -> tu
     return (*sudo, shell_probes.UPGRADE_SCRIPT, *forced, "-f", archive)
 
 
+def key_upload_argv(file: str) -> tuple[str, ...]:
+    """Return what uploads a backup key; its password is typed at the prompt, never put here."""
+    return ("backupkeys", "upload", "--file", file)
+
+
+def backup_upload_argv(file: str) -> tuple[str, ...]:
+    """Return what uploads a backup."""
+    return ("backup", "upload", "--file", file)
+
+
+def restore_argv(identity: str, *, force: bool) -> tuple[str, ...]:
+    """Return what restores a backup that the node has. ``--force`` skips the appliance's check of the release, only where a
+    person asked for it by name."""
+    return ("backup", "restore", "--id", identity, *(("--force",) if force else ()))
+
+
 DELAY_S = "5"  # ksctl's own --delay, so that the answer comes before the services go

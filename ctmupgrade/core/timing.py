@@ -2,7 +2,7 @@
 
 Sources: an upgrade ended within 31 minutes on one k170v and an upload ran at 36 MB/s (captured run,
 2.20 to 2.21); a node is out of service for 10 minutes or more and a join of 30 minutes is not unusual (vendor
-page "Clusters and Nodes"). Reboot, services and backup are assumptions.
+page "Clusters and Nodes"). Reboot, services, backup and restore are assumptions.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ UPGRADE_S = 1200
 BOOT_S = 300
 SERVICES_S = 120
 BACKUP_S = 60
+RESTORE_S = 600
 JOIN_S = 1800
 GATE_S = 5
 QUICK_S = 10

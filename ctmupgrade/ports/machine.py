@@ -64,6 +64,10 @@ class Store(Protocol):
         """Return what is known of every downloaded backup, damaged ones with their problem."""
         ...
 
+    def manifest_of(self, file: str) -> Manifest | None:
+        """Return the manifest beside a backup, wherever that is; None where there is none of this cluster."""
+        ...
+
     def paths(self, node: str, backup_id: str) -> tuple[Path, Path]:
         """Return temporary paths to download a backup and its key to. Made ready; old remains are removed."""
         ...

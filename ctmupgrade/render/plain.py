@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.plan.step_words import node_list
-from ctmupgrade.core.plan.steps import erases
+from ctmupgrade.core.plan.steps import JoinNode, erases
 from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.incidents import program_failure
@@ -159,9 +160,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     nodes = node_list((step.node for step in plan.steps if step.node), cluster_size)
     lines = [
         f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
-        f"  ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
-        if plan.strategy is not StrategyName.REBUILD
-        else f"  remove, upgrade to {plan.target.version}, rebuild and join",
+        f"  {_in_short(plan)}",
     ]
     lines += [
         f"  ERASES all data of {step.node or 'a node that is not named'}: {step.id}"
@@ -171,6 +170,17 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     lines += [f"  {note}" for note in plan.notes]
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
     return ours(lines)
+
+
+def _in_short(plan: Plan) -> str:
+    """What is done, in one line."""
+    onto = [step.node for step in plan.steps if isinstance(step.action, RestoreBackup)]
+    if onto:
+        joining = node_list(step.node for step in plan.steps if isinstance(step.action, JoinNode))
+        return f"restore a backup onto {node_list(onto)}, make a new cluster of it, then join {joining or 'no other node'}"
+    if plan.strategy is StrategyName.REBUILD:
+        return f"remove, upgrade to {plan.target.version}, rebuild and join"
+    return f"ks_upgrade.sh to {plan.target.version} and a reboot on each, one after another"
 
 
 def window_lines(fit: WindowFit | None) -> list[str]:

@@ -127,6 +127,19 @@ class BackupStore:
         except OSError:
             return []
 
+    def manifest_of(self, file: str) -> Manifest | None:
+        """Return the manifest beside a backup, wherever that is; None where there is none, or it is of another cluster.
+
+        :param file: the backup, its key, or the manifest itself.
+        """
+        path = Path(file)
+        named = path.name if path.name.endswith(SUFFIX) else f"{path.name.removesuffix(path.suffix)}{SUFFIX}"
+        try:
+            cluster, manifest = read_manifest(path.with_name(named))
+        except (OSError, *UNFORESEEN):
+            return None
+        return manifest if cluster == self.cluster else None
+
     def save(self, name: str, text: str) -> str:
         """Keep a text, 0600, and return its path."""
         self._ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.timing import clock_time
@@ -28,6 +28,12 @@ _WORDS: dict[type, str] = {
     steps.JoinNode: "join {node} to the cluster, which ERASES its data",
     steps.CompareSettings: "compare the settings of {node} with those before",
     steps.RestartServices: "restart the services of {node}",
+    restore_actions.RecallSettings: "look for the settings of {node} that were written down before",
+    restore_actions.EraseNode: "erase {node}, which was given up: it loses ALL its data",
+    restore_actions.UploadKey: "upload the backup key to {node}",
+    restore_actions.UploadBackup: "upload the backup to {node}",
+    restore_actions.RestoreBackup: "restore the backup onto {node}, which OVERWRITES its data",
+    restore_actions.ProveRestore: "prove that the restored {node} is whole",
 }
 
 

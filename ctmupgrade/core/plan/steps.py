@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ctmupgrade.core.plan import restore_actions
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyArchive:
@@ -159,28 +161,15 @@ Action: TypeAlias = (
     | JoinNode
     | CompareSettings
     | RestartServices
+    | restore_actions.RestoreAction
 )
 
 
 Kind: TypeAlias = Literal[
-    "verify-archive",
-    "backup",
-    "stage",
-    "gate",
-    "upgrade",
-    "reboot",
-    "await",
-    "settle",
-    "record-settings",
-    "remove",
-    "delete-cluster",
-    "reset",
-    "new-cluster",
-    "restore-settings",
-    "join",
-    "compare-settings",
-    "restart-services",
-]
+    "verify-archive", "backup", "stage", "gate", "upgrade", "reboot", "await", "settle", "record-settings", "remove",
+    "delete-cluster", "reset", "new-cluster", "restore-settings", "join", "compare-settings", "restart-services",
+    "recall-settings", "erase", "upload-key", "upload-backup", "restore", "prove-restore",
+]  # fmt: skip
 
 
 def step_id(kind: Kind, node: str) -> str:
@@ -221,30 +210,30 @@ def step(
 
 def changes_node(action: Action) -> bool:
     """Return whether it changes the appliance (an uploaded file or a backup is not such a change)."""
-    match action:
-        case VerifyArchive() | MakeBackup() | StageArchive() | Gate() | AwaitNode() | Settle():
-            return False
-        case RecordSettings() | CompareSettings():
-            return False
-        case _:
-            return True
+    quiet = (
+        VerifyArchive
+        | MakeBackup
+        | StageArchive
+        | Gate
+        | AwaitNode
+        | Settle
+        | RecordSettings
+        | CompareSettings
+    )
+    return not isinstance(action, quiet | restore_actions.Harmless | restore_actions.ProveRestore)
 
 
 def in_service(action: Action) -> bool:
     """Return whether the node serves its clients as ever while it is done. What is not is between a node's hooks."""
     quiet = VerifyArchive | MakeBackup | StageArchive | RecordSettings | Gate | CompareSettings
-    return isinstance(action, quiet)
+    return isinstance(action, quiet | restore_actions.Harmless)
 
 
 def erases(action: Action) -> bool:
     """Return whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
-    return isinstance(action, ResetNode | JoinNode)
+    return isinstance(action, ResetNode | JoinNode | restore_actions.Erasing)
 
 
 def is_look(action: Action) -> bool:
     """Return whether it only looks, so that its result ages and it is done again after a resume."""
-    match action:
-        case VerifyArchive() | Gate() | AwaitNode() | Settle():
-            return True
-        case _:
-            return False
+    return isinstance(action, VerifyArchive | Gate | AwaitNode | Settle | restore_actions.ProveRestore)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step, step_id
 from ctmupgrade.core.run.journal import RunState, Status
 
@@ -30,13 +31,24 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
     join = by_id.get(step_id("join", name))
     if join is Status.DONE:
         return True
+    if any(s.node == name and isinstance(s.action, RestoreBackup) for s in plan.steps):
+        return by_id.get(step_id("prove-restore", name)) is Status.DONE
     if name in plan.without_data:
         return False
-    erased = [by_id.get(one, Status.PENDING) for one in (step_id("reset", name), step_id("join", name))]
+    ids = (step_id("reset", name), step_id("join", name), step_id("erase", name))
+    erased = [by_id.get(one, Status.PENDING) for one in ids]
     if any(status is not Status.PENDING and status is not Status.SKIPPED for status in erased):
         return False
     upgrade = by_id.get(step_id("upgrade", name), Status.PENDING)
     return upgrade is Status.PENDING or by_id.get(step_id("await", name), Status.PENDING) in over
+
+
+def _of_a_lost_cluster(step: Step, plan: Plan, state: RunState, names: Collection[str]) -> str:
+    """Why nothing may be restored, or erased for it: some node holds the cluster's data."""
+    if step.node not in names:
+        return f"{step.id} would erase {step.node or 'a node'}, which cluster.yaml does not name"
+    held = ", ".join(sorted(holders(plan, state, names)))
+    return f"{step.id}: not started: {held} has the cluster's data, so it is not lost" if held else ""
 
 
 def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
@@ -46,13 +58,17 @@ def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
 
     def guard(step: Step, state: RunState) -> str:
         match step.action:
-            case ResetNode() | JoinNode() if step.node == cluster.own_node != "":
+            case ResetNode() | JoinNode() | EraseNode() if step.node == cluster.own_node != "":
                 return (
                     f"{step.id} would erase {step.node}, on which ctmupgrade runs: run it on another machine"
                 )
+            case RestoreBackup() | EraseNode(first=True):
+                return _of_a_lost_cluster(step, plan, state, names)
             case ResetNode(via=via) | JoinNode(via=via):
                 left = holders(plan, state, names) - {step.node}
-            case NewCluster() if step.node in plan.without_data:
+            case EraseNode():
+                via, left = "", holders(plan, state, names) - {step.node}
+            case NewCluster() if step.node in plan.without_data and not _holds(plan, state, step.node):
                 return f"{step.id}: not started: the data of {step.node} was erased before, so no cluster can be built from it"
             case _:
                 return ""

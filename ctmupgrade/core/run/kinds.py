@@ -18,6 +18,7 @@ class RunKind(StrEnum):
     BACKUP = "backup"
     DRY_RUN = "dry run"
     RECOVER = "recover"
+    RESTORE = "restore"
 
 
 _TITLES = {
@@ -27,6 +28,7 @@ _TITLES = {
     RunKind.BACKUP: "Backup of {cluster}",
     RunKind.DRY_RUN: "Dry run for {cluster}",
     RunKind.RECOVER: "Recovery of {cluster}",
+    RunKind.RESTORE: "Restore of {cluster}",
 }
 
 

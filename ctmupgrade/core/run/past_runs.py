@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
 from ctmupgrade.core.plan.steps import (
     JoinNode,
     NewCluster,
@@ -71,9 +72,9 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
                 continue
             _alone(alone, state, step, held.status)
             _joins(joins, step, held)
-            if not isinstance(step.action, JoinNode | ResetNode):
+            if not isinstance(step.action, JoinNode | ResetNode | EraseNode | RestoreBackup):
                 continue
-            if isinstance(step.action, JoinNode) and held.status is Status.DONE:
+            if isinstance(step.action, JoinNode | RestoreBackup) and held.status is Status.DONE:
                 emptied.discard(step.node)
                 held_back = "" if step.node == held_back else held_back
             else:
@@ -99,7 +100,7 @@ def _joins(joins: dict[str, datetime], step: Step, held: StepState) -> None:
     """What a step that began makes of the joins that are under way."""
     if isinstance(step.action, JoinNode) and held.status is not Status.DONE and held.started is not None:
         joins[step.node] = held.started
-    elif isinstance(step.action, JoinNode | ResetNode):
+    elif isinstance(step.action, JoinNode | ResetNode | EraseNode):
         joins.pop(step.node, None)
 
 
@@ -108,7 +109,7 @@ def _alone(alone: set[str], state: RunState, step: Step, status: Status) -> None
     match step.action:
         case RemoveNode() if survivor := _survivor(state):
             alone.add(survivor)
-        case ResetNode():
+        case ResetNode() | EraseNode():
             alone.discard(step.node)
         case JoinNode(via=via):
             alone.discard(step.node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
+
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.cluster_views import Membership
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, NodeFacts, SystemInfo, Unknown
@@ -18,7 +19,10 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.differences import differences
 from ctmupgrade.core.plan.new_instances import fresh_name
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import Gate, MakeBackup, StageArchive, Step, VerifyArchive
+from ctmupgrade.core.plan.restore import restore_steps
+from ctmupgrade.core.plan.restore_actions import EraseNode, ProveRestore, RestoreBackup, UploadKey
+from ctmupgrade.core.plan.restore_choice import RestoreChoice
+from ctmupgrade.core.plan.steps import Gate, JoinNode, MakeBackup, StageArchive, Step, VerifyArchive
 from ctmupgrade.core.plan.strategies import preparation, steps_for
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
@@ -57,6 +61,8 @@ def _steps(state: RunState, cluster: Cluster) -> tuple[Step, ...]:
     old = [name for name in plan.versions if name not in {fresh_name(one) for one, _ in plan.options.fresh}]
     cluster = replace(cluster, nodes=tuple(cluster.node(name) for name in old), strategy=plan.strategy)
     facts, options = _facts(state, old, cluster), plan.options
+    if kind is RunKind.RESTORE:
+        return restore_steps(_choice(state), cluster, options)
     if kind in (RunKind.STAGE, RunKind.BACKUP):
         return tuple(_alone(kind, preparation(facts, replace(options, skips=()), plan.nodes)))
     if plan.strategy is StrategyName.REBUILD and not options.survivor:
@@ -64,6 +70,24 @@ def _steps(state: RunState, cluster: Cluster) -> tuple[Step, ...]:
         named = next((step.node for step in plan.steps if isinstance(step.action, Gate)), "")
         options = replace(options, survivor=named)
     return steps_for(facts, cluster, options)
+
+
+def _choice(state: RunState) -> RestoreChoice:
+    """What a restore decided, by its own steps; that they may be done is asked of the nodes. :raises ValueError: no restore."""
+    steps = state.plan.steps
+    restoring = next((s for s in steps if isinstance(s.action, RestoreBackup)), None)
+    proof = next((s.action for s in steps if isinstance(s.action, ProveRestore)), None)
+    key = next((s.action for s in steps if isinstance(s.action, UploadKey)), None)
+    if restoring is None or proof is None or key is None or not isinstance(restoring.action, RestoreBackup):
+        raise ValueError("no restore")
+    deed = restoring.action
+    made = Manifest(
+        "", deed.made_on, deed.backup_id, key.key_id, state.started, deed.file, "",
+        sha256=deed.sha256, counts=dict(proof.counts),
+    )  # fmt: skip
+    joiners = tuple(s.node for s in steps if isinstance(s.action, JoinNode))
+    erased = frozenset(s.node for s in steps if isinstance(s.action, EraseNode))
+    return RestoreChoice(made, restoring.node, "", joiners, erased, deed.gone, deed.force)
 
 
 def _alone(kind: RunKind, steps: Iterator[Step]) -> Iterator[Step]:
