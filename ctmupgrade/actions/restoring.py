@@ -94,8 +94,7 @@ class UploadKeyHandler(StepHandler):
             words = session.refused = f"backupkeys upload was refused: {error.brief}"
             session.definite = True
         if session.refused:
-            name = ctx.cluster.backup.key_password_env or "backup.key_password_env"
-            session.refused = f"the backup key could not be opened: is {name} the password that it was downloaded with? {session.refused}"
+            session.refused = f"the backup key could not be opened: is {_password_name(ctx)} the password that it was downloaded with? {session.refused}"
         yield Noted(words)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
@@ -110,7 +109,14 @@ class UploadKeyHandler(StepHandler):
             return LookResult(LookState.DONE, evidence={"key": self.action.key_id})
         if len(new) == 1:
             return LookResult(LookState.DONE, evidence={"key": new[0]})
-        return LookResult(LookState.NOT_YET, "the backup key is not listed", remedy="ksctl backupkeys list")
+        remedy = "ksctl backupkeys list"
+        if ctx.session(step).refused:
+            remedy = f"export {_password_name(ctx)}=...   # the password of the day on which the backup was downloaded"
+        return LookResult(LookState.NOT_YET, "the backup key is not listed", remedy=remedy)
+
+
+def _password_name(ctx: Ctx) -> str:
+    return ctx.cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD"
 
 
 class UploadBackupHandler(StepHandler):

@@ -57,7 +57,7 @@ def wishes(
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             lines = [
-                *plain.finding_lines(placed_findings(result.findings, common)),
+                *(plain.finding_lines(placed_findings(result.findings, common)) if result.findings else ()),
                 *plain.question(planned, len(made.cluster.nodes)),
                 *lines_of(planned, made),
             ]

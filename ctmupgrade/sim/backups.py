@@ -86,7 +86,7 @@ def _download_key(world: World, node: SimNode, identity: str, order: Order, time
         return NOT_FOUND
     if asked := _asks(world, node, order, timeout):
         return asked
-    text = json.dumps({"id": identity, "seal": _seal(order)})
+    text = json.dumps({"id": identity, "seal": _seal(order) if key.sealed else ""})
     Path(order.flags["file"]).write_text(f"{KEY}{text}\n", encoding="utf-8")
     world.record(node.name, "key_downloaded", identity)
     return json.dumps({"id": identity})
@@ -133,7 +133,7 @@ def _upload_key(world: World, node: SimNode, order: Order, timeout: float) -> st
         return _bad("not a backup key file")
     if asked := _asks(world, node, order, timeout):
         return asked
-    if content["seal"] != _seal(order):
+    if content["seal"] not in ("", _seal(order)):
         return _bad("the password does not open this backup key")
     key = BackupKeyState(content["id"], default=False)
     node.backup_keys = [*(k for k in node.backup_keys if k.id != key.id), key]

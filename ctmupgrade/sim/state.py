@@ -180,6 +180,7 @@ class BackupKeyState:
     id: str
     state: str = "active"
     default: bool = True
+    sealed: bool = True  # its download opens with its password alone; else with any
 
 
 @dataclass

@@ -107,6 +107,8 @@ def restore_notes(choice: RestoreChoice, now: datetime) -> Iterator[str]:
         yield f"HSM partition {', '.join(made.hsm or ()) or 'not written down'}: {tied}; the same root of trust on every node"
     if made.tied_to_hsm is None:
         yield "whether the backup is tied to an HSM is not known: if the cluster used one, set the same partition up first"
+    for name, why in choice.erased.items():
+        yield f"{name} was given up by name and is ERASED with all that is on it: {why}"
     for name, why in choice.left_out.items():
         yield f"{name} takes no part: {why}. Never let it serve clients again before: ctmupgrade recover --rejoin {name}"
     yield "licences are each node's own, and the lock codes of new appliances are new: what must be added is told at the end"

@@ -49,7 +49,7 @@ class RestoreChoice:
     """What is to be done.
 
     :ivar first: the node that the backup is restored onto. :ivar why: why this one.
-    :ivar joiners: those that join it, in their order. :ivar erased: those of all these whose data was given up.
+    :ivar joiners: those that join it, in their order. :ivar erased: what is on those of all these whose data was given up.
     :ivar left_out: why a node takes no part, by its name.
     """
 
@@ -57,7 +57,7 @@ class RestoreChoice:
     first: str
     why: str = ""
     joiners: tuple[str, ...] = ()
-    erased: frozenset[str] = frozenset()
+    erased: Mapping[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
     force: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class RestoreChoice:
 def newest_whole(manifests: Sequence[Manifest]) -> Manifest | None:
     """Return the newest backup whose files are what was downloaded; None where there is none."""
     whole = [one for one in manifests if not one.problem]
-    return max(whole, key=lambda one: (one.made_at, one.downloaded or one.made_at, one.node), default=None)
+    return max(whole, key=lambda one: (one.made_at, one.downloaded or one.made_at), default=None)
 
 
 def still_held(lost: Lost) -> Iterator[Refusal]:
@@ -115,7 +115,7 @@ def chosen(lost: Lost, manifest: Manifest, on: str = "") -> RestoreChoice | tupl
             refusals += (
                 Refusal(f"{name} cannot join {first}: {hindrance}", _same_release(lost, name, first)),
             )
-    erased = frozenset(n for n in (first, *joiners) if lost.held[n].state is not Holds.NOTHING)
+    erased = {n: lost.held[n].why for n in (first, *joiners) if lost.held[n].state is not Holds.NOTHING}
     choice = RestoreChoice(
         manifest, first, why, tuple(joiners), erased, lost.gone, lost.force, left_out,
     )  # fmt: skip

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.cluster_views import Membership
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, NodeFacts, SystemInfo, Unknown
@@ -86,7 +85,7 @@ def _choice(state: RunState) -> RestoreChoice:
         sha256=deed.sha256, counts=dict(proof.counts),
     )  # fmt: skip
     joiners = tuple(s.node for s in steps if isinstance(s.action, JoinNode))
-    erased = frozenset(s.node for s in steps if isinstance(s.action, EraseNode))
+    erased = {s.node: "" for s in steps if isinstance(s.action, EraseNode)}
     return RestoreChoice(made, restoring.node, "", joiners, erased, deed.gone, deed.force)
 
 
