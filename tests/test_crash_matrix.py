@@ -26,7 +26,7 @@ def _wrong(scenario: str, part: int, *, full: bool) -> list[str]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("scenario", driver.names())
+@pytest.mark.parametrize("scenario", crashes.scenarios())
 def test_a_kill_changes_nothing_but_the_time(scenario: str, part: int) -> None:
     wrong = _wrong(scenario, part, full=False)
     assert not wrong, "\n".join(wrong[:10])
@@ -34,7 +34,7 @@ def test_a_kill_changes_nothing_but_the_time(scenario: str, part: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("scenario", [name for name in driver.names() if name not in crashes.WHOLE])
+@pytest.mark.parametrize("scenario", [name for name in crashes.scenarios() if name not in crashes.WHOLE])
 def test_a_kill_changes_nothing_but_the_time_at_any_moment(scenario: str, part: int) -> None:
     wrong = _wrong(scenario, part, full=True)
     assert not wrong, "\n".join(wrong[:10])

@@ -71,7 +71,7 @@ def _needs_lost_cluster(ctx: Ctx, step: Step, gone: tuple[str, ...]) -> None:
             _refuse_data(step, node.name, held, gone)
             continue
         if held.state is Holds.SILENT:
-            raise UnreachableError(f"{step.id}: {node.name}: {held.why}")
+            raise UnreachableError(f"{node.name}: {held.why}")
         if held.others or (held.member and isinstance(step.action, RestoreBackup)):
             raise _blocked(f"{step.id}: not started: {node.name} is a member of a cluster: {held.why}")
         again = bool(
@@ -85,12 +85,13 @@ def _refuse_data(step: Step, name: str, held: Holding, gone: tuple[str, ...]) ->
     """:raises CtmUpgradeError: the node has data, or may have, and nobody gave it up."""
     if name in gone or held.state is Holds.NOTHING:
         return
-    text = f"{step.id}: not started: {name} was not given up by name, and {held.why}"
+    said = f"{name} was not given up by name, and {held.why}"
+    text = f"{step.id}: not started: {said}"
     match held.state:
         case Holds.DATA:
             raise _blocked(text)
         case Holds.SILENT:
-            raise UnreachableError(text, remedy=f"bring {name} back; or another restore with --gone {name}")
+            raise UnreachableError(said, remedy=f"bring {name} back; or another restore with --gone {name}")
         case _:
             raise NotToldError(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.actions.health import health_of
-from ctmupgrade.actions.restoring import counted, is_restore, restore_ended
+from ctmupgrade.actions.restoring import WHOSE_LOGIN, counted, is_restore, restore_ended
 from ctmupgrade.actions.waits import STREAK
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
@@ -15,11 +15,6 @@ from ctmupgrade.core.node_settings import short_of
 from ctmupgrade.core.plan.restore_actions import ProveRestore
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
-
-_WHOSE_LOGIN = (
-    "the users and passwords are those of the backup now: ksctl.password must be the one of that time "
-    "(cluster.yaml, ksctl section)"
-)
 
 
 class ProveRestoreHandler(StepHandler):
@@ -59,7 +54,7 @@ class ProveRestoreHandler(StepHandler):
         """What is not there yet of services and login; None where both are."""
         version = own.version
         if isinstance(version, Unknown):
-            remedy = _WHOSE_LOGIN if version.login else f"bring {step.node} back"
+            remedy = WHOSE_LOGIN if version.login else f"bring {step.node} back"
             words = "its login is refused" if version.login else "its login does not work yet"
             return LookResult(
                 LookState.UNKNOWN, f"{words}: {version.words}", remedy=remedy, unreachable=version.unreachable,

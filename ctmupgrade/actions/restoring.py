@@ -31,6 +31,10 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import LoginRefusedError, NodeError
 
+WHOSE_LOGIN = (
+    "the users and passwords are those of the backup now: ksctl.password must be the one of that time "
+    "(cluster.yaml, ksctl section)"
+)
 SETTLED = timedelta(
     minutes=5
 )  # a node that serves for so long and tells of no restore will not tell any more
@@ -218,12 +222,19 @@ class RestoreBackupHandler(StepHandler):
         """
         own = ctx.session(step).own(Restoring)
         job = ask(ctx.fleet.control(step.node), state_probes.BACKUP_JOB)
-        if isinstance(job, Unknown) and (job.unreachable or job.later or job.login):
+        if isinstance(job, Unknown) and job.login and not job.unreachable:
+            words = f"the login is refused, as for a while when its services restart: {job.words}"
+            return LookResult(LookState.UNKNOWN, words, remedy=WHOSE_LOGIN, untold=True)
+        if isinstance(job, Unknown) and (job.unreachable or job.later):
             known(job, f"{step.node}: its restore")
         ended = None if isinstance(job, Unknown) or not is_restore(job) else restore_ended(job)
         if not isinstance(job, Unknown) and is_restore(job) and ended is None:
             own.seen = True
-            return LookResult(LookState.GOING_ON, f"the restore is {job.status or 'under way'}")
+            return LookResult(
+                LookState.GOING_ON, f"the restore is {job.status or 'under way'}",
+                remedy=f"wait for the restore; it can never end if {step.node} was rebooted meanwhile",
+                go_on=GoOn.WAIT_OR_RETRY,
+            )  # fmt: skip
         fresh = own.seen or _words(job) != before.get("job")
         if ended is not None and fresh:
             return self._ended(step, job, ended=ended)
@@ -250,7 +261,9 @@ class RestoreBackupHandler(StepHandler):
         ):
             proof = ", ".join(f"{count} {name}" for name, count in sorted(now.items()))
             return LookResult(LookState.DONE, evidence={"operation": "not told", "proven_by": proof})
-        if not own.sent:
+        session = ctx.session(step)
+        if not own.sent or (told and (session.unsure or session.refused)):
+            # Restored again it would be the same: nothing has joined, and no cluster is made of it yet.
             state = LookState.NOT_YET if told else LookState.UNKNOWN
             return LookResult(state, f"{step.node} tells of no restore")
         own.quiet_since = ctx.clock.monotonic() if own.quiet_since < 0 else own.quiet_since
@@ -258,7 +271,7 @@ class RestoreBackupHandler(StepHandler):
         return LookResult(
             LookState.UNKNOWN, f"{step.node} does not tell what became of the restore",
             remedy=f"ksctl backup status; ksctl keys list; ksctl users list   # on {step.node}: is the backup's data there?",
-            final=quiet >= SETTLED.total_seconds() and not ctx.session(step).refused and not ctx.session(step).unsure,
+            final=quiet >= SETTLED.total_seconds() and not session.refused and not session.unsure,
             go_on=GoOn.DONE_OR_RETRY,
         )  # fmt: skip
 

@@ -80,7 +80,7 @@ def _restore(setup: Setup, wishes: RunOptions, asked: RestoreRequest, run_id: st
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
     wishes = replace(wishes, take_over=(*wishes.take_over, *([left.run] if left else [])))
     Marks(setup, run_id, wishes.take_over, COMMAND).respect()
-    plan, facts = _planned(setup, asked)
+    plan, facts = planned(setup, asked)
     result = CheckResult(facts, ())
     if setup.mode is Mode.DRY_RUN:
         state, folder = begin(setup, wishes, plan, run_id)
@@ -117,8 +117,8 @@ def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
     setup.runs.append(folder.run, ended, setup.clock.now())
 
 
-def _planned(setup: Setup, asked: RestoreRequest) -> tuple[Plan, Facts]:
-    """The plan, and what it was made from. It only looks. :raises BlockedError: there is none."""
+def planned(setup: Setup, asked: RestoreRequest) -> tuple[Plan, Facts]:
+    """Return the plan, and what it was made from. It only looks. :raises BlockedError: there is none."""
     manifest = _backup(setup, asked)
     if problem := password_problem(setup.cluster):
         name = setup.cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD"

@@ -146,9 +146,10 @@ import base64, http.client, json, os, ssl, sys
 from urllib.parse import urlsplit
 
 argv, answer = sys.argv[1:], None
-if argv[:2] == ["backupkeys", "download"] and not any(a.startswith("--bkpassword") for a in argv):
+asks = {{"download": (b"Backup key password: ", b"Confirm password: "), "upload": (b"Backup key password: ",)}}
+if argv[:1] == ["backupkeys"] and argv[1] in asks and not any(a.startswith("--bkpassword") for a in argv):
     terminal = os.open("/dev/tty", os.O_RDWR)
-    for prompt in (b"Backup key password: ", b"Confirm password: "):
+    for prompt in asks[argv[1]]:
         os.write(terminal, prompt)
         answer = b""
         while not answer.endswith(b"\\n"):

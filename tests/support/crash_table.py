@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.support import crashes, driver
+from tests.support import crashes
 
 HEAD = """# Crash matrix
 
-Written by `scripts/matrices`; do not edit. For every scenario of `fixtures/scenarios/` the run is killed at one
-moment after another and resumed by a fresh process on the same world. The end must be that of the uninterrupted
+Written by `scripts/matrices`; do not edit. For every scenario of `fixtures/scenarios/`, and every lost cluster
+of `fixtures/restores/` (a `restore`), the run is killed at one moment after another and resumed by a fresh process on the same world. The end must be that of the uninterrupted
 run (exit code, versions, membership, data, settings, backups, files), no upgrade, reboot, removal, cluster
 deletion, new cluster or join may have happened twice, and no promise may be broken (`tests/support/promises.py`).
 
@@ -28,7 +28,7 @@ it is a seeded sample. Scenarios that the checks block start nothing, so nothing
 def table() -> str:
     """The whole page."""
     rows, totals, blocked = [], [0, 0, 0, 0, 0, 0], []
-    for scenario in driver.names():
+    for scenario in crashes.scenarios():
         quiet = crashes.calm(scenario)
         if quiet is None:
             blocked.append(scenario)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from ctmupgrade.core.modes import StrategyName
+from tests.support import driver
 from tests.support.driver import Moment, ScenarioDrive, counts, end_state
 from tests.support.promises import check_promises
 
@@ -20,7 +21,13 @@ WHOLE = ("healthy-three", "standalone", "rebuild-three")  # each of their moment
 SAMPLE = 24  # moments of every other scenario in the fast form
 LARGE = {  # so many in the fast and in the full form: each takes seconds, or is much like another scenario's
     "healthy-twenty": (6, 200), "own-shell-three": (8, 400), "own-shell-rebuild": (6, 400), "own-shell-standalone": (12, 400),
+    "everything-lost": (9, 500), "given-up": (6, 500),
 }  # fmt: skip
+
+
+def scenarios() -> list[str]:
+    """All that is killed: every scenario of an upgrade, and every lost cluster."""
+    return [*driver.names(), *driver.restores()]
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ def calm(scenario: str) -> Calm | None:
             return None
     with drive(scenario) as run:
         code = run.through()
-        strategy, moments = run.cluster.strategy.value, tuple(run.at.moments)
+        strategy = "restore" if scenario in driver.restores() else run.cluster.strategy.value
+        moments = tuple(run.at.moments)
         return Calm(code, moments, end_state(run), counts(run.world), strategy)
 
 
@@ -74,7 +82,7 @@ def killed_at(scenario: str, moment: Moment) -> list[str]:
         wrong = (
             [f"exit {code} instead of {quiet.code} ({run.error or run.stuck})"] if code != quiet.code else []
         )
-        in_place = run.cluster.strategy is StrategyName.IN_PLACE
+        in_place = quiet.strategy == StrategyName.IN_PLACE
         wrong += check_promises(run.world, changes_expected=True, in_place=in_place)
         again = counts(run.world)
         wrong += [

@@ -21,8 +21,11 @@ from typing import Any
 
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands import check
+from ctmupgrade.commands import restore as restoring
+from ctmupgrade.commands.restore import RestoreRequest
 from ctmupgrade.config.load import load_cluster, load_world
 from ctmupgrade.core.model import Cluster, Options
+from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.journal import Event
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.ports import Control, Shell, Terminal
@@ -31,7 +34,10 @@ from ctmupgrade.sim.state import HOME
 from tests.support.world_run import Drive, Killed, Lines
 
 SCENARIOS = Path(__file__).parents[2] / "fixtures" / "scenarios"
-ONCE = ("upgrade_started", "reboot", "node_removed", "cluster_deleted", "join_started", "cluster_new")
+RESTORES = SCENARIOS.parent / "restores"  # lost clusters, for `restore` alone
+ONCE = (
+    "upgrade_started", "reboot", "node_removed", "cluster_deleted", "join_started", "cluster_new", "restore_started",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +146,32 @@ class BreakableFleet:
 
 def options_of(scenario: str) -> Options:
     """What the scenario's ``options`` file adds to the command line."""
-    file = SCENARIOS / scenario / "options"
+    file = folder_of(scenario) / "options"
     words = file.read_text(encoding="utf-8").split() if file.is_file() else []
     return Options(
         allow_downgrade="--allow-downgrade" in words, reset_before_join="--reset-before-join" in words
     )
+
+
+def folder_of(scenario: str) -> Path:
+    """Where a scenario is."""
+    return next(
+        (f / scenario for f in (RESTORES, SCENARIOS) if (f / scenario).is_dir()), SCENARIOS / scenario
+    )
+
+
+def restores() -> list[str]:
+    """All lost clusters."""
+    return sorted(p.parent.name for p in RESTORES.glob("*/world.yaml"))
+
+
+def asked_of(scenario: str) -> RestoreRequest:
+    """What is asked of ``restore`` for a lost cluster."""
+    file = RESTORES / scenario / "options"
+    words = file.read_text(encoding="utf-8").split() if file.is_file() else []
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    gone = tuple(name for name in given.get("--gone", "").split(",") if name)
+    return RestoreRequest(given.get("--on", ""), None, gone)
 
 
 def names() -> list[str]:
@@ -154,12 +181,12 @@ def names() -> list[str]:
 
 @cache
 def _world(scenario: str) -> dict[str, object]:
-    return load_world(SCENARIOS / scenario / "world.yaml")
+    return load_world(folder_of(scenario) / "world.yaml")
 
 
 @cache
 def _cluster(scenario: str) -> Cluster:
-    return load_cluster(SCENARIOS / scenario / "cluster.yaml", simulated=True)
+    return load_cluster(folder_of(scenario) / "cluster.yaml", simulated=True)
 
 
 class ScenarioDrive(Drive):
@@ -171,8 +198,8 @@ class ScenarioDrive(Drive):
         self._poll = poll
         world = World.from_dict(copy.deepcopy(_world(scenario)))
         super().__init__(world, folder, options=options_of(scenario), hook=self._tick)
-        if (SCENARIOS / scenario / "backups").is_dir():
-            shutil.copytree(SCENARIOS / scenario / "backups", folder / "backups")
+        if (folder_of(scenario) / "backups").is_dir():
+            shutil.copytree(folder_of(scenario) / "backups", folder / "backups")
         self.fleet_of = lambda w: BreakableFleet(w, self.at, self.cluster.own_node)
         self.journal = Lines(
             before_write=lambda n: self.at("journal", "before", f"write {n}"),
@@ -189,8 +216,16 @@ class ScenarioDrive(Drive):
         poll = timedelta(seconds=self._poll) if self._poll else cluster.poll
         return replace(cluster, backup=backup, poll=poll)
 
+    def plan(self) -> Plan:
+        """As ``run`` makes it, or for a lost cluster ``restore``."""
+        if self.scenario in restores():
+            return restoring.planned(self.setup(), asked_of(self.scenario))[0]
+        return super().plan()
+
     def blocked(self) -> bool:
         """Whether the checks let nothing begin."""
+        if self.scenario in restores():
+            return False
         result, _ = check.plan(self.setup())
         return any(finding.stops for finding in result.findings)
 

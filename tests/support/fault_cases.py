@@ -256,6 +256,44 @@ def _rebuild() -> Iterator[Pointed]:
                   f"ready:{NODE}", kind, "ctm-1")  # fmt: skip
 
 
+RESTORE_STEPS = (
+    "upload-key", "upload-backup", "restore", "prove-restore", "restore-settings", "new-cluster", "compare-settings",
+)  # fmt: skip
+FIRST = "ctm-1"  # the node that the backup is restored onto
+
+
+def _restore() -> Iterator[Pointed]:
+    """Of a restore; they have no strategy of their own."""
+    answers: tuple[tuple[str, str, dict[str, object]], ...] = (
+        ("times out but was done", "timeout_but_done", {}),
+        ("connection lost, not done", "drop", {}),
+        ("connection lost, done", "drop", {"ran": True}),
+        ("answers an error", "error", {}),
+        ("answers 401", "unauthorized", {}),
+        ("answers garbage, not done", "garbage", {}),
+        ("asks for a password", "password_prompt", {}),
+    )
+    for step, words in (
+        ("upload-key", "backupkeys upload"), ("upload-backup", "backup upload"), ("restore", "backup restore"),
+    ):  # fmt: skip
+        for name, fault, params in answers:
+            yield Pointed(step, What(name, fault, params), f"command ksctl {words}", node=FIRST)
+    yield Pointed("restore", What("the restore fails", "restore_fails"), node=FIRST)
+    yield Pointed("restore", What("the restore hangs", "restore_hangs"), node=FIRST)
+    begun = f"restore_started:{FIRST} + 60s"
+    yield Pointed("restore", What("power loss in the middle", "power_loss"), begun, node=FIRST)
+    yield Pointed("restore", What("unreachable for 5 minutes", "unreachable", for_s=300), begun, node=FIRST)
+    yield Pointed("restore", What("another node is unreachable for good", "unreachable"),
+                  f"backup_uploaded:{FIRST}", node="ctm-3")  # fmt: skip
+    yield Pointed("prove-restore", What("services in error afterwards, for good", "services", {"state": "error"}),
+                  f"restored:{FIRST}", node=FIRST)  # fmt: skip
+    yield Pointed("prove-restore", What("401 afterwards, for good", "unauthorized", {"command": "ksctl"}, times=0),
+                  f"restored:{FIRST}", node=FIRST)  # fmt: skip
+    yield Pointed("join", What("the join is killed", "join_fails", {"at": 0.5, "code": "k"}), node=NODE)
+
+
+RESTORES: tuple[Pointed, ...] = tuple(_restore())
+
 POINTED: tuple[Pointed, ...] = (
     *_before_the_upgrade(),
     *_in_the_upgrade(),

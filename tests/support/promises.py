@@ -30,7 +30,9 @@ def check_promises(world: World, *, changes_expected: bool, in_place: bool | Non
         sent = [f"{e.node}: {e.detail}" for e in world.changes()]
         return [f"promise 1: a change was sent: {text}" for text in sent]
     rolling = not world.of_kind("node_removed") if in_place is None else in_place
-    found = [*_backed_up(world), *_data_kept(world), *_nothing_twice(world), *_no_premature_reboot(world)]
+    # A restore needs no archive, and its backup was made before.
+    first = _restored_in_order(world) if world.of_kind("key_uploaded") else _backed_up(world)
+    found = [*first, *_data_kept(world), *_nothing_twice(world), *_no_premature_reboot(world)]
     found += _no_secrets(world)
     if rolling:
         found += _one_at_a_time(world)
@@ -78,6 +80,20 @@ def _backed_up(world: World) -> Iterator[str]:
                 yield f"promise 3: {event.node}: changed before the signature was verified: {event.detail}"
             case _:
                 continue
+
+
+def _restored_in_order(world: World) -> Iterator[str]:
+    """Nothing joins, and no cluster is made, before the restore has ended; nothing is erased before the key is opened."""
+    opened = restored = False
+    for event in world.events:
+        opened = opened or event.kind == "key_uploaded"
+        restored = restored or event.kind == "restored"
+        if event.kind == "restore_disturbed":
+            yield f"the restore's end: {event.node}: {event.detail}"
+        if event.kind == "reset" and not opened:
+            yield f"{event.node}: erased before the key was opened"
+        if event.kind in ("cluster_new", "join_started") and not restored:
+            yield f"{event.node}: {event.kind} before anything was restored"
 
 
 def _ours(event: SimEvent) -> bool:

@@ -74,9 +74,10 @@ if not os.environ.get("KSCTL_PASSWORD"):
     sys.stdout.write("password:"); sys.stdout.flush()
     sys.stdin.readline()
     sys.exit(1)
-if argv[:2] == ["backupkeys", "download"] and not any(a.startswith("--bkpassword") for a in argv):
+asks = {{"download": (b"Backup key password: ", b"Confirm password: "), "upload": (b"Backup key password: ",)}}
+if argv[:1] == ["backupkeys"] and argv[1] in asks and not any(a.startswith("--bkpassword") for a in argv):
     terminal = os.open("/dev/tty", os.O_RDWR)
-    for prompt in (b"Backup key password: ", b"Confirm password: "):
+    for prompt in asks[argv[1]]:
         os.write(terminal, prompt)
         answer = b""
         while not answer.endswith(b"\\n"):

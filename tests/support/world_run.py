@@ -199,6 +199,7 @@ def mend(world: World) -> None:
     for node in world.nodes.values():
         _mend_membership(world, node)
         _mend_version(world, node)
+        _mend_restore(node)
         node.unit, node.host_key, node.clock_offset = "active", 1, 0.0
         node.services = {n: s if s == "disabled" else "started" for n, s in node.services.items()}
         node.broken_at = NEVER
@@ -229,6 +230,12 @@ def _mend_membership(world: World, node: Any) -> None:
         node.cluster, node.node_id, node.data = cluster, f"rejoined-{node.name}", data
     if node.join is not None and node.join.ends >= NEVER:
         timeline.leave(world, node, world.now, "join_failed", "given up by vendor support")
+
+
+def _mend_restore(node: Any) -> None:
+    """Vendor support ends a restore that hangs."""
+    if node.restore == "running" and not any(due.what == "restore_end" for due in node.schedule):
+        node.restore = "failed"
 
 
 def _mend_version(world: World, node: Any) -> None:
