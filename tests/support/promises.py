@@ -31,7 +31,8 @@ def check_promises(world: World, *, changes_expected: bool, in_place: bool | Non
         return [f"promise 1: a change was sent: {text}" for text in sent]
     rolling = not world.of_kind("node_removed") if in_place is None else in_place
     # A restore needs no archive, and its backup was made before.
-    first = _restored_in_order(world) if world.of_kind("key_uploaded") else _backed_up(world)
+    restores = world.of_kind("key_uploaded") or world.of_kind("backup_uploaded")
+    first = _restored_in_order(world) if restores else _backed_up(world)
     found = [*first, *_data_kept(world), *_nothing_twice(world), *_no_premature_reboot(world)]
     found += _no_secrets(world)
     if rolling:
