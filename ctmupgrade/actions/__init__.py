@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctmupgrade.actions.backup import BackupHandler
 from ctmupgrade.actions.base import StepHandler
+from ctmupgrade.actions.drilling import CompareCountsHandler, ResetSpareHandler
 from ctmupgrade.actions.joining import JoinHandler
 from ctmupgrade.actions.membership import DeleteClusterHandler, NewClusterHandler, RemoveHandler
 from ctmupgrade.actions.restore_proof import ProveRestoreHandler
@@ -72,3 +73,7 @@ def _of_a_restore(action: restore_actions.RestoreAction) -> StepHandler:
             return RestoreBackupHandler(action)
         case restore_actions.ProveRestore():
             return ProveRestoreHandler(action)
+        case restore_actions.CompareCounts():
+            return CompareCountsHandler(action)
+        case restore_actions.ResetSpare():
+            return ResetSpareHandler(action)

@@ -17,7 +17,7 @@ from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import state_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.holding import Holding, Holds, holding_of
-from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
+from ctmupgrade.core.plan.restore_actions import EraseNode, ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step
 from ctmupgrade.errors import BlockedError, NotToldError, NotYetError, UnreachableError
 
@@ -37,12 +37,23 @@ def refuse_unsafe_restore(ctx: Ctx, step: Step) -> None:
             _needs_lost_cluster(ctx, step, _given_up(ctx))
         case ResetNode() if restores(ctx):
             _refuse_data(step, step.node, _holding(ctx, step.node), _given_up(ctx))
+        case ResetSpare():
+            _needs_no_member(ctx, step)
         case NewCluster() if step.node in restores(ctx):
             _needs_ended(ctx, step, step.node)
         case JoinNode(via=via):
             _needs_ended(ctx, step, via)
         case _:
             pass
+
+
+def _needs_no_member(ctx: Ctx, step: Step) -> None:
+    """The spare of a drill is in no cluster, by its own word."""
+    held = _holding(ctx, step.node)
+    if held.state is Holds.SILENT:
+        raise UnreachableError(f"{step.id}: {step.node}: {held.why}")
+    if held.member:
+        raise _blocked(f"{step.id}: not started: {step.node} is a member of a cluster: {held.why}")
 
 
 def restores(ctx: Ctx) -> tuple[str, ...]:

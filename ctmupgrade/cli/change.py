@@ -1,4 +1,4 @@
-"""Commands that change nodes: run, resume, stage, backup, recover, restore."""
+"""Commands that change nodes: run, resume, stage, backup, recover, restore, drill."""
 
 from __future__ import annotations
 
@@ -226,4 +226,37 @@ def restore(
     with opened(common, options, purpose="RECOVER") as made:
         with wishes(common, made, take_over=take_over, command=restoring.COMMAND) as wish:
             outcome = restoring.restore(made, wish, asked)
+        return finish(common, made, outcome)
+
+
+@registry.command(CHANGE)
+def drill(
+    common: Common,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on", metavar="NAME=HOST", help="restore onto this spare appliance, which is reset after"
+        ),
+    ] = "",
+    backup_file: Annotated[
+        Path | None,
+        typer.Option("--backup", metavar="FILE", help="restore this backup, not the newest that is whole"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="restore onto a release for which the vendor says no")
+    ] = False,
+    take_over: Annotated[
+        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
+    ] = "",
+) -> int:
+    """Prove on a spare, unclustered appliance that a downloaded backup and its key restore; the spare is reset after. Nothing
+    of the cluster is changed."""
+    from ctmupgrade.cli.attend import finish, wishes
+    from ctmupgrade.commands import drill as drilling
+
+    if not on:
+        raise UsageError("drill needs a spare appliance", remedy="ctmupgrade drill --on spare=10.0.0.99")
+    with opened(common, purpose="RECOVER") as made:
+        with wishes(common, made, take_over=take_over, command=drilling.COMMAND) as wish:
+            outcome = drilling.drill(made, wish, drilling.DrillRequest(on, backup_file, force))
         return finish(common, made, outcome)

@@ -119,7 +119,7 @@ def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
 
 def planned(setup: Setup, asked: RestoreRequest) -> tuple[Plan, Facts]:
     """Return the plan, and what it was made from. It only looks. :raises BlockedError: there is none."""
-    manifest = _backup(setup, asked)
+    manifest = backup_named(setup, asked.backup)
     if problem := password_problem(setup.cluster):
         name = setup.cluster.backup.key_password_env or "CTM_BACKUP_KEY_PASSWORD"
         raise BlockedError(f"the backup key cannot be opened: {problem}", remedy=f"export {name}=...")
@@ -156,20 +156,23 @@ def _refused(refusals: Sequence[Refusal]) -> BlockedError:
     return BlockedError(refusals[0].why, details="\n".join(more), remedy=refusals[0].remedy)
 
 
-def _backup(setup: Setup, asked: RestoreRequest) -> Manifest:
-    """The backup that is meant. :raises BlockedError: it cannot be used, or there is none."""
+def backup_named(setup: Setup, named_file: Path | None) -> Manifest:
+    """Return the backup that is meant: the one in this file, or, where none is named, the newest whole one.
+
+    :raises BlockedError: it cannot be used, or there is none.
+    """
     store, folder = setup.tools.store, setup.cluster.backup.directory
-    if asked.backup is not None:
-        named = store.manifest_of(str(asked.backup.absolute()))
+    if named_file is not None:
+        named = store.manifest_of(str(named_file.absolute()))
         if named is None:
             raise BlockedError(
-                f"--backup {asked.backup}: no manifest of cluster {setup.cluster.name} is beside it, so that nothing proves "
+                f"--backup {named_file}: no manifest of cluster {setup.cluster.name} is beside it, so that nothing proves "
                 "what it is",
                 remedy=f"ls {folder}/*.manifest.json   # those that can be used",
             )
         if named.problem:
             raise BlockedError(
-                f"--backup {asked.backup}: {named.problem}",
+                f"--backup {named_file}: {named.problem}",
                 remedy="put the file back, or name another backup",
             )
         return named

@@ -10,6 +10,7 @@ from ctmupgrade.adapters.disk.journal_file import line_hashes
 from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.custody import settle
+from ctmupgrade.commands.drill import resumed
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
@@ -43,6 +44,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     with setup.runs.opened(folder.run) as record:
         state = record.state()
     restore_backups(folder, setup, state)
+    setup = resumed(setup, state)
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")

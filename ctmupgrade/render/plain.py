@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.restore_actions import RestoreBackup
+from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import JoinNode, erases
 from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
@@ -175,6 +175,8 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
 def _in_short(plan: Plan) -> str:
     """What is done, in one line."""
     onto = [step.node for step in plan.steps if isinstance(step.action, RestoreBackup)]
+    if any(isinstance(step.action, ResetSpare) for step in plan.steps):
+        return f"restore a backup onto the spare {node_list(onto)}, prove it, reset the spare; nothing else is changed"
     if onto:
         joining = node_list(step.node for step in plan.steps if isinstance(step.action, JoinNode))
         return f"restore a backup onto {node_list(onto)}, make a new cluster of it, then join {joining or 'no other node'}"

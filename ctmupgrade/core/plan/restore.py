@@ -37,7 +37,7 @@ def _steps(choice: RestoreChoice, cluster: Cluster, options: Options) -> Iterato
     for name in nodes:
         text = "its own settings, which no backup of another node has"
         yield step(RecallSettings(), name, text, QUICK_S)
-    yield from _onto(choice, recalled)
+    yield from steps_onto(choice, recalled)
     proof = (step_id("prove-restore", first),)
     yield step(RestoreSettings(), first, "set its time servers before the others join", QUICK_S, proof)
     back = last = step_id("restore-settings", first)
@@ -51,8 +51,9 @@ def _steps(choice: RestoreChoice, cluster: Cluster, options: Options) -> Iterato
     yield from (common_steps.comparison(name, (last,)) for name in nodes)
 
 
-def _onto(choice: RestoreChoice, after: tuple[str, ...]) -> Iterator[Step]:
-    """The backup onto the first node: the key first, so that a wrong password is known before anything is lost."""
+def steps_onto(choice: RestoreChoice, after: tuple[str, ...]) -> Iterator[Step]:
+    """Yield the steps that bring the backup onto the first node, and its proof: the key first, so that a wrong password is
+    known before anything is lost."""
     first, made = choice.first, choice.manifest
     key = UploadKey(made.key_id, made.file, made.sha256)
     opened = step(key, first, "proves that the password opens it, before anything is lost", QUICK_S, after)

@@ -74,8 +74,29 @@ class ProveRestore:
     kind: Literal["prove-restore"] = "prove-restore"
 
 
+@dataclass(frozen=True, slots=True)
+class CompareCounts:
+    """How much the spare has, beside what the living cluster has now. It only looks.
+
+    :ivar members: who is asked, the first that answers."""
+
+    members: tuple[str, ...]
+    kind: Literal["compare-counts"] = "compare-counts"
+
+
+@dataclass(frozen=True, slots=True)
+class ResetSpare:
+    """``services reset`` of the spare that a drill has restored a backup onto, and the proof that it is empty.
+
+    :ivar host: its address, which cluster.yaml does not have."""
+
+    host: str
+    kind: Literal["reset-spare"] = "reset-spare"
+
+
 Harmless: TypeAlias = (
     RecallSettings | UploadKey | UploadBackup
 )  # nothing on the node is lost or stopped by it
-Erasing: TypeAlias = EraseNode | RestoreBackup
-RestoreAction: TypeAlias = Harmless | Erasing | ProveRestore
+Erasing: TypeAlias = EraseNode | RestoreBackup | ResetSpare
+Proof: TypeAlias = ProveRestore | CompareCounts
+RestoreAction: TypeAlias = Harmless | Erasing | Proof

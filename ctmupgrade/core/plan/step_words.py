@@ -34,6 +34,8 @@ _WORDS: dict[type, str] = {
     restore_actions.UploadBackup: "upload the backup to {node}",
     restore_actions.RestoreBackup: "restore the backup onto {node}, which OVERWRITES its data",
     restore_actions.ProveRestore: "prove that the restored {node} is whole",
+    restore_actions.CompareCounts: "compare how much {node} has with the cluster",
+    restore_actions.ResetSpare: "reset the spare {node}, which ERASES what was restored onto it",
 }
 
 

@@ -169,6 +169,7 @@ Kind: TypeAlias = Literal[
     "verify-archive", "backup", "stage", "gate", "upgrade", "reboot", "await", "settle", "record-settings", "remove",
     "delete-cluster", "reset", "new-cluster", "restore-settings", "join", "compare-settings", "restart-services",
     "recall-settings", "erase", "upload-key", "upload-backup", "restore", "prove-restore",
+    "compare-counts", "reset-spare",
 ]  # fmt: skip
 
 
@@ -220,7 +221,7 @@ def changes_node(action: Action) -> bool:
         | RecordSettings
         | CompareSettings
     )
-    return not isinstance(action, quiet | restore_actions.Harmless | restore_actions.ProveRestore)
+    return not isinstance(action, quiet | restore_actions.Harmless | restore_actions.Proof)
 
 
 def in_service(action: Action) -> bool:
@@ -236,4 +237,4 @@ def erases(action: Action) -> bool:
 
 def is_look(action: Action) -> bool:
     """Return whether it only looks, so that its result ages and it is done again after a resume."""
-    return isinstance(action, VerifyArchive | Gate | AwaitNode | Settle | restore_actions.ProveRestore)
+    return isinstance(action, VerifyArchive | Gate | AwaitNode | Settle | restore_actions.Proof)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
+from ctmupgrade.core.plan.restore_actions import EraseNode, ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step, step_id
 from ctmupgrade.core.run.journal import RunState, Status
 
@@ -58,7 +58,7 @@ def guard_for(cluster: Cluster, plan: Plan) -> Callable[[Step, RunState], str]:
 
     def guard(step: Step, state: RunState) -> str:
         match step.action:
-            case ResetNode() | JoinNode() | EraseNode() if step.node == cluster.own_node != "":
+            case ResetNode() | JoinNode() | EraseNode() | ResetSpare() if step.node == cluster.own_node != "":
                 return (
                     f"{step.id} would erase {step.node}, on which ctmupgrade runs: run it on another machine"
                 )

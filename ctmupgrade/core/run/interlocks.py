@@ -15,7 +15,7 @@ from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.restore_actions import EraseNode
+from ctmupgrade.core.plan.restore_actions import EraseNode, ResetSpare
 from ctmupgrade.core.plan.steps import (
     Gate,
     JoinNode,
@@ -74,7 +74,7 @@ def hold(step: Step, state: RunState, cluster: Cluster, proofs: Proofs, running:
         return _amid_upgrade(step, state) or _without_return(step, state, cluster)
     if not isinstance(step.action, INTERLOCKED):
         return Hold()
-    if isinstance(step.action, EraseNode) or any(restores(state.plan)):
+    if isinstance(step.action, EraseNode | ResetSpare) or any(restores(state.plan)):
         return _foreign(why) if (why := out_of_order(step, state)) else Hold()
     brings = any(isinstance(s.action, RunUpgrade) and not s.action.alone for s in state.plan.steps)
     if not brings and not isinstance(step.action, RunUpgrade):

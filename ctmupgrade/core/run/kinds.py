@@ -19,6 +19,7 @@ class RunKind(StrEnum):
     DRY_RUN = "dry run"
     RECOVER = "recover"
     RESTORE = "restore"
+    DRILL = "drill"
 
 
 _TITLES = {
@@ -29,6 +30,7 @@ _TITLES = {
     RunKind.DRY_RUN: "Dry run for {cluster}",
     RunKind.RECOVER: "Recovery of {cluster}",
     RunKind.RESTORE: "Restore of {cluster}",
+    RunKind.DRILL: "Drill with a backup of {cluster}",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
+from ctmupgrade.core.plan.restore_actions import EraseNode, ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     DeleteClusterConfig,
@@ -31,6 +31,7 @@ MEMBERSHIP = (
     JoinNode,
     EraseNode,
     RestoreBackup,
+    ResetSpare,
 )  # changes who is a member, or erases one
 
 

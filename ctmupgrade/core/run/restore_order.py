@@ -12,6 +12,7 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore_actions import (
     EraseNode,
     ProveRestore,
+    ResetSpare,
     RestoreBackup,
     UploadBackup,
     UploadKey,
@@ -31,6 +32,10 @@ def out_of_order(step: Step, state: RunState) -> str:
     if len(found) != 1 or not isinstance(found[0].action, RestoreBackup):
         return f"{step.id}: not started: the plan restores no backup, or several"
     restoring, gone = found[0], found[0].action.gone
+    if isinstance(step.action, ResetSpare):
+        return _no_spare(step, restoring, state)
+    if any(isinstance(one.action, ResetSpare) for one in state.plan.steps) and step.node != restoring.node:
+        return f"{step.id}: not started: a drill changes nothing but its spare"
     if isinstance(step.action, EraseNode) and step.node not in gone:
         return f"{step.id}: not started: nobody gave {step.node} up by name"
     match step.action:
@@ -46,6 +51,16 @@ def out_of_order(step: Step, state: RunState) -> str:
             return _unproven(step, restoring, state)
         case _:
             return f"{step.id}: not started: it is no step of a restore"
+
+
+def _no_spare(step: Step, restoring: Step, state: RunState) -> str:
+    """What a drill erases is what it has restored onto itself, and nothing else is done in its run."""
+    lasting = (NewCluster, JoinNode, ResetNode, EraseNode)
+    if step.node != restoring.node or any(isinstance(one.action, lasting) for one in state.plan.steps):
+        return f"{step.id}: not started: {step.node} is not the spare of a drill"
+    if state.steps[restoring.id].status is Status.PENDING:
+        return f"{step.id}: not started: this run has restored nothing onto {step.node}"
+    return ""
 
 
 def _unopened(step: Step, restoring: Step, state: RunState) -> str:

@@ -16,10 +16,17 @@ from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, NodeFacts, SystemIn
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.differences import differences
+from ctmupgrade.core.plan.drill import drill_steps, spare_of
 from ctmupgrade.core.plan.new_instances import fresh_name
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore import restore_steps
-from ctmupgrade.core.plan.restore_actions import EraseNode, ProveRestore, RestoreBackup, UploadKey
+from ctmupgrade.core.plan.restore_actions import (
+    CompareCounts,
+    EraseNode,
+    ProveRestore,
+    RestoreBackup,
+    UploadKey,
+)
 from ctmupgrade.core.plan.restore_choice import RestoreChoice
 from ctmupgrade.core.plan.steps import Gate, JoinNode, MakeBackup, StageArchive, Step, VerifyArchive
 from ctmupgrade.core.plan.strategies import preparation, steps_for
@@ -62,6 +69,11 @@ def _steps(state: RunState, cluster: Cluster) -> tuple[Step, ...]:
     facts, options = _facts(state, old, cluster), plan.options
     if kind is RunKind.RESTORE:
         return restore_steps(_choice(state), cluster, options)
+    if kind is RunKind.DRILL:
+        compared = next(
+            (s.action for s in plan.steps if isinstance(s.action, CompareCounts)), CompareCounts(())
+        )
+        return drill_steps(_choice(state), spare_of(plan)[1], compared.members)
     if kind in (RunKind.STAGE, RunKind.BACKUP):
         return tuple(_alone(kind, preparation(facts, replace(options, skips=()), plan.nodes)))
     if plan.strategy is StrategyName.REBUILD and not options.survivor:
