@@ -156,7 +156,7 @@ class Machine:
         timeline.hang_up(world)
         tools = Tools(
             SimFleet(world), SimVerifier(world), world.clock, one_by_one,
-            lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
+            lambda: VirtualTasks(world.clock), store,
             prefix_hash=lambda length: source_hash(world, "archive", length), rest_hash=lambda _offset: ("", ""),
             unusable_store=store.unusable,
         )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -55,17 +56,28 @@ def worth_keeping(argv: tuple[str, ...], out: str) -> str:
 class Recorder:
     """Writes looks as they are made; several nodes at once.
 
+    :ivar monotonic: tells how long each look takes.
     :ivar lost: nodes of which a look is missing, and the error that nobody foresaw.
     """
 
     file: TextIO
+    monotonic: Callable[[], float] = time.monotonic
     count: int = 0
     lost: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    began: float = field(init=False)
 
-    def write(self, node: str, side: str, argv: tuple[str, ...], answer: dict[str, object]) -> None:
-        """Add one look."""
-        line = json.dumps({"node": node, "side": side, "argv": list(argv), **answer})
+    def __post_init__(self) -> None:
+        self.began = self.monotonic()
+
+    def write(
+        self, node: str, side: str, argv: tuple[str, ...], began: float, answer: dict[str, object]
+    ) -> None:
+        """Add one look. :param began: when, by :attr:`monotonic`."""
+        now = self.monotonic()
+        times = {"after": round(now - self.began, 3), "took": round(now - began, 3)}
+        words = [hidden(word) for word in argv]
+        line = json.dumps({"node": node, "side": side, "argv": words, **answer, **times})
         with self.lock:
             self.file.write(line + "\n")
             self.count += 1
@@ -82,19 +94,22 @@ class RecordingReader:
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         """Read as the inner one does; an error is recorded too, as its kind and words."""
+        began = self.recorder.monotonic()
         try:
             reply = self.inner.read(*argv, timeout=timeout)
         except CtmUpgradeError as error:
             lost = isinstance(error, UnreachableError | ConnectionLostError)
-            self.recorder.write(self.node, self.side, argv, {"error": error.brief, "unreachable": lost})
+            self.recorder.write(
+                self.node, self.side, argv, began, {"error": hidden(error.brief), "unreachable": lost}
+            )
             raise
         except Exception as error:
             self.recorder.lost.setdefault(self.node, f"{argv[0]}: {named(error)}")
             raise
         answer: dict[str, object] = {
-            "code": reply.code, "out": worth_keeping(argv, reply.out), "err": hidden(reply.err)
+            "code": reply.code, "out": worth_keeping(argv, reply.out), "err": hidden(reply.err),
         }  # fmt: skip
-        self.recorder.write(self.node, self.side, argv, answer)
+        self.recorder.write(self.node, self.side, argv, began, answer)
         return reply
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
@@ -157,12 +172,15 @@ class ReplayReader:
     node: str
     side: str
     looks: dict[tuple[str, str, tuple[str, ...]], dict[str, object]]
+    passed: Callable[[float], None] = lambda _seconds: None
 
     def read(self, *argv: str, timeout: float = 30.0) -> Reply:
         """Return the recorded answer. :raises NodeError: this was never asked when it was recorded."""
         found = self.looks.get((self.node, self.side, argv))
         if found is None:
             raise NodeError(f"the transcript has no answer of {self.node} to: {' '.join(argv)}")
+        if isinstance(after := found.get("after"), int | float):
+            self.passed(float(after))
         if "error" in found:
             kind: Callable[[str], CtmUpgradeError] = (
                 UnreachableError if found.get("unreachable") else NodeError
@@ -179,9 +197,7 @@ class ReplayReader:
 
 
 def _refuse() -> NodeError:
-    return NodeError(
-        "a recorded cluster can only be looked at", remedy="check, plan, runbook; or run --dry-run"
-    )
+    return NodeError("a recording can only be looked at", remedy="ctmupgrade run --simulate DIR")
 
 
 class ReplayShell(ReplayReader):
@@ -218,18 +234,22 @@ class ReplayControl(ReplayReader):
 
 
 class ReplayFleet:
-    """All nodes of a transcript."""
+    """All nodes of a transcript.
+
+    :ivar passed: is told how many seconds after the transcript's beginning each answer came.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.header, self._looks = read_transcript(folder)
+        self.header, self.looks = read_transcript(folder)
+        self.passed: Callable[[float], None] = lambda _seconds: None
 
     def shell(self, node: str) -> Shell:
         """Return the node's shell; what it is asked and answers is recorded, or played back."""
-        return ReplayShell(node, "shell", self._looks)
+        return ReplayShell(node, "shell", self.looks, self.passed)
 
     def control(self, node: str) -> Control:
         """Return the node's control plane; what it is asked and answers is recorded, or played back."""
-        return ReplayControl(node, "control", self._looks)
+        return ReplayControl(node, "control", self.looks, self.passed)
 
     def learn(self, cluster: Cluster) -> None:
         """Do nothing: a recording has the nodes that it has."""
@@ -254,21 +274,3 @@ class ReplayVerifier:
             archive, size if isinstance(size, int) else 0, str(found["sha256"]), str(found["signer"]),
             str(found["signer"]), None,
         )  # fmt: skip
-
-
-class StoppedClock:
-    """The moment of the recording."""
-
-    def __init__(self, at: datetime) -> None:
-        self._at = at
-
-    def now(self) -> datetime:
-        """Return the moment of the recording."""
-        return self._at
-
-    def monotonic(self) -> float:
-        """Return 0: time has stopped in a recording."""
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        """Do nothing: time has stopped in a recording."""

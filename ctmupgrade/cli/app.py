@@ -55,6 +55,7 @@ def main() -> int:
     """Run the installed program."""
     # These fill the shelf.
     import ctmupgrade.cli.change
+    import ctmupgrade.cli.demo
     import ctmupgrade.cli.look
     import ctmupgrade.cli.runs
     import ctmupgrade.cli.take_over  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reade
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.check import CheckResult
+    from ctmupgrade.commands.faults import PlannedFault
     from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.plan.plan import Plan
@@ -45,6 +47,7 @@ def wishes(
     command: str = "ctmupgrade run",
     accept_partial: bool = False,
     wait_for_window: bool = False,
+    faults: tuple[PlannedFault, ...] = (),
 ) -> Iterator[RunOptions]:
     """Give what the loop needs of the terminal, for the time of a run.
 
@@ -63,7 +66,10 @@ def wishes(
             ]
             for line in lines:
                 typer.echo(line, err=json)
-            return common.yes or made.mode is Mode.SIMULATED or ask("Go on?", json=json)
+            rehearsed = (
+                made.mode is Mode.SIMULATED and not sys.stdin.isatty()
+            )  # nobody is there, and nothing at stake
+            return common.yes or rehearsed or ask("Go on?", json=json)
 
         def confirm_step(planned: Plan, step: Step) -> bool:
             if not confirm_each:
@@ -95,6 +101,7 @@ def wishes(
             confirm_resume=confirm_resume,
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
             wait_for_window=wait_for_window,
+            faults=faults,
         )
 
 

@@ -9,7 +9,8 @@ import typer
 
 from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import CHANGE, opened, registry
-from ctmupgrade.cli.options import AcceptPartial, NodeRate, Rate, RunId, WaitForWindow, split
+from ctmupgrade.cli.options import AcceptPartial, Faults, NodeRate, Pace, Rate, RunId, WaitForWindow, split
+from ctmupgrade.cli.rehearsal import faults_of, lists_faults, pace_of
 from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,17 +34,22 @@ def run(
     wait_for_window: WaitForWindow = False,
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
+    fault: Faults = None,
+    pace: Pace = "",
     *,
     options: Options,
 ) -> int:
     """Check, plan, ask, then upgrade."""
+    if lists_faults(common, fault):
+        return 0
+    faults, speed = faults_of(common, fault), pace_of(common, pace)
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import plan_file as plan_files
     from ctmupgrade.commands import run as running
 
     reviewed = plan_files.read_plan(plan_file) if plan_file else None
     options = plan_files.with_options_of(reviewed, options) if reviewed else options
-    with opened(common, options, rates=(limit_rate, limit_rate_per_node)) as made:
+    with opened(common, options, rates=(limit_rate, limit_rate_per_node), pace=speed) as made:
         with wishes(
             common,
             made,
@@ -53,6 +59,7 @@ def run(
             take_over=take_over,
             accept_partial=accept_partial,
             wait_for_window=wait_for_window,
+            faults=faults,
         ) as wish:
             outcome = running.run(made, wish)
         return finish(common, made, outcome)
@@ -70,12 +77,17 @@ def resume(
     wait_for_window: WaitForWindow = False,
     limit_rate: Rate = "",
     limit_rate_per_node: NodeRate = "",
+    fault: Faults = None,
+    pace: Pace = "",
 ) -> int:
     """Go on from where a run stopped, after any crash."""
+    if lists_faults(common, fault):
+        return 0
+    faults, speed = faults_of(common, fault), pace_of(common, pace)
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import resume as resuming
 
-    with opened(common, rates=(limit_rate, limit_rate_per_node)) as made:
+    with opened(common, rates=(limit_rate, limit_rate_per_node), pace=speed) as made:
         with wishes(
             common,
             made,
@@ -83,6 +95,7 @@ def resume(
             confirm_each=confirm_each,
             accept_partial=accept_partial,
             wait_for_window=wait_for_window,
+            faults=faults,
         ) as wish:
             outcome = resuming.resume(made, wish, run_id)
         return finish(common, made, outcome)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,13 @@ def opened(
     looks_only: bool = False,
     rates: tuple[str, str] = ("", ""),
     purpose: str = "PLAN",
+    pace: float = 0.0,
 ) -> Iterator[Setup]:
     """Open the cluster with its tools for the time of a command, and print the mode first."""
     from ctmupgrade.commands.wiring import setup
     from ctmupgrade.render import plain
 
-    with setup(request_of(common, options, rates, purpose)) as made:
+    with setup(replace(request_of(common, options, rates, purpose), pace=pace)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
         for warning in made.warnings:

@@ -278,6 +278,20 @@ AcceptPartial = Annotated[
 ]
 
 
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault", metavar="NAME@STEP", help="with --simulate: let it go wrong there; `list` names the faults"
+    ),
+]
+
+
+Pace = Annotated[
+    str,
+    typer.Option("--pace", metavar="60x", help="with --simulate: so many times faster than in real life"),
+]
+
+
 WaitForWindow = Annotated[
     bool, typer.Option("--wait-for-window", help="wait until the maintenance window begins")
 ]

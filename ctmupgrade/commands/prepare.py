@@ -30,7 +30,6 @@ def prepare_only(setup: Setup, wishes: RunOptions, kind: type[StageArchive] | ty
 
     A node that cannot be prepared is left out and holds no other one up; the exit code tells of it.
     """
-    setup.refuse_recorded()
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.STAGE if kind is StageArchive else RunKind.BACKUP)
     if setup.mode is not Mode.LIVE:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ctmupgrade.adapters.disk.private_file import create_private, not_ours
 from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.settings import read_settings
 from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.check import verify
 from ctmupgrade.commands.wiring import Setup
@@ -66,10 +67,12 @@ def _transcribe(setup: Setup, folder: Path) -> Recorded:
     with os.fdopen(create_private(folder / TRANSCRIPT), "w", encoding="utf-8") as file:
         header = {"schema": 1, "at": setup.clock.now().isoformat(), "archive": archive}
         file.write(json.dumps(scrubbed(header)) + "\n")
-        recorder = Recorder(file)
+        recorder = Recorder(file, setup.clock.monotonic)
         looks = RecordingLooks(setup.fleet, recorder)
         facts = collect_nodes(looks, setup.cluster, setup.clock, setup.tools.gather)
         shared_state(looks, setup.cluster, facts, setup.clock, setup.tools.gather)
+        answering = [name for name, node in facts.items() if not isinstance(node.version, Unknown)]
+        setup.tools.gather(lambda name: read_settings(looks.control(name)), answering)
     silent = {name: why for name, node in facts.items() if (why := _silence(node))}
     return Recorded(recorder.count, recorder.lost | silent)
 

@@ -139,7 +139,6 @@ def perform(
     :raises LockedError: another run works on this cluster.
     :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
-    setup.refuse_recorded()
     run_id = new_run_id(setup.home)
     with hold(setup.home, run_id):
         left = recovery.unfinished

@@ -48,6 +48,7 @@ class CommandRequest:
     node_rate: int = 0  # and of each node's
 
     purpose: Purpose = Purpose.PLAN
+    pace: float = 0.0  # so many seconds of a simulation pass in one of ours; 0: as fast as it goes
 
     @property
     def mode(self) -> Mode:

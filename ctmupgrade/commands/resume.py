@@ -11,6 +11,7 @@ from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.drill import resumed
+from ctmupgrade.commands.faults import refuse_unknown_steps
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
@@ -48,6 +49,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
+    refuse_unknown_steps(wishes.faults, state.plan)
     if setup.request.dry_run or not wishes.confirm_resume(state):
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
         return Outcome(code, state, folder=folder.path, only_looked=True)

@@ -15,6 +15,8 @@ from ctmupgrade.adapters.disk.run_store import Requests, RunFolder
 from ctmupgrade.adapters.local import system_log
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
+from ctmupgrade.commands.faults import PlannedFault, refuse_unknown_steps, struck_by
+from ctmupgrade.commands.kept_world import kept_beside
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
 from ctmupgrade.commands.restore_memory import journals_for, note_proofs, remembered
@@ -66,6 +68,7 @@ class RunOptions:
         True
     )  # may raise BlockedError: nobody can be asked
     wait_for_window: bool = False
+    faults: tuple[PlannedFault, ...] = ()  # of a rehearsal
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,6 @@ def run(setup: Setup, wishes: RunOptions) -> Outcome:
 
     :raises LockedError: another run works on this cluster. :raises BlockedError: an unfinished run.
     """
-    setup.refuse_recorded()
     known_node(wishes.stop_after, _nodes_of(setup), "--stop-after")
     run_id = new_run_id(setup.home)
     if setup.mode is not Mode.LIVE:
@@ -125,6 +127,7 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
         return Outcome(result.code, result=result, why="blocked by checks")
     if wishes.reviewed is not None:
         refuse_difference(wishes.reviewed, plan)
+    refuse_unknown_steps(wishes.faults, plan)
     if setup.mode is Mode.DRY_RUN:
         state, folder = begin(setup, wishes, plan, run_id)
         return end(folder, state, "dry-run", setup, result)
@@ -181,9 +184,13 @@ def begin(setup: Setup, wishes: RunOptions, plan: Plan, run_id: str) -> tuple[Ru
         run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
         setup.request.options.skips, what=_what(setup, wishes).value, files=_files(setup),
     )  # fmt: skip
+    if setup.world is not None and setup.mode is Mode.SIMULATED:
+        setup.world.begin()
     at = setup.clock.now()
     with nothing_begun(setup.home):
         setup.runs.begin(run_id, event, at)
+        if setup.keeps_world:
+            save_world(folder, setup)
     state = journal.start(event, at)
     wishes.watch(state, event, "", None)
     return state, folder
@@ -234,7 +241,8 @@ def execute(setup: Setup, wishes: RunOptions, folder: RunFolder, state: RunState
     :raises Interrupted: this process was told to leave at once.
     """
     with setup.runs.opened(folder.run) as record, attended() as news:
-        executor = _executor(setup, wishes, folder, state, record, news)
+        kept = kept_beside(record, folder, setup)
+        executor = _executor(setup, wishes, folder, state, kept, news)
         try:
             code = executor.run()
         except Interrupted:
@@ -272,7 +280,7 @@ def _executor(
         requests=lambda: [*news(), *left.look()],
         confirm=lambda step: wishes.confirm_step(state.plan, step),
         stop_after=wishes.stop_after,
-        watch=wishes.watch,
+        watch=struck_by(wishes.faults, setup, wishes.watch),
         guard=guard_for(setup.cluster, state.plan),
         leave=marks.release,
         programs=_programs(setup, state),

@@ -135,16 +135,21 @@ BACKUPS = "backups"  # of a simulated run, in its folder
 
 
 def save_world(folder: RunFolder, setup: Setup) -> None:
-    """Keep a simulated world and the backups that were made in it, so that a paused simulated run can be resumed in another
+    """Keep a simulated world and the backups that were made in it, so that a simulated run can be resumed in another
     process."""
-    if setup.world is not None:
-        write_private(folder.path / "world.json", setup.world.saved().encode())
-        if setup.cluster.backup.directory.is_dir():
-            shutil.copytree(setup.cluster.backup.directory, folder.path / BACKUPS, dirs_exist_ok=True)
+    if setup.world is None:
+        return
+    write_private(folder.path / "world.json", setup.world.saved().encode(), durable=False)
+    made = setup.cluster.backup.directory
+    for file in made.rglob("*") if made.is_dir() else ():
+        kept = folder.path / BACKUPS / file.relative_to(made)
+        if file.is_file() and not kept.exists():
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy2(file, kept)
 
 
 def restore_world(folder: RunFolder, setup: Setup) -> None:
-    """Bring back the world as the paused run left it, in place of the fixture's.
+    """Bring back the world as the run left it, in place of the fixture's.
 
     :raises UsageError: the process was killed, and its world with it.
     """
@@ -153,8 +158,8 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
     file = folder.path / "world.json"
     if not file.is_file():
         raise UsageError(
-            f"run {folder.run} was simulated and its process was killed: its world is gone",
-            remedy="ctmupgrade run --simulate",
+            f"run {folder.run} was simulated as fast as it goes and its process was killed: its world is gone",
+            remedy="ctmupgrade run --simulate   # with --pace its world is kept at every step",
         )
     try:
         setup.world.take_over(read_text_bounded(file, 64 * MIB))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.disk.run_store import FileRuns
-from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.collect.login_guard import GuardedFleet
 from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.commands.options import with_options, with_skips
@@ -24,12 +22,11 @@ from ctmupgrade.core import redact
 from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.errors import UNFORESEEN, ConfigError, UsageError
+from ctmupgrade.errors import ConfigError
 from ctmupgrade.ports import Clock, Fleet, Programs, RunStore, SimulatedWorld, Tools
 
 if TYPE_CHECKING:
     from ctmupgrade.adapters.gpg.prefix_hash import PrefixHashes
-    from ctmupgrade.sim import World
 
 
 @dataclass(slots=True)
@@ -43,7 +40,7 @@ class Setup:
     # which vendor CLI the nodes served, where it is taken from them
     served: Callable[[], Mapping[str, Served]] = dict
     warnings: tuple[str, ...] = ()  # about this machine, for the terminal
-    recorded: bool = False  # a recorded cluster: there is nothing that could be changed
+    keeps_world: bool = False  # a simulated world is written down at every step, not only where a run pauses
     programs: Programs | None = None  # None: nothing of the operator's is run, as in a simulation
     _guarded: GuardedFleet = field(init=False, repr=False)
 
@@ -71,17 +68,6 @@ class Setup:
         """Return LIVE, DRY-RUN or SIMULATED; a dry run wins."""
         return self.request.mode
 
-    def refuse_recorded(self) -> None:
-        """Refuse a recorded cluster, before a command that changes nodes.
-
-        :raises UsageError: there are none, only their recorded answers.
-        """
-        if self.recorded and self.mode is not Mode.DRY_RUN:
-            raise UsageError(
-                f"{self.request.simulate}: a recorded cluster can only be looked at",
-                remedy="check, plan, runbook, or run --dry-run",
-            )
-
     @property
     def home(self) -> Path:
         """Return this cluster's state folder."""
@@ -89,7 +75,7 @@ class Setup:
 
     @property
     def runs(self) -> RunStore:
-        """Return the journals of this cluster's runs. A simulated run's world dies with its process anyway."""
+        """Return the journals of this cluster's runs. Those of simulated ones need not outlive this machine."""
         return FileRuns(self.home, durable=self.mode is not Mode.SIMULATED)
 
 
@@ -227,67 +213,7 @@ def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:
 
 
 def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
-    from ctmupgrade.adapters.disk.backups import BackupStore
-    from ctmupgrade.config.load import load_world
-    from ctmupgrade.sim import SimFleet, SimVerifier
-    from ctmupgrade.sim.files import source_hash
-    from ctmupgrade.sim.tasks import VirtualTasks
+    from ctmupgrade.commands.simulated import simulated
 
-    if not (folder / "world.yaml").is_file() and (folder / "transcript.jsonl").is_file():
-        return _replayed(request, cluster, folder, scratch)
-    world = _world(folder, load_world(folder / "world.yaml"))
-    _stand_in_password(cluster)
-    if (folder / "backups").is_dir():  # what was downloaded before the run
-        shutil.copytree(folder / "backups", scratch / "backups")
-    store = BackupStore(scratch / "backups", cluster.name)
-    tools = Tools(
-        fleet=SimFleet(world),
-        verifier=SimVerifier(world),
-        clock=world.clock,
-        gather=one_by_one,
-        tasks=lambda: VirtualTasks(world.clock.monotonic, world.clock.advance),
-        store=store,
-        prefix_hash=lambda length: source_hash(world, "archive", length),
-        rest_hash=lambda _offset: ("", ""),  # a simulated node's shell has no pipes
-        unusable_store=lambda: "",
-    )
-    cluster = replace(cluster, backup=replace(cluster.backup, directory=scratch / "backups"))
-    return Setup(request, cluster, tools, world)
-
-
-def _stand_in_password(cluster: Cluster) -> None:
-    """A simulated key needs no real password; where cluster.yaml names a variable, it shall hold one."""
-    if cluster.backup.key_password_env:
-        os.environ.setdefault(cluster.backup.key_password_env, "stand-in-of-a-simulated-key")
-
-
-def _world(folder: Path, value: dict[str, object]) -> World:
-    from ctmupgrade.sim import World
-
-    try:
-        return World.from_dict(value)
-    except UNFORESEEN as error:
-        raise UsageError(f"{folder / 'world.yaml'}: {error}") from None
-
-
-def _replayed(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:
-    """A recorded cluster: its looks are played back, and nothing can be changed."""
-    from ctmupgrade.adapters.disk.backups import BackupStore
-    from ctmupgrade.adapters.tasks import ThreadTasks
-    from ctmupgrade.adapters.transcripts import ReplayFleet, ReplayVerifier, StoppedClock
-
-    _stand_in_password(cluster)
-    fleet = ReplayFleet(folder)
-    store = BackupStore(scratch / "backups", cluster.name)
-    tools = Tools(
-        fleet=fleet,
-        verifier=ReplayVerifier(fleet.header),
-        clock=StoppedClock(fleet.header.at),
-        gather=one_by_one,
-        tasks=ThreadTasks,
-        store=store,
-        prefix_hash=lambda _length: "",
-        rest_hash=lambda _offset: ("", ""),
-        unusable_store=lambda: "",
-    )
-    return Setup(request, cluster, tools, recorded=True)
+    made = simulated(request, cluster, folder, scratch)
+    return Setup(request, made.cluster, made.tools, made.rehearsal, keeps_world=made.keeps)

@@ -143,6 +143,21 @@ class Tools:
 class SimulatedWorld(Protocol):
     """A cluster in memory, which another process can go on with."""
 
+    def begin(self) -> None:
+        """Let it live from here on: one that was recorded only answered as it did until now.
+
+        :raises UsageError: it was not recorded well enough.
+        """
+        ...
+
+    def strike(self, kind: str, node: str, lasts: float = 0.0, after: float = 0.0) -> None:
+        """Let something go wrong.
+
+        :param kind: the fault's name. :param node: "": every node. :param lasts: seconds; 0: until it is fixed, which it
+            is for the process that resumes the run. :param after: seconds from now.
+        """
+        ...
+
     def saved(self) -> str:
         """Return all of its state, its time included, as a text."""
         ...

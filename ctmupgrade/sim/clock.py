@@ -13,11 +13,13 @@ class SimClock:
     :param start: what ``now`` says when no time has passed; with time zone.
     :ivar elapsed: virtual seconds since ``start``; every time of the simulator is on this scale. Plain, for it is
         read some hundred thousand times in a run.
+    :ivar stopped: no time passes: a recording is looked at.
     """
 
     def __init__(self, start: datetime = START, elapsed: float = 0.0) -> None:
         self.start = start
         self.elapsed = elapsed
+        self.stopped = False
 
     def now(self) -> datetime:
         """Return virtual now, with time zone."""
@@ -38,7 +40,12 @@ class SimClock:
         """
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds}")
-        self.elapsed += seconds
+        if not self.stopped:
+            self.elapsed += seconds
+
+    def rewind(self, elapsed: float) -> None:
+        """Go back to a moment: what is done at the same time begins there too."""
+        self.elapsed = elapsed
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass."""

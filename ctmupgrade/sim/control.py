@@ -59,8 +59,8 @@ class SimControl:
     ) -> Reply:
         world, text = self.world, f"ksctl {' '.join(argv)}"
         timeline.catch_up(world)
-        if world.latency:
-            world.clock.advance(world.latency)
+        if pause := world.latency + world.nodes[self.name].times.ksctl_s:
+            world.clock.advance(pause)
         timeline.command_started(world, self.name, text)
         order = parse(argv)
         if answer is not None or files:
@@ -98,6 +98,8 @@ class SimControl:
         unwell = _unwell(world, node)
         if unwell:
             return self._printed(unwell, node)
+        if (heard := node.heard.get(f"ksctl {order.text}")) is not None:
+            return Reply(heard.code, heard.out, heard.err)
         body = _looked(world, node, order)
         if body is not None and body.startswith("Error: "):
             return Reply(1, "", f"{body}\n")

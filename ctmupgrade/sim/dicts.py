@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import types
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -70,18 +70,24 @@ def _plain(kind: Any, value: object, place: str) -> Any:
             raise ValueError(f"{place}: {kind.__name__} is expected, not {value!r}")
 
 
-def encode(value: Any) -> Any:
-    """Return a dataclass as a plain dict; bytes become base64 text."""
-    return _plainly(asdict(value))
+def encode(value: Any, without: Collection[str] = ()) -> Any:
+    """Return a dataclass as a plain dict; bytes become base64 text.
 
-
-def _plainly(value: Any) -> Any:
+    :param without: fields that are left out.
+    """
     match value:
         case dict():
-            return {k: _plainly(v) for k, v in value.items()}
+            return {k: encode(v) for k, v in value.items()}
         case list() | tuple():
-            return [_plainly(v) for v in value]
+            return [encode(v) for v in value]
         case bytes():
             return base64.b64encode(value).decode()
+        case _ if is_dataclass(value):
+            return {n: encode(getattr(value, n)) for n in _names(value.__class__) if n not in without}
         case _:
             return value
+
+
+@lru_cache(maxsize=64)
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

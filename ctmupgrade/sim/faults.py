@@ -133,7 +133,7 @@ def parse_when(text: str) -> Trigger:
 
 @dataclass
 class Fault:
-    """One fault. ``node`` ``*``: any. The last four fields are its state."""
+    """One fault. ``node`` ``*``: any. The last fields but one are its state."""
 
     kind: str
     node: str = "*"
@@ -145,6 +145,7 @@ class Fault:
     struck: int = 0
     due: float = NEVER
     started: float = NEVER
+    rehearsed: bool = False  # asked for on the command line: fixed when the run is resumed
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -198,7 +199,7 @@ def fault_from(value: Mapping[str, object], place: str) -> Fault:
 
     :raises ValueError: unknown kind, key or ``when``; names ``place``.
     """
-    known = ("kind", "node", "when", "for_s", "times", "seen", "struck", "due", "started")
+    known = ("kind", "node", "when", "for_s", "times", "seen", "struck", "due", "started", "rehearsed")
     try:
         params = value.get("params", {})
         if not isinstance(params, Mapping):

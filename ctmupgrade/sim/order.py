@@ -22,6 +22,7 @@ class Order:
     flags: Mapping[str, str] = field(default_factory=dict)
     answer: Secret | None = None
     files: Mapping[str, Secret] = field(default_factory=dict)
+    text: str = ""  # the whole command as it was typed
 
     def number(self, flag: str, default: int) -> int:
         """Return a flag's value as a number."""
@@ -48,4 +49,4 @@ def parse(argv: tuple[str, ...]) -> Order:
             flags[name] = value if equals else "true"
         else:
             flags[name] = next(rest, "")
-    return Order(tuple(words), flags)
+    return Order(tuple(words), flags, text=" ".join(argv))

@@ -18,6 +18,8 @@ UNIT_WORDS = {"active": "running", "activating": "start", "failed": "failed", "i
 
 def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # noqa: C901 - one case a kind
     """Return the answer of a program that looks; None where it is not known."""
+    if (heard := node.heard.get(" ".join(argv))) is not None:
+        return Reply(heard.code, heard.out, heard.err)
     own = own_words(node, " ".join(argv)) if node.says else None
     if own is not None:
         return said(own)

@@ -133,8 +133,8 @@ class SimShell:
             raise NodeError(
                 f"{self.name}: the SSH server does not run commands", details=f"asked for: {argv[0]}"
             )
-        if self.world.latency:
-            self.world.clock.advance(self.world.latency)
+        if pause := self.world.latency + self.node.times.shell_s:
+            self.world.clock.advance(pause)
         link, text = self.node.link, " ".join(argv)
         timeline.command_started(self.world, self.name, text)
         if changes.is_change(argv):

@@ -69,6 +69,8 @@ class Times:
     upset_s: float = 0.0  # so long after a removal, deletion or join, and in the join, it answers HTTP 500
     login_s: float = 0.0  # so long after them, and after a boot, its logins are refused
     flap_s: float = 0.0  # so long after they started its services go back to error and starting
+    shell_s: float = 0.0  # each command on its shell
+    ksctl_s: float = 0.0  # and on its control plane
 
 
 @dataclass
@@ -184,6 +186,15 @@ class BackupKeyState:
 
 
 @dataclass
+class Heard:
+    """What a recorded node answered to one command."""
+
+    code: int
+    out: str
+    err: str = ""
+
+
+@dataclass
 class Due:
     """A transition that will happen to a node at a time."""
 
@@ -254,6 +265,7 @@ class SimNode:
     products: dict[str, str] = field(default_factory=lambda: {"csm": "disabled"})
     # What it answers instead, by the words of a look: `ksctl alarms list`, `df -P -i / .`. Text, or what is printed as JSON.
     says: dict[str, object] = field(default_factory=dict)
+    heard: dict[str, Heard] = field(default_factory=dict)  # the same of a recorded node, by whole commands
     backups: list[Backup] = field(default_factory=list)
     backup_keys: list[BackupKeyState] = field(default_factory=lambda: [BackupKeyState("key-default")])
     shell: ShellTraits = field(default_factory=ShellTraits)

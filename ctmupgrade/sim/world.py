@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ctmupgrade.core.json_text import read_json
 from ctmupgrade.sim import dicts
 from ctmupgrade.sim.clock import START, SimClock
 from ctmupgrade.sim.faults import Fault, fault_from
@@ -147,13 +145,16 @@ class World:
         world.keys = {str(name): int(count) for name, count in value.get("keys", {}).items()}
         return world
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole state, clock included: :meth:`from_dict` goes on from there in another process."""
+    def to_dict(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """Return the whole state, clock included: :meth:`from_dict` goes on from there in another process.
+
+        :param without: fields of the nodes that are left out.
+        """
         return {
             "start": self.clock.start.isoformat(),
             "elapsed": self.clock.elapsed,
             "archive": dicts.encode(self.archive),
-            "nodes": [dicts.encode(node) for node in self.nodes.values()],
+            "nodes": [dicts.encode(node, without) for node in self.nodes.values()],
             "faults": [dicts.encode(fault) for fault in self.faults],
             "events": [dicts.encode(event) for event in self.events],
             "counter": self.counter,
@@ -168,17 +169,6 @@ class World:
         """Take over another world's whole state; whoever holds this one, or its clock, sees it from here on."""
         self.clock.become(other.clock)
         self.__dict__.update(other.__dict__ | {"clock": self.clock})
-
-    def saved(self) -> str:
-        """Return the whole state as a text; see :meth:`to_dict`."""
-        return json.dumps(self.to_dict())
-
-    def take_over(self, saved: str) -> None:
-        """Become the world that was saved.
-
-        :raises ValueError: the text is not a world's. So may be whatever reading it raises.
-        """
-        self.become(World.from_dict(read_json(saved)))
 
     def copy(self) -> World:
         """Return a world of its own in the same state."""

@@ -35,7 +35,7 @@ from ctmupgrade.execute import Controls, Executor
 from ctmupgrade.ports import Programs, Tools
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
-from ctmupgrade.sim.state import HOME, NEVER, File
+from ctmupgrade.sim.repair import repair
 from ctmupgrade.sim.tasks import VirtualTasks
 
 PASSWORD = "CTM_BACKUP_KEY_PASSWORD"
@@ -126,7 +126,7 @@ class Drive:
             self.cluster,
             Tools(
                 self.fleet_of(world), SimVerifier(world), world.clock, one_by_one,
-                lambda: VirtualTasks(world.clock.monotonic, world.clock.advance), store,
+                lambda: VirtualTasks(world.clock), store,
                 prefix_hash=lambda length: source_hash(world, "archive", length),
                 rest_hash=lambda _offset: ("", ""), unusable_store=store.unusable,
             ),
@@ -194,65 +194,7 @@ class Drive:
 def mend(world: World) -> None:
     """What people do between two processes: faults end, cables are plugged, support has been there."""
     world.faults.clear()
-    timeline.catch_up(world)
-    now = world.now
-    for node in world.nodes.values():
-        _mend_membership(world, node)
-        _mend_version(world, node)
-        _mend_restore(node)
-        node.unit, node.host_key, node.clock_offset = "active", 1, 0.0
-        node.services = {n: s if s == "disabled" else "started" for n, s in node.services.items()}
-        node.broken_at = NEVER
-        if node.up_at > now + 86400:
-            node.up_at, node.ready_at = now + 60, now + 180
-            node.plan_due(node.up_at, "booted")
-            node.plan_due(node.ready_at, "ready")
-        _mend_script(world, node, now)
-        _mend_files(world, node)
-    world.touch()
-
-
-def _mend_script(world: World, node: Any, now: float) -> None:
-    run = node.running
-    if run is not None and (run.outcome == "hang" or "another operator" in run.by):
-        run.ended, run.outcome, run.text = now, "fail", "stopped by vendor support"
-        world.record(node.name, "upgrade_killed", run.text, now)
-        node.drop_due("upgrade_end", "services_down")
-        node.link += 0
-
-
-def _mend_membership(world: World, node: Any) -> None:
-    """A member that another operator removed is joined again; a join that hangs is given up."""
-    mine = [e for e in world.events if e.node == node.name]
-    if any(e.kind == "node_removed" and "another operator" in e.detail for e in mine) and not node.cluster:
-        other = next((n for n in world.nodes.values() if n.cluster), None)
-        cluster, data = (other.cluster, other.data) if other else (world.fresh_id("cluster"), node.data)
-        node.cluster, node.node_id, node.data = cluster, f"rejoined-{node.name}", data
-    if node.join is not None and node.join.ends >= NEVER:
-        timeline.leave(world, node, world.now, "join_failed", "given up by vendor support")
-
-
-def _mend_restore(node: Any) -> None:
-    """Vendor support ends a restore that hangs."""
-    if node.restore == "running" and not any(due.what == "restore_end" for due in node.schedule):
-        node.restore = "failed"
-
-
-def _mend_version(world: World, node: Any) -> None:
-    """Vendor support brings the new version to a node where it did not take."""
-    done = [e for e in world.events if e.node == node.name and e.kind == "upgrade_succeeded"]
-    rebooted = [e for e in world.events if e.node == node.name and e.kind == "reboot"]
-    if done and "will not take" in done[-1].detail and rebooted and rebooted[-1].at >= done[-1].at:
-        node.version = world.archive.version
-
-
-def _mend_files(world: World, node: Any) -> None:
-    """The archive, where it was put in place and somebody spoiled it."""
-    path = f"{HOME}/{world.archive.name}"
-    staged = any(e.node == node.name and e.kind == "upload" for e in world.events)
-    held = node.files.get(path)
-    if staged and (held is None or held.source != "archive"):
-        node.files = {**node.files, path: File(world.archive.size, "archive")}
+    repair(world, world.nodes)
 
 
 def at_step(world: World, kind_or_id: str, *faults: Fault, moment: str = "start", tick: int = 3) -> Hook:

@@ -12,10 +12,12 @@ from pathlib import Path
 _DEVICES = Path("/dev")
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file that only its owner can read, in the place of one that is there.
 
     A pipe or a device (``/dev/stdout``) gets the data as it is.
+
+    :param durable: it outlives a machine that loses its power, not only this process.
 
     :raises OSError: it cannot be written, or ``path`` is a link: whoever made it would choose what is overwritten.
     """
@@ -33,8 +35,9 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(part).replace(path)
     except BaseException:
         with suppress(OSError):
