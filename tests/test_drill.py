@@ -57,7 +57,7 @@ class Stage(Desk):
             drilling.drill(made, RunOptions(), drilling.DrillRequest(on))
         said = f"{caught.value.brief} {caught.value.details} {caught.value.remedy}"
         assert [text for text in texts if text not in said] == [], said
-        assert not list(self.state.glob("*/*/journal.jsonl")) and not made.world.changes()  # type: ignore[union-attr] # simulated
+        assert not list(self.state.glob("*/*/journal.jsonl")) and not made.world.world.changes()  # type: ignore[union-attr] # simulated
 
 
 @pytest.fixture
@@ -190,9 +190,9 @@ def _killed(stage: Stage, at: int) -> bool:
             at,
             outcome,
         )
-        changed = {event.node for event in made.world.changes()}  # type: ignore[union-attr] # simulated
+        changed = {event.node for event in made.world.world.changes()}  # type: ignore[union-attr] # simulated
         assert changed <= {"spare"}, (at, changed)
-        spare = made.world.nodes["spare"]  # type: ignore[union-attr]
+        spare = made.world.world.nodes["spare"]  # type: ignore[union-attr]
         assert (spare.users, spare.cluster) == (["admin"], ""), at
     shutil.rmtree(stage.state)
     return True

@@ -63,7 +63,6 @@ def drill(setup: Setup, wishes: RunOptions, asked: DrillRequest) -> Outcome:
     :raises UsageError: no NAME=HOST. :raises LockedError: another run works on this cluster.
     :raises BlockedError: the spare is or was a member, or may be; the backup cannot be used or does not fit.
     """
-    setup.refuse_recorded()
     name, host = asked.spare  # refused before anything is looked at
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.DRILL)

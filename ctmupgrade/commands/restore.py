@@ -51,7 +51,6 @@ def restore(setup: Setup, wishes: RunOptions, asked: RestoreRequest) -> Outcome:
     :raises UsageError: a node that cluster.yaml lacks, or a file that is not there. :raises LockedError: another run works.
     :raises BlockedError: the cluster is not lost, no backup can be used, or it fits no node: every reason is told.
     """
-    setup.refuse_recorded()
     _refuse_unknown(setup, asked)
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.RESTORE)

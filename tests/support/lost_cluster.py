@@ -25,6 +25,7 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import MakeBackup
 from ctmupgrade.sim import World, timeline
 from ctmupgrade.sim.clock import START
+from ctmupgrade.sim.rehearsal import Rehearsal
 from ctmupgrade.sim.state import BackupKeyState
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.world_run import Drive
@@ -97,7 +98,7 @@ def _prepared() -> tuple[str, str]:
     folder = tempfile.mkdtemp(prefix="lost-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     drive = lost(Path(folder), settings=SETTINGS)
-    return drive.world.saved(), folder
+    return Rehearsal(drive.world).saved(), folder
 
 
 def again(folder: Path, **more: Any) -> RestoreDrive:
