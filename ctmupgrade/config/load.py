@@ -123,7 +123,9 @@ class _Builder:
             hooks=hooks_of(file.hooks, self.source, self.base, simulated=self.simulated, secret=secret),
             contacts=contacts_of(file),
             folder=self.base,
-            backup=BackupSettings(directory, file.backup.key_password_env, file.backup.max_age),
+            backup=BackupSettings(
+                directory, file.backup.key_password_env, file.backup.max_age, file.backup.proven_within
+            ),
             window=_window(file.window.start, file.window.finish_by),
             timeouts=Timeouts(**{k: v for k, v in file.timeouts.model_dump().items() if v is not None}),
             poll=file.poll,

@@ -93,6 +93,7 @@ class BackupKeys(Strict):
     directory: Text = "./backups"
     key_password_env: Variable | None = None
     max_age: Duration = timedelta(hours=24)
+    proven_within: Duration = timedelta(days=90)
 
 
 class WindowKeys(Strict):

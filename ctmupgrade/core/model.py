@@ -131,6 +131,7 @@ class BackupSettings:
     directory: Path
     key_password_env: str | None = None
     max_age: timedelta = timedelta(hours=24)
+    proven_within: timedelta = timedelta(days=90)  # a drill, or a restore, proves a backup
 
 
 @dataclass(frozen=True, slots=True)

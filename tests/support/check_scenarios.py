@@ -37,12 +37,12 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _keep(folder: Path, node: str, version: str, created: datetime) -> None:
+def _keep(folder: Path, node: str, version: str, created: datetime, proven: datetime | None = None) -> None:
     """A whole backup of a node with its key, as `ctmupgrade backup` leaves it."""
     folder.mkdir(exist_ok=True)
     about: dict[str, Any] = {
         "schema": 1, "cluster": "prod", "node": node, "version": version, "backup_id": f"b-{node}", "key_id": "key-default",
-        "created": created.isoformat(),
+        "created": created.isoformat(), "proven": proven.isoformat() if proven else None,
     }  # fmt: skip
     for field, suffix in (("file", "backup"), ("key_file", "key")):
         data = f"{suffix} of {node}".encode()

@@ -82,6 +82,7 @@ CHECKS: tuple[Check, ...] = (
     Check("diskenc_at_rest", "no disk is being encrypted or decrypted", machine.diskenc_at_rest, Group.DISK, _LOST),
     Check("no_backup_or_restore_running", "no backup or restore runs", jobs.no_backup_or_restore_running, Group.WORK, _LOST),
     Check("backup_of_this_version", "the fresh backup was made by the version that the node has", way_back.backup_of_this_version, Group.BACKUP, _LOST),
+    Check("restored_once", "a backup of this cluster was restored as a proof not long ago", way_back.restored_once, Group.BACKUP, _LOST),
     Check("old_version_at_hand", "an image of the old version is at hand", way_back.old_version_at_hand, Group.BACKUP, _LOST),
     Check("same_time_servers", "all nodes have the same time servers", settings.same_time_servers, Group.TIME, _OUTAGE),
     Check("cluster_cert_lasts", "cluster certificates are renewed by themselves", alarms.cluster_cert_lasts, Group.CERTIFICATES, _OUTAGE),

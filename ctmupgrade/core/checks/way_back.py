@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core.checks.check import Question, not_looked_up, or_pass
 from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.looks.backups import AHEAD, Manifest
 from ctmupgrade.core.looks.facts import Facts, Unknown, fresh_manifest
 from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.version import Version
@@ -67,6 +67,23 @@ def _fresh(facts: Facts, node: str) -> Manifest | None:
     return (
         next((m for m in facts.manifests if m.node == node and m.backup_id == fresh), None) if fresh else None
     )
+
+
+def restored_once(q: Question) -> Iterator[Finding]:
+    """Check that a backup of this cluster was restored as a proof not long ago: one that never was may not be one."""
+    check, within = "restored_once", q.cluster.backup.proven_within
+    proofs = [m.proven for m in q.facts.manifests if m.proven and m.proven <= q.facts.at + AHEAD]
+    last = max(proofs, default=None)
+    if last is not None and last >= q.facts.at - within:
+        yield Finding(
+            check, Verdict.PASS, "", f"a backup of this cluster was restored as a proof on {last:%Y-%m-%d}"
+        )
+        return
+    words = "no backup of this cluster that is on this machine was ever restored as a proof"
+    if last is not None:
+        words = f"the last backup that was restored as a proof was restored on {last:%Y-%m-%d}, more than {within.days} days ago"
+    remedy = "ctmupgrade drill --on NAME=HOST   # on a spare appliance, which is reset afterwards"
+    yield Finding(check, Verdict.WARN, "", words, remedy, BACKUPS_PAGE)
 
 
 def old_version_at_hand(q: Question) -> Iterator[Finding]:

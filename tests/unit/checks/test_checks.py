@@ -138,6 +138,7 @@ def test_a_healthy_cluster_only_needs_a_backup_and_the_release_notes() -> None:
     assert odd.pop("backup_downloaded_with_key") is Verdict.WARN
     assert odd.pop("upgrade_path_known") is Verdict.MANUAL
     assert odd.pop("old_version_at_hand") is Verdict.MANUAL
+    assert odd.pop("restored_once") is Verdict.WARN, "no drill yet"
     assert not odd
 
 

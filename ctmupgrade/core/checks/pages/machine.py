@@ -125,6 +125,14 @@ PAGES: Mapping[str, Page] = {
         "Make a new backup: set backup.max_age lower than the age of this one, then: ctmupgrade backup",
         "vendor page Backups: forward only, up to three minor versions",
     ),
+    "restored_once": Page(
+        "A backup of this cluster was restored and proven within backup.proven_within (90 days), by a drill or in earnest.",
+        "A backup that was never restored may not be one: that is found out on the day on which all else is lost.",
+        "The manifests of the downloaded backups on this machine, into which drill and restore write their proof",
+        "ctmupgrade drill --on NAME=HOST, with a new appliance of the same release that is no member; it is reset afterwards.",
+        "this program's own rule; docs/everything-is-lost.md",
+        Sure.MEDIUM,
+    ),
     "old_version_at_hand": Page(
         "A person knows that an image or an archive of the old version is at hand, unless a node is held back on it.",
         "Clusters are not downgraded: going back needs a new appliance on the old version and a backup restored on it.",
