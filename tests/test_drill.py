@@ -206,3 +206,17 @@ def test_a_drill_that_is_killed_anywhere_is_gone_on_with(stage: Stage) -> None:
 def test_a_drill_that_is_killed_everywhere_is_gone_on_with(stage: Stage) -> None:
     last = next(at for at in range(2, 200) if not _killed(stage, at))
     assert last > 22
+
+
+def test_a_spare_that_still_has_something_is_not_reset(stage: Stage) -> None:
+    """Whatever its services say."""
+    with stage.setup() as made:
+        spare = made.world.world.nodes["spare"]  # type: ignore[union-attr] # simulated
+
+        def watch(state: RunState, _event: Event | None, key: str, tick: Tick | None) -> None:
+            if key == "reset-spare:spare" and tick is not None:
+                spare.users = ["admin", "ops"]
+
+        outcome = drilling.drill(made, RunOptions(watch=watch), drilling.DrillRequest(SPARE))
+    assert outcome.code != 0 and outcome.state is not None
+    assert "still has 2 users" in outcome.state.steps["reset-spare:spare"].error
