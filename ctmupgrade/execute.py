@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
+from ctmupgrade.actions.observe import Observer
 from ctmupgrade.actions.perform import of_this_machine, perform
 from ctmupgrade.actions.programs import OperatorPrograms
 from ctmupgrade.actions.window import WINDOW, MaintenanceWindow
@@ -75,6 +76,7 @@ class Executor:
     looking: threading.Lock = field(default_factory=threading.Lock)  # at the backups: they are hashed
     programs: OperatorPrograms = field(init=False)
     window: MaintenanceWindow = field(init=False)
+    observer: Observer = field(init=False)
 
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
@@ -82,6 +84,7 @@ class Executor:
         self.window = MaintenanceWindow(
             self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
         )
+        self.observer = Observer(self.ctx, self.tasks, lambda: self.state, self.emit)
         self.programs = OperatorPrograms(
             self.ctx, wanted.programs, lambda: self.state, self.emit, self._take_requests
         )
@@ -127,12 +130,15 @@ class Executor:
         self._stop_for(self.window.too_late(), ExitCode.PAUSED)
         if not self._stopping() and not self._all_over():
             self._stop_for(self.programs.before("run"), ExitCode.PAUSED)
+        self.observer.begin()
         while True:
             self._take_requests()
             self._between_nodes()
+            self.observer.turn()
             if not self._stopping():
                 self._start_ready()
-            if not self.running and not self.window.waiting:
+            idle = not (self.running or self.window.waiting)
+            if idle and not self.observer.last_look(all_over=self._all_over() and not self.trouble):
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -255,6 +261,8 @@ class Executor:
 
     def _handle(self, happening: TaskEvent) -> None:
         step = happening.key
+        if self.observer.takes(happening):
+            return
         if step == WINDOW:
             self._waited(happening)
             return
@@ -314,6 +322,7 @@ class Executor:
         return f"{remedy}\n{to_go_on(error.go_on or usual, self.state.run, node)}"
 
     def _finish(self) -> ExitCode:
+        self.observer.end()
         if self._all_over() and not self.trouble:
             outcome = outcome_of(self.state)
             self.programs.end(outcome)

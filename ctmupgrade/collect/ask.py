@@ -111,8 +111,13 @@ def not_foreseen(error: BaseException) -> str:
     return f"the answer is not understood ({named(error)})"
 
 
-def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> Maybe[tuple[T, ...]]:
-    """Return all rows of a listing: the default page of 10 hides the newest. One that does not end is not known."""
+def every_page(
+    reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]], size: int = ksctl_probes.PAGE
+) -> Maybe[tuple[T, ...]]:
+    """Return all rows of a listing: the default page of 10 hides the newest. One that does not end is not known.
+
+    :param size: rows that a whole page has.
+    """
     rows: dict[T, None] = {}
     for _ in range(MOST_PAGES):
         found = ask(reader, page(len(rows)))
@@ -120,6 +125,6 @@ def every_page(reader: Reader, page: Callable[[int], Probe[tuple[T, ...]]]) -> M
             return found
         before = len(rows)
         rows |= dict.fromkeys(found)
-        if len(found) < ksctl_probes.PAGE or len(rows) == before:
+        if len(found) < size or len(rows) == before:
             return tuple(rows)
     return Unknown(f"the listing does not end: {len(rows)} rows on {MOST_PAGES} pages")

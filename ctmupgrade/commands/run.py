@@ -13,6 +13,7 @@ from ctmupgrade import __version__
 from ctmupgrade.actions.base import Ctx
 from ctmupgrade.adapters.disk.run_store import Requests, RunFolder
 from ctmupgrade.adapters.local import system_log
+from ctmupgrade.collect.seen import look_before
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.faults import PlannedFault, refuse_unknown_steps, struck_by
@@ -32,6 +33,7 @@ from ctmupgrade.commands.runs import (
 from ctmupgrade.commands.signals import attended
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.checks.findings import Finding
+from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.looks.holding import Journals
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.plan import Plan
@@ -133,7 +135,7 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
         return end(folder, state, "dry-run", setup, result)
     if not wishes.confirm_plan(plan, result) or not _partial_is_wanted(setup, wishes, plan):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
-    return replace(execute_plan(setup, wishes, plan, run_id), result=result)
+    return replace(execute_plan(setup, wishes, plan, run_id, facts=result.facts), result=result)
 
 
 def _partial_is_wanted(setup: Setup, wishes: RunOptions, plan: Plan) -> bool:
@@ -153,12 +155,14 @@ def execute_plan(
     *,
     spared: Collection[str] = (),
     marked: Callable[[], None] = lambda: None,
+    facts: Facts | None = None,
 ) -> Outcome:
     """Begin the journal, mark the nodes, and run a plan. The cluster's lock must be held.
 
     The journal comes first: a mark whose run no journal knows would stop everybody, us too.
 
     :param spared: nodes that may be away. :param marked: called when the nodes are ours, before anything is done.
+    :param facts: what the check before it found: what the cluster is compared with afterwards; None: it is not.
     :raises LockedError: another operator's run works on these nodes.
     """
     state, folder = begin(setup, wishes, plan, run_id)
@@ -173,6 +177,10 @@ def execute_plan(
     with setup.runs.opened(run_id) as record:
         marks.anchor_all(record.head)
     marked()
+    for event in [] if facts is None else look_before(setup.cluster, facts):
+        at = setup.clock.now()
+        setup.runs.append(run_id, event, at)
+        state = journal.apply(state, event, at)
     with locked(setup, folder):
         return execute(setup, wishes, folder, state)
 

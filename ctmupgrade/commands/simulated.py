@@ -17,6 +17,7 @@ from ctmupgrade.errors import UNFORESEEN, UsageError
 from ctmupgrade.ports import Fleet, Gather, Tools, Verifier
 from ctmupgrade.sim import SimFleet, SimVerifier, World
 from ctmupgrade.sim.files import source_hash
+from ctmupgrade.sim.port_watch import SimPortWatch
 from ctmupgrade.sim.rehearsal import Rehearsal, RehearsedFleet, VirtuallySideBySide
 from ctmupgrade.sim.tasks import VirtualTasks
 
@@ -74,6 +75,7 @@ def _tools(
         prefix_hash=lambda length: source_hash(world, "archive", length),
         rest_hash=lambda _offset: ("", ""),  # a simulated node's shell has no pipes
         unusable_store=lambda: "",
+        port_watch=lambda: SimPortWatch(world),
     )
 
 

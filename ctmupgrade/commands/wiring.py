@@ -171,25 +171,27 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
     from ctmupgrade.adapters.fleet import LiveFleet
     from ctmupgrade.adapters.gpg.verifier import GpgVerifier
     from ctmupgrade.adapters.local.names import ResolvedNames
+    from ctmupgrade.adapters.local.port_watch import TcpPortWatch
     from ctmupgrade.adapters.local.programs import LocalPrograms
     from ctmupgrade.adapters.tasks import RealClock, SideBySide, ThreadTasks
 
     store = BackupStore(cluster.backup.directory, cluster.name)
     cluster = replace(cluster, names=ResolvedNames())
-    home = state_dir(request) / cluster.name
+    home, clock = state_dir(request) / cluster.name, RealClock()
     fleet = LiveFleet(
         cluster, request.say, home=home, rate=request.rate, node_rate=request.node_rate, opened=hashes.opened
     )
     tools = Tools(
         fleet=fleet,
         verifier=GpgVerifier(hashes=hashes),
-        clock=RealClock(),
+        clock=clock,
         gather=SideBySide(),
         tasks=ThreadTasks,
         store=store,
         prefix_hash=lambda length: hashes.prefix(cluster.target.archive, length),
         rest_hash=lambda offset: hashes.rest(cluster.target.archive, offset),
         unusable_store=store.unusable,
+        port_watch=lambda: TcpPortWatch(clock.now),
     )
     programs = LocalPrograms(cluster.folder, cluster.secret_variables)
     warnings = tuple(_warnings(cluster, store.warning(), home))

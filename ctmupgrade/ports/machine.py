@@ -13,6 +13,7 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import JournalHead
+from ctmupgrade.core.run.seen_events import ClientPort, PortsSeen
 from ctmupgrade.core.ticks import Task, Tick
 from ctmupgrade.ports.nodes import Fleet
 
@@ -119,6 +120,22 @@ class Tasks(Protocol):
         ...
 
 
+class PortWatch(Protocol):
+    """Asks the ports that clients use, again and again, beside everything else. Never raises, and holds nobody up."""
+
+    def begin(self, ports: Sequence[ClientPort], every_s: float) -> None:
+        """Begin to look, every so many seconds."""
+        ...
+
+    def news(self) -> Sequence[PortsSeen]:
+        """Return the looks since the last call at which something had changed; the first look has every port."""
+        ...
+
+    def end(self) -> None:
+        """Look no more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """All of the outside that a run works with; the wiring chooses it, once.
@@ -127,6 +144,7 @@ class Tools:
     :ivar prefix_hash: SHA-256 of so many first bytes of the archive, as it is on this machine.
     :ivar rest_hash: SHA-256 of its bytes from an offset on, and of all of it; "" each where nobody will ask.
     :ivar unusable_store: why backups cannot be kept; "" where they can.
+    :ivar port_watch: makes what asks clients' ports; None: nobody asks them.
     """
 
     fleet: Fleet
@@ -138,6 +156,7 @@ class Tools:
     prefix_hash: Callable[[int], str]
     rest_hash: Callable[[int], tuple[str, str]]
     unusable_store: Callable[[], str]
+    port_watch: Callable[[], PortWatch] | None = None
 
 
 class SimulatedWorld(Protocol):

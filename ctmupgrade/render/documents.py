@@ -14,7 +14,7 @@ from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.plan.windows import WindowFit, clock
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.listed import ListedRun
-from ctmupgrade.core.run.report import Report
+from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.render.recovery import mark_of, placed
 
 SCHEMA = 1
@@ -114,19 +114,11 @@ def report_document(report: Report) -> dict[str, object]:
         **({"programs": [asdict(one) for one in report.programs]} if report.programs else {}),
         "notes": list(report.notes),
         "findings": [asdict(one) for one in report.findings],
-        "before_after": [asdict(one) for one in report.before_after],
+        "compared": len(report.before_after),
+        "before_after": [asdict(one) for one in report.before_after if one.verdict != "same"],
         "clients": asdict(report.clients) if report.clients else None,
         **asdict(report.times),
-        "nodes": [
-            {
-                "name": n.name,
-                "version_before": n.version_before,
-                "version_after": n.version_after,
-                "state": n.state,
-                **asdict(n.times),
-            }
-            for n in report.nodes
-        ],
+        "nodes": [_node_line(node) for node in report.nodes],
         "steps": [
             {
                 "id": s.id,
@@ -141,6 +133,16 @@ def report_document(report: Report) -> dict[str, object]:
             }
             for s in report.steps
         ],
+    }
+
+
+def _node_line(node: NodeLine) -> dict[str, object]:
+    return {
+        "name": node.name,
+        "version_before": node.version_before,
+        "version_after": node.version_after,
+        "state": node.state,
+        **asdict(node.times),
     }
 
 

@@ -15,6 +15,7 @@ from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import block, code, markdown
 from ctmupgrade.render.manual import Book
+from ctmupgrade.render.observed import observed_markdown
 from ctmupgrade.render.once import after_step, names_itself
 
 
@@ -72,7 +73,7 @@ def report_markdown(report: Report) -> str:
             _row(one.time, one.kind, one.step or one.node, _with_remedy(one), one.who)
             for one in report.incidents
         ]
-    lines += _program_lines(report)
+    lines += [*observed_markdown(report), *_program_lines(report)]
     noted = [(s.id, note) for s in report.steps for note in s.notes]
     if noted:
         lines += ["", "## Notes", ""]

@@ -16,9 +16,11 @@ from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.incidents import program_failure
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind
+from ctmupgrade.core.run.observed import observed_words
 from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
+from ctmupgrade.render.observed import finding_texts
 from ctmupgrade.render.once import after_step, names_itself
 
 MIB = 2**20
@@ -199,11 +201,13 @@ def event_line(event: Event, state: RunState) -> str:
     """Return one line per change, with its time."""
     if isinstance(event, journal.RunPaused) and state.paused_by:
         return f"{state.at.isoformat(timespec='seconds')} paused for that (exit {event.code})"
-    return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event)}"])[0]
+    return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event, state)}"])[0]
 
 
-def _event_words(event: Event) -> str:  # noqa: C901 - one case a kind
+def _event_words(event: Event, state: RunState) -> str:  # noqa: C901 - one case a kind
     match event:
+        case journal.NodesSeen() | journal.PortsWatched() | journal.PortsSeen():
+            return observed_words(event, state.observed)
         case journal.RunStarted(run=run, mode=mode):
             return f"run {run} started ({mode.value})"
         case journal.RunResumed(by=by):
@@ -267,6 +271,8 @@ def report_lines(report: Report, *, told: bool = False) -> list[str]:
             why = f": {after_step(step.id, step.error)}" if step.error and not told else ""
             lines.append(f"  {step.id}: {step.status}{why}")
             lines += [f"    -> {line}" for line in step.remedy.splitlines()]
+    for text, remedy in finding_texts(report):
+        lines += [f"  worse than before: {text}", f"    -> {remedy}"]
     if report.journal is not None:
         lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
     return ours(lines)

@@ -299,6 +299,12 @@ def rows_of(world: World, node: SimNode, what: tuple[str, ...]) -> list[dict[str
             return [{"name": name, "state": state} for name, state in node.products.items()]
         case ("users",):
             return [{"username": name} for name in node.users]
+        case ("domains",):
+            return [{"name": "root"}]
+        case ("cte", "clients"):
+            return [
+                {"id": f"cte-{i}", "client_health_status": word} for i, word in enumerate(node.cte_clients)
+            ]
         case _:
             return None
 

@@ -260,6 +260,7 @@ class SimNode:
     lock_code: str = "*1FW KSPH 86WH HJJV"
     interfaces: list[str] = field(default_factory=lambda: ["web", "kmip", "nae", "ssh"])
     users: list[str] = field(default_factory=lambda: ["admin"])
+    cte_clients: list[str] = field(default_factory=list)  # the state of each
     schedules: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     products: dict[str, str] = field(default_factory=lambda: {"csm": "disabled"})

@@ -18,6 +18,7 @@ from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.codec import event_to_json
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.seen_events import ClientPort, Seen
 from ctmupgrade.render.board import Board
 from ctmupgrade.render.escape import markdown
 from ctmupgrade.render.fixture import cluster_yaml
@@ -55,7 +56,25 @@ def events(drive: Drive, text: str) -> list[journal.Event]:
         journal.StepNoted(step, text),
         journal.NodeDecided("ctm-1", "retry", text, text),
         journal.StepFailed(step, text, text, 5),
+        *_observed(drive, text),
         journal.RunPaused(text, 5),
+    ]
+
+
+def _observed(drive: Drive, text: str) -> list[journal.Event]:
+    """What a run has seen beside its steps."""
+    text = text.encode(
+        "utf-8", "replace"
+    ).decode()  # it is cleaned where it comes in, and a name must stay one
+    port, now = ClientPort("ctm-1", text, text, 5696), drive.world.clock.now()
+    return [
+        journal.NodesSeen("before", {"ctm-1": Seen({"alarms": {}, "services": {text: "started"}})}),
+        journal.NodesSeen(
+            "end", {"ctm-1": Seen({"alarms": {text: text}, "services": {text: text}}, {"products": text})}
+        ),
+        journal.PortsWatched((port,), 5.0, {"ctm-2": text}),
+        journal.PortsSeen(now, {port.key: True}),
+        journal.PortsSeen(now, {port.key: False}, {port.key: text}),
     ]
 
 

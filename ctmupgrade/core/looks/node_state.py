@@ -38,12 +38,14 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Where clients connect. :ivar chain: its certificate and those that signed it; empty: not asked for."""
+    """Where clients connect. :ivar chain: its certificate and those that signed it; empty: not asked for. :ivar kind: its
+    ``interface_type``, such as web, kmip or nae; "" where it is not told."""
 
     name: str
     enabled: bool = True
     port: int | None = None
     chain: tuple[Certificate, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

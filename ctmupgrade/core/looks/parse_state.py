@@ -69,7 +69,12 @@ def licences(text: str) -> tuple[Licence, ...]:
 def interfaces(text: str) -> tuple[Interface, ...]:
     """Read ``ksctl interfaces list``."""
     return tuple(
-        Interface(field_text(row.get("name")), row.get("enabled") is not False, whole(row.get("port")))
+        Interface(
+            field_text(row.get("name")),
+            row.get("enabled") is not False,
+            whole(row.get("port")),
+            kind=field_text(row.get("interface_type")).lower(),
+        )
         for row in whole_rows(text)
         if row.get("name")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from ctmupgrade.core.looks import parse_state
+from ctmupgrade.core.looks import parse_state, seen_probes
 from ctmupgrade.core.looks.node_state import (
     Alarm,
     BackupJob,
@@ -100,6 +100,6 @@ def certificate(interface: str) -> Probe[tuple[Certificate, ...]]:
 # Every question that needs no argument, of a control plane and of a shell.
 OF_A_CONTROL_PLANE: tuple[Probe[object], ...] = (
     ALARMS, LICENCES, INTERFACES, HSM, DISK_ENCRYPTION, BACKUP_JOB, RAFT, TIME_SERVERS, CLUSTER_ERRORS, SCHEDULES, QUORUM,
-    PROPERTIES, ACCOUNTS,
+    PROPERTIES, ACCOUNTS, *seen_probes.OF_A_CONTROL_PLANE,
 )  # fmt: skip
 OF_A_SHELL: tuple[Probe[object], ...] = (INODES, MOUNTED, BY_DHCP)

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
 
 Evidence: TypeAlias = Mapping[str, str]
 
@@ -213,6 +214,9 @@ Event: TypeAlias = (
     | RequestRefused
     | ProgramStarted
     | ProgramEnded
+    | NodesSeen
+    | PortsWatched
+    | PortsSeen
     | RunPaused
     | RunEnded
 )

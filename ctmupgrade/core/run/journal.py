@@ -33,7 +33,9 @@ from ctmupgrade.core.run.events import (
 )
 from ctmupgrade.core.run.incidents import Incident, incidents_of, stopped_by
 from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
+from ctmupgrade.core.run.observed import UNOBSERVED, Observed, observed_after
 from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched_after
+from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
 
@@ -91,6 +93,7 @@ class RunState:
     custody: Custody = UNMOVED
     programs: tuple[ProgramRun, ...] = ()  # hooks and checks of the operator's
     touched: frozenset[str] = frozenset()  # see touched_after
+    observed: Observed = UNOBSERVED  # the cluster and its clients' ports, before and since
 
     @property
     def unfinished(self) -> bool:
@@ -121,9 +124,7 @@ def start(event: RunStarted, at: datetime) -> RunState:
 
 def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C901 - one case a kind
     """Return the state after one more event. Pure; unknown steps raise KeyError."""
-    told = incidents_of(event, at, state.at, state.plan, state.incidents)
-    state = replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents,
-                    touched=touched_after(state.touched, event, state.plan))  # fmt: skip
+    state = _with_event(state, event, at)
     match event:
         case RunStarted():
             return start(event, at)
@@ -143,18 +144,14 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             meant = code_of_old_note(text) if code is None else code
             return _step(state, step, replace(held, notes=(*held.notes, text), codes=(*held.codes, meant)))
         case StepDone(step, evidence):
-            held = state.steps[step]
-            return _step(
-                state, step,
-                replace(held, status=Status.DONE, evidence=evidence, finished=_not_before(held.started, at)),
-            )  # fmt: skip
+            held, finished = state.steps[step], _not_before(state.steps[step].started, at)
+            return _step(state, step, replace(held, status=Status.DONE, evidence=evidence, finished=finished))
         case StepFailed(step, error, remedy, _, inconclusive):
             status = Status.INCONCLUSIVE if inconclusive else Status.FAILED
             held = state.steps[step]
             finished = _not_before(held.started, at)
-            return _step(
-                state, step, replace(held, status=status, error=error, remedy=remedy, finished=finished)
-            )
+            held = replace(held, status=status, error=error, remedy=remedy, finished=finished)
+            return _step(state, step, held)
         case StepReopened(step, _):
             held, reopened = state.steps[step], replace(state, reopened=state.reopened | {step})
             return _step(reopened, step, StepState(notes=held.notes, codes=held.codes))
@@ -163,7 +160,9 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
         case StopAsked(what, _):
             return replace(state, stop=what)
         case RequestRefused() | ProgramStarted() | ProgramEnded():
-            return replace(state, programs=programs_after(state.programs, event, at))
+            return state
+        case NodesSeen() | PortsWatched() | PortsSeen():
+            return state
         case RunPaused(why, code):
             return replace(state, paused=why, code=code, paused_by=stopped_by(event, state.incidents[:-1]))
         case RunEnded(outcome, versions, _):
@@ -171,6 +170,15 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return replace(
                 state, outcome=outcome, versions_after=versions, paused="", paused_by="", code=code
             )
+
+
+def _with_event(state: RunState, event: Event, at: datetime) -> RunState:
+    """The state with what every event may add to: incidents, programs, looks."""
+    told = incidents_of(event, at, state.at, state.plan, state.incidents)
+    return replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents,
+                   touched=touched_after(state.touched, event, state.plan),
+                   programs=programs_after(state.programs, event, at),
+                   observed=observed_after(state.observed, event, at, state.at))  # fmt: skip
 
 
 def _moved(state: RunState, event: RunHandedOver | RunTakenOver, at: datetime) -> RunState:
@@ -235,7 +243,7 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
 
 
 __all__ = [  # the events are part of this module for its users
-    "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "ProgramEnded", "ProgramStarted", "RequestRefused", "RunEnded",
+    "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "NodesSeen", "PortsSeen", "PortsWatched", "ProgramEnded", "ProgramStarted", "RequestRefused", "RunEnded",
     "RunHandedOver", "RunPaused", "RunResumed", "RunStarted", "RunState", "RunTakenOver", "Status", "StepDone", "StepFailed",
     "StepNoted", "StepReopened", "StepStarted", "StepState", "StopAsked", "apply", "replay", "start",
 ]  # fmt: skip

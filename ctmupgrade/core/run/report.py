@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, in_service
+from ctmupgrade.core.run.before_after import compared, worse_findings
+from ctmupgrade.core.run.client_ports import clients_line, port_findings
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import left_undone
@@ -171,6 +173,18 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     )
 
 
+def out_of_service(state: RunState) -> frozenset[str]:
+    """Return the nodes that a run which goes on keeps from serving at this moment."""
+    if state.name not in ("running", "pausing"):
+        return frozenset()
+    over = (Status.DONE, Status.SKIPPED)
+    begun = {s.node for s in state.plan.steps if not in_service(s.action) and state.steps[s.id].started}
+    left = {
+        s.node for s in state.plan.steps if not in_service(s.action) and state.steps[s.id].status not in over
+    }
+    return frozenset(begun & left)
+
+
 def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     """Return the report of a run at any moment of it.
 
@@ -197,6 +211,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         for name, before in state.plan.versions.items()
     )
     behind = left_behind(state, nodes)
+    looks, clients = state.observed.looks, state.observed.clients
     return Report(
         run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
@@ -207,6 +222,8 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         incidents=tuple(incident_line(one) for one in state.incidents), journal=head,
         kind=kind_of(state).value, title=title_of(state), stopped_by=state.paused_by,
         programs=tuple(program_line(one) for one in state.programs),
+        findings=(*worse_findings(looks), *port_findings(clients, out_of_service(state), state.at)),
+        before_after=tuple(compared(looks)), clients=clients_line(clients, state.at),
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class FindingLine:
     """Something that is worse than before the run, or that its end left open.
 
     :ivar check: what was compared: ``alarms``, ``services``, ... or ``client_port``. :ivar verdict: ``warn``.
-    :ivar node: "" where it concerns the cluster. :ivar when: ``after_node`` or ``end``: the look that showed it last.
+    :ivar node: the one that shows it. :ivar when: ``after_node`` or ``end``: the look that showed it last.
     :ivar time: of that look, as ISO 8601.
     """
 
@@ -62,9 +62,9 @@ class FindingLine:
 
 @dataclass(frozen=True, slots=True)
 class ComparedLine:
-    """One topic of one node, before and after.
+    """One topic of one node, before and after; what all members share as this one tells it.
 
-    :ivar node: "" is the cluster. :ivar topic: ``alarms``, ``cluster_errors``, ``services``, ``licences``, ``interfaces``,
+    :ivar topic: ``alarms``, ``cluster_errors``, ``services``, ``licences``, ``interfaces``,
         ``certificates``, ``products``, ``time_servers``, ``counts`` or ``cte_clients``.
     :ivar before: in words, as ``after``. :ivar verdict: ``same``, ``changed``, ``worse`` or ``not known``.
     :ivar text: what differs, or why it is not known; "" where nothing does.
