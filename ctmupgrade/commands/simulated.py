@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.config.load import load_world
 from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import UNFORESEEN, UsageError
 from ctmupgrade.ports import Fleet, Gather, Tools, Verifier
 from ctmupgrade.sim import SimFleet, SimVerifier, World
 from ctmupgrade.sim.files import source_hash
 from ctmupgrade.sim.port_watch import SimPortWatch
 from ctmupgrade.sim.rehearsal import Rehearsal, RehearsedFleet, VirtuallySideBySide
+from ctmupgrade.sim.state import Times
 from ctmupgrade.sim.tasks import VirtualTasks
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Simulated:
     tools: Tools
     rehearsal: Rehearsal
     keeps: bool
+    warnings: tuple[str, ...] = ()
 
 
 def simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Simulated:
@@ -109,7 +113,25 @@ def _recorded(request: CommandRequest, cluster: Cluster, folder: Path, scratch: 
     tools = _tools(
         request, cluster, world, scratch, fleet, ReplayVerifier(replay.header), VirtuallySideBySide(clock)
     )
-    return Simulated(_with_backups(cluster, scratch), tools, rehearsal, keeps=True)
+    patient, warnings = _patient(cluster, world)
+    return Simulated(_with_backups(patient, scratch), tools, rehearsal, keeps=True, warnings=warnings)
+
+
+def _patient(cluster: Cluster, world: World) -> tuple[Cluster, tuple[str, ...]]:
+    """The cluster with the patience that what is simulated needs, and where its own is not enough."""
+    times = next((node.times for node in world.nodes.values()), Times())
+    usual = {"upgrade": times.upgrade_s, "reboot": times.reboot_s, "service": times.start_s, "join": times.join_s,
+             "backup": times.backup_s, "upload": world.archive.size / (times.upload_mb_s * 1e6)}  # fmt: skip
+    short = {
+        name: s for name, s in usual.items() if getattr(cluster.timeouts, name).total_seconds() < s * 1.1
+    }
+    longer = {name: timedelta(seconds=2 * seconds) for name, seconds in short.items()}
+    said = tuple(
+        f"timeouts.{name} is {clock_time(int(getattr(cluster.timeouts, name).total_seconds()))}, and it usually takes "
+        f"{clock_time(int(seconds))}: it is rehearsed with {clock_time(int(2 * seconds))}"
+        for name, seconds in short.items()
+    )
+    return replace(cluster, timeouts=replace(cluster.timeouts, **longer)), said
 
 
 def _of_recording(cluster: Cluster, replay: ReplayFleet) -> tuple[World, str]:

@@ -218,4 +218,6 @@ def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch:
     from ctmupgrade.commands.simulated import simulated
 
     made = simulated(request, cluster, folder, scratch)
-    return Setup(request, made.cluster, made.tools, made.rehearsal, keeps_world=made.keeps)
+    return Setup(
+        request, made.cluster, made.tools, made.rehearsal, keeps_world=made.keeps, warnings=made.warnings
+    )
