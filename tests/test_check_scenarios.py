@@ -145,3 +145,34 @@ def test_a_control_plane_that_refuses_the_login_is_not_asked_for_more(tmp_path: 
         "diskenc status",
         "cluster info",
     }
+
+
+OWN = """cluster: lab
+target: {archive: ./610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg, signer: 0123456789ABCDEF0123456789ABCDEF01234567}
+checks:
+  own:
+    - {name: lb-drained, run: [./lb-drained.sh, "{node}", --password, hunter2x]}
+    - {name: dns-ok, run: [cat, /etc/resolv.conf], on: node, when: [check, after_node]}
+nodes: [{name: ctm-1, host: 10.0.0.11}]
+"""
+
+
+def test_the_operators_own_checks_are_in_the_list_and_have_pages(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(OWN)
+    (tmp_path / "lb-drained.sh").write_text("#!/bin/sh\n")
+    code, printed = golden.call("check", "--list", "--format", "json", "-c", str(file))
+    mine = [row for row in json.loads(printed)["checks"] if row["group"] == "the operator's own"]
+    assert code == 0 and [(row["id"], row["waivable"]) for row in mine] == [
+        ("lb-drained", True),
+        ("dns-ok", True),
+    ]
+    _, text = golden.call("check", "--list", "-c", str(file))
+    assert "the operator's own:" in text and "hunter2x" not in text
+    code, text = golden.call("check", "--explain", "dns-ok", "-c", str(file))
+    assert code == 0 and "cat /etc/resolv.conf" in text and "after each node" in text
+    code, printed = golden.call("check", "--explain", "lb-draned", "--format", "json", "-c", str(file))
+    assert code == 2 and "lb-drained" in printed
+    file.write_text("cluster: [broken")
+    code, text = golden.call("check", "--list", "-c", str(file))
+    assert code == 0 and "the operator's own:" not in text, "a broken file hides no check of ours"

@@ -17,6 +17,9 @@ from ctmupgrade.cli.progress import progress
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from ctmupgrade.core.checks.check import Check
+    from ctmupgrade.core.checks.page import Page
+    from ctmupgrade.core.hooks import OwnCheck
     from ctmupgrade.core.model import Options
 
 
@@ -35,7 +38,7 @@ def check(
 ) -> int:
     """Check every node, all at once. Exit 0: nothing blocks and nothing is unknown."""
     if listing or explain:
-        return _catalogue(explain, as_json=common.shown is Format.JSON)
+        return _catalogue(common, explain)
     from ctmupgrade.commands import check as looking
     from ctmupgrade.render import documents, show
 
@@ -50,25 +53,56 @@ def check(
     return result.code
 
 
-def _catalogue(explained: str, *, as_json: bool) -> int:
-    """Show the list of checks, or one check's page. Needs no cluster."""
+def _catalogue(common: Common, explained: str) -> int:
+    """Show the list of checks, or one check's page. Needs no cluster; where there is a cluster.yaml its own checks are
+    among them."""
     from ctmupgrade.core.checks.catalogue import by_group
+    from ctmupgrade.core.checks.check import Group
+    from ctmupgrade.core.checks.own import own_check
     from ctmupgrade.render import check_pages
 
+    as_json, own = common.shown is Format.JSON, _own_checks(common)
     if explained:
-        from ctmupgrade.commands.check import known_check
-        from ctmupgrade.core.checks.explain import PAGES
-
-        found = known_check(explained)
+        found, page = _explained(explained, own)
         if as_json:
-            put_json(check_pages.page_document(found, PAGES[found.id]))
+            put_json(check_pages.page_document(found, page))
         else:
-            typer.echo("\n".join(check_pages.page_lines(found, PAGES[found.id])))
-    elif as_json:
-        put_json(check_pages.list_document(by_group()))
+            typer.echo("\n".join(check_pages.page_lines(found, page)))
+        return 0
+    groups = by_group() | ({Group.OWN: [own_check(one) for one in own]} if own else {})
+    if as_json:
+        put_json(check_pages.list_document(groups))
     else:
-        typer.echo("\n".join(check_pages.list_lines(by_group())))
+        typer.echo("\n".join(check_pages.list_lines(groups)))
     return 0
+
+
+def _own_checks(common: Common) -> tuple[OwnCheck, ...]:
+    """The operator's own checks, where cluster.yaml is there and can be read."""
+    from ctmupgrade.config.load import load_cluster
+    from ctmupgrade.errors import CtmUpgradeError
+
+    path = common.simulate / "cluster.yaml" if common.simulate else common.cluster or Path("cluster.yaml")
+    try:
+        if not path.is_file():
+            return ()
+        return load_cluster(path, simulated=True).own_checks
+    except (CtmUpgradeError, OSError) as error:
+        typer.echo(f"the checks of {path} are not shown: {error}", err=True)
+        return ()
+
+
+def _explained(name: str, own: tuple[OwnCheck, ...]) -> tuple[Check, Page]:
+    """:raises UsageError: there is no such check."""
+    from ctmupgrade.commands.check import known_check
+    from ctmupgrade.core.checks.explain import PAGES
+    from ctmupgrade.core.checks.own import own_check, own_page
+
+    for one in own:
+        if one.name == name:
+            return own_check(one), own_page(one)
+    found = known_check(name, [one.name for one in own])
+    return found, PAGES[found.id]
 
 
 @registry.command(LOOK)

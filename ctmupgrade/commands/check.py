@@ -112,18 +112,21 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
         _skippable(name, reason, known.get(name))
     for name in only:
         if name not in known:
-            known_check(name)  # says which one may be meant
+            known_check(name, [c.name for c in cluster.own_checks])  # says which one may be meant
     facts = collect(setup, hashed=hashed)
     own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
     found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
     return CheckResult(facts, found)
 
 
-def known_check(name: str) -> Check:
-    """Return the check of this id. :raises UsageError: there is none; one with a similar id is named."""
+def known_check(name: str, own: Collection[str] = ()) -> Check:
+    """Return the check of this id. :param own: the operator's, which may be meant.
+
+    :raises UsageError: there is none; one with a similar id is named.
+    """
     if found := check_of(name):
         return found
-    near = difflib.get_close_matches(name, [c.id for c in CHECKS], n=1)
+    near = difflib.get_close_matches(name, [*own, *(c.id for c in CHECKS)], n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"{name}: no such check", remedy=f"{meant}ctmupgrade check --list")
 
