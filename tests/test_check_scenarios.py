@@ -176,3 +176,29 @@ def test_the_operators_own_checks_are_in_the_list_and_have_pages(tmp_path: Path)
     file.write_text("cluster: [broken")
     code, text = golden.call("check", "--list", "-c", str(file))
     assert code == 0 and "the operator's own:" not in text, "a broken file hides no check of ours"
+
+
+def test_the_vendors_own_sample_of_a_dead_node_blocks_and_its_old_view_is_told(tmp_path: Path) -> None:
+    """Three nodes, of which one is dead and keeps a last view that says GOOD (vendor page Clusters and Nodes)."""
+    sample = json.loads((ROOT / "tests" / "support" / "vendor_summary.json").read_text(encoding="utf-8"))
+    ids = (
+        "2dda1a9e4de4438b9fab1c7efc95bea8",
+        "f374bb3eab384692843e8dc60a9c2da2",
+        "f50adf6919c047f0b83c2bf73553f962",
+    )
+    hosts = ("54.224.193.194", "54.144.33.167", "18.234.75.110")
+    rows = [{"name": f"ctm-{n}", "host": host} for n, host in enumerate(hosts, 1)]
+    told = {"says": {"ksctl cluster summary": sample}}
+    nodes = {
+        row["name"]: {"node_id": one, "host": row["host"], **told} for one, row in zip(ids, rows, strict=True)
+    }
+    world = {
+        "start": "2022-08-24T06:21:10Z",
+        "nodes": nodes,
+        "faults": [{"kind": "refused", "node": "ctm-1"}],
+    }
+    found = findings({"world": world, "cluster": {"nodes": rows}}, tmp_path / "of", "replication_connected")
+    dead = [f for f in found if f["node"] == "ctm-1"]
+    assert {f["verdict"] for f in dead} >= {"block"}
+    said = " ".join(f["summary"] for f in dead if f["verdict"] == "block")
+    assert "BAD:node is inactive" in said and "its own view of the cluster is 37 minutes old" in said, dead

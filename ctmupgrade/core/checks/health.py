@@ -81,6 +81,30 @@ def replication_problems(
                 peer: name_at(view.host, cluster) for peer, view in report.peers.items() if peer not in ids
             }
             yield from _report_problems(name, facts, report, {**names, **ids}, now)
+    yield from _last_views(nodes, reports, cluster, now)
+
+
+def _last_views(
+    nodes: Mapping[str, NodeFacts], reports: Mapping[str, SummaryReport], cluster: Cluster, now: datetime
+) -> Iterator[Problem]:
+    """A member that is down keeps its last view, in which all is GOOD: whoever finds that by hand must not believe it.
+
+    A member that answers is told of by its own summary; one that nobody reports as down may have been removed.
+    """
+    telling = {facts.node_id for facts in nodes.values() if not isinstance(facts.summary, Unknown)}
+    down: dict[str, str] = {}
+    for report in reports.values():
+        if report.updated is not None and now - report.updated <= FRESH:
+            down |= {peer: view.host for peer, view in report.peers.items() if view.code != "r"}
+    ids = names_by_id(nodes)
+    for peer, host in down.items():
+        if peer in telling or peer not in reports:
+            continue
+        updated = reports[peer].updated
+        if updated is not None and now - updated > FRESH:
+            minutes = int((now - updated).total_seconds() // 60)
+            words = f"its own view of the cluster is {minutes} minutes old: what it says there counts for nothing"
+            yield Problem(ids.get(peer) or name_at(host, cluster) or host, words)
 
 
 def _report_problems(
