@@ -196,15 +196,17 @@ def test_the_plan_says_that_this_shell_ends(tmp_path: Path) -> None:
 
 def test_what_to_type_is_said_before_the_upgrade_and_works(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    said = desk.type("run", "--yes", scenario="own-shell-three")
+    here = f"{PROGRAM.parent}:{desk.environ['PATH']}"
+    said = desk.type("run", "--yes", scenario="own-shell-three", PATH=here)
     assert said.returncode == 0, said.stderr
     before, _, after = said.stdout.partition("upgrade:ctm-1: started on a terminal")
     assert "this shell ends with the reboot of ctm-1" in before and "started on a terminal" in before
     lines = [line.strip() for line in before.splitlines() if "ctmupgrade resume" in line]
     (command,) = set(lines)
     assert command in after, "and once more before the reboot"
-    environ = {**desk.environ, "PATH": f"{PROGRAM.parent}:{desk.environ['PATH']}"}
+    environ = {**desk.environ, "PATH": "/nonexistent"}
     words = shlex.split(command)
+    assert words[0] == str(PROGRAM), "also where this shell finds it in its PATH"
     again = subprocess.run(
         words, env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False
     )

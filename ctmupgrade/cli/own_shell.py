@@ -55,12 +55,8 @@ def resume_command(common: Common, home: Path, run: str) -> str:
 
 
 def program() -> str:
-    """Return what starts this program again, quoted for a shell: its name where a new login finds it by that."""
-    called = sys.argv[0]
-    found = shutil.which("ctmupgrade")
-    here = shutil.which(called) or called
-    if found and os.path.realpath(found) == os.path.realpath(here):
-        return "ctmupgrade"
+    """Return what starts this program again, quoted for a shell: a path, for a new login may have another PATH."""
+    here = shutil.which(sys.argv[0]) or sys.argv[0]
     return shlex.quote(os.path.abspath(here))  # noqa: PTH100 - a link stays what the operator calls
 
 

@@ -125,6 +125,7 @@ def nothing_begun(home: Path) -> Iterator[None]:
     except ForeignStateError:
         raise
     except JournalError as error:
+        home = next(place for place in (home, *home.parents) if place.exists())
         raise UsageError(
             f"the state folder cannot be written to, and nothing was begun: {error.brief}",
             remedy=f"fix that (ls -ld {home}; df {home}), or use another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
