@@ -196,21 +196,31 @@ def test_the_plan_says_that_this_shell_ends(tmp_path: Path) -> None:
 
 def test_what_to_type_is_said_before_the_upgrade_and_works(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    here = f"{PROGRAM.parent}:{desk.environ['PATH']}"
-    said = desk.type("run", "--yes", scenario="own-shell-three", PATH=here)
+    said = desk.type("run", "--yes", scenario="own-shell-three")
     assert said.returncode == 0, said.stderr
     before, _, after = said.stdout.partition("upgrade:ctm-1: started on a terminal")
     assert "this shell ends with the reboot of ctm-1" in before and "started on a terminal" in before
     lines = [line.strip() for line in before.splitlines() if "ctmupgrade resume" in line]
     (command,) = set(lines)
     assert command in after, "and once more before the reboot"
-    environ = {**desk.environ, "PATH": "/nonexistent"}
+    environ = {**desk.environ, "PATH": f"{PROGRAM.parent}:{desk.environ['PATH']}"}
     words = shlex.split(command)
-    assert words[0] == str(PROGRAM), "also where this shell finds it in its PATH"
     again = subprocess.run(
         words, env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False
     )
     assert again.returncode == ExitCode.USAGE and "has ended (done)" in again.stderr, again
+
+
+def test_a_program_of_the_path_is_told_by_its_place_too(tmp_path: Path) -> None:
+    """A restricted shell takes no path, and the PATH of a new login may be another."""
+    desk = Desk(tmp_path)
+    path = f"{PROGRAM.parent}:{desk.environ['PATH']}"
+    said = desk.type("run", "--yes", scenario="own-shell-standalone", PATH=path)
+    assert (
+        "\n  ctmupgrade resume " in said.stdout and f"not found then, type {PROGRAM} instead" in said.stdout
+    )
+    said = desk.type("run", "--yes", scenario="own-shell-standalone", PATH="/nonexistent")
+    assert f"\n  {PROGRAM} resume " in said.stdout and "is not found then" not in said.stdout
 
 
 def test_json_stays_json(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ctmupgrade.core.run.journal import Event
 
 
+_NAME = "ctmupgrade"
+
+
 def last_words(
     common: Common, cluster: Cluster, home: Path, state: RunState, event: Event | None
 ) -> list[str]:
@@ -41,6 +44,7 @@ def last_words(
         "",
         f"  {resume_command(common, home, state.run)}",
         "",
+        *_where_it_is(),
         *_to_set_again(cluster),
     ]
 
@@ -51,13 +55,26 @@ def resume_command(common: Common, home: Path, run: str) -> str:
     there = replace(common, cluster=file, state_dir=home.parent.absolute(), strategy=None)
     if common.simulate is not None:
         there = replace(there, cluster=Path("cluster.yaml"), simulate=common.simulate.absolute())
-    return placed(f"ctmupgrade resume {run}", there).replace("ctmupgrade", program(), 1)
+    return placed(f"{_NAME} resume {run}", there).replace(_NAME, program(), 1)
 
 
 def program() -> str:
-    """Return what starts this program again, quoted for a shell: a path, for a new login may have another PATH."""
-    here = shutil.which(sys.argv[0]) or sys.argv[0]
-    return shlex.quote(os.path.abspath(here))  # noqa: PTH100 - a link stays what the operator calls
+    """Return what starts this program again, quoted for a shell: its name where PATH has it, for a restricted shell takes
+    no path."""
+    here = _path()
+    found = shutil.which(_NAME)
+    if found and os.path.realpath(found) == os.path.realpath(here):
+        return _NAME
+    return shlex.quote(here)
+
+
+def _path() -> str:
+    return os.path.abspath(shutil.which(sys.argv[0]) or sys.argv[0])  # noqa: PTH100 - a link stays what the operator calls
+
+
+def _where_it_is() -> list[str]:
+    """A name is found by PATH, which a new login may have without what was added to it here."""
+    return [f"If {_NAME} is not found then, type {_path()} instead of it."] if program() == _NAME else []
 
 
 def _to_set_again(cluster: Cluster) -> list[str]:
