@@ -144,15 +144,20 @@ class Machine:
 
     world: World
     folder: Path
+    own: str = ""  # the node that is this machine
 
     def setup(self, **more: Any) -> Setup:
         """A new process there. It is a live one: marks, anchors and locks count."""
+        own = self.own
         self.folder.mkdir(exist_ok=True)
         file, world = self.folder / "cluster.yaml", self.world
         file.write_text("cluster: test\n")
         store = BackupStore(self.folder / "backups", "test")
         cluster = make_cluster(world)
         cluster = replace(cluster, backup=replace(cluster.backup, directory=self.folder / "backups"))
+        cluster = replace(
+            cluster, nodes=tuple(replace(n, host="local") if n.name == own else n for n in cluster.nodes)
+        )
         timeline.hang_up(world)
         tools = Tools(
             SimFleet(world), SimVerifier(world), world.clock, one_by_one,
@@ -218,6 +223,42 @@ def test_it_goes_on_on_the_second_machine_alone(
     assert first.setup().home.is_dir() and running.run(first.setup(), RunOptions()).code == 0, (
         "its nodes are free"
     )
+
+
+def test_what_is_called_local_is_another_machine_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`host: local` in the cluster.yaml that came with the file: unless it is shown to be that appliance, nothing is taken.
+
+    The other machine is told apart by its boot; a reboot of the simulated node is as good."""
+    monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")
+    world = make_world(3)
+    first = Machine(world, tmp_path / "first", own="ctm-1")
+    first.run_until("upgrade:ctm-2")
+    file = first.hand_over()
+    elsewhere = Machine(first.world, tmp_path / "second", own="ctm-1")
+    timeline.reboot(world, world.nodes["ctm-1"], world.now, "it is another one", linger=0.0)
+    world.clock.advance(1000.0)
+    with pytest.raises(UsageError, match="nothing shows that this machine is ctm-1") as refused:
+        elsewhere.take_over(file)
+    assert "host: ADDRESS   # of ctm-1" in refused.value.remedy and not list(
+        elsewhere.folder.glob("state/*/*/journal.jsonl")
+    )
+    elsewhere.own = ""
+    monkeypatch.setenv("LOGNAME", "colleague")
+    assert elsewhere.take_over(file).code == 0
+
+
+def test_on_the_own_node_itself_it_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another account of it."""
+    monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")
+    world = make_world(3)
+    first, second = (Machine(world, tmp_path / name, own="ctm-1") for name in ("first", "second"))
+    first.run_until("upgrade:ctm-2")
+    file = first.hand_over()
+    monkeypatch.setenv("LOGNAME", "colleague")
+    assert second.take_over(file).state is not None
+    assert second.journal.is_file()
 
 
 def test_the_marks_name_the_second_machine(

@@ -107,3 +107,7 @@ def _tell(done: HandedOver, common: Common) -> None:
         f"{done.run} is offered by {', '.join(done.nodes)} to whoever has this file. On the other machine:"
     )
     typer.echo(f"  ctmupgrade take-over {name}")
+    if done.own_node:
+        typer.echo(
+            f"cluster.yaml calls {done.own_node} `local`, which is this machine: put its address there instead (host: ADDRESS)"
+        )

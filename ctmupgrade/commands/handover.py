@@ -32,7 +32,8 @@ class HandedOver:
     """What became of a hand-over.
 
     :ivar nodes: those that keep the offer. :ivar backups: of which node each file is, and where.
-    :ivar included: whether the backups are in the file. :ivar digest: of the file's head, which the nodes keep."""
+    :ivar included: whether the backups are in the file. :ivar digest: of the file's head, which the nodes keep.
+    :ivar own_node: the one that is called ``local`` here, or ""."""
 
     run: str
     file: Path
@@ -41,6 +42,7 @@ class HandedOver:
     backups: tuple[Manifest, ...]
     included: bool
     digest: str = ""
+    own_node: str = ""
 
 
 def handover(setup: Setup, run_id: str | None, file: Path, *, with_backups: bool = True) -> HandedOver:
@@ -64,7 +66,15 @@ def handover(setup: Setup, run_id: str | None, file: Path, *, with_backups: bool
                 remedy="bring a node back, then the same command again",
             )
         counted = _backups(setup, state)
-        made = HandedOver(folder.run, file.absolute(), summary_of(state), nodes, counted, with_backups)
+        made = HandedOver(
+            folder.run,
+            file.absolute(),
+            summary_of(state),
+            nodes,
+            counted,
+            with_backups,
+            own_node=setup.cluster.own_node,
+        )
         return made if setup.request.dry_run else _pack(setup, folder, made)
 
 

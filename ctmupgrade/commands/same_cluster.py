@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ctmupgrade.collect.ask import ask
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.looks import shell_probes
+from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.same_plan import foreign_steps
-from ctmupgrade.errors import BlockedError
+from ctmupgrade.errors import BlockedError, UsageError
 
 
 def learn_of_run(setup: Setup, state: RunState) -> None:
@@ -67,3 +70,37 @@ def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[],
         f"no node that answers keeps the head of the journal of run {state.run}, so that nothing vouches for its steps",
         remedy=f"ctmupgrade abort {state.run}; then: ctmupgrade recover   # looks again at what is wrong",
     )
+
+
+def own_node_is_this_machine(setup: Setup, state: RunState) -> None:
+    """Refuse a run of another machine whose ``host: local`` would mean another appliance here, or none.
+
+    :raises UsageError: nothing shows that this machine is the own node: it has no boot id that the run has seen there.
+    """
+    own = setup.cluster.own_node
+    if not own:
+        return
+    boot = ask(setup.fleet.shell(own), shell_probes.BOOT)
+    if isinstance(boot, BootMark) and boot.boot_id and boot.boot_id in _boots(state, own):
+        return
+    raise UsageError(
+        f"{own} is called `local` in {setup.request.cluster}, and nothing shows that this machine is {own}: its boot id is "
+        "none that the run has seen there",
+        remedy=f"host: ADDRESS   # of {own} in {setup.request.cluster}; then the same command again",
+    )
+
+
+def _boots(state: RunState, name: str) -> set[str]:
+    marks = {state.plan.basis.get(f"{name}: boot", "")}
+    for step in state.plan.steps:
+        if step.node == name and step.id in state.steps:
+            held = state.steps[step.id]
+            marks |= {_boot_id(held.before.get("boot", "")), held.evidence.get("boot", "")}
+    return marks
+
+
+def _boot_id(text: str) -> str:
+    try:
+        return BootMark.of_text(text).boot_id
+    except (ValueError, TypeError):  # a journal that somebody has written to
+        return ""
