@@ -90,6 +90,7 @@ WRONG = {
     "a URL for a host": ("    host: ", "    host: https://", "https://", ["host name or an IP address"]),
     "a host with a command": ("    host: ", "    host: a;reboot #", "a;reboot", ["host name or an IP address"]),
     "a host with an option": ("    host: ", "    host: -oProxyCommand=x #", "-oProxy", ["host name or an IP address"]),
+    "the own node for others": ("    cluster_host: ", "    cluster_host: local #", "cluster_host", ["`local` is a word for host alone"]),
     "another host with a command": ("    cluster_host: ", "    cluster_host: a b #", "a b", ["host name or an IP address"]),
     "a password in a URL": ("    url: ", "    url: https://admin:x@10.0.0.1 #", "admin:x", ["without a name and password"]),
     "a jump host with an option": (

@@ -32,6 +32,7 @@ RIGHT = {
     "name": ["ctm-1", "'12'", "a.b_c"],
     "user": ["ops", "'12'"],
     "host": ["10.0.0.9", "ctm-9.example.com", "'[2001:db8::9]'", "2001:db8::9", "local"],
+    "among nodes": ["10.0.0.9", "ctm-9.example.com", "2001:db8::9"],
     "url": [
         "https://h",
         "https://10.0.0.9:8443/",
@@ -101,6 +102,7 @@ WRONG = {
         *NUMBERS, *TRUTHS, *ODD, '""', "https://h", '"h:22"', '"[::1]:22"', "a;reboot", "-oX=y", "010.0.0.1", "'167772161'",
         "10.0.0.256", "10.1.", "0x7f.1", "'[::1'", "1::2::3", "\uff11\uff10.0.0.1", "h/x", "'user@h'", "a" * 254,
     ],
+    "among nodes": [*NUMBERS, *TRUTHS, *ODD, '""', "local", "Local", '"h:22"', "a;reboot"],
     "url": [
         *NUMBERS, *TRUTHS, *ODD, '""', "h", "ftp://h", "https://", "https://h/x", "https://h?x", '"https://h#x"', "https://h:0",
         "https://h:65536", "https://h:x", "http://10.0.0.9", "http://ctm-1", "http://localhost.example.com", "http://127.1",
@@ -146,7 +148,7 @@ KEYS = {
     "checks.own.0.name": "name", "checks.own.0.run": "argv", "checks.own.0.on": "place", "checks.own.0.when": "whens",
     "checks.own.0.timeout": "duration", "checks.own.0.environment": "names",
     "checks.skip.0.check": "check", "checks.skip.0.reason": "text", "checks.skip.0.until": "until",
-    **{f"nodes.1.{k}": v for k, v in {"name": "name", "host": "host", "url": "url", "cluster_host": "host", "host_key": "host_key"}.items()},
+    **{f"nodes.1.{k}": v for k, v in {"name": "name", "host": "host", "url": "url", "cluster_host": "among nodes", "host_key": "host_key"}.items()},
     **{f"nodes.1.{k}": v for k, v in SSH.items()},
     **{f"nodes.1.ssh.{k}": v for k, v in SSH.items()},
     **{f"nodes.1.ksctl.{k}": v for k, v in KSCTL.items()},

@@ -17,6 +17,7 @@ from ctmupgrade.config.values import (
     Fingerprint,
     Flag,
     Host,
+    HostAmongNodes,
     HostKey,
     Jumps,
     Moment,
@@ -185,7 +186,7 @@ class NodeKeys(SshKeys):
     name: Name
     host: Host
     url: Url | None = None
-    cluster_host: Host | None = None
+    cluster_host: HostAmongNodes | None = None
     host_key: HostKey | None = None
     ssh: SshKeys = SshKeys()
     ksctl: KsctlKeys = KsctlKeys()

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from ctmupgrade.config.addresses import host, jumps, url
+from ctmupgrade.core.model import LOCAL
 from ctmupgrade.core.version import Version
 
 _BOOL = re.compile(r"(?i:true|false|yes|no|on|off)", re.ASCII)
@@ -171,6 +172,15 @@ def _host(value: object) -> str:
     return host(_written(_text(value), _TEXT_EXPECTED))
 
 
+def _host_among_nodes(value: object) -> str:
+    name = _host(value)
+    if name.casefold() == LOCAL:
+        raise ValueError(
+            "the address is expected that the other nodes have for it; `local` is a word for host alone"
+        )
+    return name
+
+
 def _user(value: object) -> str:
     expected = "a user's name is expected, without blanks and without a dash first"
     text = _written(_text(value), _TEXT_EXPECTED)
@@ -254,6 +264,7 @@ Text: TypeAlias = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Port: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=65535)]
 Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
+HostAmongNodes: TypeAlias = Annotated[str, BeforeValidator(_host_among_nodes)]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_positive)]
 DurationOrNone: TypeAlias = Annotated[timedelta, BeforeValidator(duration)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]

@@ -42,7 +42,7 @@ class OwnShell(Site):
         """All that an operator copies to ksadmin's home: the one file, cluster.yaml with the own node as `local`, keys and
         the archive."""
         lab = self.lab.layout
-        self.tune(f"host: {self.lab.address(self.own)}\n", "host: local\n")
+        self.tune(f"  host: {self.lab.address(self.own)}\n    cluster", "  host: local\n    cluster")
         self.tune(f"command: {lab.directory / 'bin' / 'ksctl'}\n", "command: fetch\n  through_ssh: true\n")
         self.tune("  nosslverify: true\n", "")
         files = [
