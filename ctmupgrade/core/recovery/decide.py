@@ -23,6 +23,7 @@ from ctmupgrade.core.plan.steps import (
     VerifyArchive,
     step,
 )
+from ctmupgrade.core.recovery.last_way import last_way
 from ctmupgrade.core.recovery.nodes import collecting
 from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged
 from ctmupgrade.core.recovery.scene import Scene
@@ -68,6 +69,7 @@ def decide(scene: Scene, found: Part, around: Circumstances) -> Part:
         steps = in_order(_backed_up(scene, _verified_once(steps)))
     advice = (*_about_the_run(around, advice, steps), *advice)
     support = found.support or len(scene.silent) == len(scene.facts.nodes)
+    advice += () if around.running else last_way(scene, steps)
     if support:
         advice += (*_restores(scene.facts.manifests, scene.cluster), _ask_support(scene))
     return replace(found, steps=steps, advice=merged(advice), support=support)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import NewCluster, Reboot, step
 from ctmupgrade.core.recovery import joins
+from ctmupgrade.core.recovery.last_way import if_none_has_data
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import Scene
 from ctmupgrade.core.timing import QUICK_S
@@ -136,7 +137,9 @@ def _base(scene: Scene, able: list[str]) -> Base:
         f"choose the node whose data counts; the others are erased and join it. Healthy nodes with data: {words}. "
         "What clients wrote to the others since then is lost, so ask which one they used"
     )
-    return Base(advice=(Advice(text, others),))
+    if not holding:
+        return Base()  # the last way back is told with all the rest
+    return Base(advice=(Advice(text, others), *if_none_has_data(scene)))
 
 
 def _named_base(named: str, able: list[str], holding: list[str], words: str) -> Base:

@@ -124,5 +124,6 @@ def test_vendor_support_is_told_what_restores_and_asked_with_what_is_there() -> 
     seen = make.scene(make.facts(make.silent(1), make.silent(2), manifests=(make.manifest("ctm-1"),)))
     found = decide(seen, Part(), NONE)
     assert found.support
-    assert found.advice[0].commands[0] == "ksctl backupkeys upload --file /b/ctm-1.key"
+    assert found.advice[0].commands == ("ctmupgrade restore --dry-run", "ctmupgrade restore")
+    assert found.advice[1].commands[0] == "ksctl backupkeys upload --file /b/ctm-1.key"
     assert found.advice[-1].commands == ("ctmupgrade record support-looks",)
