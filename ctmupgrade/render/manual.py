@@ -10,8 +10,19 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from ctmupgrade.core.commands import DELAY_S, join_argv, new_cluster_argv, removal_argv, upgrade_argv
+from ctmupgrade.core.commands import (
+    DELAY_S,
+    backup_upload_argv,
+    join_argv,
+    key_upload_argv,
+    new_cluster_argv,
+    removal_argv,
+    restore_argv,
+    restore_proof_commands,
+    upgrade_argv,
+)
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.manual_commands import (
@@ -28,7 +39,7 @@ from ctmupgrade.core.manual_commands import (
 from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
-from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 
@@ -163,6 +174,36 @@ class Book:
                 yield shell(node, "sudo", "systemctl", "restart", "keysecure")
             case steps.RestartServices():
                 yield ksctl(node, "services", "restart", "--delay", DELAY_S)
+            case _:
+                yield from self._restore(step, node)
+
+    def _restore(self, step: Step, node: Node) -> Iterator[str]:
+        match step.action:
+            case restore_actions.RecallSettings():
+                folder = self.cluster.backup.directory
+                yield noted(
+                    f"ls {shlex.quote(str(folder))}/*-{node.name}-*-settings.json", "the newest is meant"
+                )
+            case restore_actions.EraseNode():
+                yield ksctl(
+                    node,
+                    "services",
+                    "reset",
+                    "--delay",
+                    DELAY_S,
+                    note="wipes the node's data, which was given up",
+                )
+            case restore_actions.UploadKey(file=file):
+                key_file = str(Path(file).with_suffix(".key"))
+                yield ksctl(
+                    node, *key_upload_argv(key_file), note="asks for the password that it was downloaded with"
+                )
+            case restore_actions.UploadBackup(file=file):
+                yield ksctl(node, *backup_upload_argv(file))
+            case restore_actions.RestoreBackup(backup_id=identity, force=force):
+                yield ksctl(node, *restore_argv(identity, force=force), note="OVERWRITES its data")
+            case restore_actions.ProveRestore(counts=counts):
+                yield from restore_proof_commands(node, *counts)
             case _:
                 return
 
