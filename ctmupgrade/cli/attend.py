@@ -163,7 +163,7 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
 
 def _tell_rehearsed(common: Common, outcome: Outcome, state: RunState) -> None:
     """A dry run: what was found, and what would be done."""
-    if outcome.result is not None:
+    if outcome.result is not None and outcome.result.findings:
         show.findings(
             placed_findings(outcome.result.findings, common),
             common.shown,

@@ -142,7 +142,8 @@ def _following(found: list[Finding]) -> tuple[Finding, ...]:
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan for a reader: what, where, why, how long, and what users notice."""
-    lines = [f"plan {plan.id}: {plan.cluster}, {plan.strategy.value}, to {plan.target.version}"]
+    aim = "restore" if _restored(plan) else f"{plan.strategy.value}, to {plan.target.version}"
+    lines = [f"plan {plan.id}: {plan.cluster}, {aim}"]
     lines += [f"  note: {note}" for note in plan.notes]
     width = max((len(s.id) for s in plan.steps), default=0)
     for step in plan.steps:
@@ -174,9 +175,13 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     return ours(lines)
 
 
+def _restored(plan: Plan) -> list[str]:
+    return [step.node for step in plan.steps if isinstance(step.action, RestoreBackup)]
+
+
 def _in_short(plan: Plan) -> str:
     """What is done, in one line."""
-    onto = [step.node for step in plan.steps if isinstance(step.action, RestoreBackup)]
+    onto = _restored(plan)
     if any(isinstance(step.action, ResetSpare) for step in plan.steps):
         return f"restore a backup onto the spare {node_list(onto)}, prove it, reset the spare; nothing else is changed"
     if onto:
