@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_with_the_machines_authorities(served: Served, name: str) -> None:
 
 @pytest.mark.parametrize("trusted", ["nobody", "another name", "a missing file"])
 def test_who_is_not_proven_is_refused(served: Served, trusted: str) -> None:
-    named = {
+    named: dict[str, dict[str, Any]] = {
         "another name": {"SSL_CERT_FILE": str(served.other)},
         "a missing file": {"SSL_CERT_FILE": "/nowhere"},
     }
