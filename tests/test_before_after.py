@@ -29,6 +29,7 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.documents import report_document
 from ctmupgrade.render.markdown import report_markdown
 from ctmupgrade.sim import World
+from ctmupgrade.sim.rehearsal import Rehearsal
 from tests.hostile.test_answers import KSCTL_ANSWERS
 from tests.support.golden import SCENARIOS
 from tests.unit import values
@@ -54,8 +55,8 @@ def rehearsed(
 
     request = CommandRequest(simulate=SCENARIOS / scenario, state_dir=state_dir, options=Options())
     with wiring.setup(request) as made:
-        assert isinstance(made.world, World)
-        world = made.world
+        assert isinstance(made.world, Rehearsal)
+        world = made.world.world
         before(world)
         outcome = go(made, RunOptions(watch=watch, stop_after=stop_after))
     assert outcome.state is not None
