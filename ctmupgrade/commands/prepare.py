@@ -49,7 +49,8 @@ def _prepare(
     narrowed = CheckResult(result.facts, stops)
     if "" in out or not names:
         return Outcome(narrowed.code, result=narrowed, why="blocked by checks", examined=result.findings)
-    state, folder = begin(setup, wishes, _plan_to_prepare(setup, result.facts, kind, names), run_id)
+    plan = _plan_to_prepare(setup, result.facts, kind, names)
+    state, folder = begin(setup, wishes, plan, run_id, result.findings)
     if setup.mode is Mode.DRY_RUN:
         ended = end(folder, state, "dry-run", setup, result)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -45,6 +45,7 @@ from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.restore_order import restores
+from ctmupgrade.core.run.surroundings import surroundings_of
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, Interrupted
 from ctmupgrade.execute import Controls, Executor
@@ -122,7 +123,7 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     result, plan = check.plan(setup)
     if check.all_at_target(result, setup, setup.request.options):
         empty = replace(plan, steps=())
-        state, folder = begin(setup, wishes, empty, run_id)
+        state, folder = begin(setup, wishes, empty, run_id, result.findings)
         return end(folder, state, "nothing-to-do", setup, result)
     if result.code is not ExitCode.DONE:
         marks.respect()  # what blocks may be another run that began meanwhile
@@ -131,11 +132,12 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
         refuse_difference(wishes.reviewed, plan)
     refuse_unknown_steps(wishes.faults, plan)
     if setup.mode is Mode.DRY_RUN:
-        state, folder = begin(setup, wishes, plan, run_id)
+        state, folder = begin(setup, wishes, plan, run_id, result.findings)
         return end(folder, state, "dry-run", setup, result)
     if not wishes.confirm_plan(plan, result) or not _partial_is_wanted(setup, wishes, plan):
         return Outcome(ExitCode.PAUSED, result=result, why="not confirmed; nothing was changed")
-    return replace(execute_plan(setup, wishes, plan, run_id, facts=result.facts), result=result)
+    outcome = execute_plan(setup, wishes, plan, run_id, facts=result.facts, checked=result.findings)
+    return replace(outcome, result=result)
 
 
 def _partial_is_wanted(setup: Setup, wishes: RunOptions, plan: Plan) -> bool:
@@ -156,6 +158,7 @@ def execute_plan(
     spared: Collection[str] = (),
     marked: Callable[[], None] = lambda: None,
     facts: Facts | None = None,
+    checked: Sequence[Finding] = (),
 ) -> Outcome:
     """Begin the journal, mark the nodes, and run a plan. The cluster's lock must be held.
 
@@ -165,7 +168,7 @@ def execute_plan(
     :param facts: what the check before it found: what the cluster is compared with afterwards; None: it is not.
     :raises LockedError: another operator's run works on these nodes.
     """
-    state, folder = begin(setup, wishes, plan, run_id)
+    state, folder = begin(setup, wishes, plan, run_id, checked)
     marks = Marks(setup, run_id, wishes.take_over, wishes.command)
     try:
         marks.claim(spared=spared)
@@ -185,12 +188,18 @@ def execute_plan(
         return execute(setup, wishes, folder, state)
 
 
-def begin(setup: Setup, wishes: RunOptions, plan: Plan, run_id: str) -> tuple[RunState, RunFolder]:
-    """Return the run's folder and the first line of its journal, which tells the mode."""
+def begin(
+    setup: Setup, wishes: RunOptions, plan: Plan, run_id: str, checked: Sequence[Finding] = ()
+) -> tuple[RunState, RunFolder]:
+    """Return the run's folder and the first line of its journal, which tells the mode.
+
+    :param checked: what the checks found.
+    """
     folder = RunFolder(setup.home / run_id)
     event = journal.RunStarted(
         run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
         setup.request.options.skips, what=_what(setup, wishes).value, files=_files(setup),
+        surroundings=surroundings_of(setup.cluster.window, checked),
     )  # fmt: skip
     if setup.world is not None and setup.mode is Mode.SIMULATED:
         setup.world.begin()

@@ -15,6 +15,7 @@ from ctmupgrade.core.plan.windows import WindowFit, clock
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.listed import ListedRun
 from ctmupgrade.core.run.report import NodeLine, Report
+from ctmupgrade.render.account import account_fields, step_fields
 from ctmupgrade.render.recovery import mark_of, placed
 
 SCHEMA = 1
@@ -92,6 +93,7 @@ def window_document(fit: WindowFit | None) -> dict[str, object] | None:
 
 def report_document(report: Report) -> dict[str, object]:
     """Return the document of ``status`` and ``report``, and the last line of a run."""
+    more = step_fields(report.account) if report.account else {}
     return {
         "schema": SCHEMA,
         "run": report.run,
@@ -118,6 +120,7 @@ def report_document(report: Report) -> dict[str, object]:
         "before_after": [asdict(one) for one in report.before_after if one.verdict != "same"],
         "clients": asdict(report.clients) if report.clients else None,
         **asdict(report.times),
+        **(account_fields(report.account) if report.account else {}),
         "nodes": [_node_line(node) for node in report.nodes],
         "steps": [
             {
@@ -130,6 +133,7 @@ def report_document(report: Report) -> dict[str, object]:
                 "remedy": s.remedy,
                 "notes": list(s.notes),
                 **asdict(s.times),
+                **more.get(s.id, {}),
             }
             for s in report.steps
         ],

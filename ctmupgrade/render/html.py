@@ -2,83 +2,224 @@
 
 from __future__ import annotations
 
-import html
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
-from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.run.report import Report
-from ctmupgrade.render.markdown import program_cells
+from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.run.account import Account
+from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report
+from ctmupgrade.render import timeline
+from ctmupgrade.render.account import away_words
+from ctmupgrade.render.markup import Markup, Part, joined, tag
+from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.once import after_step
+from ctmupgrade.render.page import folded, page, section, table
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.35rem .6rem;
-border-bottom:1px solid #d8dee4;overflow-wrap:anywhere}
-.done{color:#116329}.failed,.needs-operator,.inconclusive{color:#a40e26;font-weight:600}
-.pending,.skipped,.unchanged{color:#57606a}code{background:#f3f4f6;padding:.1rem .3rem}
-"""
+_GOOD = ("done", "nothing-to-do", "dry-run", "pass")
+_BAD = ("failed", "needs-operator", "inconclusive", "failure", "block", "unknown")
+_QUIET = ("pending", "unchanged", "skipped", "resume", "waiting")
 
 
-def escape(text: str) -> str:
-    """Return a text of anybody's as HTML that shows it."""
-    return html.escape(clean(text))
+def report_html(report: Report, *, script: str = "") -> str:
+    """Return what happened, as a page.
+
+    :param script: one of this program's own, which keeps the page fresh while the run goes on.
+    """
+    return page(
+        report.title, tag("div", report_body(report), id="page"), head=report.run, more_style=timeline.STYLE,
+        script=script,
+    )  # fmt: skip
 
 
-def _row(cells: list[str], kind: str = "td") -> str:
-    return "<tr>" + "".join(f"<{kind}>{cell}</{kind}>" for cell in cells) + "</tr>"
-
-
-def _state(word: str) -> str:
-    return f'<span class="{escape(word)}">{escape(word)}</span>'
-
-
-def report_html(report: Report) -> str:
-    """Return what happened, as a page."""
-    facts = [
-        f"run <code>{escape(report.run)}</code> ({escape(report.mode)}, {escape(report.strategy)}) by "
-        f"{escape(report.by)}",
-        f"from {escape(report.started)} to {escape(report.finished)}",
-        f"state {_state(report.state)}, outcome {_state(report.outcome)}",
-        *([escape(report.why)] if report.why else []),
-        *[f"waived: <code>{escape(check)}</code>: {escape(reason)}" for check, reason in report.waived],
-        *[f"decision: {escape(decision)}" for decision in report.decisions],
-        *[escape(note) for note in report.notes],
-    ]
-    nodes = [
-        _row([escape(n.name), escape(n.version_before), escape(n.version_after), _state(n.state)])
-        for n in report.nodes
-    ]
-    steps = [
-        _row([
-            escape(s.id), _state(s.status), escape(s.started), escape(s.finished),
-            "<br>".join(escape(f"{k}: {v}") for k, v in s.evidence.items()) + escape(after_step(s.id, s.error))
-            + "".join(f"<br>{escape(note)}" for note in s.notes),
-        ])
-        for s in report.steps
+def report_body(report: Report, live: Part = "") -> Markup:
+    """Return what is in the page. :param live: how fresh it is, where it changes while it is read."""
+    parts = list(_sections(report))
+    links = [
+        tag("li", tag("a", heading, href=f"#{key}"))
+        for key, heading, _ in parts
     ]  # fmt: skip
-    incidents = [
-        _row([escape(i.time), escape(i.kind), escape(i.step or i.node), escape(after_step(i.step, i.text))
-              + (f"<br>{escape('; '.join(i.remedy.splitlines()))}" if i.remedy else ""), escape(i.who)])
-        for i in report.incidents
-    ]  # fmt: skip
-    title = escape(report.title)
-    return "\n".join([
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1><ul>",
-        *[f"<li>{fact}</li>" for fact in facts],
-        "</ul><h2>Nodes</h2><table>",
-        _row(["node", "before", "after", "state"], "th"), *nodes,
-        "</table><h2>Steps</h2><table>",
-        _row(["step", "status", "started", "finished", "evidence and notes"], "th"), *steps,
-        "</table>",
-        *(["<h2>Incidents</h2><table>", _row(["time", "what", "where", "text", "by"], "th"), *incidents, "</table>"]
-          if incidents else []),
-        *([
-            "<h2>Programs of the operator</h2><table>",
-            _row(["what", "node", "command", "started", "finished", "exit", "output"], "th"),
-            *(_row([escape(cell) for cell in cells]) for cells in program_cells(report)), "</table>",
-        ] if report.programs else []),
-        *([f"<h2>Journal</h2><p>{report.journal.lines} lines, head <code>{escape(report.journal.head)}</code></p>"]
-          if report.journal else []),
-        "</body></html>",
-    ])  # fmt: skip
+    return joined(
+        tag("header", tag("h1", report.title), tag("p", _headline(report), class_=f"lead {_tone(report.outcome)}"),
+            live, tag("dl", joined(_facts(report)), class_="facts")),
+        tag("nav", tag("ul", joined(links)), aria_label="Parts of this report"),
+        tag("main", joined(section(key, heading, *body) for key, heading, body in parts), id="content"),
+        tag("footer", tag("p", f"Written by ctmupgrade from the journal of run {report.run}.")),
+    )  # fmt: skip
+
+
+def _sections(report: Report) -> Iterator[tuple[str, str, tuple[Part, ...]]]:
+    """Each part: its id, its heading, what is in it; what has nothing to say is left out."""
+    account, zero = report.account, _zero(report)
+    if todo := [step for step in report.steps if step.remedy]:
+        yield "todo", "What to do", tuple(_todo(step.id, step.error, step.remedy) for step in todo)
+    if account is not None and account.timeline.bars:
+        yield "timeline", "Timeline", (
+            tag("p", f"All times are {zone_words(account.timeline.begins)}."),
+            timeline.timeline_figure(account.timeline, report.incidents),
+        )  # fmt: skip
+    yield "nodes", "Versions before and after", (_nodes(report),)
+    if report.incidents:
+        yield "incidents", "Incidents", tuple(_incident(one, zero) for one in report.incidents)
+    if account is not None and account.changes:
+        yield "changes", "What changed besides the version", (_list(account.changes),)
+    yield "checks", "Checks and waivers", tuple(_checks(report))
+    if account is not None and account.proofs:
+        yield "evidence", "Evidence", tuple(_evidence(account))
+    if report.programs:
+        yield "programs", "Programs of the operator", tuple(_program(one, zero) for one in report.programs)
+    if report.notes or any(step.notes for step in report.steps):
+        yield "notes", "Notes", tuple(_notes(report))
+    if account is not None and account.timeline.bars:
+        yield "steps", "Steps", (_steps(report, account, zero),)
+    if report.journal is not None:
+        yield "journal", "Journal", (_journal(report, report.journal.lines, report.journal.head),)
+
+
+def _headline(report: Report) -> str:
+    return report.account.headline if report.account else f"{report.state}, {report.outcome}"
+
+
+def _zero(report: Report) -> datetime:
+    """The time in whose zone all are shown."""
+    return datetime.fromisoformat(report.started) if report.started else datetime.now(UTC)
+
+
+def _facts(report: Report) -> Iterator[Markup]:
+    zero = _zero(report)
+    archive = report.account.archive if report.account else ""
+    code = f", exit code {report.exit_code}" if report.exit_code else ""
+    facts: list[tuple[str, Part]] = [
+        ("Run", [tag("code", report.run), f" {report.mode}, {report.strategy}"]),
+        ("By", report.by),
+        ("Target", f"{report.target}{f', {archive}' if archive else ''}"),
+        ("From", [*span_tags(report.started, report.finished, zero), f" {zone_words(zero)}"]),
+        ("State", [_word(report.state), ", outcome ", _word(report.outcome), code]),
+    ]
+    if report.why:
+        facts.append(("Why", report.why))
+    return (joined(tag("dt", name), tag("dd", value)) for name, value in facts)
+
+
+def _word(word: str) -> Markup:
+    """A state or a verdict: its tone is besides its word, never in place of it."""
+    return tag("span", word, class_=f"state {_tone(word)}".strip())
+
+
+def _tone(word: str) -> str:
+    if word in _GOOD:
+        return "good"
+    return "bad" if word in _BAD else "quiet" if word in _QUIET else "wait"
+
+
+def _lines(text: str) -> Markup:
+    return tag("span", text, class_="lines")
+
+
+def _list(lines: tuple[str, ...]) -> Markup:
+    return tag("ul", [tag("li", _lines(line)) for line in lines])
+
+
+def _todo(step: str, error: str, remedy: str) -> Markup:
+    return joined(tag("h3", step), tag("p", _lines(after_step(step, error))), tag("pre", remedy))
+
+
+def _nodes(report: Report) -> Markup:
+    account = report.account
+    away = {one.node: one for one in account.timeline.away} if account else {}
+
+    def row(node: NodeLine) -> tuple[Part, ...]:
+        out = away.get(node.name)
+        time = "-" if out is None else away_words(out.seconds, back=out.until is not None)
+        return node.name, node.version_before, node.version_after, _word(node.state), time
+
+    heads = ("Node", "Before", "After", "State", "Out of service at most")
+    return table(
+        "Each node's version, as its own looks proved it", heads, [row(node) for node in report.nodes]
+    )
+
+
+def _steps(report: Report, account: Account, zero: datetime) -> Markup:
+    statuses = {step.id: step.status for step in report.steps}
+    rows: list[tuple[Part, ...]] = []
+    for bar in account.timeline.bars:
+        planned = f"{shown(bar.planned[0], zero)[11:]} to {shown(bar.planned[1], zero)[11:]}"
+        for number, one in enumerate(bar.attempts or (None,)):
+            again = f" (attempt {number + 1})" if number else ""
+            real: Part = "-" if one is None else span_tags(one.began, one.ended or "", zero)
+            how = statuses[bar.step] if one is None else one.how
+            rows.append((f"{bar.step}{again}", planned, real, _word(how)))
+    heads = ("Step", "Planned", "Real", "How it ended")
+    return folded(
+        "all-steps", "Every step, planned and real", table("Every attempt at every step", heads, rows)
+    )
+
+
+def _incident(one: IncidentLine, zero: datetime) -> Markup:
+    where = one.step or one.node
+    head = [time_tag(one.time, zero), " ", _word(one.kind), f" {where}" if where else ""]
+    return tag(
+        "article", tag("h3", head), tag("p", _lines(after_step(one.step, one.text))),
+        tag("pre", one.remedy) if one.remedy else "", tag("p", f"By {one.who}", class_="quiet") if one.who else "",
+        class_=f"incident {_tone(one.kind)}",
+    )  # fmt: skip
+
+
+def _checks(report: Report) -> Iterator[Part]:
+    found = report.account.surroundings if report.account else None
+    if found is not None and (found.passed or found.told):
+        yield tag("p", f"Before the run began {found.passed} findings of the checks passed.")
+        if found.told:
+            rows = [
+                (
+                    one.check,
+                    node_list(one.nodes, len(report.nodes)) or "-",
+                    _word(one.verdict),
+                    _lines(one.summary),
+                )
+                for one in found.told
+            ]
+            yield table("What did not simply pass", ("Check", "Nodes", "Verdict", "What was found"), rows)
+    else:
+        yield tag("p", "The journal does not tell what the checks found before the run.")
+    if report.waived:
+        yield table("Checks that were waived", ("Check", "Reason"), report.waived)
+    else:
+        yield tag("p", "No check was waived.")
+
+
+def _evidence(account: Account) -> Iterator[Part]:
+    for number, node in enumerate(dict.fromkeys(proof.node for proof in account.proofs)):
+        mine = [proof for proof in account.proofs if proof.node == node]
+        yield tag("h3", node or "This machine")
+        yield tag("ol", [tag("li", _lines(proof.words), class_="proof") for proof in mine])
+        rows = [(proof.step, name, tag("code", value)) for proof in mine for name, value in proof.details]
+        if rows:
+            what = f"Hashes, ids and files of {node or 'this machine'}"
+            yield folded(f"proof-{number}", what, table(what, ("Step", "What", "Value"), rows))
+
+
+def _program(one: ProgramLine, zero: datetime) -> Markup:
+    ended = one.error or ("how it ended is not known" if one.exit_code is None else f"exit {one.exit_code}")
+    what = f"{one.what}{' (again)' if one.again else ''}{f' of {one.node}' if one.node else ''}"
+    times = [*span_tags(one.started, one.finished, zero), f": {ended}"]
+    output = tag("pre", one.output) if one.output else ""
+    return joined(tag("h3", what), tag("p", tag("code", shlex.join(one.argv))), tag("p", times), output)
+
+
+def _notes(report: Report) -> Iterator[Part]:
+    if report.notes:
+        yield _list(report.notes)
+    noted = [tag("li", tag("b", step.id), ": ", _lines(note)) for step in report.steps for note in step.notes]
+    if noted:
+        yield folded("step-notes", "What the steps noted", tag("ul", joined(noted)))
+
+
+def _journal(report: Report, lines: int, head: str) -> Markup:
+    return joined(
+        tag("p", f"The journal had {lines} lines when this was written. The sha256 of the last one, its head, was:"),
+        tag("p", tag("code", head)),
+        tag("p", "Each line has the hash of the one before, so that this head vouches for all of them. To verify it:"),
+        tag("pre", f"ctmupgrade report {report.run} --verify --head {head}"),
+        tag("p", "It exits with 5 where a line was changed, removed or added since."),
+    )  # fmt: skip

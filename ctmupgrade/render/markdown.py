@@ -13,6 +13,7 @@ from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.account import account_lines
 from ctmupgrade.render.escape import block, code, markdown
 from ctmupgrade.render.manual import Book
 from ctmupgrade.render.observed import observed_markdown
@@ -42,9 +43,12 @@ def summary_markdown(summary: Summary, backups: Iterable[str]) -> str:
 
 def report_markdown(report: Report) -> str:
     """Return what happened, for the change record."""
+    account = report.account
+    words = {proof.step: proof.words for proof in account.proofs} if account else {}
     lines = [
         f"# {markdown(report.title)}",
         "",
+        *([markdown(account.headline), ""] if account else []),
         f"- run: {code(report.run)} ({report.mode}), {report.strategy}, by {markdown(report.by)}",
         f"- from {report.started} to {report.finished}",
         f"- state: **{report.state}**, outcome: **{report.outcome}**"
@@ -57,16 +61,23 @@ def report_markdown(report: Report) -> str:
     lines += [f"- note: {markdown(note)}" for note in report.notes]
     lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
     lines += [_row(n.name, n.version_before, n.version_after, n.state) for n in report.nodes]
+    lines += account_lines(report, account) if account else []
     lines += [
         "",
         "## Steps",
         "",
-        "| step | status | started | finished | evidence |",
-        "|---|---|---|---|---|",
+        "| step | status | planned until | started | finished | evidence |",
+        "|---|---|---|---|---|---|",
     ]
+    planned = (
+        {bar.step: bar.planned[1].isoformat(timespec="seconds") for bar in account.timeline.bars}
+        if account
+        else {}
+    )
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
-        lines.append(_row(step.id, step.status, step.started, step.finished, proof))
+        said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
+        lines.append(_row(step.id, step.status, planned.get(step.id, ""), step.started, step.finished, said))
     if report.incidents:
         lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
         lines += [

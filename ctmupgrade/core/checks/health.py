@@ -103,7 +103,9 @@ def _last_views(
         updated = reports[peer].updated
         if updated is not None and now - updated > FRESH:
             minutes = int((now - updated).total_seconds() // 60)
-            words = f"its own view of the cluster is {minutes} minutes old: what it says there counts for nothing"
+            words = (
+                f"its own view of the cluster is {minutes} minutes old: what it says there counts for nothing"
+            )
             yield Problem(ids.get(peer) or name_at(host, cluster) or host, words)
 
 

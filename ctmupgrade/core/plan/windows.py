@@ -81,16 +81,19 @@ def window_fit(
     """
     if window.finish_by is None:
         return None
-    spans = _spans(window, steps, now, over)
+    spans = usual_times(window, steps, now, over)
     groups = _groups(steps, strategy, spans)
     nodes = tuple(_times(name, group, spans, window.finish_by) for name, group in groups)
     return WindowFit(window, nodes, strategy is StrategyName.REBUILD) if nodes else None
 
 
-def _spans(
-    window: Window, steps: Sequence[Step], now: datetime, over: Collection[str]
+def usual_times(
+    window: Window, steps: Sequence[Step], now: datetime, over: Collection[str] = ()
 ) -> dict[str, tuple[datetime, datetime]]:
-    """When each step that is left begins and usually ends."""
+    """Return when each step that is left begins and usually ends, by its id.
+
+    :param over: ids of steps that are done or skipped. :param now: with time zone.
+    """
     found: dict[str, tuple[datetime, datetime]] = {}
     for step in steps:
         if step.id in over:

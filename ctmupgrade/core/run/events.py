@@ -10,6 +10,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
+from ctmupgrade.core.run.surroundings import Surroundings
 
 Evidence: TypeAlias = Mapping[str, str]
 
@@ -28,6 +29,7 @@ class RunStarted:
     waived: tuple[tuple[str, str], ...] = ()
     what: str = ""  # a RunKind; "": the plan tells it (also in journals of version 0.1.0)
     files: Mapping[str, str] = field(default_factory=dict)  # `cluster` or `simulate`: its whole path
+    surroundings: Surroundings = field(default_factory=Surroundings)
     kind: Literal["run-started"] = "run-started"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.attempts import Attempt, attempts_after
 from ctmupgrade.core.run.custody import UNMOVED, Custody, custody_after
 from ctmupgrade.core.run.events import (
     Event,
@@ -32,39 +32,14 @@ from ctmupgrade.core.run.events import (
     StopAsked,
 )
 from ctmupgrade.core.run.incidents import Incident, incidents_of, stopped_by
-from ctmupgrade.core.run.note_codes import NoteCode, code_of_old_note
+from ctmupgrade.core.run.note_codes import code_of_old_note
 from ctmupgrade.core.run.observed import UNOBSERVED, Observed, observed_after
 from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched_after
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
+from ctmupgrade.core.run.step_state import Status, StepState
+from ctmupgrade.core.run.surroundings import Surroundings
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
-
-
-class Status(StrEnum):
-    """``started`` means: an attempt was made, and may have worked."""
-
-    PENDING = "pending"
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """One step's part of the state."""
-
-    status: Status = Status.PENDING
-    before: Evidence = field(default_factory=dict)
-    evidence: Evidence = field(default_factory=dict)
-    started: datetime | None = None
-    finished: datetime | None = None
-    error: str = ""
-    remedy: str = ""
-    notes: tuple[str, ...] = ()
-    codes: tuple[NoteCode, ...] = ()  # what each note means to the program
-    earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +69,8 @@ class RunState:
     programs: tuple[ProgramRun, ...] = ()  # hooks and checks of the operator's
     touched: frozenset[str] = frozenset()  # see touched_after
     observed: Observed = UNOBSERVED  # the cluster and its clients' ports, before and since
+    attempts: tuple[Attempt, ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @property
     def unfinished(self) -> bool:
@@ -118,7 +95,7 @@ def start(event: RunStarted, at: datetime) -> RunState:
     steps = {step.id: StepState() for step in event.plan.steps}
     return RunState(
         event.run, event.mode, event.plan, event.by, steps, at, at, event.waived, what=event.what,
-        files=event.files,
+        files=event.files, surroundings=event.surroundings,
     )  # fmt: skip
 
 
@@ -178,6 +155,7 @@ def _with_event(state: RunState, event: Event, at: datetime) -> RunState:
     return replace(state, at=at, incidents=(*state.incidents, *told) if told else state.incidents,
                    touched=touched_after(state.touched, event, state.plan),
                    programs=programs_after(state.programs, event, at),
+                   attempts=attempts_after(state.attempts, event, at, state.plan),
                    observed=observed_after(state.observed, event, at, state.at))  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, in_service
+from ctmupgrade.core.run.account import Account, account_of
 from ctmupgrade.core.run.before_after import compared, worse_findings
 from ctmupgrade.core.run.client_ports import clients_line, port_findings
 from ctmupgrade.core.run.journal import RunState, Status
@@ -96,6 +97,7 @@ class Report:
     before_after: tuple[ComparedLine, ...] = ()
     clients: ClientsLine | None = None  # None: nobody looked, as in journals of earlier versions
     times: TimesLine = NO_TIMES
+    account: Account | None = None  # None: only in reports that tests make by hand
 
 
 def node_state(state: RunState, node: str) -> str:
@@ -224,6 +226,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         programs=tuple(program_line(one) for one in state.programs),
         findings=(*worse_findings(looks), *port_findings(clients, out_of_service(state), state.at)),
         before_after=tuple(compared(looks)), clients=clients_line(clients, state.at),
+        account=account_of(state),
     )  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+"""One step's part of a run's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ctmupgrade.core.run.events import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
+
+
+class Status(StrEnum):
+    """``started`` means: an attempt was made, and may have worked."""
+
+    PENDING = "pending"
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step's part of the state."""
+
+    status: Status = Status.PENDING
+    before: Evidence = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=dict)
+    started: datetime | None = None
+    finished: datetime | None = None
+    error: str = ""
+    remedy: str = ""
+    notes: tuple[str, ...] = ()
+    codes: tuple[NoteCode, ...] = ()  # what each note means to the program
+    earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
