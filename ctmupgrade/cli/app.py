@@ -58,6 +58,7 @@ def main() -> int:
     import ctmupgrade.cli.demo
     import ctmupgrade.cli.look
     import ctmupgrade.cli.runs
+    import ctmupgrade.cli.serve
     import ctmupgrade.cli.take_over  # noqa: F401
 
     return funnel(_program)

@@ -194,11 +194,19 @@ def report(
         Path | None,
         typer.Option("--bundle", metavar="FILE", help="write a tar.gz for vendor support, secrets removed"),
     ] = None,
+    live: Annotated[
+        Path | None,
+        typer.Option("--live", metavar="FILE", help="keep an HTML file fresh until the run ends or pauses"),
+    ] = None,
 ) -> int:
     """Write what happened, as Markdown, HTML (-o FILE.html) or JSON."""
     from ctmupgrade.cli import evidence
     from ctmupgrade.commands.status import report_of
 
+    if live is not None:
+        from ctmupgrade.cli.serve import keep_file
+
+        return keep_file(common, run_id, live)
     if bundle is not None:
         need_file(bundle, "--bundle")
         return _bundle(common, run_id, bundle)

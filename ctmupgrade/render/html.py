@@ -14,26 +14,21 @@ from ctmupgrade.render.account import away_words
 from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.once import after_step
-from ctmupgrade.render.page import folded, page, section, table
+from ctmupgrade.render.web_page import folded, page, section, table
 
 _GOOD = ("done", "nothing-to-do", "dry-run", "pass")
 _BAD = ("failed", "needs-operator", "inconclusive", "failure", "block", "unknown")
 _QUIET = ("pending", "unchanged", "skipped", "resume", "waiting")
 
 
-def report_html(report: Report, *, script: str = "") -> str:
-    """Return what happened, as a page.
-
-    :param script: one of this program's own, which keeps the page fresh while the run goes on.
-    """
-    return page(
-        report.title, tag("div", report_body(report), id="page"), head=report.run, more_style=timeline.STYLE,
-        script=script,
-    )  # fmt: skip
+def report_html(report: Report) -> str:
+    """Return what happened, as a page."""
+    body = tag("div", report_body(report), id="page")
+    return page(report.title, body, head=report.run, more_style=timeline.STYLE)
 
 
-def report_body(report: Report, live: Part = "") -> Markup:
-    """Return what is in the page. :param live: how fresh it is, where it changes while it is read."""
+def report_body(report: Report) -> Markup:
+    """Return what is in the page."""
     parts = list(_sections(report))
     links = [
         tag("li", tag("a", heading, href=f"#{key}"))
@@ -41,9 +36,9 @@ def report_body(report: Report, live: Part = "") -> Markup:
     ]  # fmt: skip
     return joined(
         tag("header", tag("h1", report.title), tag("p", _headline(report), class_=f"lead {_tone(report.outcome)}"),
-            live, tag("dl", joined(_facts(report)), class_="facts")),
+            tag("dl", joined(_facts(report)), class_="facts")),
         tag("nav", tag("ul", joined(links)), aria_label="Parts of this report"),
-        tag("main", joined(section(key, heading, *body) for key, heading, body in parts), id="content"),
+        tag("main", joined(section(key, heading, *body) for key, heading, body in parts), id="content", tabindex="-1"),
         tag("footer", tag("p", f"Written by ctmupgrade from the journal of run {report.run}.")),
     )  # fmt: skip
 

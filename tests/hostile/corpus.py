@@ -147,7 +147,7 @@ class _Tags(HTMLParser):
 
 _OURS = {
     "lang", "charset", "name", "content", "http-equiv", "class", "id", "href", "rel", "role", "scope", "datetime",
-    "data-head", "aria-label", "aria-labelledby", "aria-hidden", "x", "y", "x1", "x2", "y1", "y2", "width", "height",
+    "data-head", "tabindex", "aria-label", "aria-labelledby", "aria-hidden", "x", "y", "x1", "x2", "y1", "y2", "width", "height",
     "text-anchor", "patternunits", "patterntransform",
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ h3{font-size:1.05rem;margin:1.3rem 0 .3rem}
 h1,h2,h3,p,li,dd,summary,caption{overflow-wrap:break-word}
 p,ul,ol{margin:.4rem 0}li{margin:.2rem 0}
 a{color:var(--link)}
+main:focus{outline:none}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .skip{position:absolute;left:-99rem;padding:.5rem 1rem;background:var(--paper)}.skip:focus{left:1rem;top:.5rem;z-index:1}
 .lead{font-size:1.15rem;line-height:1.45;padding:.7rem .9rem;background:var(--soft);border-left:5px solid var(--quiet)}

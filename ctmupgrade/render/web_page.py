@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ctmupgrade.core.clean_text import clean, one_line
 from ctmupgrade.render.markup import Markup, Part, joined, raw, tag
-from ctmupgrade.render.page_style import STYLE
+from ctmupgrade.render.web_style import STYLE
 
 _PAGE_HEADS = """
 @page{size:A4;margin:20mm 15mm 18mm;
