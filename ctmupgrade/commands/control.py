@@ -13,6 +13,7 @@ from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
+from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
@@ -195,8 +196,11 @@ def _write(folder: RunFolder, events: Callable[[RunState], list[Event]]) -> None
                 f"run {folder.run} was {custody.words}: nothing more is written to its journal here",
                 remedy=f"where it was taken over, or, where nobody has taken it over: ctmupgrade resume {folder.run}",
             )
-        for event in events(record.state()):
-            record.append(event, datetime.now().astimezone())
+        found = record.state()
+        # A simulated run has a time of its own, in which this machine's clock would be months away.
+        at = found.at if found.mode is Mode.SIMULATED else datetime.now().astimezone()
+        for event in events(found):
+            record.append(event, at)
 
 
 __all__ = ["ExitCode", "JournalError", "ask_stop", "decide", "refuse_to_guess", "state"]

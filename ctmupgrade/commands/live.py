@@ -50,11 +50,10 @@ class Follower:
     def look(self) -> Sight:
         """Return what is there now. Raises nothing: what is wrong is in it."""
         with self._lock:
-            over = self._over()
-            stamp = (*self._stamp(), over)
-            if stamp != self._seen:
+            there = self._stamp()
+            if (*there, self._over()) != self._seen:
                 self._last = self._read()
-                self._seen = stamp
+                self._seen = (*there, self._over())
             return self._last
 
     def _read(self) -> Sight:
