@@ -60,7 +60,8 @@ table.stack,.stack caption,.stack tbody,.stack tr,.stack td,.stack tbody th{disp
 :root{color-scheme:light;--ink:#000;--quiet:#444;--paper:#fff;--soft:#f3f5f7;--line:#999;--link:#000;--good:#0f5c29;
 --bad:#9b1226;--wait:#6b4a00;--bar:#1f4f82;--bar-ink:#fff;--calm:#dbe7f3;--edge:#1f4f82}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-body{font-size:10pt}nav,.skip,.screen{display:none}header,main,footer{max-width:none;padding:0}
+body{font-size:9.5pt;line-height:1.35}table{font-size:8.5pt}td,th{padding:.12rem .6rem .12rem 0}
+h2{margin-top:1.2rem}h3{margin-top:.7rem}li,p{margin:.1rem 0}code,pre{font-size:8pt}nav,.skip,.screen{display:none}header,main,footer{max-width:none;padding:0}
 h2,h3,summary,caption{break-after:avoid}thead{display:table-header-group}tr,.row,figure{break-inside:avoid}
 .wide{overflow:visible}details::details-content{content-visibility:visible;display:block;block-size:auto}
 summary{list-style:none}
