@@ -51,6 +51,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
     for step in steps:
         step["details"] = step.pop("action")
         step["action"] = step["details"]["kind"]
+    del value["past_notes"]  # for reports, which have them from the journal
     if not plan.without_data:
         del value["without_data"]
     return {"schema": 1, **value}

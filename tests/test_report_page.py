@@ -6,12 +6,22 @@ import base64
 import hashlib
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.core.run.report import make_report
+from ctmupgrade.core.run.report_lines import (
+    ClientPortLine,
+    ClientsLine,
+    ComparedLine,
+    FindingLine,
+    NoNodeLine,
+    OutageLine,
+)
 from ctmupgrade.render.html import report_html
 from ctmupgrade.render.web_page import css_string
 from tests.support import golden
@@ -200,3 +210,40 @@ def test_a_run_at_any_moment_has_a_page(tmp_path: Path) -> None:
 def test_a_title_is_only_a_string_in_the_style_sheet(text: str) -> None:
     made = css_string(text)
     assert re.fullmatch(r'"([A-Za-z0-9 \-_.,:]|\\[0-9a-f]+ )*"', made)
+
+
+def test_what_clients_saw_and_what_is_worse(retried: FailedRun) -> None:
+    """The page of what the run's looks found: each port, each moment without a node, what is worse."""
+    folder = RunFolder(retried.journal.parent)
+    outage = OutageLine("2026-01-10T21:03:00+00:00", "2026-01-10T21:05:00+00:00", 120)
+    clients = ClientsLine(
+        2,
+        (
+            ClientPortLine("ctm-1", "web", "10.0.0.1", 443, True, "", 120, 120, True, (outage,)),
+            ClientPortLine("ctm-2", "kmip", "10.0.0.2", 5696, False, "it did not answer before the run"),
+        ),
+        (NoNodeLine("web", "2026-01-10T21:03:00+00:00", "2026-01-10T21:03:04+00:00", 4),),
+    )
+    worse = FindingLine("alarms", "warn", "ctm-1", "one alarm more", "ksctl alarms list", "end", "")
+    compared = (
+        ComparedLine("ctm-1", "alarms", "none", "one", "worse", "one more", "end", ""),
+        ComparedLine("", "counts", "7 keys", "7 keys", "same", "", "end", ""),
+    )
+    made = make_report(*folder.state_and_head())
+    page = parsed(report_html(replace(made, findings=(worse,), before_after=compared, clients=clients)))
+    for words in (
+        "Worse: alarms of ctm-1", "one alarm more", "ksctl alarms list", "worse: one more", "the cluster counts 7 keys",
+        "443 (web) 2 min 2 min 1 answered", "No node answered clients of web for 4 s: 2026-01-10 21:03:00 to 21:03:04",
+        "ctm-2 5696 (kmip): it did not answer before the run", "as before: 1 of 2 comparisons",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_notes_are_in_the_past_tense_once_all_is_done(failed: FailedRun, retried: FailedRun) -> None:
+    """What a plan says of the future is said of the past in the report of a run that is over, and only there."""
+    assert (
+        "during the upgrade of the first node the database was locked for up to 30 s: all nodes may have answered with errors"
+        in retried.report()["notes"]
+    )
+    assert any(note.startswith("each node is out of service") for note in failed.report()["notes"])
+    assert not any(" is out of service" in note for note in retried.report()["notes"])

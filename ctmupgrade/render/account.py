@@ -41,9 +41,11 @@ def step_fields(account: Account) -> dict[str, dict[str, object]]:
 
 
 def _times(bar: Bar) -> dict[str, object]:
+    """With every attempt where there were several; else its times are the step's own."""
     begins, ends = bar.planned
     attempts = [{"began": _iso(one.began), "ended": _iso(one.ended), "how": one.how} for one in bar.attempts]
-    return {"planned_begins": _iso(begins), "planned_ends": _iso(ends), "attempts": attempts}
+    more = {"attempts": attempts} if len(attempts) > 1 else {}
+    return {"planned_begins": _iso(begins), "planned_ends": _iso(ends), **more}
 
 
 def account_lines(report: Report, account: Account) -> Iterator[str]:

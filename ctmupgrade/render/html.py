@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.run.account import Account
@@ -13,6 +14,7 @@ from ctmupgrade.render import timeline
 from ctmupgrade.render.account import away_words
 from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
+from ctmupgrade.render.observed_html import before_after_parts, clients_parts, took_words
 from ctmupgrade.render.once import after_step
 from ctmupgrade.render.web_page import folded, page, section, table
 
@@ -43,22 +45,39 @@ def report_body(report: Report) -> Markup:
     )  # fmt: skip
 
 
-def _sections(report: Report) -> Iterator[tuple[str, str, tuple[Part, ...]]]:
-    """Each part: its id, its heading, what is in it; what has nothing to say is left out."""
-    account, zero = report.account, _zero(report)
+Section: TypeAlias = tuple[str, str, tuple[Part, ...]]  # its id, its heading, what is in it
+
+
+def _sections(report: Report) -> Iterator[Section]:
+    """Each part of the page; what has nothing to say is left out."""
+    zero, account = _zero(report), report.account
     if todo := [step for step in report.steps if step.remedy]:
         yield "todo", "What to do", tuple(_todo(step.id, step.error, step.remedy) for step in todo)
     if account is not None and account.timeline.bars:
-        yield "timeline", "Timeline", (
-            tag("p", f"All times are {zone_words(account.timeline.begins)}."),
-            timeline.timeline_figure(account.timeline, report.incidents),
-        )  # fmt: skip
+        words = tag("p", f"All times are {zone_words(account.timeline.begins)}.")
+        yield "timeline", "Timeline", (words, timeline.timeline_figure(account.timeline, report.incidents))
     yield "nodes", "Versions before and after", (_nodes(report),)
     if report.incidents:
         yield "incidents", "Incidents", tuple(_incident(one, zero) for one in report.incidents)
-    if account is not None and account.changes:
-        yield "changes", "What changed besides the version", (_list(account.changes),)
+    yield from _of_looks(report, zero)
     yield "checks", "Checks and waivers", tuple(_checks(report))
+    yield from _of_the_record(report, zero)
+
+
+def _of_looks(report: Report, zero: datetime) -> Iterator[Section]:
+    """What is not as it was before."""
+    if report.findings or report.before_after:
+        parts = before_after_parts(report.findings, report.before_after)
+        yield "before-after", "Before and after", tuple(parts)
+    if report.clients is not None:
+        yield "clients", "What clients saw", tuple(clients_parts(report.clients, zero))
+    if report.account is not None and report.account.changes:
+        yield "changes", "What changed besides the version", (_list(report.account.changes),)
+
+
+def _of_the_record(report: Report, zero: datetime) -> Iterator[Section]:
+    """What an auditor asks for."""
+    account = report.account
     if account is not None and account.proofs:
         yield "evidence", "Evidence", tuple(_evidence(account))
     if report.programs:
@@ -91,6 +110,8 @@ def _facts(report: Report) -> Iterator[Markup]:
         ("From", [*span_tags(report.started, report.finished, zero), f" {zone_words(zero)}"]),
         ("State", [_word(report.state), ", outcome ", _word(report.outcome), code]),
     ]
+    if took := took_words(report.times):
+        facts.append(("Took", took))
     if report.why:
         facts.append(("Why", report.why))
     return (joined(tag("dt", name), tag("dd", value)) for name, value in facts)

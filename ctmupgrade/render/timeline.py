@@ -40,6 +40,7 @@ _STEPS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)  #
 _NARROW, _ROOMY = 3.4, 10.5  # pixels of a hundredth of the picture, on a phone and on a screen
 _CHAR = 7.2  # pixels of a letter, at most
 _MOST_LABELS = 5
+_MOST_ON_A_SHEET = 8  # nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def timeline_figure(times: Timeline, incidents: Sequence[IncidentLine]) -> Marku
         "figure",
         tag("ol", tag("li", here.axis(scale), class_="row"), joined(rows), class_="times"),
         tag("figcaption", _legend(sorted(used), window=_window_words(times))),
+        class_="whole" if len(nodes) <= _MOST_ON_A_SHEET else "",
     )
 
 

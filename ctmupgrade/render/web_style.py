@@ -62,7 +62,7 @@ table.stack,.stack caption,.stack tbody,.stack tr,.stack td,.stack tbody th{disp
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 body{font-size:9.5pt;line-height:1.35}table{font-size:8.5pt}td,th{padding:.12rem .6rem .12rem 0}
 h2{margin-top:1.2rem}h3{margin-top:.7rem}li,p{margin:.1rem 0}code,pre{font-size:8pt}nav,.skip,.screen{display:none}header,main,footer{max-width:none;padding:0}
-h2,h3,summary,caption{break-after:avoid}thead{display:table-header-group}tr,.row,figure{break-inside:avoid}
+h2,h3,summary,caption{break-after:avoid}thead{display:table-header-group}tr,.row,.whole{break-inside:avoid}
 .wide{overflow:visible}details::details-content{content-visibility:visible;display:block;block-size:auto}
 summary{list-style:none}
 }

@@ -22,6 +22,8 @@ CHANGING = (
     (re.compile(r"(\"lines\": |- lines: )\d+"), r"\g<1>0"),
     (re.compile(r"(head(?:\": \"|: `| ))[0-9a-f]{64}"), r"\1HEAD"),
     (re.compile(r"(\"pid\": )\d+"), r"\g<1>0"),
+    (re.compile(r"(\"passed\": )\d+"), r"\g<1>0"),
+    (re.compile(r"\b\d+ (findings of the checks passed)"), r"N \1"),
     (re.compile(r"\b\d+ of \d+ (checks pass)"), r"N of M \1"),  # else each new check changes them all
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.notes import note
 from ctmupgrade.core.plan.steps import MakeBackup, Reboot, Step
 
 
@@ -17,12 +18,11 @@ def own_node_notes(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
         return
     when = "first, as the survivor" if cluster.strategy is StrategyName.REBUILD else "last"
     turn = f"{own} is upgraded {when}, " if len(cluster.nodes) > 1 else ""
-    yield (
+    yield note(
         f"ctmupgrade runs on {own} itself: {turn}this shell ends with the reboot of {own}, and the run must be resumed "
-        "after it; how is printed before the upgrade"
+        "after it; how is printed before the upgrade",
+        f"ctmupgrade ran on {own} itself: its shell ended with the reboot of {own}, and the run was resumed after it",
     )
     if any(isinstance(step.action, MakeBackup) for step in mine) or len(cluster.nodes) == 1:
-        yield (
-            f"the backups are kept on {own} itself (backup.directory): copy them to another machine before {own} is "
-            "upgraded"
-        )
+        kept = f"the backups are kept on {own} itself (backup.directory)"
+        yield note(f"{kept}: copy them to another machine before {own} is upgraded", kept)

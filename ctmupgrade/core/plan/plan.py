@@ -14,6 +14,7 @@ from ctmupgrade.core.looks.consensus_port import is_needed
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.notes import note, past_notes
 from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
 from ctmupgrade.core.plan.steps import Step
@@ -48,6 +49,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     without_data: tuple[str, ...] = ()  # nodes that cannot be relied on to hold the data: recover knows some
+    past_notes: tuple[str, ...] = ()  # the notes as a report says them once all is done
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -109,7 +111,10 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
     order = node_order(cluster, options)
     for name in order:
         if not needs_upgrade(facts, cluster, name):
-            yield f"{name} is skipped: it is at {target} already"
+            yield note(
+                f"{name} is skipped: it is at {target} already",
+                f"{name} was skipped: it was at {target} already",
+            )
     left = [n.name for n in cluster.nodes if n.name not in order and needs_upgrade(facts, cluster, n.name)]
     if left:
         yield (
@@ -117,8 +122,14 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
             "so upgrade them as soon as possible"
         )
     if steps and cluster.strategy is StrategyName.IN_PLACE:
-        yield "during the upgrade of the first node the database is locked for up to 30 s: all nodes may answer with errors"
-        yield "each node is out of service for 10 minutes or more; clients must use the other nodes during that time"
+        yield note(
+            "during the upgrade of the first node the database is locked for up to 30 s: all nodes may answer with errors",
+            "during the upgrade of the first node the database was locked for up to 30 s: all nodes may have answered with errors",
+        )
+        yield note(
+            "each node is out of service for 10 minutes or more; clients must use the other nodes during that time",
+            "each node was out of service while it was upgraded; clients had to use the other nodes during that time",
+        )
     if steps and cluster.strategy is StrategyName.REBUILD:
         yield from what_is_at_stake(cluster, survivor_of(facts, cluster, options)[0], options)
         yield from rebuild_notes(facts, cluster, options)
@@ -130,14 +141,18 @@ def _notes(facts: Facts, cluster: Cluster, options: Options, steps: tuple[Step, 
     yield from _hook_notes(cluster, steps)
     yield from _next_hops(cluster, steps)
     if steps and cluster.strategy is StrategyName.STANDALONE:
-        yield "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time"
+        yield note(
+            "the appliance is out of service for 10 minutes or more; nothing else serves its clients during that time",
+            "the appliance was out of service while it was upgraded; nothing else served its clients during that time",
+        )
 
 
 def _hook_notes(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
     """Which programs of the operator's a live run will start on this machine."""
     for name in ("before_run", "before_node", "after_node", "after_run"):
         if steps and (argv := cluster.hooks.argv(name)):
-            yield f"hook {name} runs on this machine (not in a simulation): {shlex.join(argv)}"
+            where = f"on this machine (not in a simulation): {shlex.join(argv)}"
+            yield note(f"hook {name} runs {where}", f"hook {name} ran {where}")
 
 
 def _next_hops(cluster: Cluster, steps: tuple[Step, ...]) -> Iterator[str]:
@@ -156,10 +171,8 @@ def _port_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
     versions = [f.version for f in facts.nodes.values() if not isinstance(f.version, Unknown)]
     standalone = cluster.strategy is StrategyName.STANDALONE
     if not standalone and is_needed(cluster.target.version) and not all(is_needed(v) for v in versions):
-        yield (
-            "from 2.22 on the nodes need TCP 2380 between each other, in both directions, as well as 5432: open it "
-            "in every firewall between them before the upgrade"
-        )
+        need = "from 2.22 on the nodes need TCP 2380 between each other, in both directions, as well as 5432"
+        yield note(f"{need}: open it in every firewall between them before the upgrade", need)
 
 
 def _backup_notes(facts: Facts, cluster: Cluster) -> Iterator[str]:
@@ -204,9 +217,10 @@ def plan_of(
         steps,
         basis_of(facts, cluster),
         options,
-        notes,
+        tuple(map(str, notes)),
         {**versions, **fresh},
         tuple(fresh),
+        past_notes=past_notes(notes),
     )
     return replace(made, id=digest_of(made))
 

@@ -15,6 +15,7 @@ from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.plan import common_steps
 from ctmupgrade.core.plan.common_steps import VERIFIED, comparison, upgraded_alone
 from ctmupgrade.core.plan.new_instances import fresh_name
+from ctmupgrade.core.plan.notes import note
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     CompareSettings,
@@ -67,19 +68,25 @@ def what_is_at_stake(cluster: Cluster, survivor: str, options: Options) -> tuple
     )
     quorum = " With two nodes there may be no quorum for a while." if len(cluster.nodes) == 2 else ""
     return (
-        f"There is no high availability from the first removal on: only {survivor} serves clients, and no node serves "
-        "them while it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all "
-        f"data of {others or 'no node'}; until then each of them keeps its copy of the old data.{held}{quorum} Point "
-        f"clients at {survivor} before you continue.",
+        note(
+            f"There is no high availability from the first removal on: only {survivor} serves clients, and no node serves "
+            "them while it upgrades. What clients write to a removed node is lost when it joins again. Joining erases all "
+            f"data of {others or 'no node'}; until then each of them keeps its copy of the old data.{held}{quorum} Point "
+            f"clients at {survivor} before you continue.",
+            f"There was no high availability from the first removal on: only {survivor} served clients, and no node served "
+            "them while it was upgraded. What clients wrote to a removed node was lost when it joined again. Joining erased "
+            f"all data of {others or 'no node'}.{held}",
+        ),
     )
 
 
 def rebuild_notes(facts: Facts, cluster: Cluster, options: Options) -> Iterator[str]:
     """Yield what the vendor warns of where HSMs are used, and what becomes of replaced nodes."""
     for name, host in options.fresh:
-        yield (
-            f"{name} is replaced by a new instance at {host} (here {fresh_name(name)}): the old node is removed and "
-            f"keeps its old data; afterwards add {host} to cluster.yaml"
+        new = f"a new instance at {host} (here {fresh_name(name)}): the old node"
+        yield note(
+            f"{name} is replaced by {new} is removed and keeps its old data; afterwards add {host} to cluster.yaml",
+            f"{name} was replaced by {new} was removed and keeps its old data; add {host} to cluster.yaml",
         )
     nodes = {**facts.nodes, **facts.fresh}
     counts = {

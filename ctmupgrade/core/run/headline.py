@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.plan.step_words import step_words
+from ctmupgrade.core.plan.step_words import node_list, step_words
 from ctmupgrade.core.plan.steps import RunUpgrade
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
@@ -24,7 +24,7 @@ _SINGULARS = {"stop-asked": "stop asked for", "request-refused": "request refuse
 
 def headline_of(state: RunState, timeline: Timeline) -> str:
     """Return the sentence, true at any moment of the run."""
-    parts = [f"{_what(state)} {_when(state, timeline)}", *_ended(state), *_absence(timeline)]
+    parts = [f"{_what(state)} {_when(state, timeline)}", *_others(state), *_ended(state), *_absence(timeline)]
     if state.outcome not in ("dry-run", "nothing-to-do"):
         parts.append(incident_words(one.kind for one in state.incidents))
     waived = len(state.waived)
@@ -86,6 +86,14 @@ def _prepared(state: RunState, kind: RunKind) -> str:
 
 def _finished(state: RunState, node: str) -> bool:
     return all(state.steps[s.id].status is Status.DONE for s in state.plan.steps if s.node == node)
+
+
+def _others(state: RunState) -> list[str]:
+    """The nodes that the plan left alone."""
+    others = (
+        [name for name in state.plan.versions if name not in state.plan.nodes] if state.plan.nodes else []
+    )
+    return [f"not in the plan: {node_list(others, len(state.plan.versions))}"] if others else []
 
 
 def _when(state: RunState, timeline: Timeline) -> str:

@@ -187,6 +187,12 @@ def out_of_service(state: RunState) -> frozenset[str]:
     return frozenset(begun & left)
 
 
+def _notes(state: RunState) -> tuple[str, ...]:
+    """The plan's notes: in the past tense once all is done. Journals of earlier versions have one text of each."""
+    past = state.plan.past_notes if state.outcome in ("done", "partial") else ()
+    return past or state.plan.notes
+
+
 def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     """Return the report of a run at any moment of it.
 
@@ -219,7 +225,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
         target=state.plan.target.version, by=state.by, started=iso_time(state.started), finished=iso_time(state.at),
         exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
-        notes=(*state.plan.notes, *between, *behind), pending_reboots=between, left_behind=behind,
+        notes=(*_notes(state), *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
         incidents=tuple(incident_line(one) for one in state.incidents), journal=head,
         kind=kind_of(state).value, title=title_of(state), stopped_by=state.paused_by,
