@@ -86,7 +86,7 @@ class _Picture:
         for bar in self.times.bars:
             if bar.step == self.times.locked and bar.node == node and bar.attempts:
                 found.append((bar.attempts[0].began, _LOCK))
-        return sorted(found)
+        return sorted(found, key=lambda one: one[0])  # at one moment as they came
 
     def row(self, node: str, scale: _Scale) -> Markup:
         """A node's name, and its bars."""

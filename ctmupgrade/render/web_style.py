@@ -45,7 +45,7 @@ margin:.4rem 0}
 details{margin:.3rem 0}summary{cursor:pointer;color:var(--link);padding:.15rem 0;min-height:24px}
 .incident{border:1px solid var(--line);border-left:5px solid var(--quiet);padding:.5rem .8rem;margin:.6rem 0;
 break-inside:avoid}.incident.bad{border-left-color:var(--bad)}
-.incident h3{margin:0}.incident.bad,.incident.wait{color:inherit}
+.incident h3{margin:0}.incident.bad,.incident.wait,.incident.quiet,.incident.good{color:inherit}
 figure{margin:0}
 @media (max-width:640px){
 body{font-size:15px}h1{font-size:1.35rem}

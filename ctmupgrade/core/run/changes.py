@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import RunState, Status, StepState
@@ -21,24 +21,28 @@ def changes_of(state: RunState) -> tuple[str, ...]:
     return tuple(f"{node_list(nodes, len(state.plan.versions))}: {text}" for text, nodes in found.items())
 
 
+_ALWAYS: dict[type, str] = {
+    steps.MakeBackup: "one more system backup on the node",
+    steps.StageArchive: "the archive is in the home folder",
+    steps.RemoveNode: "removed from the cluster",
+    steps.DeleteClusterConfig: "the cluster configuration was deleted",
+    steps.ResetNode: "reset, which erased all data",
+    restore_actions.EraseNode: "erased, which lost all its data",
+    restore_actions.RestoreBackup: "a backup was restored onto it, over its data",
+    restore_actions.ResetSpare: "reset, which erased what was restored onto it",
+}
+
+
 def _of(step: Step, held: StepState) -> Iterator[str]:
-    proof = held.evidence
+    if text := _ALWAYS.get(type(step.action)):
+        yield text
+    node_id = _as(held.evidence.get("node_id", ""))
     match step.action:
-        case steps.MakeBackup():
-            yield "one more system backup on the node"
-        case steps.StageArchive():
-            yield "the archive is in the home folder"
-        case steps.RemoveNode():
-            yield "removed from the cluster"
-        case steps.DeleteClusterConfig():
-            yield "the cluster configuration was deleted"
-        case steps.ResetNode():
-            yield "reset, which erased all data"
         case steps.NewCluster():
-            yield f"the first node of a new cluster{_as(proof.get('node_id', ''))}"
+            yield f"the first node of a new cluster{node_id}"
         case steps.JoinNode(via=via):
-            yield f"data erased and copied from {via}{_as(proof.get('node_id', ''))}"
-        case steps.CompareSettings() if "differences" in proof:
+            yield f"data erased and copied from {via}{node_id}"
+        case steps.CompareSettings() if "differences" in held.evidence:
             yield from _compared(held)
         case _:
             pass

@@ -88,7 +88,7 @@ class Timeline:
 
 def phase_of(step: Step) -> str:
     """Return what a step is in a word or two: "reboot"."""
-    return _PHASES.get(type(step.action), step.action.kind)
+    return _PHASES.get(type(step.action), step.action.kind.replace("-", " "))
 
 
 def timeline_of(state: RunState) -> Timeline:
