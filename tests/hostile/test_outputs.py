@@ -14,11 +14,14 @@ import pytest
 from rich.console import Console
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
+from ctmupgrade.adapters.disk.run_store import folders
 from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.codec import event_to_json
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.commands.live import Follower
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.seen_events import ClientPort, Seen
+from ctmupgrade.render import live
 from ctmupgrade.render.board import Board
 from ctmupgrade.render.escape import markdown
 from ctmupgrade.render.fixture import cluster_yaml
@@ -99,8 +102,16 @@ def documents_of(state: Path) -> list[list[str]]:
     for name in ("report.md", "report.html"):
         call("report", RUN, "-o", str(state / name), "--state-dir", str(state))
         texts.append((state / name).read_text(encoding="utf-8"))
+    sight = Follower(next(iter(folders(state / "test")))).look()
+    assert sight.report is not None
+    glance = live.Glance(sight.report, sight.report.why)
+    texts += [
+        live.live_file(sight.report),
+        live.served_page(glance, "nonce"),
+        live.served_news(glance)["html"],
+    ]
     assert all(corpus.MARK in text for text in texts)
-    return [corpus.shape(texts[0]), corpus.html_tags(texts[1])]
+    return [corpus.shape(texts[0]), *(corpus.html_tags(text) for text in texts[1:])]
 
 
 @pytest.fixture(scope="module")
