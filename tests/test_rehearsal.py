@@ -426,3 +426,65 @@ def test_the_demo_in_json_has_nothing_but_json(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in said.splitlines()]
     assert code == 0 and lines[-1]["outcome"] == "done"
     assert _typed("demo", "--simulate", str(tmp_path))[0] == 2
+
+
+# -- odd clusters ----------------------------------------------------------------------------------
+
+ODD = {
+    "a node is away": {"faults": [{"kind": "unreachable", "node": "ctm-2"}]},
+    "a shell is away": {"faults": [{"kind": "refused", "node": "ctm-2", "what": "shell", "peers": False}]},
+    "a control plane is away": {"faults": [{"kind": "refused", "node": "ctm-1", "what": "control"}]},
+    "a node is in no cluster": {"clustered": True, "ctm-3": {"cluster": "", "node_id": ""}},
+    "a host key has changed": {"faults": [{"kind": "host_key_changed", "node": "ctm-1"}]},
+    "a login is refused": {"faults": [{"kind": "auth_refused", "node": "ctm-3"}]},
+    "answers are huge": {"ctm-1": {"alarms": ["x" * 200_000], "users": ["u" * 300_000]}},
+    "answers are garbage": {"faults": [{"kind": "garbage", "node": "ctm-2", "command": "", "times": 0}]},
+    "names are odd": {"ctm-1": {"system_name": "  my node: \"a\" #1\n\u202e{x} "}, "ctm-2": {"system_name": ""}},
+    "services are odd": {"ctm-1": {"says": {"ksctl services status": {"status": "odd", "services": [{"name": "a b", "status": "resting"}]}}}},
+    "versions are odd": {"ctm-1": {"version": "2.20.0-beta7"}, "ctm-2": {"version": "Development"}},
+    "a disk is full": {"ctm-1": {"free_gib": 0}},
+    "a clock is years away": {"ctm-2": {"clock_offset": 3e8}},
+    "twins": {"ctm-2": {"host": "10.0.0.11"}},
+}  # fmt: skip
+
+
+def odd(folder: Path, case: dict[str, Any]) -> Path:
+    nodes = [{"name": f"ctm-{n}", "host": f"10.0.0.1{n}", **case.get(f"ctm-{n}", {})} for n in (1, 2, 3)]
+    world = {"nodes": nodes} | {key: case[key] for key in ("faults", "clustered") if key in case}
+    rows = [{"name": node["name"], "host": node["host"]} for node in nodes]
+    for node, row in zip(nodes, rows, strict=True):
+        if sum(one["host"] == row["host"] for one in rows) > 1:  # other ports of one address
+            row |= {
+                "port": 2200 + int(row["name"][-1]),
+                "url": f"https://{row['host']}:844{row['name'][-1]}",
+                "cluster_host": f"{row['name']}.lan",
+            }
+            node |= {"host": f"10.1.0.{row['name'][-1]}", "cluster_host": f"{row['name']}.lan"}
+    cluster = {
+        "cluster": "odd", "target": {"archive": f"./{ARCHIVE}", "signer": SIGNER},
+        "backup": {"key_password_env": "CTM_BACKUP_KEY_PASSWORD"}, "nodes": rows,
+    }  # fmt: skip
+    folder.mkdir()
+    (folder / "world.yaml").write_text(json.dumps(world))
+    (folder / "cluster.yaml").write_text(json.dumps(cluster))
+    return folder
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_cluster_is_recorded_and_its_rehearsal_says_what_is_wrong(name: str, tmp_path: Path) -> None:
+    """No answer of a node makes anything but a finding of it, and its rehearsal ends as its check does."""
+    lab, rec = odd(tmp_path / "a lab", ODD[name]), tmp_path / "a recording"
+    code, said = call("record", str(rec), "--simulate", str(lab))
+    assert code in (0, 4), said
+    live, said = call("check", "--format", "json", *place(lab))
+    verdicts = {(f["check"], f["node"], f["verdict"]) for f in json.loads(said)["findings"]}
+    code, said = call("check", "--format", "json", *place(rec))
+    assert code == live
+    assert {(f["check"], f["node"], f["verdict"]) for f in json.loads(said)["findings"]} == verdicts
+    code, said = call("run", *place(rec))
+    assert code == live, said
+    # what its check finds may be waived; then it runs to its end, or pauses with what is to be done
+    with opened(rec) as made:
+        assert not made.world.problem
+        made.world.begin()
+        assert check.check(made).facts.nodes.keys() == {"ctm-1", "ctm-2", "ctm-3"}

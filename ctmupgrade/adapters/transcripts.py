@@ -23,9 +23,18 @@ from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.redact import hidden, redacted
 from ctmupgrade.errors import (
     UNFORESEEN,
+    AuthenticationError,
     ConnectionLostError,
     CtmUpgradeError,
+    ForwardingRefusedError,
+    HostKeyError,
+    IncompatibleError,
+    LoginRefusedError,
     NodeError,
+    NotToldError,
+    NotYetError,
+    ProgramError,
+    TooMuchError,
     UnreachableError,
     UsageError,
     named,
@@ -83,6 +92,32 @@ class Recorder:
             self.count += 1
 
 
+# What an answer that was none means depends on its kind.
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        HostKeyError, IncompatibleError, AuthenticationError, UnreachableError, ConnectionLostError, LoginRefusedError,
+        ForwardingRefusedError, ProgramError, TooMuchError, NotYetError, NotToldError, NodeError,
+    )
+}  # fmt: skip
+
+
+def _as_look(error: CtmUpgradeError) -> dict[str, object]:
+    """An error as it is written down, without secrets."""
+    kind = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _KINDS), NodeError.__name__)
+    return {
+        "error": hidden(error.brief), "kind": kind, "details": hidden(error.details), "remedy": hidden(error.remedy),
+        "unreachable": isinstance(error, UnreachableError | ConnectionLostError),
+    }  # fmt: skip
+
+
+def _as_error(look: dict[str, object]) -> CtmUpgradeError:
+    """The same as it was raised; a transcript of an earlier version tells only whether something answered."""
+    usual = UnreachableError if look.get("unreachable") else NodeError
+    kind = _KINDS.get(str(look.get("kind")), usual)
+    return kind(str(look["error"]), details=str(look.get("details", "")), remedy=str(look.get("remedy", "")))
+
+
 @dataclass(slots=True)
 class RecordingReader:
     """A Reader that writes down what it hears."""
@@ -98,10 +133,7 @@ class RecordingReader:
         try:
             reply = self.inner.read(*argv, timeout=timeout)
         except CtmUpgradeError as error:
-            lost = isinstance(error, UnreachableError | ConnectionLostError)
-            self.recorder.write(
-                self.node, self.side, argv, began, {"error": hidden(error.brief), "unreachable": lost}
-            )
+            self.recorder.write(self.node, self.side, argv, began, _as_look(error))
             raise
         except Exception as error:
             self.recorder.lost.setdefault(self.node, f"{argv[0]}: {named(error)}")
@@ -182,10 +214,7 @@ class ReplayReader:
         if isinstance(after := found.get("after"), int | float):
             self.passed(float(after))
         if "error" in found:
-            kind: Callable[[str], CtmUpgradeError] = (
-                UnreachableError if found.get("unreachable") else NodeError
-            )
-            raise kind(str(found["error"]))
+            raise _as_error(found)
         code = found.get("code")
         return Reply(
             code if isinstance(code, int) else 1, str(found.get("out", "")), str(found.get("err", ""))

@@ -38,7 +38,7 @@ class Both:
         self.nodes, self.stand_ins = nodes, StandIns(nodes)
         self.wrong: dict[str, None] = {}  # a reason once, in the order they came
         self.asked: dict[str, list[Asked]] = {}
-        self._cluster = _cluster(nodes, self.stand_ins)
+        self.cluster = _cluster(nodes, self.stand_ins)
         self.env = {**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_FORKS": str(len(self.stand_ins.servers)),
                     "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_HOME": str(nodes.folder / "ansible"),
                     "KSCTL_PASSWORD": "x", "CTM_BACKUP_KEY_PASSWORD": "x", "PYTHONPATH": str(ROOT)}  # fmt: skip
@@ -46,7 +46,7 @@ class Both:
     def ours(self) -> Took:
         """One `check`."""
         said = self.nodes.folder / "check.json"
-        argv = [sys.executable, str(ROOT / "scripts" / "ctmupgrade"), "check", "-c", str(self._cluster), "--state-dir",
+        argv = [sys.executable, str(ROOT / "scripts" / "ctmupgrade"), "check", "-c", str(self.cluster), "--state-dir",
                 str(self.nodes.folder / "state"), "--format", "json"]  # fmt: skip
         self.stand_ins.renew()
         took = run(argv, env=self.env, ok=(0, BLOCKED), out=said)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.bench import looks, programs, table
+from tests.bench import gate, looks, programs, table
 from tests.bench.measure import Result
 from tests.bench.nodes import ROOT, Nodes
 from tests.bench.uploads import Uploads
@@ -53,6 +53,7 @@ def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result
         "far": upload(Uploads.far),
         "resume": upload(Uploads.resumed),
         "check": lambda: with_nodes(lambda nodes: looks.twenty(nodes, runs)),
+        "gate": lambda: with_nodes(lambda nodes: gate.watched(nodes, runs)),
         "simulated": partial(programs.twenty, runs),
         "orchestration": partial(programs.orchestration, runs),
     }
