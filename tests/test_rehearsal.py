@@ -169,6 +169,11 @@ def test_what_stops_a_recorded_cluster_stops_its_rehearsal(name: str, tmp_path: 
     _same_stops(next(folder for folder in scenarios() if folder.name == name), tmp_path)
 
 
+def test_a_killed_member_is_killed_in_the_rehearsal_too(tmp_path: Path) -> None:
+    """Nothing gets well by being recorded: what a person waives stays as it is."""
+    _same_stops(broken.BROKEN / "killed", tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "folder",

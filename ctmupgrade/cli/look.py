@@ -205,7 +205,7 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
 
 @registry.command(LOOK)
 def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
-    """Record what the live cluster answers to every question of a check, as a fixture without secrets."""
+    """Record what the live cluster answers to every question, without secrets, for a rehearsal: run --simulate DIR."""
     from ctmupgrade.commands.record import record as record_looks
 
     with opened(common, looks_only=True) as made:
@@ -217,8 +217,9 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
         return recorded.code
     for name, why in recorded.silent.items():
         typer.echo(f"{name} is not recorded whole: {why}", err=True)
-    replay = f"ctmupgrade check --simulate {shlex.quote(str(directory))}"
-    typer.echo(f"{recorded.looks} looks are recorded in {directory}; {replay} replays them")
+    there = f"--simulate {shlex.quote(str(directory))}"
+    typer.echo(f"{recorded.looks} looks are recorded in {directory}")
+    typer.echo(f"ctmupgrade check {there}   # what they say\nctmupgrade run {there}   # rehearses the upgrade")
     return recorded.code
 
 
