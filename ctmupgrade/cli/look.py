@@ -219,7 +219,9 @@ def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DI
         typer.echo(f"{name} is not recorded whole: {why}", err=True)
     there = f"--simulate {shlex.quote(str(directory))}"
     typer.echo(f"{recorded.looks} looks are recorded in {directory}")
-    typer.echo(f"ctmupgrade check {there}   # what they say\nctmupgrade run {there}   # rehearses the upgrade")
+    typer.echo(
+        f"ctmupgrade check {there}   # what they say\nctmupgrade run {there}   # rehearses the upgrade"
+    )
     return recorded.code
 
 

@@ -22,8 +22,9 @@ def cluster_yaml(cluster: Cluster) -> str:
         f"  version: {json.dumps(str(cluster.target.version))}",
         f"  signer: {json.dumps(cluster.target.signer)}",
         "backup:",
-        "  key_password_env: CTM_BACKUP_KEY_PASSWORD",
+        *(["  key_password_env: CTM_BACKUP_KEY_PASSWORD"] if cluster.backup.key_password_env else ()),
         f"  max_age: {_duration(cluster.backup.max_age)}",
+        f"  proven_within: {_duration(cluster.backup.proven_within)}",
         *_settings(cluster),
         "nodes:",
     ]
