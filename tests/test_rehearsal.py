@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from ctmupgrade.commands import check, control
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.resume import resume
 from ctmupgrade.commands.run import RunOptions, run
-from ctmupgrade.commands.wiring import setup
+from ctmupgrade.commands.wiring import Setup, setup
+from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.looks.facts import SystemInfo
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.ticks import Waiting
@@ -24,11 +26,12 @@ from ctmupgrade.ports import TaskEvent
 from ctmupgrade.sim import SimClock
 from ctmupgrade.sim.fault_names import WORDS
 from ctmupgrade.sim.faults import KINDS
+from ctmupgrade.sim.rehearsal import VirtuallySideBySide
 from ctmupgrade.sim.tasks import VirtualTasks
 from tests.support import broken
 from tests.support.golden import call, scenarios
 from tests.support.terminal import on_terminal
-from tests.support.world_run import Killed
+from tests.support.world_run import Drive, Killed, make_world
 
 ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
 SIGNER = "0123456789ABCDEF0123456789ABCDEF01234567"
@@ -494,3 +497,29 @@ def test_an_odd_cluster_is_recorded_and_its_rehearsal_says_what_is_wrong(name: s
         assert not made.world.problem
         made.world.begin()
         assert check.check(made).facts.nodes.keys() == {"ctm-1", "ctm-2", "ctm-3"}
+
+
+# -- how long a check takes ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["2.21.0", "2.22.0"])
+def test_twenty_nodes_take_little_longer_than_the_slowest_alone(target: str, tmp_path: Path) -> None:
+    """The whole catalogue; 2.22 also asks every node for port 2380 of every other. Counted in virtual time."""
+    rows = [
+        {
+            "name": f"ctm-{n}",
+            "version": "2.20.0+15016",
+            "times": {"shell_s": 0.2, "ksctl_s": 2.0 if n == 7 else 0.5},
+        }
+        for n in range(1, 21)
+    ]
+    spans = {}
+    for names in (["ctm-7"], [row["name"] for row in rows]):
+        drive = Drive(make_world(nodes=rows, archive={"version": f"{target}+1"}), tmp_path / str(len(names)))
+        made, clock = drive.setup(), drive.world.clock
+        nodes = tuple(node for node in made.cluster.nodes if node.name in names)
+        tools = replace(made.tools, gather=VirtuallySideBySide(clock))
+        found = check.check(Setup(made.request, replace(made.cluster, nodes=nodes), tools))
+        assert len({f.check for f in found.findings}) > len(CHECKS) - 5
+        spans[len(names)] = clock.elapsed
+    assert spans[20] <= 1.5 * spans[1], spans
