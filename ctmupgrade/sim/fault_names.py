@@ -60,6 +60,8 @@ _NEXT: Mapping[str, str] = {
     "backup_fails": "the backup fails",
     "join_fails": "the join is killed",
     "join_hangs": "the join hangs",
+    "restore_fails": "the restore fails",
+    "restore_hangs": "the restore hangs",
 }
 _ACTIONS: Mapping[str, str] = {
     "power_loss": "the node loses its power for a moment",
