@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ctmupgrade.core.json_text import BadJsonError, read_json
+from ctmupgrade.core.overview.activity import Doing
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.run.journal import Event
 from ctmupgrade.errors import JournalError, UsageError
@@ -94,6 +95,12 @@ def to_json(value: object) -> Any:
     """Return any of the core's values as plain JSON data."""
     kind: Any = type(value)
     return _adapter(kind).dump_python(value, mode="json")
+
+
+def doing_from_json(value: object) -> Doing:
+    """Return what :func:`to_json` made of a Doing. :raises ValueError: it is none."""
+    made: Doing = _adapter(Doing).validate_python(value)
+    return made
 
 
 def _first(error: ValidationError) -> str:

@@ -18,6 +18,8 @@ from ctmupgrade.cli.window import PartialConsent, lines_of
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.signals import leaving
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.overview.activity import Doing
+from ctmupgrade.core.overview.overview import make_overview
 from ctmupgrade.core.plan.step_words import node_question
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Event, RunState
@@ -25,6 +27,7 @@ from ctmupgrade.core.run.remaining import what_is_left
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.render import documents, plain, show
+from ctmupgrade.render.status import took_of
 from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader, unheard
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ def wishes(
     json = common.shown is Format.JSON
     if confirm_each:
         need_terminal("--confirm-each")
-    with show.watching(common.shown, made.cluster) as watch:
+    with show.watching(common.shown, made.clock.now, made.cluster.window) as watch:
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             lines = [
@@ -64,7 +67,7 @@ def wishes(
                 *plain.question(planned, len(made.cluster.nodes)),
                 *lines_of(planned, made),
             ]
-            for line in lines:
+            for line in fold(common, lines):
                 typer.echo(line, err=json)
             rehearsed = (
                 made.mode is Mode.SIMULATED and not sys.stdin.isatty()
@@ -144,7 +147,9 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
         return
     if state.outcome == "dry-run":
         _tell_rehearsed(common, outcome, state)
-    show.report(report, common.shown, told=not outcome.only_looked)
+    told = show.told_as_it_went(common.shown) and not outcome.only_looked
+    rows = make_overview(state, Doing(), state.at, alive=False).rows
+    show.report(report, common.shown, told=told, took=took_of(rows))
     if outcome.left_out:
         typer.echo("left out:")
         show.findings(

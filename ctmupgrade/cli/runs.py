@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,20 +30,27 @@ NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
 @registry.command(AFTER)
 def status(common: Common, run_id: RunId = None) -> int:
     """Show where a run is, from the journal alone."""
-    from ctmupgrade.commands.status import report_of
+    from ctmupgrade.commands.status import standing_of
     from ctmupgrade.render import documents, show
+    from ctmupgrade.render.progress_document import progress_document
+    from ctmupgrade.render.status import status_lines
 
-    made, state, running = report_of(request_of(common), cluster_name(common), run_id)
+    found = standing_of(request_of(common), cluster_name(common), run_id)
+    state = found.view.state
     there = of_run(common, state.files)
-    made = placed_report(made, there)
+    made = placed_report(found.report, there)
     if common.shown is Format.JSON:
-        put_json({**documents.report_document(made), "process_running": running})
+        more = {"process_running": found.running, "progress": progress_document(found.view, found.news)}
+        put_json({**documents.report_document(made), **more})
         return 0
-    show.report(made, common.shown)
+    width = shutil.get_terminal_size().columns if common.shown is Format.RICH else 0
+    show.run_lines(status_lines(made, found.view, found.news, width), made, common.shown)
     if state.unfinished:
         advised = any(step.remedy for step in made.steps)  # each remedy ends in how to go on
         how = "" if advised else placed(f": ctmupgrade resume {state.run}", there)
-        typer.echo("  a process runs it now" if running else f"  no process runs it{how}")
+        elsewhere = f"a process of {found.view.doing.by} runs it"
+        here = "a process runs it now" if found.running else elsewhere
+        typer.echo(f"  {here}" if found.view.alive else f"  no process runs it{how}")
     return 0
 
 
@@ -66,19 +73,21 @@ def runs(common: Common) -> int:
 @registry.command(AFTER)
 def watch(common: Common, run_id: RunId = None) -> int:
     """Follow a run that another shell runs, until it ends or pauses."""
-    from ctmupgrade.commands.status import report_of
-    from ctmupgrade.commands.watch import follow
+    from ctmupgrade.cli.following import followed
+    from ctmupgrade.commands.status import standing_of
     from ctmupgrade.render import documents, show
+    from ctmupgrade.render.status import took_of
 
     request = request_of(common)
-    with show.watching("json" if common.shown is Format.JSON else "plain") as seen:
-        state = follow(request, cluster_name(common), run_id, seen, time.sleep)
-    made, _state, _running = report_of(request, cluster_name(common), state.run)
-    made = placed_report(made, of_run(common, state.files))
+    state = followed(common, request, cluster_name(common), run_id)
+    found = standing_of(request, cluster_name(common), state.run)
+    made = placed_report(found.report, of_run(common, state.files))
     if common.shown is Format.JSON:
         put_json(documents.report_document(made), lines=True)
     else:
-        show.report(made, common.shown)
+        show.report(
+            made, common.shown, told=show.told_as_it_went(common.shown), took=took_of(found.view.rows)
+        )
     return 0
 
 

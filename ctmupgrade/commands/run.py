@@ -17,6 +17,7 @@ from ctmupgrade.collect.seen import look_before
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.faults import PlannedFault, refuse_unknown_steps, struck_by
+from ctmupgrade.commands.kept_progress import KeptProgress
 from ctmupgrade.commands.kept_world import kept_beside
 from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
@@ -297,7 +298,11 @@ def _executor(
         requests=lambda: [*news(), *left.look()],
         confirm=lambda step: wishes.confirm_step(state.plan, step),
         stop_after=wishes.stop_after,
-        watch=struck_by(wishes.faults, setup, wishes.watch),
+        watch=struck_by(
+            wishes.faults,
+            setup,
+            KeptProgress(folder, setup.clock.now, setup.cluster.window, wishes.watch),
+        ),
         guard=guard_for(setup.cluster, state.plan),
         leave=marks.release,
         programs=_programs(setup, state),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, line_hashes, verify_chain
+from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, line_hashes, read_journal, verify_chain
+from ctmupgrade.adapters.disk.progress_file import read_progress
 from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
+from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.commands.wiring import whoami
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.overview.activity import Doing
+from ctmupgrade.core.overview.overview import Overview, make_overview
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import RunStarted, RunState
 from ctmupgrade.core.run.report import JournalHead, Report, make_report
 from ctmupgrade.errors import JournalError
+from ctmupgrade.render.news import news_of
 
 
 def state(
@@ -28,6 +37,25 @@ def state(
     return folder, found, found.unfinished and is_running(lock_place(folder, found.mode))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a run is: for one screen. :ivar news: the last thing that happened. :ivar running: a process runs it here."""
+
+    report: Report
+    view: Overview
+    news: str
+    running: bool
+
+
+def standing_of(request: CommandRequest, cluster: str | None, run: str | None) -> Standing:
+    """Return where a run is. :raises UsageError: no such run. :raises JournalError: its journal is broken."""
+    folder = find(request, cluster, run)
+    found, head = folder.state_and_head()
+    running = found.unfinished and is_running(lock_place(folder, found.mode))
+    view = overview_of(folder, found, running=running)
+    return Standing(make_report(found, head), view, last_news(folder), running)
+
+
 def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> tuple[Report, RunState, bool]:
     """Return the run's report with its journal's head, its state, and whether a process runs it now.
 
@@ -36,6 +64,47 @@ def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> 
     folder = find(request, cluster, run)
     found, head = folder.state_and_head()
     return make_report(found, head), found, found.unfinished and is_running(lock_place(folder, found.mode))
+
+
+ELSEWHERE_FOR = timedelta(
+    minutes=5
+)  # after its last word a run on another machine counts as one that goes on
+
+
+def overview_of(folder: RunFolder, found: RunState, *, running: bool) -> Overview:
+    """Return where a run is, from its journal and the small file beside it.
+
+    :param running: a process of this machine runs it.
+    """
+    doing = read_progress(folder.progress)
+    now = datetime.now().astimezone()
+    if found.mode is not Mode.LIVE:  # its time is not ours
+        now = max(found.at, doing.at or found.at).astimezone(found.at.tzinfo)
+    alive = running or (found.unfinished and not found.paused and _elsewhere(doing, now))
+    if not alive:
+        now, doing = now if found.unfinished else found.at, replace(doing, activities={})
+    return make_overview(found, doing, now, alive=alive)
+
+
+def _elsewhere(doing: Doing, now: datetime) -> bool:
+    """Whether another machine, whose locks are not seen here, said of late that it runs the run."""
+    host, ours = doing.by.rpartition("@")[2], whoami().rpartition("@")[2]
+    return doing.at is not None and host != ours and abs(now - doing.at) < ELSEWHERE_FOR
+
+
+def last_news(folder: RunFolder) -> str:
+    """Return the last thing that happened in a run, as one line. :raises JournalError: its journal is broken."""
+    lines, _torn = read_journal(folder.journal)
+    told = ""
+    state: RunState | None = None
+    for line in lines:
+        event = event_from_json(line.event)
+        state = journal.start(event, line.at) if isinstance(event, RunStarted) else state
+        if state is not None and not isinstance(event, RunStarted):
+            state = journal.apply(state, event, line.at)
+        news = news_of(event, state) if state is not None else None
+        told = news.line if news is not None else told
+    return told
 
 
 def head_of(folder: Path | None) -> JournalHead | None:

@@ -1,164 +1,163 @@
-"""The live board: all nodes with what each is doing, uploads with rate and time left, and what is waited
-for, since when and until when. A fold over events and ticks, like everything shown."""
+"""The live board on a terminal: drawn once a second by a thread of its own, in place, whatever the run does meanwhile."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from ctmupgrade.core.clean_text import clean, one_line
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.run.journal import Event, RunState, Status
-from ctmupgrade.core.run.report import node_state, version_after
-from ctmupgrade.core.ticks import Progress, Tick, Waiting
-from ctmupgrade.core.timing import clock_time
-from ctmupgrade.render.folding import folded
-from ctmupgrade.render.plain import event_line
+from ctmupgrade.core.model import Window
+from ctmupgrade.core.overview.activity import Activities
+from ctmupgrade.core.overview.overview import Overview, make_overview
+from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.ticks import Tick
+from ctmupgrade.render.board_lines import Size, board_lines
+from ctmupgrade.render.news import News, news_of
+from ctmupgrade.render.painter import Painter
 from ctmupgrade.render.streams import OutputError, give_up_output
 
-MIB = 2**20
-BAR = 24
-_STYLES = {"done": "green", "failed": "bold red", "needs-operator": "bold red", "running": "cyan"}
-
-
-@dataclass(slots=True)
-class _Transfer:
-    began: float
-    first: int
-    done: int = 0
-    total: int = 0
+EVERY = 1.0  # seconds between two looks at what is to be drawn
+AGAIN = 10  # drawings after which all is drawn again: somebody else may have written on the terminal
+KEPT = 60  # last events; no terminal has room for more
+ATTENDED = "Ctrl-C pauses after the step in hand; twice leaves at once, appliances go on"
+WATCHED = "Ctrl-C ends this view; the run goes on"
 
 
 @dataclass(slots=True)
 class Board:
-    """What the last events and ticks said."""
+    """What is known of a run, for whoever draws it. Taken in by one thread, drawn by another.
 
-    cluster: Cluster
+    :ivar clock: tells the run's time. :ivar told: where the run is, as one knows who only looks at it.
+    """
+
+    clock: Callable[[], datetime]
+    activities: Activities
     state: RunState | None = None
-    ticks: dict[str, Tick] = field(default_factory=dict)
-    transfers: dict[str, _Transfer] = field(default_factory=dict)
+    news: deque[News] = field(default_factory=lambda: deque(maxlen=KEPT))
+    told: Overview | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        """Take in one event or tick."""
-        self.state = state
-        if event is not None or tick is None:
-            return
-        self.ticks[key] = tick
-        if isinstance(tick, Progress):
-            held = self.transfers.setdefault(key, _Transfer(time.monotonic(), tick.done))
-            held.done, held.total = tick.done, tick.total
+        """Take in one event, or what a step says."""
+        with self._lock:
+            self.state = state
+            now = self.clock()
+            self.activities.take(event, key, tick, now)
+            told = None if event is None else news_of(event, state, now.tzinfo)
+            if told is not None and self.news and (both := self.news[-1].joined(told)):
+                self.news[-1] = both
+            elif told is not None:
+                self.news.append(told)
 
-    def __rich__(self) -> Group:
-        table = Table(box=None, pad_edge=False, expand=True)
-        for heading in ("node", "version", "state"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("doing", ratio=1)
-        state = self.state
-        if state is None:
-            return Group(Text("starting"))
-        for node in self.cluster.nodes:
-            word = node_state(state, node.name)
-            doing = self._doing(state, node.name)
-            table.add_row(
-                Text(node.name),
-                _text(version_after(state, node.name)),
-                Text(word, _STYLES.get(word, "dim")),
-                doing,
-            )
-        done = sum(s.status in (Status.DONE, Status.SKIPPED) for s in state.steps.values())
-        head = f"{state.mode.value}  {state.plan.cluster}  run {state.run}  {state.name}  {done}/{len(state.steps)}"
-        return Group(_text(head, "bold"), table, self._without_node(state))
-
-    def _running(self, state: RunState, node: str) -> list[str]:
-        return [s.id for s in state.plan.steps if s.node == node and self._is_on(state, s.id)]
-
-    def _is_on(self, state: RunState, step: str) -> bool:
-        return state.steps[step].status is Status.STARTED or (
-            state.steps[step].status is Status.PENDING and step in self.ticks
-        )
-
-    def _doing(self, state: RunState, node: str) -> Text:
-        running = self._running(state, node)
-        return _text("; ".join(self._words(step) for step in running) or "-", "" if running else "dim")
-
-    def _without_node(self, state: RunState) -> Text:
-        return _text("; ".join(self._words(step) for step in self._running(state, "")), "dim")
-
-    def _words(self, step: str) -> str:
-        match self.ticks.get(step):
-            case Waiting(what=what, since=since, until=until):
-                return f"{step}: {what} ({waited(since, until)})"
-            case Progress():
-                return f"{step}: {self._bar(step)}"
-            case _:
-                return step
-
-    def _bar(self, step: str) -> str:
-        held = self.transfers[step]
-        share = held.done / held.total if held.total else 1.0
-        bar = "#" * int(share * BAR)
-        took = max(0.001, time.monotonic() - held.began)
-        rate = (held.done - held.first) / took
-        left = clock_time(int((held.total - held.done) / rate)) if rate > 0 else "?"
-        return f"[{bar:-<{BAR}}] {share:4.0%} {rate / MIB:.0f} MiB/s, {left} left"
+    def look(self) -> tuple[Overview, list[str]] | None:
+        """Return what is to be drawn; None where nothing has begun."""
+        with self._lock:
+            if self.state is None:
+                return None
+            now = self.clock()
+            view = self.told or make_overview(self.state, self.activities.doing(now), now, alive=True)
+            return view, [one.line for one in self.news]
 
 
-def _text(text: str, style: str = "") -> Text:
-    """A text of anybody's: no markup, no second line."""
-    return Text(one_line(clean(text)), style)
+class LiveBoard:
+    """Draws a board in place. :param hint: what keys do."""
 
-
-def waited(since: datetime, until: datetime) -> str:
-    """Return for how long already, and until when at most."""
-    now = datetime.now(since.tzinfo)
-    return f"for {clock_time(max(0, int((now - since).total_seconds())))}, until {until:%H:%M}"
-
-
-class _BoardWatch:
-    """Feeds the live board; events scroll above it."""
-
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, board: Board, hint: str) -> None:
+        self.board, self._hint = board, hint
         self._console = Console(highlight=False)
-        self._shown = Board(cluster)
-        self._live = Live(self._shown, console=self._console, refresh_per_second=4, transient=True)
+        self._painter = Painter(self._write)
+        self._size: tuple[int, int] = (0, 0)
+        self._drawn = 0
+        self.attended, self._begun = True, False
+        self._hidden = True  # until the question before the run is answered
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="board", daemon=True)
 
     def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        try:
-            self._draw(state, event, key, tick)
-        except OutputError as error:  # the run goes on, whoever looks
-            give_up_output(error)
+        """Take in one event, or what a step says; the first one shows the board."""
+        self.board.take(state, event, key, tick)
+        if self.attended and not self._begun:
+            self.show()
 
-    def _draw(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        self._shown.take(state, event, key, tick)
-        if not self._live.is_started:  # not before the question was answered
-            self._live.start()
-        if event is not None:
-            for line in folded([event_line(event, state)], self._console.width):
-                self._console.print(line, markup=False)
+    def looked(self, view: Overview) -> None:
+        """Take in where a run of another process is; the first time shows the board."""
+        self.board.told = view
+        if not self._begun:
+            self.show()
+
+    def show(self) -> None:
+        """Draw from now on."""
+        self._begun, self._hidden = True, False
+        self.draw()
+        self._thread.start()
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """A question is never drawn over, and its line is not held back: the board holds back lines that have no end."""
-        self._live.stop()
-        yield
+        """Take the board away for the time of a question, and of what must stay on the terminal."""
+        with self._lock:
+            self._painter.erase()
+            hidden, self._hidden = self._hidden, True
+        try:
+            yield
+        finally:
+            self._hidden = hidden
 
     def stop(self) -> None:
-        self._live.stop()
+        """Take the board away for good."""
+        self._over.set()
+        with self._lock:
+            self._hidden = True
+            self._painter.erase()
+
+    def draw(self) -> None:
+        """Draw what has changed."""
+        with self._lock:
+            found = None if self._hidden else self.board.look()
+            if found is None:
+                return
+            size = self._console.size
+            if (size.width, size.height) != self._size:
+                self._painter.clear()
+            self._size = (size.width, size.height)
+            lines = board_lines(*found, Size(*self._size), self._hint)
+            self._drawn += 1
+            self._painter.paint([self._styled(line) for line in lines], again=self._drawn % AGAIN == 0)
+
+    def _go_on(self) -> None:
+        while not self._over.wait(EVERY):
+            self.draw()
+
+    def _styled(self, line: Text) -> str:
+        if self._console.no_color or not self._console.is_terminal:
+            return line.plain
+        with self._console.capture() as written:
+            self._console.print(line, end="", no_wrap=True, overflow="ignore", crop=False, markup=False)
+        return written.get()
+
+    def _write(self, text: str) -> None:
+        """Write to standard output; the run goes on, whoever looks."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OutputError as error:
+            self._hidden = True
+            give_up_output(error)
 
 
 @contextmanager
-def board(cluster: Cluster) -> Iterator[_BoardWatch]:
-    """Show a live board on the terminal."""
-    watch = _BoardWatch(cluster)
+def board(clock: Callable[[], datetime], window: Window, *, attended: bool = True) -> Iterator[LiveBoard]:
+    """Show a live board on the terminal. :param attended: of the run of this process; else it is only looked at."""
+    live = LiveBoard(Board(clock, Activities(window)), ATTENDED if attended else WATCHED)
+    live.attended = attended
     try:
-        yield watch
+        yield live
     finally:
-        watch.stop()
+        live.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 
 COMMAND = "      "  # what a line with a command of recover begins with
 _PROGRAMS = ("ctmupgrade", "ksctl", "sudo", "gpg", "export", "ssh", "ssh-keygen", "ssh-keyscan")
+_LABELLED = re.compile(r"-> [\w' ]{1,40}: ctmupgrade ")  # a command behind a few words, also for copying
 _FOR_COPYING = (*(f"-> {program} " for program in _PROGRAMS), "to go on: ")
 
 
@@ -16,7 +18,7 @@ def folded(lines: Iterable[str], width: int) -> list[str]:
     for line in lines:
         text = line.lstrip(" -")
         start = line[: len(line) - len(text)]
-        if len(line) <= width or start == COMMAND or line.lstrip().startswith(_FOR_COPYING):
+        if len(line) <= width or start == COMMAND or _for_copying(line.lstrip()):
             made.append(line)
             continue
         made += textwrap.wrap(
@@ -24,3 +26,7 @@ def folded(lines: Iterable[str], width: int) -> list[str]:
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
     return made
+
+
+def _for_copying(text: str) -> bool:
+    return text.startswith(_FOR_COPYING) or _LABELLED.match(text) is not None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
@@ -12,12 +11,8 @@ from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import JoinNode, erases
 from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
-from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.incidents import program_failure
-from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind
-from ctmupgrade.core.run.observed import observed_words
-from ctmupgrade.core.run.report import Report
+from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
 from ctmupgrade.render.observed import finding_texts
@@ -197,87 +192,50 @@ def window_lines(fit: WindowFit | None) -> list[str]:
     return [] if fit is None else ours([f"  {fit_summary(fit)}", *(f"    {line}" for line in fit_lines(fit))])
 
 
-def _short(value: str, limit: int = 48) -> str:
-    """A long value with its middle left out; the journal and the report have it whole."""
-    return value if len(value) <= limit else f"{value[: limit // 3]}...{value[-(limit - limit // 3 - 3) :]}"
-
-
-def event_line(event: Event, state: RunState) -> str:
-    """Return one line per change, with its time."""
-    if isinstance(event, journal.RunPaused) and state.paused_by:
-        return f"{state.at.isoformat(timespec='seconds')} paused for that (exit {event.code})"
-    return ours([f"{state.at.isoformat(timespec='seconds')} {_event_words(event, state)}"])[0]
-
-
-def _event_words(event: Event, state: RunState) -> str:  # noqa: C901 - one case a kind
-    match event:
-        case journal.NodesSeen() | journal.PortsWatched() | journal.PortsSeen():
-            return observed_words(event, state.observed)
-        case journal.RunStarted(run=run, mode=mode):
-            return f"run {run} started ({mode.value})"
-        case journal.RunResumed(by=by):
-            return f"resumed by {by}"
-        case journal.RunHandedOver(by=by, file=file):
-            return f"handed over by {by} into {file}"
-        case journal.RunTakenOver(by=by):
-            return f"taken over by {by}"
-        case journal.StepStarted(step=step):
-            return f"{step} started"
-        case journal.StepNoted(step=step, text=text):
-            return f"{step}: {text}"
-        case journal.StepDone(step=step, evidence=evidence):
-            proof = "; ".join(f"{k}={_short(v)}" for k, v in evidence.items())
-            return f"{step} done{f' ({proof})' if proof else ''}"
-        case journal.StepFailed(step=step, error=error, inconclusive=inconclusive):
-            word = "INCONCLUSIVE" if inconclusive else "FAILED"
-            return f"{step} {word}: {after_step(step, error)}"  # the remedy is told at the end, where it is needed
-        case journal.StepReopened(step=step, why=why):
-            return f"{step} is looked at again: {why}"
-        case journal.NodeDecided(node=node, decision=decision, reason=reason, by=by):
-            return f"{node}: {decision} by {by}: {reason}"
-        case journal.StopAsked(what=what, by=by, here=here):
-            again = "; Ctrl-C again leaves at once, the appliance's work goes on" if here else ""
-            return f"{what} asked by {by}; the step in hand is finished first{again}"
-        case journal.RequestRefused(file=file, why=why):
-            return f"a request was set aside: {why} ({file})"
-        case journal.ProgramStarted(what=what, node=node, argv=argv, again=again):
-            more = " (run again: how it ended before is not known)" if again else ""
-            return f"{what}{f' of {node}' if node else ''} runs: {shlex.join(argv)}{more}"
-        case journal.ProgramEnded(what=what, node=node, code=0):
-            return f"{what}{f' of {node}' if node else ''} ended with 0"
-        case journal.ProgramEnded(what=what, node=node, code=code, output=output, error=error):
-            return program_failure(what, node, code, output, error)
-        case journal.RunPaused(why=why, code=code):
-            return f"paused (exit {code}): {why}"
-        case journal.RunEnded(outcome=outcome):
-            return f"ended: {outcome}"
-
-
-def report_lines(report: Report, *, told: bool = False) -> list[str]:
+def report_lines(report: Report, *, told: bool = False, took: Mapping[str, int] | None = None) -> list[str]:
     """Return a run in a few lines.
 
     :param told: its events were shown right before: why a step failed is not said again, only what to do.
+    :param took: for how many seconds each node was out of service, where that is known.
     """
-    lines = [
-        f"run {report.run}: {report.title} ({report.mode}): {report.state}"
-        + (f", outcome {report.outcome}" if report.outcome != report.state else "")
-    ]
-    if report.kind == RunKind.DRY_RUN:
-        lines = [f"run {report.run}: {report.title}: nothing was changed"]
+    lines = [head_line(report)]
     if report.why and not report.stopped_by and not told:  # a failure is told once: by its step
         lines.append(f"  {report.why}")
     width = max((len(n.name) for n in report.nodes), default=0)
-    for node in report.nodes:
-        after = node.version_after if node.seen else "not seen yet"
-        lines.append(f"  {node.name:{width}}  {node.version_before} -> {after}  {node.state}")
+    lines += [f"  {node_line(node, width, (took or {}).get(node.name))}" for node in report.nodes]
     lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
-    for step in report.steps:
-        if step.status in ("failed", "inconclusive", "started"):
-            why = f": {after_step(step.id, step.error)}" if step.error and not told else ""
-            lines.append(f"  {step.id}: {step.status}{why}")
-            lines += [f"    -> {line}" for line in step.remedy.splitlines()]
+    lines += stuck_lines(report, told=told)
     for text, remedy in finding_texts(report):
         lines += [f"  worse than before: {text}", f"    -> {remedy}"]
     if report.journal is not None:
         lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
     return ours(lines)
+
+
+def head_line(report: Report) -> str:
+    """Return what a run is and how it is, in one line."""
+    if report.kind == RunKind.DRY_RUN:
+        return f"run {report.run}: {report.title}: nothing was changed"
+    outcome = f", outcome {report.outcome}" if report.outcome != report.state else ""
+    return f"run {report.run}: {report.title} ({report.mode}): {report.state}{outcome}"
+
+
+def node_line(node: NodeLine, width: int, took_s: int | None = None) -> str:
+    """Return a node in one line: its versions, its state, and how long it was out of service."""
+    after = node.version_after if node.seen else "not seen yet"
+    took = f", out of service for {clock_time(took_s)}" if took_s is not None else ""
+    return f"{node.name:{width}}  {node.version_before} -> {after}  {node.state}{took}"
+
+
+def stuck_lines(report: Report, *, told: bool = False, begun: bool = True) -> list[str]:
+    """Return the steps that failed or are half done, each with what to do.
+
+    :param told: why they failed was said before. :param begun: those that are half done, too.
+    """
+    lines = []
+    for step in report.steps:
+        if step.status in ("failed", "inconclusive") or (begun and step.status == "started"):
+            why = f": {after_step(step.id, step.error)}" if step.error and not told else ""
+            lines.append(f"  {step.id}: {step.status}{why}")
+            lines += [f"    -> {line}" for line in step.remedy.splitlines()]
+    return lines

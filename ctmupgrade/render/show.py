@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.model import Window
+from ctmupgrade.core.overview.overview import Overview
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.windows import WindowFit
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
-from ctmupgrade.core.ticks import Tick, Waiting
+from ctmupgrade.core.ticks import Tick
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
 from ctmupgrade.render.folding import folded
@@ -37,6 +39,9 @@ class Watch(Protocol):
 
     def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None, /) -> None:
         """Take in an event, or what a step says of itself."""
+
+    def looked(self, view: Overview, /) -> None:
+        """Take in where a run of another process is now; before it, what happened was told by calls."""
 
     def aside(self) -> AbstractContextManager[None]:
         """Draw nothing else on the terminal, for the time of a question."""
@@ -105,36 +110,58 @@ def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
         console.print(line, markup=False)
 
 
-def report(made: Report, shown: str, *, told: bool = False) -> None:
-    """Show a run in a few lines. ``told``: its events were shown right before, with what failed and why."""
-    lines = plain.report_lines(made, told=told)
+def report(made: Report, shown: str, *, told: bool = False, took: Mapping[str, int] | None = None) -> None:
+    """Show a run in a few lines. ``told``: its events were shown right before, with what failed and why. ``took``: see
+    :func:`~ctmupgrade.render.plain.report_lines`."""
+    run_lines(plain.report_lines(made, told=told, took=took), made, shown)
+
+
+def run_lines(lines: list[str], made: Report, shown: str) -> None:
+    """Show lines about a run, of which the first says how it is."""
     if shown != "rich":
         _lines(lines)
         return
     console = _console()
     style = {"done": "bold green", "failed": "bold red", "needs-operator": "bold red"}.get(made.state, "bold")
-    console.print(lines[0], style=style, markup=False)
+    for line in folded(lines[:1], console.width):
+        console.print(line, style=style, markup=False)
     for line in folded(lines[1:], console.width):
         console.print(line, markup=False)
 
 
+def can_be_drawn() -> bool:
+    """Return whether standard output is a terminal that can move its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def told_as_it_went(shown: str) -> bool:
+    """Return whether what happened in a run is still to be read when it ends: a board takes its lines away."""
+    return shown != "rich" or not can_be_drawn()
+
+
 @contextmanager
-def watching(shown: str, cluster: Cluster | None = None) -> Iterator[Watch]:
+def watching(
+    shown: str, clock: Callable[[], datetime], window: Window | None = None, *, looks_only: bool = False
+) -> Iterator[Watch]:
     """Give a watcher of a run in the wanted form, for the time of the run.
 
-    :param cluster: of the run that this process runs, and goes on with whoever reads; None: it only looks at
-        another process's, and ends where nobody reads.
+    :param clock: tells the run's time. :param window: the run's.
+    :param looks_only: it is of another process's run, and ends where nobody reads; else this process goes on.
     """
-    say = _lines if cluster is None else _news
+    say = _lines if looks_only else _news
     if shown == "json":
         yield _JsonWatch(say)
-    elif shown == "rich" and cluster is not None:
+        return
+    if shown == "rich" and can_be_drawn():
         from ctmupgrade.render.board import board
 
-        with board(cluster) as watch:
-            yield watch
-    else:
-        yield _PlainWatch(say)
+        with board(clock, window or Window(), attended=not looks_only) as live:
+            yield live
+        return
+    from ctmupgrade.render.plain_watch import plain_watch
+
+    with plain_watch(say, clock, window or Window()) as watch:
+        yield watch
 
 
 class _JsonWatch:
@@ -151,30 +178,8 @@ class _JsonWatch:
         document = {"schema": 1, "run": state.run, "at": state.at.isoformat(), "event": event_to_json(event)}
         self._say([json.dumps(document)])
 
-    def aside(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-
-class _PlainWatch:
-    """A line per event, and one when what is waited for changes (not at every look)."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._said: dict[str, str] = {}
+    def looked(self, _view: Overview) -> None:
+        return
 
     def aside(self) -> AbstractContextManager[None]:
         return nullcontext()
-
-    def __call__(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
-        if event is not None:
-            self._say([plain.event_line(event, state)])
-        elif isinstance(tick, Waiting):
-            gist = re.sub(r"\d+", "", tick.gist or tick.what)  # a count that goes up is no news
-            if self._said.get(key) != gist:
-                self._said[key] = gist
-                until = tick.until.isoformat(timespec="minutes")
-                self._say(
-                    [
-                        f"{state.at.isoformat(timespec='seconds')} {key} waits (until {until} at most): {tick.what}"
-                    ]
-                )

@@ -45,6 +45,11 @@ class RunFolder:
         """Return the path of the run's journal."""
         return self.path / JOURNAL
 
+    @property
+    def progress(self) -> Path:
+        """Return the path of the small file that says what the run's steps do between two lines of its journal."""
+        return self.path / "progress.json"
+
     def state(self) -> RunState:
         """Return the run's state from its journal alone; another process may be writing it.
 
