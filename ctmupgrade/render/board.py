@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections import deque
@@ -71,7 +72,7 @@ class LiveBoard:
 
     def __init__(self, board: Board, hint: str) -> None:
         self.board, self._hint = board, hint
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
         self._painter = Painter(self._write)
         self._size: tuple[int, int] = (0, 0)
         self._drawn = 0
@@ -136,7 +137,7 @@ class LiveBoard:
             self.draw()
 
     def _styled(self, line: Text) -> str:
-        if self._console.no_color or not self._console.is_terminal:
+        if self._console.color_system is None:
             return line.plain
         with self._console.capture() as written:
             self._console.print(line, end="", no_wrap=True, overflow="ignore", crop=False, markup=False)

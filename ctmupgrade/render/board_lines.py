@@ -38,7 +38,7 @@ def board_lines(view: Overview, news: Sequence[str], size: Size, hint: str = "")
 
     :param news: the last events, oldest first. :param hint: what keys do.
     """
-    room = Size(max(size.width - 1, 20), max(size.height - 1, 4))
+    room = Size(max(size.width - 1, 10), max(size.height - 1, 4))
     head, foot = _head(view, room.width), [_line(hint, room.width, "dim")] if hint else []
     left = room.height - len(head) - len(foot) - 1
     nodes = _nodes(view, room.width, left - NEWS - 1)
@@ -213,7 +213,7 @@ class _Columns:
         )
         return [
             _text(row.name),
-            *([row.version or "not known"] if self.wide else []),
+            *([_text(row.version) or "not known"] if self.wide else []),
             row.phase,
             elapsed,
             usual,

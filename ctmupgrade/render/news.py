@@ -18,11 +18,11 @@ from ctmupgrade.render.escape import ours
 from ctmupgrade.render.once import after_step
 
 _NAMED = 3  # nodes that one line names
-_SAID_ALREADY = (NoteCode.SCRIPT_STARTED, NoteCode.SCRIPT_RUNS)  # by the step's start
+_SAID_ALREADY = (NoteCode.SCRIPT_RUNS,)  # by what follows: it is waited for
 
 
 def is_news(event: Event, state: RunState) -> bool:
-    """Return whether an event is worth a line: not the begin of what only looks, nor what its step's begin says, nor what went as
+    """Return whether an event is worth a line: not the begin of what only looks, nor what the next line says, nor what went as
     it always goes."""
     match event:
         case journal.StepStarted(step=step):

@@ -50,7 +50,9 @@ class Watch(Protocol):
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(
+        highlight=False, soft_wrap=True, color_system=None if os.environ.get("NO_COLOR") else "auto"
+    )
 
 
 def _lines(lines: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shlex
 import tarfile
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from ctmupgrade.adapters.disk.journal_file import JournalFile
 from ctmupgrade.adapters.disk.run_store import folders
@@ -19,12 +17,18 @@ from ctmupgrade.adapters.transcripts import TRANSCRIPT, Recorder, RecordingLooks
 from ctmupgrade.codec import event_to_json
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.commands.live import Follower
+from ctmupgrade.core.model import Window
+from ctmupgrade.core.overview.activity import Activities
+from ctmupgrade.core.overview.overview import make_overview
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.report import make_report
 from ctmupgrade.core.run.seen_events import ClientPort, Seen
 from ctmupgrade.render import live
 from ctmupgrade.render.board import Board
+from ctmupgrade.render.board_lines import Size, board_lines
 from ctmupgrade.render.escape import markdown
 from ctmupgrade.render.fixture import cluster_yaml
+from ctmupgrade.render.status import status_lines
 from tests.hostile import corpus
 from tests.hostile.nodes import ChangedLooks, in_json, in_shell
 from tests.support.golden import call
@@ -156,13 +160,19 @@ def test_the_board_shows_it_as_data(finished: Drive, text: str) -> None:
     from ctmupgrade.core.ticks import Waiting
 
     now = finished.world.clock.now()
-    board = Board(finished.cluster)
+    board = Board(finished.world.clock.now, Activities(Window()))
     step = state.plan.steps[-1].id
     board.take(state, journal.StepNoted(step, text), step, None)
     board.take(state, None, step, Waiting(1.0, text, now, now))
-    out = io.StringIO()
-    Console(file=out, width=200, force_terminal=False).print(board)
-    assert corpus.harmful(out.getvalue()) == []
+    found = board.look()
+    assert found is not None
+    for width in (80, 200):
+        lines = [line.plain for line in board_lines(*found, Size(width, 50))]
+        assert corpus.harmful("\n".join(lines)) == [] and not [line for line in lines if "\n" in line]
+    live = replace(state, outcome="", paused="")
+    view = make_overview(live, board.activities.doing(now), now, alive=True)
+    printed = "\n".join(status_lines(make_report(live), view, text, 80))
+    assert corpus.harmful(printed) == []
 
 
 def recorded(folder: Path, text: str, *, ids: bool = False) -> Path:

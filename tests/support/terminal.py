@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyte
 
 PATIENCE = 60.0  # seconds; only what is broken takes so long
 
@@ -19,12 +24,14 @@ PATIENCE = 60.0  # seconds; only what is broken takes so long
 class Terminal:
     """A process on a terminal.
 
-    :ivar shown: all that it has shown so far.
+    :ivar shown: all that it has shown so far. :ivar raw: the same as it was written.
     """
 
     process: subprocess.Popen[bytes]
     screen: int
     shown: str = ""
+    raw: bytes = b""
+    size: tuple[int, int] = (80, 24)
 
     def until(self, text: str) -> str:
         """Read until a text is shown after what was read before; return what was shown up to it."""
@@ -44,6 +51,10 @@ class Terminal:
             pass
         return self.process.wait(PATIENCE)
 
+    def seen(self) -> list[str]:
+        """The lines that a person sees on the screen now."""
+        return on_screen(self.raw, *self.size)
+
     def _read(self) -> bool:
         ready, _, _ = select.select([self.screen], [], [], PATIENCE)
         if not ready:
@@ -52,23 +63,37 @@ class Terminal:
             part = os.read(self.screen, 65536)
         except OSError:  # its other end is closed
             return False
+        self.raw += part
         self.shown += part.decode("utf-8", "replace").replace("\r\n", "\n")
         return bool(part)
 
 
+def on_screen(raw: bytes, columns: int, lines: int) -> list[str]:
+    """What a terminal of this size shows after it was sent this."""
+    screen = pyte.Screen(columns, lines)
+    pyte.ByteStream(screen).feed(raw)
+    return [line.rstrip() for line in screen.display]
+
+
+def resize(terminal: int, columns: int, lines: int) -> None:
+    """Give a terminal a size."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+
 @contextmanager
 def on_terminal(
-    argv: Sequence[str], folder: Path, environ: Mapping[str, str], *, columns: int = 200
+    argv: Sequence[str], folder: Path, environ: Mapping[str, str], *, columns: int = 200, lines: int = 50
 ) -> Iterator[Terminal]:
-    """Start a program on a terminal of its own, so many columns wide; it ends with the block."""
+    """Start a program on a terminal of its own, of this size; it ends with the block."""
     screen, inside = pty.openpty()
-    env = {**environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "50"}
+    resize(inside, columns, lines)
+    env = {"TERM": "xterm", **environ}
     process = subprocess.Popen(
         argv, cwd=folder, env=env, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
     )
     os.close(inside)
     try:
-        yield Terminal(process, screen)
+        yield Terminal(process, screen, size=(columns, lines))
     finally:
         if process.poll() is None:
             process.kill()
