@@ -13,7 +13,8 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
 from ctmupgrade.cli.place import placed, placed_findings, placed_report
-from ctmupgrade.cli.questions import ask, at_terminal, need_terminal
+from ctmupgrade.cli.progress import progress
+from ctmupgrade.cli.questions import AS_IT_IS, NOTHING, ask, at_terminal, need_terminal
 from ctmupgrade.cli.window import PartialConsent, lines_of
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.signals import leaving
@@ -59,20 +60,19 @@ def wishes(
     json = common.shown is Format.JSON
     if confirm_each:
         need_terminal("--confirm-each")
-    with show.watching(common.shown, made.clock.now, made.cluster.window) as watch:
+    with (
+        progress(common, made) as looking,
+        show.watching(common.shown, made.clock.now, made.cluster.window) as watch,
+    ):
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
-            lines = [
-                *(plain.finding_lines(placed_findings(result.findings, common)) if result.findings else ()),
-                *plain.question(planned, len(made.cluster.nodes)),
-                *lines_of(planned, made),
-            ]
-            for line in fold(common, lines):
+            looking.stop()
+            for line in fold(common, _about(common, made, planned, result)):
                 typer.echo(line, err=json)
             rehearsed = (
                 made.mode is Mode.SIMULATED and not sys.stdin.isatty()
             )  # nobody is there, and nothing at stake
-            return common.yes or rehearsed or ask("Go on?", json=json)
+            return common.yes or rehearsed or ask("Go on?", no=NOTHING, json=json)
 
         def confirm_step(planned: Plan, step: Step) -> bool:
             if not confirm_each:
@@ -82,11 +82,13 @@ def wishes(
                 return ask(f"Upgrade {step.node} now?", fold(common, lines), json=json)
 
         def confirm_resume(state: RunState) -> bool:
+            looking.stop()
             if common.yes or not at_terminal(common):
                 return True
-            return ask("Go on with it?", fold(common, what_is_left(state)))
+            return ask("Go on with it?", fold(common, what_is_left(state)), no=AS_IT_IS)
 
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+            looking.stop()
             watch(state, event, key, tick)
             if lines := last_words(common, made.cluster, made.home, state, event):
                 with watch.aside(), unheard():
@@ -106,6 +108,15 @@ def wishes(
             wait_for_window=wait_for_window,
             faults=faults,
         )
+
+
+def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> list[str]:
+    """What is said before a run is asked for: what the checks found, and what is about to change."""
+    return [
+        *(plain.finding_lines(placed_findings(result.findings, common)) if result.findings else ()),
+        *plain.question(planned, len(made.cluster.nodes)),
+        *lines_of(planned, made),
+    ]
 
 
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:

@@ -10,6 +10,7 @@ import typer
 from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import CHANGE, opened, registry
 from ctmupgrade.cli.options import AcceptPartial, Faults, NodeRate, Pace, Rate, RunId, WaitForWindow, split
+from ctmupgrade.cli.progress import progress
 from ctmupgrade.cli.rehearsal import faults_of, lists_faults, pace_of
 from ctmupgrade.errors import UsageError
 
@@ -189,7 +190,8 @@ def recover(
     with opened(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
         if common.yes and not common.dry_run:
             recovering.refuse_running(made)
-        found = recovering.look(made, known)
+        with progress(common, made):
+            found = recovering.look(made, known)
         cli_recover.show(asked, made, found)
         if not found.plan.steps:
             return found.code

@@ -13,7 +13,7 @@ from ctmupgrade.cli.opening import LOOK, only_said, opened, registry
 from ctmupgrade.cli.options import OutFile
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
-from ctmupgrade.cli.progress import progress
+from ctmupgrade.cli.progress import progress, reading
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -153,9 +153,15 @@ def verify(
     from ctmupgrade.commands.verify import verify_archive
     from ctmupgrade.render.signature import signed_document
 
-    signed, version = verify_archive(
-        archive, signer, keyring, cluster=common.cluster or Path("cluster.yaml"), simulate=common.simulate
-    )
+    with reading(common, archive) as told:
+        signed, version = verify_archive(
+            archive,
+            signer,
+            keyring,
+            told,
+            cluster=common.cluster or Path("cluster.yaml"),
+            simulate=common.simulate,
+        )
     document = signed_document(signed, version)
     if common.shown is Format.JSON:
         put_json(document)

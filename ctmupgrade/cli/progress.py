@@ -1,12 +1,17 @@
-"""How far a look at all nodes is, on a line of the terminal that is gone when it is over."""
+"""That a command works while it looks: how many nodes have answered, how much of an archive is read. On a terminal a line
+that is gone when it is over; elsewhere a line now and then. Always on standard error."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ctmupgrade.cli.given import Common, Format
@@ -17,46 +22,128 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 _CLEAR = "\r\x1b[K"
+LINE_EVERY_S = 10.0  # where no person watches
+GB = 1_000_000_000
+
+
+@dataclass
+class Working:
+    """Says what is worked on, once a second, until it is stopped.
+
+    :ivar in_place: on a line that is written over; else a line of its own each ten seconds.
+    """
+
+    in_place: bool
+    words: Callable[[], str]
+    began: float = field(default_factory=time.monotonic)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Begin to say it."""
+        threading.Thread(target=self._go_on, name="working", daemon=True).start()
+
+    def stop(self) -> None:
+        """Say nothing any more, and take away what was said in place. Again: nothing happens."""
+        with self._lock:
+            if self.in_place and not self._over.is_set():
+                sys.stderr.write(_CLEAR)
+                sys.stderr.flush()
+            self._over.set()
+
+    def _go_on(self) -> None:
+        every = 1.0 if self.in_place else LINE_EVERY_S
+        while not self._over.wait(every):
+            self.say()
+
+    def say(self) -> None:
+        """Say it now, where there is something to say."""
+        words = self.words()
+        with self._lock:
+            if not words or self._over.is_set():
+                return
+            seconds = int(time.monotonic() - self.began)
+            text = f"{words} ({seconds} s)" if seconds else words
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"{_CLEAR}{text[:width]}" if self.in_place else f"{text}\n")
+            sys.stderr.flush()
+
+
+def in_place(common: Common) -> bool:
+    """Return whether a person watches a terminal that can write over a line."""
+    dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+    return common.shown is Format.RICH and sys.stderr.isatty() and not dumb
 
 
 @dataclass
 class _Counted:
-    """A Gather that says how many nodes have answered, and which are still asked."""
+    """A Gather that keeps how many nodes have answered, and which are still asked."""
 
     gather: Gather
+    said: Callable[[], None] = lambda: None
+    of: int = 0
+    left: dict[str, None] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
-        left = dict.fromkeys(names)
-
         def counted(name: str) -> R:
             try:
                 return ask(name)
             finally:
                 with self.lock:
-                    left.pop(name, None)
-                    self._say(len(names) - len(left), len(names), list(left))
+                    self.left.pop(name, None)
+                self.said()
 
-        self._say(0, len(names), list(left))
+        with self.lock:
+            self.of, self.left = len(names), dict.fromkeys(names)
+        self.said()
         return self.gather(counted, names)
 
-    def _say(self, done: int, of: int, left: list[str]) -> None:
-        waiting = f"; waiting for {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}" if left else ""
-        sys.stderr.write(f"{_CLEAR}asked {done} of {of} nodes{waiting}"[:79])
-        sys.stderr.flush()
+    def words(self) -> str:
+        """How many have answered: "7 of 20 nodes have answered; waiting for ctm-3"."""
+        with self.lock:
+            left = list(self.left)
+        if not self.of:
+            return ""
+        more = " ..." if len(left) > 3 else ""
+        waiting = f"; waiting for {', '.join(left[:3])}{more}" if left else "; judging"
+        return f"{self.of - len(left)} of {self.of} nodes have answered{waiting}"
 
 
 @contextmanager
-def progress(common: Common, made: Setup) -> Iterator[None]:
-    """Show how many nodes have answered while a command looks at them; nothing where no person watches."""
-    if common.shown is not Format.RICH or not sys.stderr.isatty():
-        yield
-        return
+def progress(common: Common, made: Setup) -> Iterator[Working]:
+    """Show how many nodes have answered while a command looks at them; to be stopped before anything else is shown."""
     before = made.tools
-    made.tools = replace(before, gather=_Counted(before.gather))
+    counted = _Counted(before.gather)
+    working = Working(in_place(common), counted.words)
+    if working.in_place:
+        counted.said = working.say
+    made.tools = replace(before, gather=counted)
+    working.start()
     try:
-        yield
+        yield working
     finally:
+        working.stop()
         made.tools = before
-        sys.stderr.write(_CLEAR)
-        sys.stderr.flush()
+
+
+@contextmanager
+def reading(common: Common, file: Path) -> Iterator[Callable[[int], None]]:
+    """Show how much of a file is read; what is returned is told the bytes read so far."""
+    read, size = [0], 0
+    with suppress(OSError, ValueError, RuntimeError):  # whoever opens it says what is wrong with it
+        size = file.expanduser().stat().st_size
+
+    def words() -> str:
+        share = min(100, read[0] * 100 // size) if size else 0
+        return f"{read[0] / GB:.1f} of {size / GB:.1f} GB of the archive are read, {share} %" if size else ""
+
+    def told(done: int) -> None:
+        read[0] = done
+
+    working = Working(in_place(common), words)
+    working.start()
+    try:
+        yield told
+    finally:
+        working.stop()

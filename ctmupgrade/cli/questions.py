@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.errors import UsageError
 
+NOTHING = "nothing is changed"
+AS_IT_IS = "the run stays as it is"
+
 
 def at_terminal(common: Common) -> bool:
     """Return whether a person can be asked: input and what is shown are a terminal, and no program reads JSON."""
@@ -26,16 +29,16 @@ def need_terminal(option: str) -> None:
         raise UsageError(f"{option} asks, and there is no terminal", remedy=f"leave {option} out")
 
 
-def ask(question: str, lines: Iterable[str] = (), *, json: bool = False) -> bool:
+def ask(question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = False) -> bool:
     """Ask a question; everything but y and yes is a no.
 
-    :param lines: said before it. :param json: standard output belongs to a document.
+    :param lines: said before it. :param no: what a no and Ctrl-C mean: "nothing is changed". :param json: standard output belongs to a document.
     :raises UsageError: there is no terminal. :raises KeyboardInterrupt: Ctrl-C, also while a run is attended.
     """
     if not sys.stdin.isatty():
         raise UsageError("a question must be answered and there is no terminal", remedy="--yes answers it")
     out = sys.stderr if json else sys.stdout
-    for line in lines:
+    for line in (*lines, *([f"n or Ctrl-C: {no}."] if no else [])):
         out.write(f"{line}\n")
     with _ctrl_c_ends():
         out.write(f"{question} [y/N]: ")

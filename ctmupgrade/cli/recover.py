@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from ctmupgrade.cli.given import Common, Format
-from ctmupgrade.cli.output import put_json
+from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.place import place_words
-from ctmupgrade.cli.questions import ask, at_terminal
+from ctmupgrade.cli.questions import NOTHING, ask, at_terminal
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def confirm(asked: Asked, found: Recovery) -> bool:
 
     if not at_terminal(asked.common):
         return False
-    question = "Take this way back now? (Ctrl-C leaves; nothing was changed)"
-    return ask(question, recovery.question_lines(found.diagnosis))
+    lines = fold(asked.common, recovery.question_lines(found.diagnosis))
+    return ask("Take this way back now?", lines, no=NOTHING)
 
 
 def take(asked: Asked, made: Setup, found: Recovery) -> int:

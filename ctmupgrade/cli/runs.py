@@ -92,7 +92,7 @@ def watch(common: Common, run_id: RunId = None) -> int:
 
 
 def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -> int:
-    from ctmupgrade.cli.questions import ask, at_terminal
+    from ctmupgrade.cli.questions import AS_IT_IS, ask, at_terminal
     from ctmupgrade.commands import control
     from ctmupgrade.commands.status import state as state_of_run
     from ctmupgrade.core.run.journal import RunState
@@ -101,7 +101,8 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
     def confirm(state: RunState) -> bool:
         if common.yes or not at_terminal(common):
             return True
-        return ask("End this run for good? It cannot be resumed then.", fold(common, what_is_left(state)))
+        lines = fold(common, what_is_left(state))
+        return ask("End this run for good? It cannot be resumed then.", lines, no=AS_IT_IS)
 
     cluster = cluster_name(common)
     control.refuse_to_guess(request_of(common), cluster, run_id, what)
@@ -138,14 +139,14 @@ def abort(common: Common, run_id: RunId = None) -> int:
 def _decide(
     common: Common, run: str, node: str, decision: Literal["retry", "skip", "done"], reason: str
 ) -> int:
-    from ctmupgrade.cli.questions import ask, at_terminal
+    from ctmupgrade.cli.questions import AS_IT_IS, ask, at_terminal
     from ctmupgrade.commands import control
     from ctmupgrade.core.run.decisions import Meaning, meaning_lines
 
     def confirm(meaning: Meaning) -> bool:
         if common.yes or not at_terminal(common):
             return True
-        return ask("Go on?", fold(common, meaning_lines(meaning)))
+        return ask("Go on?", fold(common, meaning_lines(meaning)), no=AS_IT_IS)
 
     request, cluster = request_of(common), cluster_name(common)
     if common.dry_run:

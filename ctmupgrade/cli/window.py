@@ -60,4 +60,8 @@ def _partial_accepted(common: Common, fit: WindowFit) -> bool:
             details="\n".join(fit_lines(fit)),
             remedy="set a longer window in cluster.yaml, or add --accept-partial",
         )
-    return ask(f"Upgrade {fit.fitting} of {len(fit.nodes)} nodes now?", fold(common, lines))
+    return ask(
+        f"Upgrade {fit.fitting} of {len(fit.nodes)} nodes now?",
+        fold(common, lines),
+        no="nothing more is started",
+    )

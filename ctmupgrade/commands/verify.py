@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,18 @@ if TYPE_CHECKING:
 
 
 def verify_archive(
-    archive: Path, signer: str, keyring: Path | None, *, cluster: Path, simulate: Path | None
+    archive: Path,
+    signer: str,
+    keyring: Path | None,
+    read: Callable[[int], None] = lambda _done: None,
+    *,
+    cluster: Path,
+    simulate: Path | None,
 ) -> tuple[Signed, str]:
     """Return the signature, and the version that the archive's name tells ("" where it does not).
 
     :param signer: full fingerprint; "" is that of ``cluster``, a cluster.yaml.
+    :param read: told the bytes read so far, a few times a second.
     :param simulate: folder of a fixture whose archive and cluster.yaml count instead.
     :raises SignatureError: not the pinned signer's good signature.
     :raises UsageError: no signer is known, or a file cannot be read.
@@ -33,7 +41,12 @@ def verify_archive(
         place = simulate / "cluster.yaml" if simulate else cluster
         target = load_cluster(place, simulated=True).target
         signer, keyring = target.signer, keyring or target.keyring
-    signed = _verifier(simulate).verify(archive, signer, keyring)
+    if simulate is not None:
+        signed = _simulated(simulate).verify(archive, signer, keyring)
+    else:
+        from ctmupgrade.adapters.gpg.verifier import GpgVerifier
+
+        signed = GpgVerifier().verify(archive, signer, keyring, read)
     from ctmupgrade.core.version import NAMED_VERSION
 
     named = NAMED_VERSION.search(archive.name)
@@ -60,12 +73,8 @@ def _refuse_no_file(archive: Path) -> None:
         )
 
 
-def _verifier(simulate: Path | None) -> Verifier:
-    if simulate is None:
-        from ctmupgrade.adapters.gpg.verifier import GpgVerifier
-
-        return GpgVerifier()
+def _simulated(folder: Path) -> Verifier:
     from ctmupgrade.config.load import load_world
     from ctmupgrade.sim import SimVerifier, World
 
-    return SimVerifier(World.from_dict(load_world(simulate / "world.yaml")))
+    return SimVerifier(World.from_dict(load_world(folder / "world.yaml")))
