@@ -14,6 +14,8 @@ from ctmupgrade.adapters.disk.backups import BackupStore
 from ctmupgrade.core.looks.backups import Manifest
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.forging import forge_first
+from tests.support.live import PROGRAM
+from tests.support.terminal import on_terminal
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -84,6 +86,18 @@ def test_what_nobody_proves_is_told(shelf: Shelf) -> None:
     shutil.copy(made.file, Path(made.file).with_name(f"{shelf.store.cluster}-ctm-9-x.backup"))
     document = shelf.ok("backup", "--verify")
     assert document["strays"] == [f"{shelf.store.cluster}-ctm-9-x.backup"]
+
+
+def test_the_question_before_any_is_removed_is_seen(shelf: Shelf) -> None:
+    for identity, age in (("a", 90), ("b", 80)):
+        shelf.put("ctm-1", identity, age)
+    argv = [str(PROGRAM), "backup", "--prune", "--keep", "1", "--state-dir", str(shelf.state)]
+    with on_terminal(argv, shelf.folder, shelf.environ, columns=80, lines=24) as terminal:
+        terminal.until("[y/N]:")
+        lines = [line for line in terminal.seen() if line]
+        assert lines[-1] == "Remove them? [y/N]:" and lines[-2] == "n or Ctrl-C: nothing is removed."
+        terminal.type("n\n")
+        assert terminal.ended() == 7
 
 
 def test_old_ones_go_and_what_is_needed_stays(shelf: Shelf) -> None:

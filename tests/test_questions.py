@@ -119,11 +119,30 @@ def test_the_question_before_each_node_stays_on_the_screen(tmp_path: Path, colum
 
 
 @pytest.mark.parametrize("columns", [80, *WIDE])
-def test_the_question_before_a_run(go_live: Callable[..., Live], columns: int) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--simulate", "scenarios/healthy-three"),
+        ("restore", "--simulate", "restores/everything-lost"),
+        ("drill", "--on", "spare=10.0.0.99", "--simulate", "restores/drill"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_question_before_nodes_are_changed(tmp_path: Path, words: tuple[str, ...], columns: int) -> None:
+    place = (*words[:-1], str(SCENARIOS.parent / words[-1]), "--state-dir", str(tmp_path / "s"))
+    with _asked(tmp_path, columns, *place) as terminal:
+        _is_seen(terminal, "Go on?", "n or Ctrl-C: nothing is changed.")
+        terminal.type("n\n")
+        assert terminal.ended() == 7
+    assert not list(tmp_path.glob("s/*/*/journal.jsonl"))
+
+
+@pytest.mark.slow
+def test_the_question_before_a_live_run(go_live: Callable[..., Live]) -> None:
     live = go_live(nodes=1, more={"clustered": False}, extra="strategy: standalone")
-    with on_terminal(live.argv("run"), live.folder, live.environ, columns=columns, lines=24) as terminal:
+    with on_terminal(live.argv("run"), live.folder, live.environ, columns=80, lines=24) as terminal:
         terminal.until("[y/N]:")
-        _is_seen(terminal, "Go on?", "About to change", "n or Ctrl-C: nothing is changed.")
+        _is_seen(terminal, "Go on?", "n or Ctrl-C: nothing is changed.")
         terminal.type("n\n")
         assert terminal.ended() == 7
     assert live.changes() == []

@@ -69,9 +69,7 @@ def wishes(
             looking.stop()
             for line in fold(common, _about(common, made, planned, result)):
                 typer.echo(line, err=json)
-            rehearsed = (
-                made.mode is Mode.SIMULATED and not sys.stdin.isatty()
-            )  # nobody is there, and nothing at stake
+            rehearsed = made.mode is Mode.SIMULATED and not sys.stdin.isatty()  # nobody is there
             return common.yes or rehearsed or ask("Go on?", no=NOTHING, json=json)
 
         def confirm_step(planned: Plan, step: Step) -> bool:

@@ -60,7 +60,7 @@ def prune(common: Common, keep: int) -> int:
         typer.echo(line, err=json)
     gone: tuple[KeptBackup, ...] = ()
     if chosen and not common.dry_run:
-        if not common.yes and not ask("Remove them?", json=json):
+        if not common.yes and not ask("Remove them?", no="nothing is removed", json=json):
             typer.echo("nothing was removed", err=json)
             return ExitCode.PAUSED
         gone = backups.prune(request, chosen, keep)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ctmupgrade.core.plan import restore_actions
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
     Gate,
@@ -61,7 +62,7 @@ def _is_away(state: RunState, name: str) -> bool:
             continue
         held = state.steps[step.id]
         action, begun = step.action, held.started is not None
-        if isinstance(action, AwaitNode | Settle | JoinNode):
+        if isinstance(action, AwaitNode | Settle | JoinNode | restore_actions.Proof):
             away = (away or (begun and isinstance(action, JoinNode))) and held.status is not Status.DONE
         elif begun and not in_service(action) and not isinstance(action, NewCluster | RestoreSettings):
             away = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.plan import steps
+from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.steps import Step
 
 _PHASES: dict[type, str] = {
@@ -23,6 +23,14 @@ _PHASES: dict[type, str] = {
     steps.JoinNode: "joining",
     steps.CompareSettings: "comparing settings",
     steps.RestartServices: "restarting services",
+    restore_actions.RecallSettings: "reading settings",
+    restore_actions.EraseNode: "being erased",
+    restore_actions.UploadKey: "uploading its key",
+    restore_actions.UploadBackup: "uploading a backup",
+    restore_actions.RestoreBackup: "restoring a backup",
+    restore_actions.ProveRestore: "proving it whole",
+    restore_actions.CompareCounts: "counting its data",
+    restore_actions.ResetSpare: "being reset",
 }
 
 
