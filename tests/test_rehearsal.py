@@ -438,7 +438,7 @@ def test_the_demo_in_json_has_nothing_but_json(tmp_path: Path) -> None:
 
 # -- odd clusters ----------------------------------------------------------------------------------
 
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "a node is away": {"faults": [{"kind": "unreachable", "node": "ctm-2"}]},
     "a shell is away": {"faults": [{"kind": "refused", "node": "ctm-2", "what": "shell", "peers": False}]},
     "a control plane is away": {"faults": [{"kind": "refused", "node": "ctm-1", "what": "control"}]},

@@ -44,7 +44,6 @@ def summary_markdown(summary: Summary, backups: Iterable[str]) -> str:
 def report_markdown(report: Report) -> str:
     """Return what happened, for the change record."""
     account = report.account
-    words = {proof.step: proof.words for proof in account.proofs} if account else {}
     lines = [
         f"# {markdown(report.title)}",
         "",
@@ -62,22 +61,7 @@ def report_markdown(report: Report) -> str:
     lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
     lines += [_row(n.name, n.version_before, n.version_after, n.state) for n in report.nodes]
     lines += account_lines(report, account) if account else []
-    lines += [
-        "",
-        "## Steps",
-        "",
-        "| step | status | planned until | started | finished | evidence |",
-        "|---|---|---|---|---|---|",
-    ]
-    planned = (
-        {bar.step: bar.planned[1].isoformat(timespec="seconds") for bar in account.timeline.bars}
-        if account
-        else {}
-    )
-    for step in report.steps:
-        proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
-        said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
-        lines.append(_row(step.id, step.status, planned.get(step.id, ""), step.started, step.finished, said))
+    lines += ["", *_step_lines(report)]
     if report.incidents:
         lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
         lines += [
@@ -97,6 +81,24 @@ def report_markdown(report: Report) -> str:
             lines += [f"  - {markdown(line)}" for line in s.remedy.splitlines()]
     lines += ["", *_journal_lines(report)]
     return "\n".join(lines)
+
+
+def _step_lines(report: Report) -> list[str]:
+    account, words, planned = report.account, dict[str, str](), dict[str, str]()
+    if account:
+        words = {proof.step: proof.words for proof in account.proofs}
+        planned = {bar.step: bar.planned[1].isoformat(timespec="seconds") for bar in account.timeline.bars}
+    lines = [
+        "## Steps",
+        "",
+        "| step | status | planned until | started | finished | evidence |",
+        "|---|---|---|---|---|---|",
+    ]
+    for step in report.steps:
+        proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
+        said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
+        lines.append(_row(step.id, step.status, planned.get(step.id, ""), step.started, step.finished, said))
+    return lines
 
 
 def program_cells(report: Report) -> list[tuple[str, ...]]:

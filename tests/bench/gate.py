@@ -9,6 +9,7 @@ import os
 import resource
 import statistics
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.looks import Both
@@ -59,14 +60,15 @@ def main(cluster: Path, state: Path, looks: int) -> None:
     from ctmupgrade.collect import collect
     from ctmupgrade.commands.request import CommandRequest
     from ctmupgrade.commands.wiring import setup
-    from ctmupgrade.core.looks.facts import Unknown
+    from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 
     def spent() -> float:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return usage.ru_utime + usage.ru_stime
 
     with setup(CommandRequest(cluster=cluster, state_dir=state)) as made:
-        took, found = [], {}
+        took: list[float] = []
+        found: Mapping[str, NodeFacts] = {}
         for _ in range(looks + 1):
             began = spent()
             found = collect.all_health(made.fleet, made.cluster, made.clock, made.tools.gather)

@@ -107,15 +107,15 @@ class Ended:
 
 def type_in(breakage: Breakage, *argv: str) -> Ended:
     """The installed program in this process, with tools that break."""
-    real_setup, real_verifier = wiring.setup, verify._verifier
+    real_setup, real_verifier = wiring.setup, verify._simulated
 
     @contextmanager
     def setup(request: CommandRequest) -> Iterator[wiring.Setup]:
         with real_setup(request) as made:
             yield _broken_setup(made, breakage)
 
-    def verifier(simulate: Path | None) -> Any:
-        return _Broken("verifier", real_verifier(simulate), breakage)
+    def verifier(folder: Path) -> Any:
+        return _Broken("verifier", real_verifier(folder), breakage)
 
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("CTM", "KSCTL"))}
     out, err = io.StringIO(), io.StringIO()
@@ -124,7 +124,7 @@ def type_in(breakage: Breakage, *argv: str) -> Ended:
             port = f"disk.{name}"
             stack.enter_context(patch.object(owner, name, breakage.around(port, getattr(owner, name))))
         stack.enter_context(patch.object(wiring, "setup", setup))
-        stack.enter_context(patch.object(verify, "_verifier", verifier))
+        stack.enter_context(patch.object(verify, "_simulated", verifier))
         stack.enter_context(patch.object(sys, "argv", ["ctmupgrade", *argv]))
         stack.enter_context(patch.dict(os.environ, environ, clear=True))
         stack.enter_context(redirect_stdout(out))
