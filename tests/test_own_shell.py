@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.adapters.local.logout import ended_by_logout
 from ctmupgrade.adapters.local.own_files import own_files
 from ctmupgrade.adapters.tasks import one_by_one
 from ctmupgrade.collect.collect import collect_nodes
@@ -21,7 +22,11 @@ from ctmupgrade.commands.options import with_options
 from ctmupgrade.commands.request import Purpose
 from ctmupgrade.core.checks.check import Question
 from ctmupgrade.core.checks.findings import Verdict
-from ctmupgrade.core.checks.own_files import own_files_survive_reboot, own_node_is_named
+from ctmupgrade.core.checks.own_files import (
+    own_files_survive_reboot,
+    own_node_is_named,
+    own_upgrade_outlives_logout,
+)
 from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.looks.own_files import OwnFile
 from ctmupgrade.core.model import Cluster, Options
@@ -170,6 +175,38 @@ def test_what_is_gone_after_the_reboot_blocks(files: Any, verdicts: list[Verdict
     assert [finding.verdict for finding in found] == verdicts
     elsewhere = make_cluster(make_world(1))
     assert list(own_files_survive_reboot(Question(facts, elsewhere, Options()))) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "cgroup", "where"),
+    [
+        ({}, "0::/user.slice/user-0.slice/session-3.scope", ""),
+        ({"usr/lib/systemd/logind.conf": "#KillUserProcesses=no"}, "0::/user.slice/session-3.scope", ""),
+        ({"etc/systemd/logind.conf": "[Login]\n#KillUserProcesses=yes\n"}, "0::/user.slice/session-3.scope", "compiled into"),
+        ({"etc/systemd/logind.conf": "KillUserProcesses = on\n"}, "1:name=systemd:/a/session-c1.scope\n0::/", "/etc/systemd/logind.conf"),
+        ({"etc/systemd/logind.conf": "KillUserProcesses=yes\n"}, "0::/system.slice/ssh.service", ""),
+        (
+            {"etc/systemd/logind.conf": "KillUserProcesses=yes", "etc/systemd/logind.conf.d/9.conf": "KillUserProcesses=no"},
+            "0::/session-3.scope", "",
+        ),
+        (
+            {"etc/systemd/logind.conf.d/9.conf": "KillUserProcesses=no", "usr/lib/systemd/logind.conf.d/9.conf": "KillUserProcesses=yes"},
+            "0::/session-3.scope", "",
+        ),
+        ({"etc/systemd/logind.conf": "KillUserProcesses=yes\nKillExcludeUsers=4242 x\n"}, "0::/session-3.scope", ""),
+        ({"etc/systemd/logind.conf": "KillUserProcesses=yes\nKillOnlyUsers=y\n"}, "0::/session-3.scope", ""),
+        ({"etc/systemd/logind.conf": "KillUserProcesses=yes\nKillOnlyUsers=4242\n"}, "0::/session-3.scope", "/etc/systemd/logind.conf"),
+    ],
+)  # fmt: skip
+def test_what_ends_with_a_login(tmp_path: Path, files: dict[str, str], cgroup: str, where: str) -> None:
+    for name, text in {**files, "proc/self/cgroup": f"{cgroup}\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = ended_by_logout(4242, root=tmp_path)
+    assert bool(found) == bool(where) and where in found
+    facts = Facts(_now(), {}, Unknown("not asked"), own_logout=found)
+    verdicts = [one.verdict for one in own_upgrade_outlives_logout(Question(facts, _cluster(), Options()))]
+    assert verdicts == ([Verdict.BLOCK] if where else [])
 
 
 def test_a_node_that_it_runs_on_and_that_is_not_called_local_is_told() -> None:

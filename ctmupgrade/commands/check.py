@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.collect.state import shared_state
-from ctmupgrade.commands.own_files import boot_of_this_machine, files_for_resume
+from ctmupgrade.commands.own_files import boot_of_this_machine, ended_by_logout, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine, weighed
@@ -88,6 +88,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         unbooted=left_unbooted(setup),
         own_files=files_for_resume(setup),
         own_boot=boot_of_this_machine(setup),
+        own_logout=ended_by_logout(setup),
         served=setup.served(),
         shared=shared,
     ).with_boots(upgraded_in(setup))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ def files_for_resume(setup: Setup) -> Maybe[tuple[OwnFile, ...]]:
     from ctmupgrade.adapters.local.own_files import own_files
 
     return own_files(dict.fromkeys(_needed(setup)))
+
+
+def ended_by_logout(setup: Setup) -> str:
+    """Return what would end the upgrade of the appliance that this runs on when its operator logs out; "" where nothing
+    does, or where this is no such appliance."""
+    if not setup.cluster.own_node or setup.request.simulate is not None:
+        return ""
+    from ctmupgrade.adapters.local.logout import ended_by_logout
+
+    return ended_by_logout(os.getuid())
 
 
 def boot_of_this_machine(setup: Setup) -> str:

@@ -60,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     Check("no_upgrade_running", "no upgrade is running", cluster.no_upgrade_running, Group.WORK, _FAILED, waivable=False),
     Check("no_reboot_pending", "no node waits for the reboot that ends its upgrade", node.no_reboot_pending, Group.WORK, _FAILED),
     Check("own_files_survive_reboot", "where ctmupgrade runs on a node, what it needs after the reboot is on a disk", own_files.own_files_survive_reboot, Group.WORK, _FAILED),
+    Check("own_upgrade_outlives_logout", "where ctmupgrade runs on a node, its upgrade goes on when the operator logs out", own_files.own_upgrade_outlives_logout, Group.WORK, _FAILED),
     Check("own_node_is_named", "a node that ctmupgrade runs on is called local in cluster.yaml", own_files.own_node_is_named, Group.WORK, _FAILED),
     Check("reboot_needs_no_person", "no reboot needs a person at the console", node.reboot_needs_no_person, Group.DISK, _BY_HAND),
     Check("fresh_instances_ready", "new instances are unclustered, on the target version, and their services are started", node.fresh_instances_ready, _CLUSTER, _FAILED, waivable=False),

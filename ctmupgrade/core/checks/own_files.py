@@ -37,6 +37,18 @@ def own_files_survive_reboot(q: Question) -> Iterator[Finding]:
         yield Finding(CHECK, Verdict.PASS, own, "what the run needs after the reboot is on a disk")
 
 
+def own_upgrade_outlives_logout(q: Question) -> Iterator[Finding]:
+    """Judge whether the end of the operator's login would end the own node's upgrade in the middle: its screen session is
+    one of that login's processes."""
+    if q.facts.own_logout:
+        yield Finding(
+            "own_upgrade_outlives_logout", Verdict.BLOCK, q.cluster.own_node,
+            f"when you log out, or your connection is lost, ks_upgrade.sh is ended in the middle: {q.facts.own_logout}",
+            "run ctmupgrade on another machine, with the address of this node as host; or at the appliance's console, where you "
+            "stay logged in, skip this check by its name",
+        )  # fmt: skip
+
+
 def own_node_is_named(q: Question) -> Iterator[Finding]:
     """Judge whether ctmupgrade runs on a node that cluster.yaml does not call ``local``: its reboot would end it in the
     middle of the run. Containers of one machine share its boot; where several nodes do, it proves nothing."""

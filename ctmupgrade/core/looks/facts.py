@@ -188,6 +188,9 @@ class Facts:
     fresh: Mapping[str, NodeFacts] = field(default_factory=dict)  # new instances that are to join
     unbooted: Mapping[str, Unbooted] = field(default_factory=dict)
     own_files: Maybe[tuple[OwnFile, ...]] = ()  # what a resume needs on the appliance that this runs on
+    own_logout: str = (
+        ""  # what ends this shell's programs when its user logs out; "": nothing, or no node is this machine
+    )
     own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
     served: Mapping[str, Served] = field(default_factory=dict)  # vendor CLIs, where taken from the nodes
     shared: SharedState = field(default_factory=SharedState)

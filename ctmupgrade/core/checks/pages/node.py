@@ -84,6 +84,14 @@ PAGES: Mapping[str, Page] = {
         "this program; where ctmupgrade runs on no node, nothing is asked",
         Sure.OURS,
     ),
+    "own_upgrade_outlives_logout": Page(
+        "Where ctmupgrade runs on a node that it upgrades, that node's upgrade outlives the operator's login.",
+        "ks_upgrade.sh is ended in the middle when the connection is lost; the node may not start again.",
+        "/proc/self/cgroup: whether this is a login that systemd-logind knows; KillUserProcesses in logind.conf and logind.conf.d",
+        "Run ctmupgrade on another machine, or stay logged in at the console and skip this check.",
+        "logind.conf(5), KillUserProcesses: it ends screen sessions too",
+        Sure.OURS,
+    ),
     "own_node_is_named": Page(
         "A node that ctmupgrade runs on is called local in cluster.yaml, so that it comes last.",
         "Its reboot ends the run in the middle, without a word before.",
