@@ -111,10 +111,11 @@ COMMANDS = (
     _after("status"), _after("runs"), _after("watch"), _after("pause"), _after("abort"), _after("report"), _after("report --verify"),
     _after("report -o OUT.html"), _after("report --bundle OUT.tar.gz", without=("control.read", "shell.read", "clock.monotonic")),
     _decided("retry"), _decided("skip"), _decided("done"),
+    _look("restore --dry-run", scenario="../restores/everything-lost", without=("shell.read",)),
 )  # fmt: skip
 LONGER = (
     Typed("run --yes", "rebuild-two"), Typed("run --yes", "healthy-three"), _look("check", scenario="healthy-three"),
-    Typed("recover --yes", "../broken/keysecure-failed"),
+    Typed("recover --yes", "../broken/keysecure-failed"), Typed("restore --yes", "../restores/everything-lost"),
 )  # fmt: skip
 FEW = 3  # ways of breaking for each port, another three for the next one; the slow lane has them all
 

@@ -19,6 +19,7 @@ from ctmupgrade.core.plan.restore_actions import (
 )
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step, erases
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.interlocks import Proofs, hold
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.same_plan import foreign_steps
@@ -222,3 +223,18 @@ def test_a_restore_that_is_resumed_has_the_plan_that_would_be_made(tmp_path: Pat
     forged = replace(plan, steps=tuple(s for s in plan.steps if not isinstance(s.action, ProveRestore)))
     assert foreign_steps(replace(state, plan=forged), drive.cluster)
     assert {s.id for s in plan.steps if erases(s.action)} >= {"restore:ctm-1", "reset:ctm-2", "join:ctm-3"}
+
+
+def test_the_guard_gives_nobody_up_who_came_of_the_restore(tmp_path: Path) -> None:
+    """By the journal alone, whatever the nodes would answer."""
+    drive = again(tmp_path)
+    plan = drive.plan()
+    guard = guard_for(drive.cluster, plan)
+    begun = journal.start(
+        journal.RunStarted("r", "test", Mode.SIMULATED, plan, "me", 1, "t"), drive.world.clock.now()
+    )
+    assert guard(plan.step("restore:ctm-1"), begun) == ""
+    assert "leave the data on no node only" in guard(plan.step("reset:ctm-2"), begun)
+    assert "it is not proven that ctm-1 holds the data" in guard(plan.step("join:ctm-2"), begun)
+    assert drive.start(plan) == 0
+    assert "has the cluster's data, so it is not lost" in guard(plan.step("restore:ctm-1"), drive.state)

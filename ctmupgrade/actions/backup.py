@@ -28,6 +28,7 @@ from ctmupgrade.core.looks.unknown import Unknown
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.node_settings import counts_of
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import NodeError, NotYetError, UnreachableError
@@ -183,7 +184,7 @@ def _what_it_holds(ctx: Ctx, step: Step) -> Held:
         ctx.tools.store.save(f"{step.node}-{ctx.run}-settings.json", json.dumps(settings, indent=2))
         hsm = ask(control, state_probes.HSM)
         held.counts, held.asked = counts_of(settings), True
-        held.hsm = None if isinstance(hsm, Unknown) else tuple(one.words for one in hsm)
+        held.hsm = None if isinstance(hsm, Unknown) else tuple(foreign(one.words) for one in hsm)
     return held
 
 

@@ -19,9 +19,11 @@ from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.config.source import read_text
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.redact import known_hidden
 from ctmupgrade.core.run import interlocks, journal
 from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.run.restore_order import restores
 from ctmupgrade.core.run.summary import Summary, summary_of
 from ctmupgrade.errors import NodeError, UnreachableError, UsageError
 from ctmupgrade.render.markdown import summary_markdown
@@ -86,9 +88,11 @@ def _refuse_simulated(setup: Setup, what: str) -> None:
 def _backups(setup: Setup, state: RunState) -> tuple[Manifest, ...]:
     """The backups on this machine that the rest of the run stands on: of each node the newest one that counts."""
     newest: dict[str, Manifest] = {}
+    wanted = {s.action.sha256 for s in restores(state.plan) if isinstance(s.action, RestoreBackup)}
     for manifest in sorted(setup.tools.store.manifests(), key=lambda one: one.made_at):
-        if interlocks.backed_up([manifest], state, setup.cluster, setup.clock.now()):
-            newest[manifest.node] = manifest
+        restored = manifest.sha256 in wanted and not manifest.problem
+        if restored or interlocks.backed_up([manifest], state, setup.cluster, setup.clock.now()):
+            newest[manifest.sha256 if restored else manifest.node] = manifest
     return tuple(newest.values())
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ctmupgrade.core.clean_text import one_line
 from ctmupgrade.core.looks.facts import NodeFacts
 from ctmupgrade.core.looks.unknown import Maybe, Unknown
+from ctmupgrade.core.redact import foreign
 
 # What a new appliance, or one that was reset, has at most: its first administrator, and no key.
 AS_NEW: Mapping[str, int] = {"keys": 0, "users": 1}
@@ -34,6 +36,10 @@ class Holding:
     member: bool = False
     others: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """What a node said stands in it."""
+        object.__setattr__(self, "why", one_line(foreign(self.why)))
+
 
 @dataclass(frozen=True, slots=True)
 class Journals:
@@ -52,7 +58,7 @@ def holding_of(
     """Return what a node holds. What is not known is never "nothing".
 
     :param counted: how many keys and users it has. :param had: how many there were, by the backup's manifest: where
-        these are more than a new appliance has, a node as new cannot be one that holds them, whatever a journal says.
+        there were keys, a node without any cannot be one that holds them, whatever a journal says.
     """
     membership = facts.membership
     if isinstance(facts.shell, Unknown) and isinstance(membership, Unknown):
@@ -64,10 +70,11 @@ def holding_of(
     known = {name: count for name, count in counted.items() if not isinstance(count, Unknown)}
     if more := [f"{count} {name}" for name, count in known.items() if count > AS_NEW.get(name, 0)]:
         return Holding(Holds.DATA, f"it is in no cluster, and has {' and '.join(more)}")
+    if known.get("keys") == 0 and had.get("keys", 0) > 0:
+        return Holding(Holds.NOTHING, "it is in no cluster, and has no key, of which the backup has some")
     if len(known) < len(AS_NEW):
         return _not_told(facts.name, counted, journals)
-    kept = journals.kept.get(facts.name, "")
-    if kept and not any(count > AS_NEW.get(name, 0) for name, count in had.items()):
+    if kept := journals.kept.get(facts.name, ""):
         return Holding(Holds.DATA, kept)
     return Holding(Holds.NOTHING, "it is in no cluster, and has no key and no user but the first")
 

@@ -84,7 +84,16 @@ def still_held(lost: Lost) -> Iterator[Refusal]:
                 yield Refusal(text, f"bring {name} back and look; if it is lost for good: {by_name}")
             case _:
                 text = f"{name}: {held.why}: whether it has data is not known"
-                yield Refusal(text, f"find that out; to give up whatever is on {name}: {by_name}")
+                yield Refusal(
+                    text, f"{_how_to_know(lost, name)}; to give up whatever is on {name}: {by_name}"
+                )
+
+
+def _how_to_know(lost: Lost, name: str) -> str:
+    membership = lost.nodes[name].membership
+    if isinstance(membership, Unknown) and membership.login:
+        return "give the new appliance the first password that cluster.yaml names for it (ksctl section)"
+    return "find that out"
 
 
 def chosen(lost: Lost, manifest: Manifest, on: str = "") -> RestoreChoice | tuple[Refusal, ...]:
