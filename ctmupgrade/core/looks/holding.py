@@ -68,10 +68,10 @@ def holding_of(
     if membership.clustered:
         return _member(facts, membership.count)
     known = {name: count for name, count in counted.items() if not isinstance(count, Unknown)}
-    if more := [f"{count} {name}" for name, count in known.items() if count > AS_NEW.get(name, 0)]:
-        return Holding(Holds.DATA, f"it is in no cluster, and has {' and '.join(more)}")
     if known.get("keys") == 0 and had.get("keys", 0) > 0:
         return Holding(Holds.NOTHING, "it is in no cluster, and has no key, of which the backup has some")
+    if more := [f"{count} {name}" for name, count in known.items() if count > AS_NEW.get(name, 0)]:
+        return Holding(Holds.DATA, f"it is in no cluster, and has {' and '.join(more)}")
     if len(known) < len(AS_NEW):
         return _not_told(facts.name, counted, journals)
     if kept := journals.kept.get(facts.name, ""):

@@ -22,7 +22,8 @@ KEPT = Journals({"ctm-1": "run R is unfinished"})
     [
         ({"keys": 0, "users": 1}, Journals(), {}, Holds.NOTHING),
         ({"keys": 1, "users": 1}, Journals(), MANY, Holds.DATA),
-        ({"keys": 0, "users": 2}, Journals(), MANY, Holds.DATA),
+        ({"keys": 0, "users": 2}, Journals(), MANY, Holds.NOTHING),
+        ({"keys": 0, "users": 2}, Journals(), {}, Holds.DATA),
         ({"keys": NOT_TOLD, "users": 2}, Journals(), MANY, Holds.DATA),
         ({"keys": 0, "users": NOT_TOLD}, Journals(), MANY, Holds.NOTHING),
         ({"keys": 0, "users": NOT_TOLD}, Journals(), {}, Holds.NOT_KNOWN),
