@@ -29,9 +29,9 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.documents import report_document
 from ctmupgrade.render.markdown import report_markdown
 from ctmupgrade.sim import World
-from ctmupgrade.sim.rehearsal import Rehearsal
 from tests.hostile.test_answers import KSCTL_ANSWERS
 from tests.support.golden import SCENARIOS
+from tests.support.world_run import world_of
 from tests.unit import values
 
 Change = Callable[[World], None]
@@ -55,8 +55,7 @@ def rehearsed(
 
     request = CommandRequest(simulate=SCENARIOS / scenario, state_dir=state_dir, options=Options())
     with wiring.setup(request) as made:
-        assert isinstance(made.world, Rehearsal)
-        world = made.world.world
+        world = world_of(made)
         before(world)
         outcome = go(made, RunOptions(watch=watch, stop_after=stop_after))
     assert outcome.state is not None

@@ -28,7 +28,7 @@ from ctmupgrade.errors import UsageError
 from ctmupgrade.sim import Fault, World, status
 from tests.support import golden
 from tests.support.promises import check_promises
-from tests.support.world_run import Drive, make_world
+from tests.support.world_run import Drive, make_world, world_of
 
 REBUILD = StrategyName.REBUILD
 ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
@@ -53,8 +53,7 @@ def _folder(tmp_path: Path, nodes: list[dict[str, Any]], named: int = 3, **world
 def _run(folder: Path, state_dir: Path, **options: Any) -> tuple[Outcome, World]:
     with setup(CommandRequest(state_dir=state_dir, simulate=folder, options=Options(**options))) as made:
         outcome = run.run(made, RunOptions())
-        assert isinstance(made.world, World)
-        return outcome, made.world
+        return outcome, world_of(made)
 
 
 def _errors(state: RunState | None) -> list[str]:
@@ -132,8 +131,7 @@ def test_a_node_that_is_held_back_keeps_the_old_data_until_told(tmp_path: Path) 
         seen = recover.look(made, OperatorInput(rejoin=("ctm-3",)))
         outcome, after = recover.perform(made, RunOptions(), seen)
         assert outcome.code == 0 and after is not None, _errors(outcome.state)
-        assert isinstance(made.world, World)
-        _one_cluster(made.world, "ctm-1", "ctm-2", "ctm-3")
+        _one_cluster(world_of(made), "ctm-1", "ctm-2", "ctm-3")
 
 
 def test_so_many_copies_are_kept_at_every_moment(tmp_path: Path) -> None:

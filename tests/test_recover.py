@@ -21,7 +21,7 @@ from tests.support import broken, golden
 from tests.support.broken import Case
 from tests.support.desk import Desk
 from tests.support.promises import check_promises
-from tests.support.world_run import mend
+from tests.support.world_run import mend, world_of
 
 
 @pytest.mark.parametrize("name", broken.cases())
@@ -220,8 +220,7 @@ FAULTS = [
 )
 def test_what_the_checks_find_unwell_is_never_called_well(fault: Fault, tmp_path: Path) -> None:
     with setup(CommandRequest(state_dir=tmp_path, simulate=golden.SCENARIOS / "healthy-three")) as made:
-        assert isinstance(made.world, World)
-        made.world.inject(replace(fault))
+        world_of(made).inject(replace(fault))
         seen = recover.look(made, OperatorInput())
         problems = cluster_problems(seen.result.facts.nodes, made.cluster, seen.result.facts.at)
         assert problems or isinstance(seen.result.facts.nodes[fault.node].version, Unknown), (

@@ -25,7 +25,7 @@ from ctmupgrade.commands.wiring import setup
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.errors import BlockedError, UsageError
-from ctmupgrade.sim import World
+from tests.support.world_run import world_of
 
 SCENARIOS = Path(__file__).parents[1] / "fixtures" / "scenarios"
 Document = dict[str, Any]
@@ -144,8 +144,7 @@ def test_a_plan_that_was_changed_changes_nothing(plans: dict[str, Plan], tmp_pat
     with setup(CommandRequest(state_dir=tmp_path, simulate=SCENARIOS / "healthy-three")) as made:
         with pytest.raises(ReviewedPlanError) as refused:
             running.run(made, running.RunOptions(reviewed=reviewed))
-        assert isinstance(made.world, World)
-        assert not list(made.world.changes())
+        assert not list(world_of(made).changes())
     assert refused.value.exit_code == 3
     assert "step" in refused.value.brief
 

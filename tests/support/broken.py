@@ -23,6 +23,7 @@ from ctmupgrade.config.load import load_world
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.sim import World
 from tests.support import golden
+from tests.support.world_run import world_of
 
 PIN = re.compile(r"--pin [0-9a-f]{12}\b")
 BROKEN = Path(__file__).parents[2] / "fixtures" / "broken"
@@ -105,8 +106,7 @@ def recovery(found: Case, state_dir: Path) -> Iterator[tuple[Setup, World, recov
     """The diagnosis with the world that it was made of, in this process."""
     with setup(CommandRequest(state_dir=state_dir, simulate=found.folder)) as made:
         seen = recover.look(made, found.known)
-        assert isinstance(made.world, World)
-        yield made, made.world, seen
+        yield made, world_of(made), seen
 
 
 def take(made: Setup, seen: recover.Recovery) -> tuple[Outcome, recover.Recovery | None]:

@@ -35,6 +35,7 @@ from ctmupgrade.execute import Controls, Executor
 from ctmupgrade.ports import Programs, Tools
 from ctmupgrade.sim import Fault, SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
+from ctmupgrade.sim.rehearsal import Rehearsal
 from ctmupgrade.sim.repair import repair
 from ctmupgrade.sim.tasks import VirtualTasks
 
@@ -50,6 +51,12 @@ def make_world(count: int = 3, **more: Any) -> World:
     """A healthy cluster of ``count`` nodes; ``more`` goes into the world's dict."""
     nodes = more.pop("nodes", [{"name": f"ctm-{i + 1}"} for i in range(count)])
     return World.from_dict({"nodes": nodes, **more})
+
+
+def world_of(made: Setup) -> World:
+    """The world behind a simulation."""
+    assert isinstance(made.world, Rehearsal)
+    return made.world.world
 
 
 def make_cluster(world: World, strategy: StrategyName = StrategyName.IN_PLACE, **more: Any) -> Cluster:
