@@ -147,6 +147,29 @@ def test_no_gate_passes_while_services_say_started_error_started(step: str, tmp_
     assert any("healthy; for 20 s so far" in words for words in said)
 
 
+def test_a_gate_of_twenty_nodes_waits_at_half_the_pace(tmp_path: Path) -> None:
+    """Twenty nodes are asked for nothing every five seconds while one of them is unwell: `scripts/bench gate` counts it."""
+    spans = {}
+    for count in (3, 20):
+        drive, looks = Drive(make_world(count), tmp_path / str(count)), list[float]()
+        plan = drive.plan()
+        drive.world.inject(Fault("services", f"ctm-{count}", "", 200.0, params={"state": "error"}))
+
+        def hook(
+            step: str, event: object, tick: object, drive: Drive = drive, looks: list[float] = looks
+        ) -> None:
+            if step == "gate:ctm-1" and isinstance(tick, Waiting) and "healthy" not in tick.what:
+                looks.append(drive.world.now)
+            if isinstance(event, StepStarted) and event.step == "upgrade:ctm-1":
+                raise Killed
+
+        drive.hook = hook
+        with pytest.raises(Killed):
+            drive.start(plan)
+        spans[count] = min(b - a for a, b in pairwise(looks))
+    assert spans == {3: 5.0, 20: 10.0}
+
+
 def test_a_gate_after_a_node_that_settled_takes_no_streak_again(tmp_path: Path) -> None:
     drive = drive_of(tmp_path, IN_PLACE)
     assert start(drive) == 0, drive.stuck

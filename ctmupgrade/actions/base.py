@@ -93,6 +93,7 @@ class Patience:
     :param steady: and for so long without a break.
     :param grace: so long NOT_YET or UNKNOWN is tolerated before it is believed.
     :param apart: while looks are good, so long is between two of them at least.
+    :param waits: and while they are not; a poll where that is longer.
     """
 
     timeout: timedelta
@@ -100,6 +101,7 @@ class Patience:
     steady: timedelta = timedelta(0)
     grace: timedelta = timedelta(0)
     apart: timedelta = timedelta(0)
+    waits: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         until = since + patience.timeout
         words = seen.detail or _so_far(patience, now - good_since)
         gist = seen.gist or ("" if seen.detail else "healthy")
-        pause = max(ctx.poll, patience.apart.total_seconds()) if good else ctx.poll
+        pause = max(ctx.poll, (patience.apart if good else patience.waits).total_seconds())
         yield Waiting(pause, words, since, until, gist)
 
 

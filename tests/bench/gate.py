@@ -23,9 +23,13 @@ LOOKS = 6
 
 def watched(nodes: Nodes, runs: int) -> Result:
     """The share of a core that the looks of a gate take, at the pace of a gate. The vendor's ksctl is not this program."""
-    from ctmupgrade.actions.waits import ALL_EVERY, STREAK
+    from ctmupgrade.actions.waits import ALL_EVERY, STREAK, polls_apart
 
     both, said, took, ratios, shares = Both(nodes), nodes.folder / "gate.txt", [], [], []
+    count = len(both.stand_ins.servers)
+    often = min(
+        POLL_S * polls_apart(count), max(POLL_S, STABLE_S / STREAK)
+    )  # while one is unwell, and while none is
     for _ in range(runs):
         both.stand_ins.renew()
         argv = [
@@ -38,15 +42,15 @@ def watched(nodes: Nodes, runs: int) -> Result:
         ]
         took.append(run(argv, env=both.env, out=said))
         one, known = map(float, said.read_text().split())
-        gate = one / max(POLL_S, STABLE_S / STREAK)
-        settling = one / (ALL_EVERY * POLL_S) + one / len(both.stand_ins.servers) / POLL_S
+        gate = one / often
+        settling = one / (ALL_EVERY * POLL_S) + one / count / POLL_S
         shares.append((one, gate, settling))
         ratios.append(max(gate, settling) / SHARE)
-        both.wrong |= {} if known == len(both.stand_ins.servers) else {"not every node answered": None}
+        both.wrong |= {} if known == count else {"not every node answered": None}
     one, gate, settling = (statistics.median(column) for column in zip(*shares, strict=True))
     note = (
         f"gate {gate:.2%}, settling {settling:.2%}; a look at all 20 nodes takes {one:.3f} s of our processor, ksctl's own "
-        f"left out; one every {max(POLL_S, STABLE_S / STREAK):g} s in a gate, every {ALL_EVERY * POLL_S:g} s while one settles"
+        f"left out; one every {often:g} s in a gate, every {ALL_EVERY * POLL_S:g} s while one settles"
     )
     reached = statistics.median(ratios) <= 1.0
     result = Result(
