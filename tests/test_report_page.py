@@ -76,6 +76,7 @@ def test_the_outcome_is_one_sentence(failed: FailedRun, retried: FailedRun) -> N
     assert re.fullmatch(
         r"Simulated, on no real node: 3 of 3 nodes of upgrade-fails-on-node-2 were upgraded from 2\.20\.0 to 2\.21\.0 in "
         r"\d h \d\d min; no node was out of service for longer than \d+ min \(ctm-2\); "
+        r"no client port was away for longer than \d+ min at a time \(ctm-1 443\); "
         r"4 incidents \(1 failure, 1 pause, 1 decision, 1 resume\); no check waived\.",
         retried.report()["headline"],
     )

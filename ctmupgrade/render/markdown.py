@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Facts
@@ -61,7 +61,7 @@ def report_markdown(report: Report) -> str:
     lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
     lines += [_row(n.name, n.version_before, n.version_after, n.state) for n in report.nodes]
     lines += account_lines(report, account) if account else []
-    lines += ["", *_step_lines(report)]
+    lines += _step_lines(report)
     if report.incidents:
         lines += ["", "## Incidents", "", "| time | what | where | text | by |", "|---|---|---|---|---|"]
         lines += [
@@ -83,22 +83,20 @@ def report_markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _step_lines(report: Report) -> list[str]:
-    account, words, planned = report.account, dict[str, str](), dict[str, str]()
-    if account:
-        words = {proof.step: proof.words for proof in account.proofs}
-        planned = {bar.step: bar.planned[1].isoformat(timespec="seconds") for bar in account.timeline.bars}
-    lines = [
-        "## Steps",
-        "",
-        "| step | status | planned until | started | finished | evidence |",
-        "|---|---|---|---|---|---|",
-    ]
+def _step_lines(report: Report) -> Iterator[str]:
+    account = report.account
+    words = {proof.step: proof.words for proof in account.proofs} if account else {}
+    ends = (
+        {bar.step: bar.planned[1].isoformat(timespec="seconds") for bar in account.timeline.bars}
+        if account
+        else {}
+    )
+    yield from ("", "## Steps", "", "| step | status | planned until | started | finished | evidence |")
+    yield "|---|---|---|---|---|---|"
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
         said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
-        lines.append(_row(step.id, step.status, planned.get(step.id, ""), step.started, step.finished, said))
-    return lines
+        yield _row(step.id, step.status, ends.get(step.id, ""), step.started, step.finished, said)
 
 
 def program_cells(report: Report) -> list[tuple[str, ...]]:

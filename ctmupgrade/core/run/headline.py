@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.step_words import node_list, step_words
 from ctmupgrade.core.plan.steps import RunUpgrade
+from ctmupgrade.core.run.client_ports import clients_line
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.outcome import at_target
@@ -24,7 +25,13 @@ _SINGULARS = {"stop-asked": "stop asked for", "request-refused": "request refuse
 
 def headline_of(state: RunState, timeline: Timeline) -> str:
     """Return the sentence, true at any moment of the run."""
-    parts = [f"{_what(state)} {_when(state, timeline)}", *_others(state), *_ended(state), *_absence(timeline)]
+    parts = [
+        f"{_what(state)} {_when(state, timeline)}",
+        *_others(state),
+        *_ended(state),
+        *_absence(timeline),
+        *_clients(state),
+    ]
     if state.outcome not in ("dry-run", "nothing-to-do"):
         parts.append(incident_words(one.kind for one in state.incidents))
     waived = len(state.waived)
@@ -135,6 +142,25 @@ def _absence(timeline: Timeline) -> list[str]:
             0, f"no node was out of service for longer than {clock_time(longest.seconds)} ({longest.node})"
         )
     return parts
+
+
+def _clients(state: RunState) -> list[str]:
+    """What clients saw of it, where their ports were watched."""
+    seen = clients_line(state.observed.clients, state.at)
+    if seen is None:
+        return []
+    gaps = [
+        f"no node answered clients of {gap.service} for {clock_time(gap.seconds)}" for gap in seen.without_any
+    ]
+    longest = max(
+        (port for port in seen.ports if port.outages), key=lambda port: port.longest_s, default=None
+    )
+    if longest is not None:
+        where = f"{longest.node} {longest.port}"
+        gaps.append(
+            f"no client port was away for longer than {clock_time(longest.longest_s)} at a time ({where})"
+        )
+    return gaps
 
 
 def _short(text: str) -> str:
