@@ -20,6 +20,7 @@ from ctmupgrade.render.web_page import folded, page, section, table
 
 _GOOD = ("done", "nothing-to-do", "dry-run", "pass")
 _BAD = ("failed", "needs-operator", "inconclusive", "failure", "block", "unknown")
+_MANY = 4  # nodes, of which "all" is said
 _QUIET = ("pending", "unchanged", "skipped", "resume", "waiting")
 
 
@@ -189,7 +190,7 @@ def _checks(report: Report) -> Iterator[Part]:
             rows = [
                 (
                     one.check,
-                    node_list(one.nodes, len(report.nodes)) or "-",
+                    _names(one.nodes, report),
                     _word(one.verdict),
                     _lines(one.summary),
                 )
@@ -202,6 +203,13 @@ def _checks(report: Report) -> Iterator[Part]:
         yield table("Checks that were waived", ("Check", "Reason"), report.waived)
     else:
         yield tag("p", "No check was waived.")
+
+
+def _names(nodes: tuple[str, ...], report: Report) -> Part:
+    """Nodes, none of whose names is broken at its hyphen; a dash where there is none."""
+    if len(nodes) == len(report.nodes) > _MANY:
+        return node_list(nodes, len(nodes))
+    return joined([tag("span", node, class_="name") for node in nodes], between=", ") if nodes else "-"
 
 
 def _evidence(account: Account) -> Iterator[Part]:

@@ -47,6 +47,7 @@ details{margin:.3rem 0}summary{cursor:pointer;color:var(--link);padding:.15rem 0
 break-inside:avoid}.incident.bad{border-left-color:var(--bad)}
 .incident h3{margin:0}.incident.bad,.incident.wait,.incident.quiet,.incident.good{color:inherit}
 figure{margin:0}
+@media (min-width:641px){tbody th,.name,time{white-space:nowrap}}
 @media (max-width:640px){
 body{font-size:15px}h1{font-size:1.35rem}
 .facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.4rem}
