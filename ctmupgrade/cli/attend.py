@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.notices import notices, tell
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
 from ctmupgrade.cli.place import placed, placed_findings, placed_report
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ctmupgrade.commands.faults import PlannedFault
     from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
+    from ctmupgrade.core.checks.findings import Finding
     from ctmupgrade.core.plan.plan import Plan
 
 
@@ -63,6 +65,7 @@ def wishes(
     with (
         progress(common, made) as looking,
         show.watching(common.shown, made.clock.now, made.cluster.window) as watch,
+        notices(common, made) as told,
     ):
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
@@ -88,6 +91,7 @@ def wishes(
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
             looking.stop()
             watch(state, event, key, tick)
+            tell(told, state, event, watch.aside)
             if lines := last_words(common, made.cluster, made.home, state, event):
                 with watch.aside(), unheard():
                     typer.echo("\n".join(lines), err=json)
@@ -105,6 +109,7 @@ def wishes(
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
             wait_for_window=wait_for_window,
             faults=faults,
+            refused=lambda result: told.refused(result.code, stops(placed_findings(result.findings, common))),
         )
 
 
@@ -114,6 +119,13 @@ def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> l
         *(plain.finding_lines(placed_findings(result.findings, common)) if result.findings else ()),
         *plain.question(planned, len(made.cluster.nodes)),
         *lines_of(planned, made),
+    ]
+
+
+def stops(findings: Iterable[Finding]) -> list[str]:
+    """Return in words what does not let a run begin."""
+    return [
+        f"{one.check}: {one.node}{': ' if one.node else ''}{one.summary}" for one in findings if one.stops
     ]
 
 

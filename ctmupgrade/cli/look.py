@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade.cli.given import Common, Format
-from ctmupgrade.cli.opening import LOOK, only_said, opened, registry
+from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
@@ -207,6 +207,24 @@ def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
         else:
             write_out(text, output)
     return result.code
+
+
+@registry.command(LOOK)
+def notify(common: Common) -> int:
+    """Send a test message to every receiver of cluster.yaml. Exit 4: not all of them took it."""
+    from ctmupgrade.commands.notify import try_receivers
+
+    tried = try_receivers(request_of(common))
+    if common.shown is Format.JSON:
+        rows = [{"receiver": one.name, "sent": one.sent, "error": one.why} for one in tried.tried]
+        put_json({"schema": 1, "cluster": tried.cluster, "mode": tried.mode.value, "receivers": rows})
+        return tried.code
+    for one in tried.tried:
+        if not one.sent:
+            typer.echo(f"{tried.mode.value}: nothing is sent: {one.name}")
+        else:
+            typer.echo(f"{'FAILED' if one.why else 'sent':8}{one.name}{f': {one.why}' if one.why else ''}")
+    return tried.code
 
 
 @registry.command(LOOK)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctmupgrade.core.run.report import Report
 
 _COMMANDS = (
-    "init|verify|check|plan|runbook|backup|stage|runs|run|resume|status|watch|pause|abort|recover|restore|drill|"
+    "init|verify|check|notify|plan|runbook|backup|stage|runs|run|resume|status|watch|pause|abort|recover|restore|drill|"
     "report|serve|record|handover|take-over|node (?:retry|skip|done)"
 )
 _RUN = r"\d{8}T\d{6}-[0-9a-f]{7}"  # an id, as commands.runs makes them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from ctmupgrade.cli.given import Common, Format
@@ -29,6 +29,19 @@ def need_terminal(option: str) -> None:
         raise UsageError(f"{option} asks, and there is no terminal", remedy=f"leave {option} out")
 
 
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Call ``tell`` with each question that is asked meanwhile, when it waits for its answer."""
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        _listeners.remove(tell)
+
+
 def ask(question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = False) -> bool:
     """Ask a question; everything but y and yes is a no.
 
@@ -43,6 +56,8 @@ def ask(question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = 
     with _ctrl_c_ends():
         out.write(f"{question} [y/N]: ")
         out.flush()
+        for tell in _listeners:
+            tell(question)
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             out.write("\n")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ctmupgrade.core.model import Cluster
+from ctmupgrade.core.receivers import Webhook
 
 # A variable as people name them. A password that was typed where its variable's name belongs does not look so.
 _USUAL_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{2,24}[0-9]?")
@@ -26,6 +27,9 @@ def known_secrets(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[str]
     yield from of_environment(environ)
     yield from (value for name in names if (value := environ.get(name, "")))
     yield from (name for name in names if not environ.get(name) and not _USUAL_NAME.fullmatch(name))
+    for receiver in cluster.notify:
+        if isinstance(receiver, Webhook):
+            yield from _in_webhook(environ.get(receiver.url_env, ""))
     for node in (*cluster.nodes, *cluster.fresh):
         yield from _of_a_file(node.ksctl.password_file)
         yield from _no_program(node.ksctl.password_command)
@@ -70,3 +74,20 @@ def _in_url(url: str) -> Iterator[str]:
     if secret := user.partition(":")[2]:
         yield secret
         yield urllib.parse.unquote(secret)
+
+
+_LONG = 16  # characters of a part of a webhook's path that is no word but a token
+
+
+def _in_webhook(url: str) -> Iterator[str]:
+    """A webhook's URL, which is its password: without blanks around it, and its parts that tell who may send."""
+    text = url.strip()
+    try:
+        parts = urllib.parse.urlsplit(text)
+    except ValueError:
+        return  # the variable's whole value is known already
+    yield text
+    yield from _in_url(text)
+    for part in (parts.path, parts.query, *parts.path.split("/"), *parts.query.split("&")):
+        if len(part) >= _LONG:
+            yield part

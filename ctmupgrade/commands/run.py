@@ -73,6 +73,7 @@ class RunOptions:
     )  # may raise BlockedError: nobody can be asked
     wait_for_window: bool = False
     faults: tuple[PlannedFault, ...] = ()  # of a rehearsal
+    refused: Callable[[CheckResult], None] = lambda _result: None  # the checks do not let it begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
         return end(folder, state, "nothing-to-do", setup, result)
     if result.code is not ExitCode.DONE:
         marks.respect()  # what blocks may be another run that began meanwhile
+        if setup.mode is Mode.LIVE:
+            wishes.refused(result)
         return Outcome(result.code, result=result, why="blocked by checks")
     if wishes.reviewed is not None:
         refuse_difference(wishes.reviewed, plan)

@@ -22,6 +22,7 @@ from ctmupgrade.core import redact
 from ctmupgrade.core.looks.served import Served
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.receivers import variables_of
 from ctmupgrade.errors import ConfigError
 from ctmupgrade.ports import Clock, Fleet, Programs, RunStore, SimulatedWorld, Tools
 
@@ -212,6 +213,9 @@ def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:
             yield said
     if said := exposed(home):
         yield said
+    for receiver in cluster.notify:
+        if missing := [name for name in variables_of(receiver) if not os.environ.get(name)]:
+            yield f"notify: the variable {missing[0]} is not set: nothing is sent to {receiver.name}"
 
 
 def _simulated(request: CommandRequest, cluster: Cluster, folder: Path, scratch: Path) -> Setup:

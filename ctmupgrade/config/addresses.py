@@ -10,6 +10,10 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
 _LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 _WITH_PORT = re.compile(r"([^:]+|\[[^\]]+\]):(\d+)", re.ASCII)
 _JUMP = re.compile(r"(?:ssh://)?(?:(?!-)[^@\s,]+@)?(\[[^\]]+\]|[^@:\[\]\s]+)(?::(\d{1,5}))?/?", re.ASCII)
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+# A dot-atom and a host (RFC 5322): what needs no quotes in a header.
+_MAILBOX = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}+(?:\.{_ATOM}+)*@([A-Za-z0-9.-]{{1,253}})")
+_SERVER = re.compile(r"(\[[^\]]+\]|[^:/\[\]\s]+)(?::(\d{1,5}))?", re.ASCII)
 _URL = re.compile(r"(https?)://(\[[^\]@/]+\]|[^:/?#@\s\[\]]+)(?::(\d{1,5}))?/?", re.ASCII)
 
 
@@ -127,3 +131,36 @@ def jumps(text: str) -> str:
         if not found or not _is_host(found.group(1)) or int(found.group(2) or 22) not in range(1, 65536):
             raise ValueError(expected)
     return text
+
+
+def mailbox(text: str) -> str:
+    """Return a mail address. :raises ValueError: it is none, or would need quotes in a header."""
+    found = _MAILBOX.fullmatch(text)
+    if not found or not _is_host(found.group(1)):
+        raise ValueError("a mail address is expected, like ops@example.com, without a name before it")
+    return text
+
+
+def server(text: str, usual: int = 25) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; an IPv6 address loses its brackets.
+
+    :param usual: the port where none is written. :raises ValueError: it is neither ``HOST`` nor ``HOST:PORT``.
+    """
+    found = _SERVER.fullmatch(text)
+    if not found or not _is_host(found.group(1)):
+        raise ValueError("HOST or HOST:PORT is expected, an IPv6 address in brackets")
+    port = int(found.group(2) or usual)
+    if port not in range(1, 65536):
+        raise ValueError("a port from 1 to 65535 is expected")
+    return host(found.group(1)), port
+
+
+_LOG_PORTS = {"udp": 514, "tcp": 514, "tls": 6514}  # RFC 5426, custom, RFC 5425
+
+
+def log_address(text: str) -> tuple[str, str, int]:
+    """Return transport, host and port of a system log. :raises ValueError: it is none."""
+    transport, sign, place = text.partition("://")
+    if not sign or transport not in _LOG_PORTS:
+        raise ValueError("udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT is expected")
+    return (transport, *server(place, _LOG_PORTS[transport]))

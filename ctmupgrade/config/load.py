@@ -20,10 +20,10 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ctmupgrade import __version__
 from ctmupgrade.config.addresses import among_nodes, loopback, same_url
 from ctmupgrade.config.messages import words
 from ctmupgrade.config.programs import contacts_of, hooks_of, own_of, secret_variables
+from ctmupgrade.config.receivers import metrics_of, receivers_of
 from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
 from ctmupgrade.config.values import is_name
@@ -105,7 +105,6 @@ class _Builder:
     simulated: bool
 
     def cluster(self, file: FileKeys) -> Cluster:
-        self._supported(file)
         self._unique(file)
         nodes = tuple(self._node(file, raw, i) for i, raw in enumerate(file.nodes))
         directory = self._path(("backup", "directory"), file.backup.directory)
@@ -122,6 +121,8 @@ class _Builder:
             ),
             hooks=hooks_of(file.hooks, self.source, self.base, simulated=self.simulated, secret=secret),
             contacts=contacts_of(file),
+            notify=receivers_of(file, self.source, self._file),
+            metrics=metrics_of(file, self.source, self._path),
             folder=self.base,
             backup=BackupSettings(
                 directory, file.backup.key_password_env, file.backup.max_age, file.backup.proven_within
@@ -132,11 +133,6 @@ class _Builder:
             stable_for=file.stable_for,
             skips=tuple(self._skip(i, skip, file) for i, skip in enumerate(file.checks.skip)),
         )
-
-    def _supported(self, file: FileKeys) -> None:
-        """Refuse what this version does not do: a notification that nobody sends is worse than none."""
-        if file.notify:
-            self.source.complain(("notify",), f"not supported by this version ({__version__}): leave it out")
 
     def _skip(self, index: int, raw: SkipKeys, file: FileKeys) -> Skip:
         check = next((c for c in CHECKS if c.id == raw.check), None)

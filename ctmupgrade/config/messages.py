@@ -81,7 +81,7 @@ def _one_value(given: str, loc: tuple[int | str, ...]) -> str:
 
 def _unknown_key(loc: tuple[int | str, ...]) -> str:
     holder = next((str(p) for p in reversed(loc[:-1]) if isinstance(p, str)), "")
-    allowed = list(MODELS[holder].model_fields)
+    allowed = [field.alias or name for name, field in MODELS[holder].model_fields.items()]
     if str(loc[-1]).lower() in _PASSWORDS:
         places = ", ".join(key for key in allowed if key in PRIVATE)
         hint = f" ({places})" if places else ""

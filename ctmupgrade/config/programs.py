@@ -82,6 +82,9 @@ def secret_variables(file: FileKeys) -> set[str]:
     found = {file.backup.key_password_env, file.ksctl.password_env, file.ssh.passphrase_env}
     for node in file.nodes:
         found |= {node.ksctl.password_env, node.passphrase_env, node.ssh.passphrase_env}
+    for one in file.notify:
+        found |= {one.webhook.url_env} if one.webhook else set()
+        found |= {one.mail.password_env} if one.mail else set()
     return {name for name in found if name} | {"KSCTL_PASSWORD", "KSCTL_JWT"}
 
 

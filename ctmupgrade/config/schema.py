@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,10 +20,13 @@ from ctmupgrade.config.values import (
     HostAmongNodes,
     HostKey,
     Jumps,
+    LogAddress,
+    Mailbox,
     Moment,
     Name,
     Port,
     Seconds,
+    Server,
     Text,
     Until,
     Url,
@@ -180,6 +183,48 @@ class ContactKeys(Strict):
     mail: Text | None = None
 
 
+class Format(StrEnum):
+    """The forms in which a webhook takes a message."""
+
+    SLACK = "slack"
+    TEAMS = "teams"
+    JSON = "json"
+
+
+class WebhookKeys(Strict):
+    """``webhook``: a URL that is told of a run."""
+
+    url_env: Variable
+    format: Format = Format.JSON
+    ca_file: Text | None = None
+
+
+class MailKeys(Strict):
+    """``mail``: mailboxes that are told of a run."""
+
+    to: Annotated[list[Mailbox], Field(min_length=1, max_length=50)]
+    sender: Mailbox = Field(alias="from")
+    smtp: Server
+    user: User | None = None
+    password_env: Variable | None = None
+    ca_file: Text | None = None
+
+
+class SyslogKeys(Strict):
+    """``syslog``: a system log that is told of a run."""
+
+    address: LogAddress
+    ca_file: Text | None = None
+
+
+class NotifyKeys(Strict):
+    """An entry of ``notify``: one receiver, of one of these kinds."""
+
+    webhook: WebhookKeys | None = None
+    mail: MailKeys | None = None
+    syslog: SyslogKeys | None = None
+
+
 class NodeKeys(SshKeys):
     """A node; the keys of ``ssh`` may be given here directly or under ``ssh:``."""
 
@@ -193,7 +238,7 @@ class NodeKeys(SshKeys):
 
 
 class FileKeys(Strict):
-    """The whole file. ``notify`` is read so far that it can be refused by name."""
+    """The whole file."""
 
     cluster: Name
     strategy: StrategyName = StrategyName.IN_PLACE
@@ -207,7 +252,8 @@ class FileKeys(Strict):
     stable_for: DurationOrNone = timedelta(seconds=60)
     checks: ChecksKeys = ChecksKeys()
     hooks: HooksKeys = HooksKeys()
-    notify: Any = None
+    notify: Annotated[list[NotifyKeys], Field(max_length=20)] = []
+    metrics: Text | None = None
     contacts: Annotated[list[ContactKeys], Field(max_length=100)] = []
     nodes: Annotated[list[NodeKeys], Field(min_length=1, max_length=MAX_NODES)]
 
@@ -215,9 +261,10 @@ class FileKeys(Strict):
 MODELS: Mapping[str, type[BaseModel]] = {
     "": FileKeys, "ssh": SshKeys, "jump": JumpKeys, "ksctl": KsctlKeys, "target": TargetKeys, "backup": BackupKeys, "window": WindowKeys,
     "timeouts": TimeoutKeys, "nodes": NodeKeys, "checks": ChecksKeys, "skip": SkipKeys, "own": OwnKeys, "hooks": HooksKeys, "contacts": ContactKeys,
+    "notify": NotifyKeys, "webhook": WebhookKeys, "mail": MailKeys, "syslog": SyslogKeys,
 }  # fmt: skip
 
 # Keys that say where a secret is. What is found there is not shown: it may be the secret itself.
 PRIVATE = frozenset(
-    {"passphrase_env", "password_env", "password_file", "password_command", "key_password_env"}
+    {"passphrase_env", "password_env", "password_file", "password_command", "key_password_env", "url_env"}
 )

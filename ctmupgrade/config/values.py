@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from ctmupgrade.config.addresses import host, jumps, url
+from ctmupgrade.config.addresses import host, jumps, log_address, mailbox, server, url
 from ctmupgrade.core.model import LOCAL
 from ctmupgrade.core.version import Version
 
@@ -215,6 +215,26 @@ def _url(value: object) -> str:
     return url(text)
 
 
+def _mailbox(value: object) -> str:
+    return mailbox(_written(_text(value), _TEXT_EXPECTED))
+
+
+def _without_login(value: object) -> str:
+    """The text of an address that has no place for a name and password; one that has them is not shown."""
+    text = _written(_text(value), _TEXT_EXPECTED)
+    if "@" in text:
+        raise _refusal("an address without a name and password is expected: those have keys of their own")
+    return text
+
+
+def _server(value: object) -> tuple[str, int]:
+    return server(_without_login(value))
+
+
+def _log_address(value: object) -> tuple[str, str, int]:
+    return log_address(_without_login(value))
+
+
 def _host_key(value: object) -> str:
     expected = "SHA256: and 43 characters are expected, as ssh-keygen -l prints a fingerprint"
     text = _written(_text(value), _TEXT_EXPECTED)
@@ -276,6 +296,9 @@ Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
 User: TypeAlias = Annotated[str, BeforeValidator(_user)]
 Jumps: TypeAlias = Annotated[str, BeforeValidator(_jumps)]
 HostKey: TypeAlias = Annotated[str, BeforeValidator(_host_key)]
+Mailbox: TypeAlias = Annotated[str, BeforeValidator(_mailbox)]
+Server: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_server)]
+LogAddress: TypeAlias = Annotated[tuple[str, str, int], BeforeValidator(_log_address)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
 Variable: TypeAlias = Annotated[str, BeforeValidator(_variable)]
 Command: TypeAlias = Annotated[str, BeforeValidator(_command)]

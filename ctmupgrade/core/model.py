@@ -11,6 +11,7 @@ from ctmupgrade.core.jumps import NO_JUMP, JumpSettings
 from ctmupgrade.core.modes import Mode as Mode  # noqa: PLC0414 - part of this module for its users
 from ctmupgrade.core.modes import StrategyName as StrategyName  # noqa: PLC0414
 from ctmupgrade.core.names import Names, NoNames
+from ctmupgrade.core.receivers import Receiver, variables_of
 from ctmupgrade.core.version import Version
 
 LOCAL = "local"  # the host of the appliance on whose shell ctmupgrade runs
@@ -181,6 +182,8 @@ class Cluster:
     own_checks: tuple[OwnCheck, ...] = ()
     hooks: Hooks = field(default_factory=Hooks)
     contacts: tuple[Contact, ...] = ()
+    notify: tuple[Receiver, ...] = ()
+    metrics: Path | None = None  # for a collector of numbers, such as node_exporter's
     folder: Path = Path()  # cluster.yaml's: the operator's programs start there
     fresh: tuple[Node, ...] = ()  # new instances of this run, in place of old nodes; not in the file
     names: Names = field(default_factory=NoNames, compare=False, repr=False)
@@ -191,6 +194,7 @@ class Cluster:
         names = {self.backup.key_password_env}
         for node in (*self.nodes, *self.fresh):
             names |= {node.ksctl.password_env, node.ssh.passphrase_env}
+        names.update(*map(variables_of, self.notify))
         return tuple(sorted(name for name in names if name))
 
     @property
