@@ -297,8 +297,10 @@ User: TypeAlias = Annotated[str, BeforeValidator(_user)]
 Jumps: TypeAlias = Annotated[str, BeforeValidator(_jumps)]
 HostKey: TypeAlias = Annotated[str, BeforeValidator(_host_key)]
 Mailbox: TypeAlias = Annotated[str, BeforeValidator(_mailbox)]
-Server: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_server)]
-LogAddress: TypeAlias = Annotated[tuple[str, str, int], BeforeValidator(_log_address)]
+Server: TypeAlias = Annotated[tuple[str, int], BeforeValidator(_server, json_schema_input_type=str)]
+LogAddress: TypeAlias = Annotated[
+    tuple[str, str, int], BeforeValidator(_log_address, json_schema_input_type=str)
+]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
 Variable: TypeAlias = Annotated[str, BeforeValidator(_variable)]
 Command: TypeAlias = Annotated[str, BeforeValidator(_command)]
