@@ -14,6 +14,10 @@ def main() -> int:
         return _print(f"ctmupgrade {__version__}\n")
     if sys.argv[1:] == ["--licenses"] and sys.stdout is not None:
         return _print(_licences())
+    if first == "--complete":
+        from ctmupgrade.cli.completion import main as complete
+
+        return complete(sys.argv[2:])
     if first in (
         "--hold-terminal",
         "--on-terminal",

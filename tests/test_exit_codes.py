@@ -210,9 +210,9 @@ def test_and_in_none_of_all_the_ways(typed: Typed, paused: Path, stuck: Path, tm
 
 
 def test_every_command_is_in_the_table() -> None:
-    """A new command is tried here too; init and path ask no port, a hand-over has two sides (tests/test_handover.py)."""
+    """A new command is tried here too; init, path and notify ask no port, a hand-over has two sides (tests/test_handover.py)."""
     known = {typed.words.split()[0] for typed in COMMANDS}
-    assert set(registry.names) == known | {"init", "path", "handover", "take-over"}
+    assert set(registry.names) == known | {"init", "path", "notify", "handover", "take-over"}
 
 
 # -- the installed program -------------------------------------------------------------------------

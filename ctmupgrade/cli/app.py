@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade import __version__
+from ctmupgrade.cli import shells
 from ctmupgrade.cli.funnel import funnel
 from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.opening import registry
 from ctmupgrade.cli.options import no_empty_values, with_common
 from ctmupgrade.cli.parser import HELP, group_of
+from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     pass
@@ -39,6 +41,13 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _alone(shell: str) -> None:
+    if shell:
+        raise UsageError(
+            f"{shells.INSTALL} and {shells.SHOW} are typed alone", remedy=f"ctmupgrade {shells.SHOW} {shell}"
+        )
+
+
 @app.callback()
 @with_common
 def root(
@@ -47,6 +56,21 @@ def root(
         bool,
         typer.Option("--version", help="print the version and exit", is_eager=True, callback=_version),
     ] = False,
+    install_completion: Annotated[
+        str,
+        typer.Option(
+            shells.INSTALL,
+            metavar="[SHELL]",
+            help="let bash, zsh or fish complete commands, and exit",
+            callback=_alone,
+        ),
+    ] = "",
+    show_completion: Annotated[
+        str,
+        typer.Option(
+            shells.SHOW, metavar="[SHELL]", help="print what that shell reads, and exit", callback=_alone
+        ),
+    ] = "",
 ) -> None:
     """Take the common options; they may be here or after the command."""
 
@@ -67,6 +91,8 @@ def main() -> int:
 def _program() -> object:
     words = sys.argv[1:]
     no_empty_values(words)
+    if shells.asked(words):
+        return shells.answer(words)
     # Where no options stand before a command's name, those of the program and of the group need no look:
     # typer would load the validation library for them, also where only the command's help is wanted.
     command, rest = registry.find(words)

@@ -39,8 +39,8 @@ def complain_usage(error: BaseException) -> int:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "") or "ctmupgrade"
-    if text:  # without a command its help was shown
-        tell(text, ExitCode.USAGE, remedy=f"{path} --help")
+    if text or wants_json(sys.argv[1:]):  # without a command its help was shown
+        tell(text or "no command is given", ExitCode.USAGE, remedy=f"{path} --help")
     return int(ExitCode.USAGE)
 
 

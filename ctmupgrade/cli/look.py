@@ -10,7 +10,7 @@ import typer
 
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
-from ctmupgrade.cli.options import OutFile
+from ctmupgrade.cli.options import OutFile, split
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
 from ctmupgrade.cli.place import placed, placed_findings
 from ctmupgrade.cli.progress import progress, reading
@@ -31,7 +31,7 @@ def check(
         str, typer.Option("--explain", metavar="ID", help="show what a check means, and what to do about it")
     ] = "",
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="ID", help="run this check alone (repeatable)")
+        list[str] | None, typer.Option("--only", metavar="ID,ID", help="run these checks alone (repeatable)")
     ] = None,
     *,
     options: Options,
@@ -42,9 +42,10 @@ def check(
     from ctmupgrade.commands import check as looking
     from ctmupgrade.render import documents, show
 
+    wanted = tuple(name for text in only or () for name in split(text, "--only"))
     with opened(common, options, looks_only=True) as made:
         with progress(common, made):
-            result = looking.check(made, only=only or (), hashed=False)
+            result = looking.check(made, only=wanted, hashed=False)
         if common.shown is Format.JSON:
             found = placed_findings(result.findings, common)
             put_json(documents.check_document(made.cluster, made.mode, result.facts, found))

@@ -269,7 +269,7 @@ NodeRate = Annotated[
 ]
 
 
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="default: the latest")]
+RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="default: the latest")]
 
 
 AcceptPartial = Annotated[

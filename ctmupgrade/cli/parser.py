@@ -68,6 +68,10 @@ class CommandRegistry:
         """Return all names."""
         return list(self._makers)
 
+    def inner(self, name: str) -> CommandRegistry | None:
+        """Return the commands of a command that has some."""
+        return self._inner.get(name)
+
     @property
     def listing(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return panels with names and first paragraphs."""
@@ -107,7 +111,9 @@ def group_of(shelf: CommandRegistry) -> type[TyperGroup]:
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             if args and args[0] not in shelf.names and not args[0].startswith("-"):
-                ctx.fail(f"no such command: {args[0]}{_near(args[0], shelf.names)}")
+                from ctmupgrade.core.near import meant
+
+                ctx.fail(f"no such command: {args[0]}{meant(args[0], shelf.names)}")
             return super().resolve_command(ctx, args)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -116,10 +122,3 @@ def group_of(shelf: CommandRegistry) -> type[TyperGroup]:
             print_help(self, ctx, shelf.listing)
 
     return Group
-
-
-def _near(word: str, names: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

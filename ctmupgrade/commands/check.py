@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from ctmupgrade.core.checks.check import Check
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.model import Options
+from ctmupgrade.core.near import nearest
 from ctmupgrade.core.plan.plan import Plan, make_plan
 from ctmupgrade.core.version import reached
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
@@ -110,10 +110,12 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     cluster, options = setup.cluster, setup.request.options
     known = {c.id: c.waivable for c in CHECKS} | {c.name: True for c in cluster.own_checks}
     for name, reason in options.skips:
-        _skippable(name, reason, known.get(name))
+        if name not in known:
+            raise _no_check(name, f"--skip {name}", known)
+        _skippable(name, reason, waivable=known[name])
     for name in only:
         if name not in known:
-            known_check(name, [c.name for c in cluster.own_checks])  # says which one may be meant
+            raise _no_check(name, f"--only {name}", known)
     facts = collect(setup, hashed=hashed)
     own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
     found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
@@ -127,14 +129,16 @@ def known_check(name: str, own: Collection[str] = ()) -> Check:
     """
     if found := check_of(name):
         return found
-    near = difflib.get_close_matches(name, [*own, *(c.id for c in CHECKS)], n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"{name}: no such check", remedy=f"{meant}ctmupgrade check --list")
+    raise _no_check(name, name, [*own, *(c.id for c in CHECKS)])
 
 
-def _skippable(name: str, reason: str, waivable: bool | None) -> None:
-    if waivable is None:
-        raise UsageError(f"--skip {name}: no such check", remedy="ctmupgrade check --list")
+def _no_check(name: str, typed: str, known: Iterable[str]) -> UsageError:
+    near = nearest(name, known)
+    hint = f"did you mean {near}? " if near else ""
+    return UsageError(f"{typed}: no such check", remedy=f"{hint}ctmupgrade check --list")
+
+
+def _skippable(name: str, reason: str, *, waivable: bool) -> None:
     if not waivable:
         raise UsageError(f"--skip {name}: this check cannot be skipped", remedy="fix what it finds")
     if not reason.strip():

@@ -11,6 +11,7 @@ from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import state_dir
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.near import meant
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import changed_nodes
 from ctmupgrade.core.run.listed import ListedRun, listed
@@ -58,7 +59,8 @@ def named(run: str, known: list[RunFolder]) -> RunFolder:
     fitting = _among(run, known)
     if len(fitting) == 1:
         return fitting[0]
-    what = f'{len(fitting)} runs begin with "{run}"' if fitting else f'no run "{run}"'
+    near = "" if fitting else meant(run, (LATEST, *(folder.run for folder in known)))
+    what = f'{len(fitting)} runs begin with "{run}"' if fitting else f'no run "{run}"{near}'
     raise UsageError(
         what, details="\n".join(_lines(fitting or known)), remedy="ctmupgrade runs   # lists all"
     )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ctmupgrade.adapters.disk.run_store import FileRuns, RunFolder, ask_running, lock_place
 from ctmupgrade.commands.choose import find, not_over
+from ctmupgrade.commands.options import nodes_known
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.runs import hold
 from ctmupgrade.commands.status import state
@@ -167,9 +168,7 @@ def what_it_means(
             f"run {folder.run} has ended already ({found.name})", remedy="ctmupgrade runs   # lists all"
         )
     if node not in found.plan.nodes:
-        raise UsageError(
-            f"{node} is not in run {folder.run}", remedy=f"it has: {', '.join(found.plan.nodes)}"
-        )
+        raise UsageError(f"{node} is not in run {folder.run}", remedy=nodes_known(node, found.plan.nodes))
     meaning = meaning_of(found, node, decision, running=running, at=found.at)
     if not meaning.steps:
         what = "nothing is left to do there" if decision == "skip" else "no step of it is stuck"

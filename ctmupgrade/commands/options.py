@@ -14,6 +14,7 @@ from ctmupgrade.commands.request import Purpose
 from ctmupgrade.config.addresses import host
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.near import nearest
 from ctmupgrade.core.plan.new_instances import fresh_problems, with_fresh
 from ctmupgrade.core.releases import documents_force
 from ctmupgrade.errors import UsageError
@@ -34,7 +35,7 @@ def with_options(cluster: Cluster, options: Options, purpose: Purpose, file: str
     unknown = sorted({name for name in named if name} - known)
     if unknown:
         raise UsageError(
-            f"{', '.join(unknown)}: no such node in {file}", remedy=f"it has: {', '.join(sorted(known))}"
+            f"{', '.join(unknown)}: no such node in {file}", remedy=nodes_known(unknown[0], known)
         )
     twice = sorted({name for name in options.order if options.order.count(name) > 1})
     if twice:
@@ -61,9 +62,13 @@ def with_skips(options: Options, cluster: Cluster, now: datetime) -> Options:
 def known_node(name: str, known: Collection[str], option: str) -> None:
     """Refuse an unknown node: what waits for it would wait for ever. :raises UsageError: no node of the run has that name."""
     if name and name not in known:
-        raise UsageError(
-            f"{option} {name}: the run has no such node", remedy=f"it has: {', '.join(sorted(known))}"
-        )
+        raise UsageError(f"{option} {name}: the run has no such node", remedy=nodes_known(name, known))
+
+
+def nodes_known(name: str, known: Collection[str]) -> str:
+    """Return which node was probably meant by a name that is none, and which there are."""
+    near = nearest(name, known)
+    return f"{f'did you mean {near}? ' if near else ''}it has: {', '.join(sorted(known))}"
 
 
 def whole(strategy: StrategyName, known: Collection[str], nodes: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import Mode, StrategyName
+from ctmupgrade.core.near import nearest
 from ctmupgrade.errors import UsageError
 
 _NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what `ctmupgrade record` wrote"
@@ -17,12 +18,21 @@ _NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what `ctmupgrad
 def fixture_folder(folder: Path) -> None:
     """Make sure that a fixture is named. :raises UsageError: ``--simulate`` names what is none."""
     if not folder.is_dir():
-        what = "it is no folder" if folder.exists() else "there is no such folder"
+        what = "it is no folder" if folder.exists() else f"there is no such folder{_like(folder)}"
         raise UsageError(f"--simulate {folder}: {what}", remedy=_NEEDS)
     if not (folder / "cluster.yaml").is_file():
         raise UsageError(f"--simulate {folder}: there is no cluster.yaml in it", remedy=_NEEDS)
     if not any((folder / name).is_file() for name in ("world.yaml", "transcript.jsonl")):
         raise UsageError(f"--simulate {folder}: there is no world.yaml in it", remedy=_NEEDS)
+
+
+def _like(folder: Path) -> str:
+    """The scenario beside it that may be meant."""
+    try:
+        near = nearest(folder.name, [one.name for one in folder.parent.iterdir() if one.is_dir()])
+    except OSError:
+        return ""
+    return f"; did you mean {folder.with_name(near)}?" if near else ""
 
 
 class Purpose(Enum):

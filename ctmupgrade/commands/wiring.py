@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctmupgrade.adapters.disk.run_store import FileRuns
+from ctmupgrade.adapters.disk.state_folder import usual_folder
 from ctmupgrade.collect.login_guard import GuardedFleet
 from ctmupgrade.commands.known_secrets import known_secrets
 from ctmupgrade.commands.options import with_options, with_skips
@@ -81,18 +81,8 @@ class Setup:
 
 
 def state_dir(request: CommandRequest) -> Path:
-    """Return where journals live: as asked, or the platform's folder for state; without a home (a container's user may have
-    none) a folder of the user's number that outlives a reboot."""
-    if request.state_dir is not None:
-        return request.state_dir
-    base = os.environ.get("XDG_STATE_HOME")
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return Path(base) / "ctmupgrade" if base else Path(f"/var/tmp/ctmupgrade-{os.getuid()}")  # noqa: S108 - see above
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "ctmupgrade"
-    return Path(base or home / ".local" / "state") / "ctmupgrade"
+    """Return where journals live: as asked, or in the usual folder."""
+    return usual_folder() if request.state_dir is None else request.state_dir
 
 
 def whoami() -> str:

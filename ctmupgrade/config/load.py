@@ -6,7 +6,6 @@ makes sense together.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -42,6 +41,7 @@ from ctmupgrade.core.model import (
     Window,
     url_of,
 )
+from ctmupgrade.core.near import meant
 from ctmupgrade.core.version import NAMED_VERSION, Version
 from ctmupgrade.errors import DOCS, ConfigError, UsageError
 
@@ -138,8 +138,7 @@ class _Builder:
         check = next((c for c in CHECKS if c.id == raw.check), None)
         at, own = ("checks", "skip", index), [one.name for one in file.checks.own]
         if check is None and raw.check not in own:
-            near = difflib.get_close_matches(raw.check, [*own, *(c.id for c in CHECKS)], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = meant(raw.check, [*own, *(c.id for c in CHECKS)])
             self.source.complain((*at, "check"), f"no such check (ctmupgrade check --list){hint}")
         elif check is not None and not check.waivable:
             self.source.complain((*at, "check"), f"{raw.check} cannot be skipped: fix what it finds")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ctmupgrade.config.schema import MAX_NODES, MODELS, PRIVATE
+from ctmupgrade.core.near import nearest
 
 _WORDS = {
     "model_type": "keys and values are expected",
@@ -86,6 +86,6 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
         places = ", ".join(key for key in allowed if key in PRIVATE)
         hint = f" ({places})" if places else ""
         return f"unknown key; no password is written in this file: name where it is kept{hint}"
-    near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(str(loc[-1]), allowed)
+    hint = f"did you mean {near}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"
