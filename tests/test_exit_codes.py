@@ -112,10 +112,12 @@ COMMANDS = (
     _after("report -o OUT.html"), _after("report --bundle OUT.tar.gz", without=("control.read", "shell.read", "clock.monotonic")),
     _decided("retry"), _decided("skip"), _decided("done"),
     _look("restore --dry-run", scenario="../restores/everything-lost", without=("shell.read",)),
+    _look("drill --dry-run --on spare=10.0.0.99", scenario="../restores/drill", without=("shell.read",)),
 )  # fmt: skip
 LONGER = (
     Typed("run --yes", "rebuild-two"), Typed("run --yes", "healthy-three"), _look("check", scenario="healthy-three"),
     Typed("recover --yes", "../broken/keysecure-failed"), Typed("restore --yes", "../restores/everything-lost"),
+    Typed("drill --on spare=10.0.0.99", "../restores/drill"),
 )  # fmt: skip
 FEW = 3  # ways of breaking for each port, another three for the next one; the slow lane has them all
 
@@ -210,9 +212,10 @@ def test_and_in_none_of_all_the_ways(typed: Typed, paused: Path, stuck: Path, tm
 
 
 def test_every_command_is_in_the_table() -> None:
-    """A new command is tried here too; init, path and notify ask no port, a hand-over has two sides (tests/test_handover.py)."""
+    """A new command is tried here too; init, path and notify ask no port, a hand-over has two sides (tests/test_handover.py),
+    demo is a run of a packaged cluster (tests/test_rehearsal.py), serve goes on until it is stopped (tests/test_serve.py)."""
     known = {typed.words.split()[0] for typed in COMMANDS}
-    assert set(registry.names) == known | {"init", "path", "notify", "handover", "take-over"}
+    assert set(registry.names) == known | {"init", "path", "notify", "handover", "take-over", "demo", "serve"}
 
 
 # -- the installed program -------------------------------------------------------------------------
