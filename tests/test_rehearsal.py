@@ -31,7 +31,7 @@ from ctmupgrade.sim.tasks import VirtualTasks
 from tests.support import broken
 from tests.support.golden import call, scenarios
 from tests.support.terminal import on_terminal
-from tests.support.world_run import Drive, Killed, make_world
+from tests.support.world_run import Drive, Killed, make_world, world_of
 
 ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
 SIGNER = "0123456789ABCDEF0123456789ABCDEF01234567"
@@ -162,6 +162,18 @@ def test_a_rehearsal_has_the_recorded_members_disks_and_settings(recorded: Path)
         )
         for field in same:
             assert getattr(facts, field) == getattr(now.nodes[name], field), (name, field)
+
+
+def test_steps_take_as_long_as_the_plan_estimates(small: Path) -> None:
+    """Whatever it estimates them by, be it what earlier runs of the cluster took."""
+    with opened(small) as made:
+        plan = check.plan(made)[1]
+        made.world.begin(
+            {(s.node, s.action.kind): s.estimate_s * (3 if s.node == "ctm-2" else 1) for s in plan.steps}
+        )
+        first, second = (node.times for node in world_of(made).nodes.values())
+    assert second.upgrade_s == 3 * first.upgrade_s > 0
+    assert second.upload_mb_s == pytest.approx(first.upload_mb_s / 3)
 
 
 STOPS = ("block", "unknown")

@@ -206,7 +206,7 @@ def begin(
         surroundings=surroundings_of(setup.cluster.window, checked),
     )  # fmt: skip
     if setup.world is not None and setup.mode is Mode.SIMULATED:
-        setup.world.begin()
+        setup.world.begin({(step.node, step.action.kind): step.estimate_s for step in plan.steps})
     at = setup.clock.now()
     with nothing_begun(setup.home):
         setup.runs.begin(run_id, event, at)

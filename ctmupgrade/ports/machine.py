@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from ctmupgrade.core.looks.backups import Manifest
@@ -162,9 +163,10 @@ class Tools:
 class SimulatedWorld(Protocol):
     """A cluster in memory, which another process can go on with."""
 
-    def begin(self) -> None:
+    def begin(self, usual: Mapping[tuple[str, str], float] = MappingProxyType({})) -> None:
         """Let it live from here on: one that was recorded only answered as it did until now.
 
+        :param usual: seconds that a plan estimates, by node and kind of step: so long they take in a recorded cluster.
         :raises UsageError: it was not recorded well enough.
         """
         ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from ctmupgrade.core.json_text import read_json
@@ -21,6 +22,9 @@ from ctmupgrade.sim.world import World
 
 R = TypeVar("R")
 _STATIC = ("heard",)  # of a node; the same in every process
+_TAKES = {
+    "upgrade": "upgrade_s", "reboot": "reboot_s", "await": "start_s", "backup": "backup_s", "join": "join_s",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -35,10 +39,18 @@ class Rehearsal:
     problem: str = ""
     begun: bool = True
 
-    def begin(self) -> None:
+    def begin(self, usual: Mapping[tuple[str, str], float] = MappingProxyType({})) -> None:
         """Let time pass from here on. :raises UsageError: the recording does not tell enough."""
         if self.problem:
             raise UsageError(self.problem, remedy="record the cluster again: ctmupgrade record DIR")
+        for node in () if self.begun else self.world.nodes.values():
+            took = {
+                kind: seconds for (name, kind), seconds in usual.items() if name == node.name and seconds > 0
+            }
+            known = {_TAKES[kind]: seconds for kind, seconds in took.items() if kind in _TAKES}
+            if "stage" in took:
+                known["upload_mb_s"] = self.world.archive.size / took["stage"] / 1e6
+            node.times = replace(node.times, **known)
         self.begun, self.world.clock.stopped = True, False
 
     def strike(self, kind: str, node: str, lasts: float = 0.0, after: float = 0.0) -> None:
