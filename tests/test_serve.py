@@ -171,7 +171,9 @@ def test_its_path_is_another_each_time(run: FailedRun) -> None:
 def test_a_crowd_is_turned_away(server: LoopbackServer) -> None:
     """Connections that say nothing do not take all threads; what is there before goes on."""
     url = urlsplit(server.url)
-    crowd = [socket.create_connection(("127.0.0.1", url.port or 0), timeout=10) for _ in range(40)]
+    # Less than the server's own patience, after which it ends any silent connection.
+    patience = loopback._SILENT / 2
+    crowd = [socket.create_connection(("127.0.0.1", url.port or 0), timeout=patience) for _ in range(40)]
     turned_away = sum(one.recv(1) == b"" for one in crowd[33:])
     assert turned_away == len(crowd[33:])
     for one in crowd:
