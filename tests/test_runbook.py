@@ -4,6 +4,7 @@ tool sends itself."""
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.plan.plan import Plan, make_plan
-from ctmupgrade.render.markdown import runbook_markdown
+from ctmupgrade.render.runbook import runbook_markdown
 from tests.support.driver import ScenarioDrive
 from tests.support.live import NAME, Signing
 from tests.support.typing_hand import Called, Hand, blocks
@@ -183,7 +184,7 @@ def test_ssh_and_scp_go_the_same_way(tmp_path: Path) -> None:
         assert (ssh.program, ssh.argv) == ("ssh", (*to, f"sha256sum {NAME}"))
         (upgrade,) = called[f"upgrade:{name}"]
         assert upgrade.argv == ("-t", *to, script)
-        assert called[f"reboot:{name}"][0].argv == ("-t", *to, "sudo reboot")
+        assert called[f"reboot:{name}"][1].argv == ("-t", *to, "sudo reboot")
         assert called[f"await:{name}"][0].argv == (*to, "systemctl status keysecure")
     assert plan.target.archive == NAME
 
@@ -207,7 +208,7 @@ def test_through_ssh_each_line_opens_its_own_way(tmp_path: Path) -> None:
     cluster = cluster_of(tmp_path, "rebuild", (nodes[0], NODES[1], nodes[1]))
     _, book = book_of(drive_of(tmp_path, cluster), cluster)
     assert (
-        "ksctl, for PATH: the one for this machine in https://one.example:8443/downloads/ksctl_images.zip"
+        "ksctl, for PATH: the one for this machine in `https://one.example:8443/downloads/ksctl_images.zip`"
         in book
     )
     for name, calls in Hand(tmp_path).through(book).items():
@@ -268,8 +269,8 @@ def test_remedies_name_the_node_too(tmp_path: Path) -> None:
     drive = drive_of(tmp_path, cluster)
     drive.world.nodes["three"].up_at = drive.world.nodes["three"].ready_at = drive.world.now + 90_000
     _, book = book_of(drive, cluster)
-    before = book.partition("## Before")[2].partition("## Logins")[0]
-    remedies = [line[5:-1] for line in before.splitlines() if line.startswith("  - `")]
+    before = book.partition("## Go or no-go")[2].partition("## Point of no return")[0]
+    remedies = re.findall(r"(?:To do: |; )`([^`]+)`", before)
     hand = Hand(tmp_path)
     ours = [
         one for text in remedies if "ksctl " in text and ": " not in text for one in asked(hand.calls(text))

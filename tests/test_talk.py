@@ -48,7 +48,11 @@ def test_the_question_before_each_node_is_seen(desk: Desk, columns: int) -> None
     words = ("run", "--confirm-each", "--yes")
     with _on_terminal(desk, *words, columns=columns, scenario="healthy-three") as seen:
         asked = " ".join(seen.until("Upgrade ctm-1 now? [y/N]:").split())
-        assert "ctm-1 is out of service for 10 minutes or more" in asked and "about 28 min" in asked
+        assert (
+            "While ctm-1 is out of service (about 27 min), its clients lose it" in asked
+            and "about 28 min" in asked
+        )
+        assert "ctm-2 and ctm-3 go on serving" in asked
         assert "its clients must use the other nodes meanwhile" in asked
         assert "n pauses the run" in asked and "Ctrl-C" in asked
         seen.type("y\n")

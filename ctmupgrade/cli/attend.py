@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from ctmupgrade.core.overview.overview import make_overview
 from ctmupgrade.core.plan.step_words import node_question
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Event, RunState
-from ctmupgrade.core.run.remaining import what_is_left
+from ctmupgrade.core.run.remaining import clients_still_notice, what_is_left
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.render import documents, plain, show
@@ -84,9 +84,7 @@ def wishes(
 
         def confirm_resume(state: RunState) -> bool:
             looking.stop()
-            if common.yes or not at_terminal(common):
-                return True
-            return ask("Go on with it?", fold(common, what_is_left(state)), no=AS_IT_IS)
+            return common.yes or not at_terminal(common) or _goes_on(common, state)
 
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
             looking.stop()
@@ -110,7 +108,25 @@ def wishes(
             wait_for_window=wait_for_window,
             faults=faults,
             refused=lambda result: told.refused(result.code, stops(placed_findings(result.findings, common))),
+            tell=_teller(common, looking.stop),
         )
+
+
+def _goes_on(common: Common, state: RunState) -> bool:
+    """Ask whether a run is gone on with: what is left of it, and what clients will notice."""
+    said = fold(common, [*what_is_left(state), *clients_still_notice(state)])
+    return ask("Go on with it?", said, no=AS_IT_IS)
+
+
+def _teller(common: Common, ready: Callable[[], None]) -> Callable[[Plan], None]:
+    """What says of a plan that is not asked about what clients notice. :param ready: ends what is drawn meanwhile."""
+
+    def tell(planned: Plan) -> None:
+        ready()
+        for line in fold(common, plain.client_lines(planned)):
+            typer.echo(line, err=common.shown is Format.JSON)
+
+    return tell
 
 
 def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> list[str]:

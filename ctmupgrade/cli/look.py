@@ -12,7 +12,7 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, split
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
-from ctmupgrade.cli.place import placed, placed_findings
+from ctmupgrade.cli.place import place_words, placed, placed_findings
 from ctmupgrade.cli.progress import progress, reading
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -193,20 +193,38 @@ def path(
 
 
 @registry.command(LOOK)
-def runbook(common: Common, output: OutFile = None, *, options: Options) -> int:
-    """Write the plan as a Markdown runbook, with the manual command for every step."""
+def runbook(
+    common: Common,
+    output: OutFile = None,
+    change: Annotated[str, typer.Option("--change", metavar="NUMBER", help="print this change number")] = "",
+    author: Annotated[
+        str, typer.Option("--author", metavar="NAME", help="print this name; default: USER@MACHINE")
+    ] = "",
+    *,
+    options: Options,
+) -> int:
+    """Write the plan as a runbook to work from without this tool. -o FILE.md or FILE.html: the suffix decides."""
     from ctmupgrade.commands import check
-    from ctmupgrade.render import markdown
+    from ctmupgrade.commands.wiring import whoami
+    from ctmupgrade.render.page_markdown import page_markdown
+    from ctmupgrade.render.runbook import About, runbook_page
 
-    format_of(output, ".md", ".markdown")
+    suffix = format_of(output, ".md", ".markdown", ".html", ".htm")
     with opened(common, options, looks_only=True) as made:
         with progress(common, made):
             result, planned = check.plan(made)
-        text = markdown.runbook_markdown(planned, made.cluster, result.facts, result.findings)
+        about = About(change, author or whoami(), place_words(common))
+        found = placed_findings(result.findings, common)
+        page = runbook_page(planned, made.cluster, result.facts, found, about)
         if common.shown is Format.JSON and output is None:
+            text = page_markdown(page)
             put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
+        elif suffix in (".html", ".htm"):
+            from ctmupgrade.render.page_html import page_html
+
+            write_out(page_html(page), output)
         else:
-            write_out(text, output)
+            write_out(page_markdown(page), output)
     return result.code
 
 

@@ -122,7 +122,7 @@ def confirm(asked: Asked, found: Recovery) -> bool:
 
     if not at_terminal(asked.common):
         return False
-    lines = fold(asked.common, recovery.question_lines(found.diagnosis))
+    lines = fold(asked.common, recovery.question_lines(found.diagnosis, found.plan))
     return ask("Take this way back now?", lines, no=NOTHING)
 
 

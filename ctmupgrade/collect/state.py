@@ -8,16 +8,15 @@ from typing import Any
 
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.patience import PatientControl
-from ctmupgrade.core.looks import state_probes
+from ctmupgrade.core.looks import seen_probes, state_probes
 from ctmupgrade.core.looks.facts import Maybe, NodeFacts, PortState, Unknown
 from ctmupgrade.core.looks.luna_port import luna_port
-from ctmupgrade.core.looks.node_state import Interface, Interfaces
+from ctmupgrade.core.looks.node_state import OF_NO_CLIENTS, Interface, Interfaces
 from ctmupgrade.core.looks.probes import Probe
 from ctmupgrade.core.looks.shared_state import SharedState
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.ports import Clock, Gather, Looks, Reader
 
-OF_NO_CLIENTS = ("ssh", "snmp", "preboot")  # interfaces of administrators, without a certificate of this kind
 MOST_CHAINS = 6  # interfaces of one node whose certificates are asked for
 
 SHARED: Mapping[str, Probe[object]] = {
@@ -26,6 +25,7 @@ SHARED: Mapping[str, Probe[object]] = {
     "quorum": state_probes.QUORUM,
     "properties": state_probes.PROPERTIES,
     "accounts": state_probes.ACCOUNTS,
+    "cte_clients": seen_probes.CTE_COUNT,
 }
 
 

@@ -50,6 +50,7 @@ def _prepare(
     if "" in out or not names:
         return Outcome(narrowed.code, result=narrowed, why="blocked by checks", examined=result.findings)
     plan = _plan_to_prepare(setup, result.facts, kind, names)
+    wishes.tell(plan)
     state, folder = begin(setup, wishes, plan, run_id, result.findings)
     if setup.mode is Mode.DRY_RUN:
         ended = end(folder, state, "dry-run", setup, result)

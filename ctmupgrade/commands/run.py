@@ -16,6 +16,7 @@ from ctmupgrade.adapters.local import system_log
 from ctmupgrade.collect.seen import look_before
 from ctmupgrade.commands import check, node_marks
 from ctmupgrade.commands.check import CheckResult
+from ctmupgrade.commands.escape_file import escape_of
 from ctmupgrade.commands.faults import PlannedFault, refuse_unknown_steps, struck_by
 from ctmupgrade.commands.kept_progress import KeptProgress
 from ctmupgrade.commands.kept_world import kept_beside
@@ -74,6 +75,7 @@ class RunOptions:
     wait_for_window: bool = False
     faults: tuple[PlannedFault, ...] = ()  # of a rehearsal
     refused: Callable[[CheckResult], None] = lambda _result: None  # the checks do not let it begin
+    tell: Callable[[Plan], None] = lambda _plan: None  # of a plan that is not asked about, before it begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,8 @@ def _executor(
     """The loop with its tools. :param news: tells what a signal has asked for."""
     left, marks = Requests(folder, state.plan.nodes), Marks(setup, state.run)
     restoring = any(restores(state.plan))
+    escape = escape_of(folder.path, setup.request, lambda: setup.cluster)
+    escape.write(state)
     ctx = Ctx(
         setup.cluster, state.plan, state.run, setup.tools, staged=staged(setup.home, setup.mode),
         anchor=lambda step: marks.anchor(step.node, record.head) if changes_node(step.action) else None,
@@ -301,10 +305,12 @@ def _executor(
         requests=lambda: [*news(), *left.look()],
         confirm=lambda step: wishes.confirm_step(state.plan, step),
         stop_after=wishes.stop_after,
-        watch=struck_by(
-            wishes.faults,
-            setup,
-            KeptProgress(folder, setup.clock.now, setup.cluster.window, wishes.watch),
+        watch=escape.before(
+            struck_by(
+                wishes.faults,
+                setup,
+                KeptProgress(folder, setup.clock.now, setup.cluster.window, wishes.watch),
+            )
         ),
         guard=guard_for(setup.cluster, state.plan),
         leave=marks.release,

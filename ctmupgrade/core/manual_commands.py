@@ -148,10 +148,14 @@ def _host(node: Node) -> str:
 
 def shell(node: Node, *words: str, note: str = "") -> str:
     """Return how to run a command on a node, in its home folder; with a terminal where sudo may ask for a password."""
-    command = shlex.join(words)
+    return on_shell(node, shlex.join(words), note)
+
+
+def on_shell(node: Node, command: str, note: str = "") -> str:
+    """Return the same for a command line of ours as the node's shell shall read it, with its patterns."""
     if node.is_own:
         return noted(f"(cd && {command})", note)
-    terminal = ["-t"] if words[0] == "sudo" else []
+    terminal = ["-t"] if command.startswith("sudo ") else []
     # No brackets here: ssh takes an IPv6 address as it is.
     return noted(
         shlex.join(["ssh", *terminal, *_reach(node, "-p"), f"{node.ssh.user}@{_host(node)}", command]), note

@@ -167,3 +167,19 @@ def restoring(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[
         product, state = row.get("name"), row.get("state")
         if product in states and states[product] != state and state in ("enabled", "disabled"):
             yield "products", state.removesuffix("d"), "--name", str(product)
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Return settings as a journal keeps them; what is no such text holds none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def all_of(old: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the ksctl calls that bring back all that a tool can, onto a node of which nothing is known."""
+    products = [{"name": row.get("name"), "state": ""} for row in _rows(old.get("products"))]
+    calls = restoring(old, {"products": {"resources": products}})
+    return (argv for argv in calls if all(word.isprintable() for word in argv))  # each is one line to type

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ctmupgrade.core.commands import (
     DELAY_S,
@@ -24,7 +25,7 @@ from ctmupgrade.core.commands import (
     upgrade_argv,
 )
 from ctmupgrade.core.ksctl import login_file
-from ctmupgrade.core.looks.facts import Facts, Unknown
+from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.manual_commands import (
     ksctl,
     ksctl_for,
@@ -38,11 +39,15 @@ from ctmupgrade.core.manual_commands import (
 )
 from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE
+from ctmupgrade.core.node_settings import COUNTED, LOOKS, PAGE, all_of, read_settings
 from ctmupgrade.core.plan import restore_actions, steps
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.page import Mono, Words
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(
     r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
@@ -52,13 +57,55 @@ _IN_REMEDY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the commands are made from."""
+    """What the commands are made from.
+
+    :ivar public: nodes' public addresses, as recorded; None: not known. A node that is not in it has none.
+    :ivar settings: what was recorded of nodes' own settings; of a node that is not in it nothing was yet.
+    :ivar kept: the files in which that was kept. :ivar saved: nodes' downloaded backups, each with its key.
+    """
 
     plan: Plan
     cluster: Cluster
-    facts: Facts
+    public: Mapping[str, str | None] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    saved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def logins(self) -> Iterator[str]:
+    @classmethod
+    def of_facts(cls, plan: Plan, cluster: Cluster, facts: Facts) -> Book:
+        """Return what is known before anything is done."""
+        whole = sorted((m for m in facts.manifests if not m.problem), key=lambda manifest: manifest.made_at)
+        return cls(
+            plan,
+            cluster,
+            {name: _public(node) for name, node in facts.nodes.items()},
+            saved={manifest.node: (manifest.file, manifest.key_file) for manifest in whole},
+        )
+
+    @classmethod
+    def of_run(cls, state: RunState, cluster: Cluster) -> Book:
+        """Return what is known in a run, by its journal."""
+        kept = {
+            step.node: state.steps[step.id].before
+            for step in state.plan.steps
+            if isinstance(step.action, steps.RecordSettings)
+        }
+        public = {node: before.get("public_address") if before else None for node, before in kept.items()}
+        settings = {
+            node: read_settings(before.get("settings", "")) for node, before in kept.items() if before
+        }
+        files = {node: before["file"] for node, before in kept.items() if before.get("file")}
+        proofs = {
+            s.node: state.steps[s.id].evidence
+            for s in state.plan.steps
+            if isinstance(s.action, steps.MakeBackup)
+        }
+        saved = {
+            node: (proof["file"], proof["key_file"]) for node, proof in proofs.items() if "key_file" in proof
+        }
+        return cls(state.plan, cluster, public, settings, files, saved)
+
+    def logins(self) -> Iterator[Words]:
         """Yield what ksctl and ssh must be given once, in words."""
         nodes = (*self.cluster.nodes, *self.cluster.fresh)
         places: dict[str, list[str]] = {}
@@ -66,15 +113,26 @@ class Book:
             places.setdefault(password_export(node.ksctl), []).append(node.name)
         for line, names in places.items():
             whose = ", ".join(names) if len(places) > 1 else "all nodes"
-            yield f"ksctl's password for {whose}, which no command below carries: `{line}`"
+            yield f"ksctl's password for {whose}, which no command below carries: ", Mono(line)
         for node in [node for node in nodes if node.ksctl.fetched][:1]:
-            yield f"ksctl, for PATH: the one for this machine in {node.url}/downloads/ksctl_images.zip"
+            yield (
+                "ksctl, for PATH: the one for this machine in ",
+                Mono(f"{node.url}/downloads/ksctl_images.zip"),
+            )
         seconds = math.ceil(max(node.ksctl.timeout for node in nodes))
-        yield f"long calls: `export KSCTL_TIMEOUT={seconds}`; one that times out may have succeeded: look first"
+        yield (
+            "long calls: ", Mono(f"export KSCTL_TIMEOUT={seconds}"), "; one that times out may have succeeded: look first",
+        )  # fmt: skip
         jumping = [n.ssh for n in nodes if n.ssh.proxy_jump and not n.ssh.jump.identity_file]
         keys = {str(ssh.identity_file): None for ssh in jumping if ssh.identity_file}
         for key in keys:
-            yield f"`ssh -J` does not show its `-i` to the jump hosts: `ssh-add {shlex.quote(key)}`"
+            yield (
+                Mono("ssh -J"),
+                " does not show its ",
+                Mono("-i"),
+                " to the jump hosts: ",
+                Mono(f"ssh-add {shlex.quote(key)}"),
+            )
 
     def addressed(self, remedy: str, name: str) -> str:
         """Return a check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
@@ -103,14 +161,25 @@ class Book:
                 yield shell(node, "sha256sum", archive, note=f"must be {sha256}" if sha256 else "")
             case steps.Gate():
                 for other in self.cluster.nodes:
-                    yield ksctl(other, "cluster", "nodes", "list", note="all ready")
+                    yield ksctl(other, "cluster", "nodes", "list", note="until all are ready")
             case steps.RunUpgrade(force_path=force):
                 yield shell(node, *upgrade_argv(archive, force_path=force, sudo=("sudo",)))
-                yield f"# until: Upgrade to {self.plan.target.version} succeeded"
+                yield f"# until it shows: {success(self.plan.target.version)}"
             case steps.Reboot():
+                # A node that reboots answers for some seconds yet, and may show the new version before: only its boot proves it.
+                yield shell(node, "cat", BOOT_ID, note="keep what it shows")
                 yield shell(node, "sudo", "reboot")
-            case steps.AwaitNode(clustered=clustered) | steps.Settle(clustered=clustered):
-                yield from self._well(node, clustered)
+                yield shell(
+                    node,
+                    "cat",
+                    BOOT_ID,
+                    note="until it shows something else; no answer for some minutes is usual",
+                )
+            case steps.AwaitNode(clustered=clustered):
+                yield from self.well(node, clustered=clustered)
+            case steps.Settle(clustered=clustered):
+                yield f"# wait {clock_time(int(self.cluster.stable_for.total_seconds()))}, then all of it must still be so:"
+                yield from self.well(node, clustered=clustered)
             case _:
                 yield from self._rebuild(step, node)
 
@@ -135,14 +204,15 @@ class Book:
             note="asks for a password",
         )
 
-    def _well(self, node: Node, clustered: bool) -> Iterator[str]:
-        yield shell(node, "systemctl", "status", "keysecure")
+    def well(self, node: Node, *, clustered: bool) -> Iterator[str]:
+        """Yield the looks that show that a node is healthy and on the target."""
+        yield shell(node, "systemctl", "status", "keysecure", note="until it answers, and is active")
         yield ksctl(node, "system", "info", "get", note=f"version {self.plan.target.version}")
-        yield ksctl(node, "services", "status", note="all started")
+        yield ksctl(node, "services", "status", note="until all are started")
         if clustered:
             yield ksctl(node, "cluster", "summary", note="GOOD, all connected")
         for other in [n for n in self.cluster.nodes if n.name != node.name][: 1 if clustered else 0]:
-            yield ksctl(other, "cluster", "nodes", "list", note=f"{node.cluster_host} is ready")
+            yield ksctl(other, "cluster", "nodes", "list", note=f"until {node.cluster_host} is ready")
 
     def _rebuild(self, step: Step, node: Node) -> Iterator[str]:
         match step.action:
@@ -151,23 +221,21 @@ class Book:
             case steps.RemoveNode():
                 yield from self._remove(node, step.action)
             case steps.DeleteClusterConfig():
-                yield ksctl(node, "cluster", "delete")
+                # Also where "cluster info" says "none": a removed node may keep a configuration that no join accepts.
+                yield ksctl(
+                    node, "cluster", "delete", note='"not clustered" is no error: it has left already'
+                )
                 yield ksctl(node, "cluster", "info", note="until it is in none")
             case steps.ResetNode():
                 yield ksctl(node, "services", "reset", "--delay", DELAY_S, note="wipes the node's data")
             case steps.NewCluster():
-                public = self._public(node)
+                public = self.public.get(node.name, "")
                 yield ksctl(
                     node, *new_cluster_argv(node, public or ""), note=_if_any(public, "--public-address")
                 )
                 yield ksctl(node, "cluster", "info", note="until it is ready")
             case steps.RestoreSettings(of=of):
-                whose = f"as recorded of {of or node.name}"
-                yield ksctl(node, "ntp", "servers", "add", "--host", "TIME-SERVER", note=f"each, {whose}")
-                yield ksctl(node, "system", "info", "set", "--name", "NAME", note=whose)
-                yield ksctl(
-                    node, "products", "enable", "--name", "PRODUCT", note=f"or disable, each, {whose}"
-                )
+                yield from self._put_back(node, of or node.name)
             case steps.JoinNode():
                 yield from self._join(node, step.action)
             case steps.RestartServices(by_shell=True):
@@ -208,7 +276,12 @@ class Book:
                 return
 
     def _settings(self, node: Node, *, recording: bool) -> Iterator[str]:
-        yield "# keep the answers" if recording else "# against the answers kept"
+        file = self.kept.get(node.name, "")
+        yield (
+            "# keep the answers"
+            if recording
+            else f"# against the answers kept{f' in {file}' if file else ''}"
+        )
         yield ksctl(node, *LOOKS["system"])
         for name in COUNTED:
             yield ksctl(node, *LOOKS[name], *PAGE)
@@ -226,7 +299,11 @@ class Book:
         yield ksctl(via, "cluster", "nodes", "list", note=f"until {node.cluster_host} is not in it")
 
     def _join(self, node: Node, action: steps.JoinNode) -> Iterator[str]:
-        via, public, file = self.cluster.node(action.via), self._public(node), f"./{node.name}-login.yaml"
+        via, public, file = (
+            self.cluster.node(action.via),
+            self.public.get(node.name, ""),
+            f"./{node.name}-login.yaml",
+        )
         yield f"(umask 077; cat > {file}) <<'END'"
         way = tunnel(node)
         yield from login_file(node, "PASSWORD", url=url_here(node), verified=not way).splitlines()
@@ -242,15 +319,27 @@ class Book:
         )
         yield noted(f"rm {file}", "it has the password")
 
-    def _public(self, node: Node) -> str | None:
-        """A node's public address, which the tool records and passes on; "" where it has none, None: not known.
-        A new instance has none that was recorded."""
-        found = self.facts.nodes.get(node.name)
-        if found is None:
-            return ""
-        if isinstance(found.members, Unknown):
-            return None
-        return next((m.public_address for m in found.members if m.is_this), "")
+    def _put_back(self, node: Node, of: str) -> Iterator[str]:
+        if of in self.settings:
+            yield ksctl(node, "ntp", "servers", "list", note="leave out below what it shows already")
+            yield from (ksctl(node, *argv) for argv in all_of(self.settings[of]))
+            return
+        whose = f"as recorded of {of}"
+        yield ksctl(node, "ntp", "servers", "add", "--host", "TIME-SERVER", note=f"each, {whose}")
+        yield ksctl(node, "system", "info", "set", "--name", "NAME", note=whose)
+        yield ksctl(node, "products", "enable", "--name", "PRODUCT", note=f"or disable, each, {whose}")
+
+
+def success(version: str) -> str:
+    """Return the script's last word (docs/appliance.md 1.2): it has the build, which an archive's name does not tell."""
+    return f"Upgrade to {version}{'' if '+' in version else '+BUILD'} succeeded"
+
+
+def _public(found: NodeFacts) -> str | None:
+    """A node's public address, which the tool records and passes on; "" where it has none, None: not known."""
+    if isinstance(found.members, Unknown):
+        return None
+    return next((m.public_address for m in found.members if m.is_this), "")
 
 
 def _if_any(public: str | None, option: str) -> str:

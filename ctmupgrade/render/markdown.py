@@ -1,23 +1,16 @@
-"""Reports and runbooks as Markdown."""
+"""Reports as Markdown."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
 
-from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.looks.facts import Facts
-from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
-from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.account import account_lines
-from ctmupgrade.render.escape import block, code, markdown
-from ctmupgrade.render.manual import Book
+from ctmupgrade.render.escape import code, markdown
 from ctmupgrade.render.observed import observed_markdown
-from ctmupgrade.render.once import after_step, names_itself
+from ctmupgrade.render.once import after_step
 
 
 def _row(*cells: str) -> str:
@@ -138,35 +131,3 @@ def _journal_lines(report: Report) -> list[str]:
         f"- lines: {report.journal.lines}, head: `{report.journal.head}`",
         f"- to check it later: `{check}`",
     ]
-
-
-def runbook_markdown(plan: Plan, cluster: Cluster, facts: Facts, findings: tuple[Finding, ...]) -> str:
-    """Return the plan with the manual command for every step: what to do where the tool cannot be used."""
-    book = Book(plan, cluster, facts)
-    lines = [
-        f"# Runbook: {markdown(plan.cluster)} to {plan.target.version} ({plan.strategy.value})",
-        "",
-        f"Plan {code(plan.id)}, about {clock_time(plan.critical_path_s())} in all.",
-        "",
-        *[f"- {markdown(note)}" for note in plan.notes],
-    ]
-    fit = window_fit(cluster.window, plan.steps, plan.strategy, facts.at)
-    if fit is not None:
-        lines += ["", "## Maintenance window", "", f"{markdown(fit_summary(fit))}.", ""]
-        lines += [f"- {markdown(line)}" for line in fit_lines(fit)]
-    stops = [f for f in findings if f.verdict not in (Verdict.PASS, Verdict.SKIPPED)]
-    if stops:
-        lines += ["", "## Before", ""]
-        for f in stops:
-            where = f" {markdown(f.node)}" if f.node and not names_itself([f.node], f.summary) else ""
-            lines.append(f"- **{f.verdict.value}** {markdown(f.check)}{where}: {markdown(f.summary)}")
-            if f.remedy:
-                lines.append(f"  - {code(book.addressed(f.remedy, f.node))}")
-    if cluster.contacts:
-        lines += ["", "## Contacts", "", "| name | role | phone | mail |", "|---|---|---|---|"]
-        lines += [_row(one.name, one.role, one.phone, one.mail) for one in cluster.contacts]
-    lines += ["", "## Logins", "", *(f"- {line}" for line in book.logins()), "", "## Steps", ""]
-    for number, step in enumerate(plan.steps, 1):
-        lines += [f"### {number}. {markdown(step.id)} (about {clock_time(step.estimate_s)})", ""]
-        lines += [markdown(step.why), "", *block(book.commands(step), "sh"), ""]
-    return "\n".join(lines)

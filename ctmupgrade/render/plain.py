@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
+from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.step_words import node_list
@@ -135,11 +136,17 @@ def _following(found: list[Finding]) -> tuple[Finding, ...]:
     )
 
 
+def client_lines(plan: Plan) -> list[str]:
+    """Return what clients notice of all of a plan; nothing where it was made without that."""
+    return [f"  clients: {plan.clients[WHOLE]}"] if plan.clients.get(WHOLE) else []
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan for a reader: what, where, why, how long, and what users notice."""
     aim = "restore" if _restored(plan) else f"{plan.strategy.value}, to {plan.target.version}"
     lines = [f"plan {plan.id}: {plan.cluster}, {aim}"]
     lines += [f"  note: {note}" for note in plan.notes]
+    lines += client_lines(plan)
     width = max((len(s.id) for s in plan.steps), default=0)
     for step in plan.steps:
         holders = f"  [{step.holders} node(s) hold the data]" if step.holders >= 0 else ""
@@ -166,6 +173,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
         if erases(step.action)
     ]
     lines += [f"  {note}" for note in plan.notes]
+    lines += client_lines(plan)
     lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
     return ours(lines)
 

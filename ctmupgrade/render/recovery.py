@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Action, RemoveNode, ResetNode, Step
 from ctmupgrade.core.recovery.result import Advice, Diagnosis
@@ -67,8 +68,9 @@ def _advice_lines(advice: Iterable[Advice], place: str) -> Iterator[str]:
         yield from (f"{COMMAND}{placed(command, place)}" for command in one.commands)
 
 
-def question_lines(found: Diagnosis) -> list[str]:
-    """Return what is said right before the question whether to take the way back."""
-    if not found.erased:
-        return []
-    return [f"This ERASES {', '.join(found.erased)}. It cannot be undone."]
+def question_lines(found: Diagnosis, plan: Plan) -> list[str]:
+    """Return what is said right before the question whether to take the way back: what clients notice, what is erased."""
+    lines = [plan.clients[WHOLE]] if plan.clients.get(WHOLE) else []
+    if found.erased:
+        lines.append(f"This ERASES {', '.join(found.erased)}. It cannot be undone.")
+    return ours(lines)

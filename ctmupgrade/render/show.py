@@ -21,6 +21,7 @@ from ctmupgrade.core.run.report import Report
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import plain
+from ctmupgrade.render.escape import ours
 from ctmupgrade.render.folding import folded
 from ctmupgrade.render.streams import OutputError, give_up_output
 
@@ -105,7 +106,8 @@ def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
         table.add_row(*map(Text, row))
     console = _console()
     console.print(table)
-    for note in folded([f"  note: {note}" for note in planned.notes], console.width):
+    notes = [*(f"  note: {note}" for note in planned.notes), *ours(plain.client_lines(planned))]
+    for note in folded(notes, console.width):
         console.print(note, style="yellow", markup=False)
     console.print(f"  about {clock_time(planned.critical_path_s())} in all")
     for line in folded(plain.window_lines(fit), console.width):

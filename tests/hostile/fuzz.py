@@ -27,7 +27,7 @@ from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.model import Options
 from ctmupgrade.errors import CtmUpgradeError
 from ctmupgrade.ports import Reply
-from ctmupgrade.render import documents, markdown, plain
+from ctmupgrade.render import documents, plain, runbook
 from ctmupgrade.sim import SimFleet
 from tests.hostile import corpus
 from tests.hostile.nodes import ChangedLooks
@@ -141,7 +141,7 @@ def whole(changes: list[tuple[int, str]]) -> None:
         text = json.dumps(plan_to_json(plan))
         corpus.check_json(text)
         assert plan_from_document(plan_document(text, "plan.json"), "plan.json") == plan
-        corpus.shape(markdown.runbook_markdown(plan, made.cluster, result.facts, result.findings))
+        corpus.shape(runbook.runbook_markdown(plan, made.cluster, result.facts, result.findings))
         examine(facts_of(result.facts.nodes, made.clock), made.cluster, Options())
 
 

@@ -9,9 +9,10 @@ from ctmupgrade.core.checks.cluster import CSM
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Services, Unknown
 from ctmupgrade.core.looks.shared_state import Account
+from ctmupgrade.core.plan.clients import BALANCER
 from ctmupgrade.core.version import Version
 
-AUDIT, BALANCER = "ENABLE_RECORDS_DB_STORE", "LOAD_BALANCER_ADDRESS"
+AUDIT = "ENABLE_RECORDS_DB_STORE"
 LOKI_ONLY = (
     2,
     24,

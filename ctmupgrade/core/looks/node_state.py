@@ -17,6 +17,10 @@ BUILT_IN_ALARMS = (
 )  # fmt: skip
 
 
+# Interfaces of administrators: no client loses them.
+OF_NO_CLIENTS = ("ssh", "snmp", "preboot")
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """One alarm. :ivar state: on, off, or unknown: whoever reports it is down."""

@@ -74,4 +74,11 @@ def _count(name: str, words: tuple[str, ...]) -> Probe[int]:
 HOW_MANY: Mapping[str, Probe[int]] = {
     name: _count(name, (name, "list")) for name in ("keys", "users", "domains")
 }
-OF_A_CONTROL_PLANE: tuple[Probe[object], ...] = (PRODUCTS, *HOW_MANY.values(), cte_page(0))
+CTE_COUNT: Probe[int] = Probe(
+    "number of CTE clients",
+    tuple(
+        Query(argv, either(total))
+        for argv in (("cte", "clients", "list", "--limit", "1"), ("cte", "clients", "list"))
+    ),
+)
+OF_A_CONTROL_PLANE: tuple[Probe[object], ...] = (PRODUCTS, *HOW_MANY.values(), cte_page(0), CTE_COUNT)

@@ -56,3 +56,4 @@ class SharedState:
     quorum: Maybe[tuple[QuorumPolicy, ...]] = field(default_factory=not_asked)
     properties: Maybe[Mapping[str, str]] = field(default_factory=not_asked)
     accounts: Maybe[tuple[Account, ...]] = field(default_factory=not_asked)
+    cte_clients: Maybe[int] = field(default_factory=not_asked)  # how many

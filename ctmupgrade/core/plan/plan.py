@@ -14,6 +14,7 @@ from ctmupgrade.core.looks.consensus_port import is_needed
 from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.clients import clients_notice
 from ctmupgrade.core.plan.notes import note, past_notes
 from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
@@ -50,6 +51,7 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
     without_data: tuple[str, ...] = ()  # nodes that cannot be relied on to hold the data: recover knows some
     past_notes: tuple[str, ...] = ()  # the notes as a report says them once all is done
+    clients: Mapping[str, str] = field(default_factory=dict)  # what clients notice, by node; "": of all of it
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -221,6 +223,7 @@ def plan_of(
         {**versions, **fresh},
         tuple(fresh),
         past_notes=past_notes(notes),
+        clients=clients_notice(steps, facts, cluster),
     )
     return replace(made, id=digest_of(made))
 

@@ -69,6 +69,6 @@ def node_question(plan: Plan, step: Step, stable_for: timedelta) -> list[str]:
     return [
         f"Next: {step_words(step)}, then reboot it and wait until it has been healthy for {settled}; "
         f"about {clock_time(seconds)}.",
-        f"{step.node} is out of service for 10 minutes or more: {notice}.",
+        plan.clients.get(step.node) or f"{step.node} is out of service for 10 minutes or more: {notice}.",
         "n pauses the run here, and so does Ctrl-C; nothing more is started, and ctmupgrade resume goes on.",
     ]

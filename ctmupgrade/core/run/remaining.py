@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.plan.steps import changes_node, in_service
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import title_of
 from ctmupgrade.core.run.report import version_after
@@ -38,3 +40,20 @@ def versions(state: RunState) -> str:
         for version, nodes in by_version.items()
     ]
     return "; ".join(said) or "it names no node"
+
+
+def clients_still_notice(state: RunState) -> list[str]:
+    """Return what clients will notice of what is left; nothing where no node goes out of service any more."""
+    plan = state.plan
+    nodes = [
+        node
+        for node in plan.clients
+        if any(
+            s.node == node and state.steps[s.id].status not in _OVER and changes_node(s.action)
+            for s in plan.steps
+        )
+    ]
+    if len(nodes) == 1:
+        return [plan.clients[nodes[0]]]
+    left = any(state.steps[s.id].status not in _OVER and not in_service(s.action) for s in plan.steps)
+    return [plan.clients[WHOLE]] if left and plan.clients.get(WHOLE) else []
