@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,3 +148,33 @@ def test_the_question_before_a_live_run(go_live: Callable[..., Live]) -> None:
         terminal.type("n\n")
         assert terminal.ended() == 7
     assert live.changes() == []
+
+
+def test_what_was_typed_before_the_question_answers_nothing(tmp_path: Path) -> None:
+    """Somebody who hits Enter, or y, at the board has not said yes to the next node."""
+    argv = [
+        str(PROGRAM),
+        "run",
+        "--yes",
+        "--confirm-each",
+        "--pace",
+        "600x",
+        "--state-dir",
+        str(tmp_path / "s"),
+    ]
+    argv += ["--simulate", str(SCENARIOS / "healthy-three")]
+    with on_terminal(argv, tmp_path, clean_environ(tmp_path), columns=80, lines=24) as terminal:
+        terminal.until("Ctrl-C pauses")
+        terminal.type("y\n")
+        terminal.until("Upgrade ctm-1 now? [y/N]:")
+        time.sleep(0.5)
+        terminal.type("n\n")
+        assert terminal.ended() == 7
+    assert "upgrade:ctm-1" not in [
+        event.get("step") for event in _events(tmp_path) if event["kind"] == "step-started"
+    ]
+
+
+def _events(folder: Path) -> list[dict[str, Any]]:
+    journal = next(folder.glob("s/*/*/journal.jsonl"))
+    return [json.loads(line)["event"] for line in journal.read_text().splitlines()]

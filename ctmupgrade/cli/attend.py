@@ -80,7 +80,7 @@ def wishes(
                 return True
             with watch.aside(), leaving():  # the board would hide the question
                 lines = node_question(planned, step, made.cluster.stable_for)
-                return ask(f"Upgrade {step.node} now?", fold(common, lines), json=json)
+                return ask(f"Upgrade {step.node} now?", fold(common, lines), json=json, fresh=True)
 
         def confirm_resume(state: RunState) -> bool:
             looking.stop()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.errors import UsageError
@@ -42,10 +43,12 @@ def heard(tell: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(tell)
 
 
-def ask(question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = False) -> bool:
+def ask(
+    question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = False, fresh: bool = False
+) -> bool:
     """Ask a question; everything but y and yes is a no.
 
-    :param lines: said before it. :param no: what a no and Ctrl-C mean: "nothing is changed". :param json: standard output belongs to a document.
+    :param lines: said before it. :param no: what a no and Ctrl-C mean: "nothing is changed". :param json: standard output belongs to a document. :param fresh: what was typed before it was asked answers nothing.
     :raises UsageError: there is no terminal. :raises KeyboardInterrupt: Ctrl-C, also while a run is attended.
     """
     if not sys.stdin.isatty():
@@ -54,6 +57,9 @@ def ask(question: str, lines: Iterable[str] = (), *, no: str = "", json: bool = 
     for line in (*lines, *([f"n or Ctrl-C: {no}."] if no else [])):
         out.write(f"{line}\n")
     with _ctrl_c_ends():
+        if fresh:
+            with suppress(OSError):
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)
         out.write(f"{question} [y/N]: ")
         out.flush()
         for tell in _listeners:

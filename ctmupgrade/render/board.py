@@ -25,7 +25,7 @@ from ctmupgrade.render.painter import Painter
 from ctmupgrade.render.streams import OutputError, give_up_output
 
 EVERY = 1.0  # seconds between two looks at what is to be drawn
-AGAIN = 10  # drawings after which all is drawn again: somebody else may have written on the terminal
+AGAIN = 5  # drawings after which all is drawn again: somebody else may have written on the terminal
 KEPT = 60  # last events; no terminal has room for more
 ATTENDED = "Ctrl-C pauses after the step in hand; twice leaves at once, appliances go on"
 WATCHED = "Ctrl-C ends this view; the run goes on"
@@ -124,13 +124,21 @@ class LiveBoard:
             found = None if self._hidden else self.board.look()
             if found is None:
                 return
-            size = self._console.size
-            if (size.width, size.height) != self._size:
+            size = self._now()
+            if size != self._size:
                 self._painter.clear()
-            self._size = (size.width, size.height)
+            self._size = size
             lines = board_lines(*found, Size(*self._size), self._hint)
             self._drawn += 1
             self._painter.paint([self._styled(line) for line in lines], again=self._drawn % AGAIN == 0)
+
+    def _now(self) -> tuple[int, int]:
+        """The terminal's size of now: not that of the environment, which a shell may have set long ago."""
+        try:
+            size = os.get_terminal_size(sys.stdout.fileno())
+        except (OSError, ValueError):
+            return self._console.size.width, self._console.size.height
+        return (size.columns, size.lines) if size.columns and size.lines else (80, 24)
 
     def _go_on(self) -> None:
         while not self._over.wait(EVERY):

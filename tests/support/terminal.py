@@ -87,7 +87,7 @@ def on_terminal(
     """Start a program on a terminal of its own, of this size; it ends with the block."""
     screen, inside = pty.openpty()
     resize(inside, columns, lines)
-    env = {"TERM": "xterm", **environ}
+    env = {"TERM": "xterm", **{k: v for k, v in environ.items() if k not in ("COLUMNS", "LINES")}}
     process = subprocess.Popen(
         argv, cwd=folder, env=env, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
     )
