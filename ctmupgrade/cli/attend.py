@@ -29,6 +29,7 @@ from ctmupgrade.core.run.remaining import clients_still_notice, what_is_left
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.render import documents, plain, show
+from ctmupgrade.render.overview_words import health_words
 from ctmupgrade.render.status import took_of
 from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader, unheard
 
@@ -185,8 +186,11 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
     if state.outcome == "dry-run":
         _tell_rehearsed(common, outcome, state)
     told = show.told_as_it_went(common.shown) and not outcome.only_looked
-    rows = make_overview(state, Doing(), state.at, alive=False).rows
-    show.report(report, common.shown, told=told, took=took_of(rows))
+    view = make_overview(state, Doing(), state.at, alive=False)
+    show.report(report, common.shown, told=told, took=took_of(view.rows))
+    if state.unfinished:  # whoever reads that a step failed asks first whether clients are served
+        for line in fold(common, [f"  the cluster: {'; '.join(health_words(view))}"]):
+            typer.echo(line)
     if outcome.left_out:
         typer.echo("left out:")
         show.findings(

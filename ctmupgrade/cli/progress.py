@@ -127,23 +127,34 @@ def progress(common: Common, made: Setup) -> Iterator[Working]:
         made.tools = before
 
 
+@dataclass
+class Reading:
+    """How much of a file is read. :ivar size: its bytes; 0: not known."""
+
+    size: int
+    done: int = 0
+
+    def __call__(self, done: int) -> None:
+        """Take in how many bytes are read by now."""
+        self.done = done
+
+    def words(self) -> str:
+        """Return it in words; "" where the size is not known."""
+        if not self.size:
+            return ""
+        share = min(100, self.done * 100 // self.size)
+        return f"{self.done / GB:.1f} of {self.size / GB:.1f} GB of the archive are read, {share} %"
+
+
 @contextmanager
-def reading(common: Common, file: Path) -> Iterator[Callable[[int], None]]:
-    """Show how much of a file is read; what is returned is told the bytes read so far."""
-    read, size = [0], 0
+def reading(common: Common, file: Path) -> Iterator[Reading]:
+    """Show how much of a file is read, by what is told the bytes read so far."""
+    read = Reading(0)
     with suppress(OSError, ValueError, RuntimeError):  # whoever opens it says what is wrong with it
-        size = file.expanduser().stat().st_size
-
-    def words() -> str:
-        share = min(100, read[0] * 100 // size) if size else 0
-        return f"{read[0] / GB:.1f} of {size / GB:.1f} GB of the archive are read, {share} %" if size else ""
-
-    def told(done: int) -> None:
-        read[0] = done
-
-    working = Working(in_place(common), words)
+        read.size = file.expanduser().stat().st_size
+    working = Working(in_place(common), read.words)
     working.start()
     try:
-        yield told
+        yield read
     finally:
         working.stop()

@@ -18,6 +18,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.kinds import kind_of
 from ctmupgrade.core.run.programs import not_put_back
 from ctmupgrade.core.run.remaining import versions
 from ctmupgrade.core.run.report import node_state, pending_reboots
@@ -71,7 +72,8 @@ def ask_stop(
     _write(
         folder, lambda _held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
     )
-    said = f"run {folder.run} of {found.plan.cluster} is aborted: {versions(found)}; what was done stays as it is"
+    what_it_is = f"run {folder.run}, {kind_of(found).value} of {found.plan.cluster}"
+    said = f"{what_it_is} is aborted: {versions(found)}; what was done stays as it is"
     last = "to finish it later: ctmupgrade run"
     return Said((said, *pending_reboots(found, aborted=True), *not_put_back(found), last), found.files)
 
