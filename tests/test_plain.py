@@ -177,6 +177,13 @@ def test_a_run_without_a_process_is_not_called_running(desk: Desk, other: Elsewh
     assert "waits for" not in said and "of work is left" in said and "at worst" not in said
 
 
+def test_a_run_of_another_machine_goes_on_although_its_lock_is_not_seen(desk: Desk, other: Elsewhere) -> None:
+    other.let_go()
+    said = _status(desk, other)
+    assert "a process of op@elsewhere runs it" in said and "waits for  ctm-1: upgrading for 12 min" in said
+    assert json.loads(_status(desk, other, "--format", "json"))["process_running"] is False
+
+
 def test_what_others_write_beside_a_journal_is_not_believed(other: Elsewhere) -> None:
     assert read_progress(other.folder.progress).activities
     for wrong in (b"", b"[]", b"{", b'{"activities": 1}', b"\xff", b'{"at": "yesterday"}'):

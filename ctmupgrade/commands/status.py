@@ -13,6 +13,7 @@ from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import whoami
+from ctmupgrade.core.model import Window
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.overview.activity import Doing
 from ctmupgrade.core.overview.overview import Overview, make_overview
@@ -77,6 +78,8 @@ def overview_of(folder: RunFolder, found: RunState, *, running: bool) -> Overvie
     :param running: a process of this machine runs it.
     """
     doing = read_progress(folder.progress)
+    if doing.window == Window():  # the run's own, from its first event
+        doing = replace(doing, window=found.surroundings.window)
     now = datetime.now().astimezone()
     if found.mode is not Mode.LIVE:  # its time is not ours
         now = max(found.at, doing.at or found.at).astimezone(found.at.tzinfo)

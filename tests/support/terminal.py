@@ -41,6 +41,10 @@ class Terminal:
                 raise AssertionError(f"{text!r} was never shown:\n{self.shown}")
         return self.shown[start:]
 
+    def more(self) -> bool:
+        """Read on; whether anything was shown before the end."""
+        return self._read()
+
     def type(self, text: str) -> None:
         """Type a text."""
         os.write(self.screen, text.encode())
