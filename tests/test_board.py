@@ -212,7 +212,7 @@ def test_the_board_is_drawn_and_a_clean_summary_is_left(desk: Desk) -> None:
     said = "\n".join(screen)
     assert "Ctrl-C pauses" not in said and "Upgrade of healthy-three to 2.21.0" in said
     for name in ("ctm-1", "ctm-2", "ctm-3"):
-        assert f"{name}  2.20.0+15016 -> 2.21.0+15451  done, out of service for 28 min" in said
+        assert f"{name}  2.20.0+15016 -> 2.21.0+15451  done, out of service for 27 min" in said
 
 
 @pytest.mark.parametrize(

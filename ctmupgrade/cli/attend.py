@@ -80,8 +80,7 @@ def wishes(
             if not confirm_each:
                 return True
             with watch.aside(), leaving():  # the board would hide the question
-                lines = node_question(planned, step, made.cluster.stable_for)
-                return ask(f"Upgrade {step.node} now?", fold(common, lines), json=json, fresh=True)
+                return _ask_for(common, made, planned, step)
 
         def confirm_resume(state: RunState) -> bool:
             looking.stop()
@@ -128,6 +127,12 @@ def _teller(common: Common, ready: Callable[[], None]) -> Callable[[Plan], None]
             typer.echo(line, err=common.shown is Format.JSON)
 
     return tell
+
+
+def _ask_for(common: Common, made: Setup, planned: Plan, step: Step) -> bool:
+    """Ask whether a node shall be upgraded; what was typed at the board is no answer."""
+    lines = fold(common, node_question(planned, step, made.cluster.stable_for))
+    return ask(f"Upgrade {step.node} now?", lines, json=common.shown is Format.JSON, fresh=True)
 
 
 def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> list[str]:

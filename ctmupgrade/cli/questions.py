@@ -48,7 +48,8 @@ def ask(
 ) -> bool:
     """Ask a question; everything but y and yes is a no.
 
-    :param lines: said before it. :param no: what a no and Ctrl-C mean: "nothing is changed". :param json: standard output belongs to a document. :param fresh: what was typed before it was asked answers nothing.
+    :param lines: said before it. :param no: what a no and Ctrl-C mean: "nothing is changed".
+    :param json: standard output belongs to a document. :param fresh: what was typed before it was asked answers nothing.
     :raises UsageError: there is no terminal. :raises KeyboardInterrupt: Ctrl-C, also while a run is attended.
     """
     if not sys.stdin.isatty():

@@ -10,11 +10,12 @@ from ctmupgrade.core.overview.activity import Activity, Doing
 from ctmupgrade.core.overview.forecast import OVER, Forecast, Span, forecast
 from ctmupgrade.core.overview.health import ClusterHealth, health_of
 from ctmupgrade.core.overview.phases import phase_of
-from ctmupgrade.core.plan.steps import Step, in_service
+from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.plan.windows import worst_s
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.report import node_state, version_after
+from ctmupgrade.core.run.timeline import timeline_of
 
 Group: TypeAlias = Literal["in work", "stuck", "waiting", "done", "skipped", "unchanged"]
 
@@ -39,7 +40,7 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class NodeRow:
     """A node. :ivar phase: what happens to it, or its state, in words. :ivar span: of what is left to do on it.
-    :ivar took_s: seconds for which it was out of service, where that is over; None: it was not, or is not known.
+    :ivar took_s: seconds for which it was out of service at most, where that is over; None: it was not, or is not known.
     :ivar why: why it is stuck or was skipped."""
 
     name: str
@@ -113,7 +114,8 @@ def make_overview(state: RunState, doing: Doing, now: datetime, *, alive: bool) 
     works = {
         step.id: work for step in state.plan.steps if (work := _work(state, step, doing, now, alive=alive))
     }
-    rows = tuple(_row(state, name, works, ahead) for name in state.plan.versions)
+    took = {away.node: away.seconds for away in timeline_of(state).away if away.until is not None}
+    rows = tuple(_row(state, name, works, ahead, took.get(name)) for name in state.plan.versions)
     before = tuple(dict.fromkeys(version for version in state.plan.versions.values() if version))
     return Overview(
         state, now, alive, title_of(state), kind_of(state).value, before,
@@ -142,7 +144,7 @@ def _window_work(doing: Doing, now: datetime) -> tuple[Work, ...]:
     )
 
 
-def _row(state: RunState, name: str, works: dict[str, Work], ahead: Forecast) -> NodeRow:
+def _row(state: RunState, name: str, works: dict[str, Work], ahead: Forecast, took_s: int | None) -> NodeRow:
     mine = [step for step in state.plan.steps if step.node == name]
     work = tuple(works[step.id] for step in mine if step.id in works)
     word = node_state(state, name)
@@ -150,7 +152,7 @@ def _row(state: RunState, name: str, works: dict[str, Work], ahead: Forecast) ->
     phase = ", ".join(dict.fromkeys(one.phase for one in work)) or _PHASES.get(word, "waiting")
     return NodeRow(
         name, version_after(state, name), word, group, _between(state, mine, word, work) or phase, work,
-        ahead.whole(frozenset(step.id for step in mine)), _took(state, mine) if group == "done" else None,
+        ahead.whole(frozenset(step.id for step in mine)), took_s if group == "done" else None,
         _why(state, mine),
     )  # fmt: skip
 
@@ -181,15 +183,6 @@ def _between(state: RunState, mine: list[Step], word: str, work: tuple[Work, ...
         return ""
     left = [step for step in mine if state.steps[step.id].status is Status.STARTED]
     return f"left while {phase_of(left[0])}" if left else ""
-
-
-def _took(state: RunState, mine: list[Step]) -> int | None:
-    out = [state.steps[step.id] for step in mine if not in_service(step.action)]
-    began = [held.started for held in out if held.started]
-    ended = [held.finished for held in out if held.finished]
-    if not out or not began or not ended or any(held.status is not Status.DONE for held in out):
-        return None
-    return _seconds(min(began), max(ended))
 
 
 def _why(state: RunState, mine: list[Step]) -> str:
