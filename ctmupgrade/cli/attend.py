@@ -94,14 +94,13 @@ def wishes(
                 with watch.aside(), unheard():
                     typer.echo("\n".join(lines), err=json)
 
-        taken = (take_over,) if take_over else ()
         yield RunOptions(
             confirm_plan,
             confirm_step,
             stop_after,
             seen,
             reviewed,
-            taken,
+            (take_over,) if take_over else (),
             command,
             confirm_resume=confirm_resume,
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
