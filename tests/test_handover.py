@@ -249,6 +249,26 @@ def test_what_is_called_local_is_another_machine_elsewhere(
     assert elsewhere.take_over(file).code == 0
 
 
+def test_on_a_node_that_is_not_the_last_one_it_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reboot would end the process while ctm-3 is still to be upgraded. So of a cluster.yaml that was changed here."""
+    monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")
+    first = Machine(make_world(3), tmp_path / "first")
+    first.run_until("upgrade:ctm-2")
+    first.own = "ctm-2"
+    with pytest.raises(BlockedError, match="upgrades ctm-2 before ctm-3"):
+        first.resume()
+    first.own = ""
+    file = first.hand_over()
+    second = Machine(first.world, tmp_path / "second", own="ctm-2")
+    with pytest.raises(BlockedError, match="upgrades ctm-2 before ctm-3"):
+        second.take_over(file)
+    second.own = "ctm-3"
+    monkeypatch.setenv("LOGNAME", "colleague")
+    assert second.take_over(file).state is not None
+
+
 def test_on_the_own_node_itself_it_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By another account of it."""
     monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")

@@ -16,7 +16,12 @@ from ctmupgrade.commands.options import known_node
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, restore_backups, restore_world, to_go_on, unfinished
-from ctmupgrade.commands.same_cluster import learn_of_run, refuse_foreign_plan, refuse_other_cluster
+from ctmupgrade.commands.same_cluster import (
+    learn_of_run,
+    own_node_is_last,
+    refuse_foreign_plan,
+    refuse_other_cluster,
+)
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
@@ -48,6 +53,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     setup = resumed(setup, state)
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
+    own_node_is_last(setup, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
     refuse_unknown_steps(wishes.faults, state.plan)
     if setup.request.dry_run or not wishes.confirm_resume(state):

@@ -10,9 +10,10 @@ from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import Cluster
-from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
-from ctmupgrade.core.run.journal import RunState
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
+from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.same_plan import foreign_steps
 from ctmupgrade.errors import BlockedError, UsageError
@@ -70,6 +71,29 @@ def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[],
         f"no node that answers keeps the head of the journal of run {state.run}, so that nothing vouches for its steps",
         remedy=f"ctmupgrade abort {state.run}; then: ctmupgrade recover   # looks again at what is wrong",
     )
+
+
+def own_node_is_last(setup: Setup, state: RunState) -> None:
+    """Refuse to go on from an appliance whose reboot would end us while others are still to be upgraded: the run was begun
+    elsewhere, or before cluster.yaml called that node ``local``. In a rebuild the survivor's reboot is in its place.
+
+    :raises BlockedError: it would.
+    """
+    own = setup.cluster.own_node
+    if not own or state.plan.strategy is StrategyName.REBUILD:
+        return
+    left = [
+        step.node
+        for step in state.plan.steps
+        if isinstance(step.action, RunUpgrade | Reboot)
+        and state.steps[step.id].status not in (Status.DONE, Status.SKIPPED)
+    ]
+    if own in left and left[-1] != own:
+        raise BlockedError(
+            f"run {state.run} upgrades {own} before {left[-1]}, and ctmupgrade would end with the reboot of {own}, on which it "
+            "runs (host: local)",
+            remedy=f"go on with it on another machine than {own}, by {own}'s address",
+        )
 
 
 def own_node_is_this_machine(setup: Setup, state: RunState) -> None:

@@ -16,7 +16,12 @@ from ctmupgrade.commands.node_marks import is_run_id
 from ctmupgrade.commands.resume import go_on
 from ctmupgrade.commands.run import Outcome, RunOptions
 from ctmupgrade.commands.runs import hold, nothing_begun, unfinished
-from ctmupgrade.commands.same_cluster import learn_of_run, own_node_is_this_machine, refuse_other_cluster
+from ctmupgrade.commands.same_cluster import (
+    learn_of_run,
+    own_node_is_last,
+    own_node_is_this_machine,
+    refuse_other_cluster,
+)
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run.journal import RunState
@@ -95,6 +100,7 @@ def take_over(setup: Setup, wishes: RunOptions, offered: Offered) -> Outcome:
         learn_of_run(setup, state)
         refuse_other_cluster(setup.cluster, state)
         own_node_is_this_machine(setup, state)
+        own_node_is_last(setup, state)
         _refuse_unoffered(setup, offered)
         folder = RunFolder(setup.home / state.run)
         here = line_hashes(folder.journal) if folder.journal.exists() else []
