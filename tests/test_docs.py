@@ -66,7 +66,7 @@ def test_the_tutorials_commands_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "checks"], ids=lambda page: page.name)
 def test_commands_in_the_docs_are_commands(page: Path) -> None:
     """Every `ctmupgrade COMMAND` in a block that can be pasted is one, with options that it has."""
-    from ctmupgrade.cli import change, look, runs, take_over  # noqa: F401 - which fill the shelf
+    from ctmupgrade.cli import change, look, runs, serve, take_over  # noqa: F401 - which fill the shelf
     from ctmupgrade.cli.opening import registry
 
     known = set(registry.names)
