@@ -160,9 +160,11 @@ def folder_of(scenario: str) -> Path:
     )
 
 
+@cache
 def restores() -> list[str]:
     """All lost clusters."""
-    return sorted(p.parent.name for p in RESTORES.glob("*/world.yaml"))
+    found = {path.parent.name: path.read_text(encoding="utf-8") for path in RESTORES.glob("*/world.yaml")}
+    return sorted(name for name, world in found.items() if "cluster: main" not in world)
 
 
 def asked_of(scenario: str) -> RestoreRequest:
