@@ -55,6 +55,19 @@ def test_a_lost_cluster_comes_back_with_its_data_its_users_and_each_nodes_own_se
     assert proven.node == "ctm-1", "the backup that was restored in earnest is a proven one"
 
 
+def test_what_only_a_person_can_put_back_is_told_with_its_command(tmp_path: Path) -> None:
+    drive = lost(tmp_path)
+    for node in drive.world.nodes.values():
+        node.licences, node.lock_code = [], "*another"
+    assert drive.start() == 0
+    notes = [note for held in drive.state.steps.values() for note in held.notes]
+    for name in ("ctm-1", "ctm-2", "ctm-3"):
+        mine = drive.state.steps[f"compare-settings:{name}"]
+        assert mine.evidence["fewer"] == "licenses 1 -> 0", mine
+    assert any("TO DO by hand: the licence: ksctl licensing licenses add" in note for note in notes)
+    assert any("ask the vendor for a licence for the new one" in note for note in notes)
+
+
 def test_the_plan_tells_which_backup_and_what_is_lost(tmp_path: Path) -> None:
     plan = lost(tmp_path).plan()
     said = "\n".join(plan.notes)
