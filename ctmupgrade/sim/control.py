@@ -91,6 +91,8 @@ class SimControl:
         if self._login_fails(node):
             world.record(node.name, "login_refused", " ".join(order.words))
             return self._printed(json.dumps(UNAUTHORIZED), node)
+        if (heard := node.heard.get(f"ksctl {order.text}")) is not None:
+            return Reply(heard.code, heard.out, heard.err)
         if order.words[:2] == ("services", "status"):
             return Reply(0, answers.services(world, node), "")
         if "limit" in order.flags and not node.ksctl.limits:
@@ -98,8 +100,6 @@ class SimControl:
         unwell = _unwell(world, node)
         if unwell:
             return self._printed(unwell, node)
-        if (heard := node.heard.get(f"ksctl {order.text}")) is not None:
-            return Reply(heard.code, heard.out, heard.err)
         body = _looked(world, node, order)
         if body is not None and body.startswith("Error: "):
             return Reply(1, "", f"{body}\n")

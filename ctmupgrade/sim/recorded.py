@@ -94,7 +94,11 @@ def _node(node: Node, index: int, facts: NodeFacts, archive: SimArchive, recordi
         made.sudo = SudoRights(rights.upgrade is not False, rights.reboot is not False, listing=listing)
     made.attended_boot = facts.attended_boot is True
     mine = {key: look for key, look in recording.looks.items() if key[0] == node.name}
-    made.heard = {text: heard for key, look in mine.items() for text, heard in _heard(key, look)}
+    made.heard = {
+        text: heard
+        for key, look in mine.items()
+        for text, heard in _heard(key, look, refused=_refused(facts))
+    }
     made.times = _times(mine)
     made.shell.missing = sorted(
         {key[2][0] for key, look in mine.items() if key[1] == "shell" and look.get("code") == _NO_PROGRAM}
@@ -181,10 +185,15 @@ def _reads(argv: tuple[str, ...], log: UpgradeLog) -> bool:
 # -- answers that stay -----------------------------------------------------------------------------
 
 
-def _heard(key: Look, look: Mapping[str, object]) -> Iterator[tuple[str, Heard]]:
-    """An answer that no run changes, by its command's text."""
+def _refused(facts: NodeFacts) -> bool:
+    """Whether its control plane answered, but only with errors: a certificate that is not trusted, a refused login."""
+    return isinstance(facts.system, Unknown) and not facts.system.unreachable
+
+
+def _heard(key: Look, look: Mapping[str, object], *, refused: bool) -> Iterator[tuple[str, Heard]]:
+    """An answer that no run changes, by its command's text. :param refused: none of its control plane's changes."""
     _, side, argv = key
-    if "error" in look or not _stays(side, argv):
+    if "error" in look or not (_stays(side, argv) or (refused and side == "control")):
         return
     code = look.get("code")
     text = " ".join(argv) if side == "shell" else f"ksctl {' '.join(argv)}"
@@ -242,7 +251,8 @@ def _away(node: SimNode, facts: NodeFacts, nodes: Mapping[str, NodeFacts]) -> It
         yield Fault("host_key_changed", name, rehearsed=True)
     elif no_shell and isinstance(shell, Unknown) and not shell.unreachable:
         yield Fault("auth_refused", name, rehearsed=True)
-    unknown = isinstance(control, Unknown)
+    told = any(text.startswith("ksctl system info") for text in node.heard)
+    unknown = isinstance(control, Unknown) and not (_refused(facts) and told)
     gone = no_shell and isinstance(shell, Unknown) and shell.unreachable
     if gone or unknown:
         what = "both" if gone and unknown else "shell" if gone else "control"
