@@ -84,7 +84,7 @@ def wishes(
 
         def confirm_resume(state: RunState) -> bool:
             looking.stop()
-            return common.yes or not at_terminal(common) or _goes_on(common, state)
+            return _goes_on(common, state)
 
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
             looking.stop()
@@ -112,9 +112,10 @@ def wishes(
 
 
 def _goes_on(common: Common, state: RunState) -> bool:
-    """Ask whether a run is gone on with: what is left of it, and what clients will notice."""
-    said = fold(common, [*what_is_left(state), *clients_still_notice(state)])
-    return ask("Go on with it?", said, no=AS_IT_IS)
+    """Say what is left of a run and what clients will notice; ask whether to go on where somebody can be asked."""
+    for line in fold(common, [*what_is_left(state), *clients_still_notice(state)]):
+        typer.echo(line, err=common.shown is Format.JSON)
+    return common.yes or not at_terminal(common) or ask("Go on with it?", no=AS_IT_IS)
 
 
 def _teller(common: Common, ready: Callable[[], None]) -> Callable[[Plan], None]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from ctmupgrade.core.overview.phases import phase_of
-from ctmupgrade.core.plan.steps import CompareSettings, Gate, RecordSettings, is_look
+from ctmupgrade.core.plan.steps import CompareSettings, Gate, MakeBackup, RecordSettings, in_service, is_look
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.before_after import worse_findings
 from ctmupgrade.core.run.incidents import program_failure
-from ctmupgrade.core.run.journal import Event, Evidence, RunState
+from ctmupgrade.core.run.journal import Event, Evidence, RunState, Status
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.run.observed import observed_words
+from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
 from ctmupgrade.render.once import after_step
@@ -22,12 +24,12 @@ _SAID_ALREADY = (NoteCode.SCRIPT_RUNS,)  # by what follows: it is waited for
 
 
 def is_news(event: Event, state: RunState) -> bool:
-    """Return whether an event is worth a line: not the begin of what only looks, nor what the next line says, nor what went as
-    it always goes."""
+    """Return whether an event is worth a line: not the begin of what only looks or is noted right after, nor what the next
+    line says, nor what went as it always goes."""
     match event:
         case journal.StepStarted(step=step):
             action = state.plan.step(step).action
-            return not (is_look(action) or isinstance(action, RecordSettings | CompareSettings))
+            return not (is_look(action) or isinstance(action, RecordSettings | CompareSettings | MakeBackup))
         case journal.StepDone(step=step, evidence=evidence):
             action = state.plan.step(step).action
             at_once = isinstance(action, Gate) and not _took(state, step)
@@ -35,8 +37,24 @@ def is_news(event: Event, state: RunState) -> bool:
             return not (at_once or nothing or isinstance(action, RecordSettings))
         case journal.StepNoted(code=code):
             return code not in _SAID_ALREADY
+        case NodesSeen(when="after_node", nodes=nodes):
+            return any(True for _ in worse_findings(state.observed.looks, nodes))
+        case PortsSeen():
+            return _is_unexpected(event, state)
         case _:
             return True
+
+
+def _is_unexpected(event: PortsSeen, state: RunState) -> bool:
+    """Whether clients' ports have changed on a node that nothing is done to; that a node in work goes and comes is told
+    by its steps, and that all answer at first is no news."""
+    ports = state.observed.clients.ports if state.observed.clients else {}
+    at_first = len(event.answers) == len(ports)
+    begun = {s.node for s in state.plan.steps if not in_service(s.action) and state.steps[s.id].started}
+    over = (Status.DONE, Status.SKIPPED)
+    in_work = begun & {s.node for s in state.plan.steps if state.steps[s.id].status not in over}
+    changed = [up for key, up in event.answers.items() if key in ports and ports[key].node not in in_work]
+    return bool(changed) and not (at_first and all(changed))
 
 
 def event_line(event: Event, state: RunState) -> str:
