@@ -47,14 +47,14 @@ def attempts_after(
 
 
 def _open(attempts: tuple[Attempt, ...], steps: Collection[str]) -> bool:
-    return any(one.how == "running" and one.step in steps for one in attempts)
+    return bool([one for one in attempts if one.how == "running" and one.step in steps])
 
 
 def _closed(
     attempts: tuple[Attempt, ...], steps: Collection[str], at: datetime, how: How
 ) -> tuple[Attempt, ...]:
     """With those of some steps ended; none ends before it began, whatever this machine's clock does."""
-    return tuple(
+    return tuple([  # lists: each event of a run of twenty nodes comes by here
         replace(one, ended=max(one.began, at), how=how) if one.how == "running" and one.step in steps else one
         for one in attempts
-    )
+    ])  # fmt: skip
