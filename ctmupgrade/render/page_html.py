@@ -25,18 +25,19 @@ from ctmupgrade.render.page import (
     Words,
 )
 from ctmupgrade.render.web_page import page as whole_page
+from ctmupgrade.render.web_page import table
 
 _STYLE = """
 h3{margin-top:2rem;overflow-wrap:anywhere}
-td,th{border:1px solid var(--line);padding:.35rem .6rem}th{background:var(--soft)}
-pre{white-space:pre;overflow-x:auto;border-left:4px solid var(--edge)}pre code{padding:0;background:none;font-size:1em}
+@media (min-width:641px){td,th{border:1px solid var(--line);padding:.35rem .6rem}th{background:var(--soft)}}
+pre{border-left:4px solid var(--edge)}pre code{padding:0;background:none;font-size:1em}
 pre.shown{border-left-style:dotted}
 .warning{border-left:5px solid var(--bad);background:var(--soft);padding:.6rem .8rem}
 .ticks{list-style:none;padding-left:0}.ticks li{display:flex;gap:.6rem;align-items:flex-start;margin:.45rem 0}
 .ticks input{width:1.5rem;height:1.5rem;flex:none;margin:0}
 .blank{display:inline-block;min-width:9rem;border-bottom:1px solid var(--ink);height:1.2em;vertical-align:bottom}
 @media print{nav{display:none}h2,h3,h4,p:has(+pre),p:has(+ul){break-after:avoid}.ticks li,.warning,pre{break-inside:avoid}
-pre{white-space:pre-wrap;overflow:visible;font-size:8.5pt}td{height:1.9em}}
+pre{font-size:8.5pt}td{height:1.9em}}
 """
 
 
@@ -46,7 +47,9 @@ def page_html(page: Page) -> str:
     body = [made.part(part) for part in page.parts]
     contents = [tag("li", tag("a", text, href=f"#{anchor}")) for anchor, text in made.contents]
     nav = tag("nav", tag("ul", *contents), aria_label="Contents")
-    return whole_page(page.title, nav, tag("main", *body, id="content"), head=page.short, more_style=_STYLE)
+    return whole_page(
+        page.title, nav, tag("main", *body, id="content", tabindex="-1"), head=page.short, more_style=_STYLE
+    )
 
 
 class _Maker:
@@ -72,7 +75,7 @@ class _Maker:
             case Lines(lines, shown):
                 text = tag("code", "\n".join(lines))
                 kind, label = ("shown", "Expected output") if shown else ("typed", "Commands")
-                return tag("pre", text, class_=kind, tabindex="0", role="region", aria_label=label)
+                return tag("pre", text, class_=kind, role="group", aria_label=label)
 
     def _heading(self, level: int, text: str) -> Markup:
         if level != 2:
@@ -101,11 +104,5 @@ def _piece(piece: str | Mono | Strong) -> Markup:
             return joined(first, *((tag("span", class_="blank"), text) for text in rest))
 
 
-def _table(table: Table) -> Markup:
-    head = tag("thead", tag("tr", *(tag("th", one, scope="col") for one in table.head)))
-    rows = (
-        tag("tr", tag("th", *_words(first), scope="row"), *(tag("td", *_words(cell)) for cell in rest))
-        for first, *rest in table.rows
-    )
-    whole = tag("table", tag("caption", table.about), head, tag("tbody", *rows))
-    return tag("div", whole, class_="wide", tabindex="0", role="region", aria_label=table.about)
+def _table(part: Table) -> Markup:
+    return table(part.about, part.head, [[joined(*_words(cell)) for cell in row] for row in part.rows])

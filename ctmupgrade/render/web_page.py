@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 from ctmupgrade.core.clean_text import clean, one_line
@@ -102,7 +103,11 @@ def table(
 
 
 def _cells(heads: tuple[str, ...], row: Sequence[Part]) -> Markup:
-    first = tag("th", row[0], scope="row", role="rowheader")
+    name = joined(row[0])
+    if re.sub("<[^>]*>", "", name).strip():
+        first = tag("th", name, scope="row", role="rowheader")
+    else:  # to be written on: it names nothing yet
+        first = tag("td", name, data_head=heads[0], role="cell")
     rest = (tag("td", one, data_head=head, role="cell") for head, one in zip(heads[1:], row[1:], strict=True))
     return joined(first, rest)
 
