@@ -92,7 +92,7 @@ CHECKED_BY_KSCTL = [
 # Asked of one member each, for all would say the same.
 SHARED_BY_KSCTL = [
     "cluster errors", "properties list --limit 256", "scheduler configs list --limit 256", "users list --limit 256",
-    "quorum-policy status",
+    "quorum-policy status", "cte clients list --limit 1",
 ]  # fmt: skip
 
 
