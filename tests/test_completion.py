@@ -169,9 +169,9 @@ def test_it_is_installed_once(tmp_path: Path, shell: str) -> None:
     desk = Desk(tmp_path)
     home = tmp_path / "home"
     (home / ".bashrc").write_text("# mine, without a newline")
-    for _time in range(2):
-        said = desk.type("--install-completion", shell)
-        assert said.returncode == 0, said.stderr
+    desk.type("--install-completion", shell)
+    said = desk.type("--install-completion", shell)
+    assert said.returncode == 0, said.stderr
     place = Path(said.stdout.splitlines()[0].removeprefix("written: "))
     assert place.read_text() == SCRIPTS[shell] == desk.type("--show-completion", shell).stdout
     started = {"bash": ".bashrc", "zsh": ".zshrc"}.get(shell)

@@ -77,15 +77,18 @@ def root(
 
 def main() -> int:
     """Run the installed program."""
-    # These fill the shelf.
+    fill_registry()
+    return funnel(_program)
+
+
+def fill_registry() -> None:
+    """Take in every command."""
     import ctmupgrade.cli.change
     import ctmupgrade.cli.demo
     import ctmupgrade.cli.look
     import ctmupgrade.cli.runs
     import ctmupgrade.cli.serve
-    import ctmupgrade.cli.take_over  # noqa: F401
-
-    return funnel(_program)
+    import ctmupgrade.cli.take_over  # noqa: F401 - to import it is enough
 
 
 def _program() -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -63,11 +63,8 @@ def wishes(
     json = common.shown is Format.JSON
     if confirm_each:
         need_terminal("--confirm-each")
-    with (
-        progress(common, made) as looking,
-        show.watching(common.shown, made.clock.now, made.cluster.window) as watch,
-        notices(common, made) as told,
-    ):
+    # The notices are the last to end: the board is gone by then, and what they say stands below it.
+    with notices(common, made) as told, progress(common, made) as looking, _watching(common, made) as watch:
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             looking.stop()
@@ -133,6 +130,10 @@ def _ask_for(common: Common, made: Setup, planned: Plan, step: Step) -> bool:
     """Ask whether a node shall be upgraded; what was typed at the board is no answer."""
     lines = fold(common, node_question(planned, step, made.cluster.stable_for))
     return ask(f"Upgrade {step.node} now?", lines, json=common.shown is Format.JSON, fresh=True)
+
+
+def _watching(common: Common, made: Setup) -> AbstractContextManager[show.Watch]:
+    return show.watching(common.shown, made.clock.now, made.cluster.window)
 
 
 def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> list[str]:

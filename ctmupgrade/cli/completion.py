@@ -114,13 +114,10 @@ class Line:
         """Return it for all words before the one that is being typed."""
         from typer.main import get_command
 
-        import ctmupgrade.cli.change
-        import ctmupgrade.cli.look
-        import ctmupgrade.cli.runs
-        import ctmupgrade.cli.take_over  # noqa: F401 - these fill the registry
-        from ctmupgrade.cli.app import app
+        from ctmupgrade.cli.app import app, fill_registry
         from ctmupgrade.cli.opening import registry
 
+        fill_registry()
         made = cls(get_command(app), "", [row for _panel, rows in registry.listing for row in rows])
         shelf = registry
         for word in words:

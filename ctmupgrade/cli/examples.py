@@ -70,10 +70,21 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ("recover --gone ctm-3", "a node that is lost for good"),
         ("recover --yes", "take the way back"),
     ),
-    "restore": (("restore", "onto a fresh node, from the newest backup"),),
-    "drill": (("drill --on spare=10.0.0.99", "prove that a backup can be restored"),),
-    "demo": (("demo", "a whole upgrade, simulated"),),
-    "serve": (("serve", "the latest run as a page on this machine"),),
+    "restore": (
+        ("restore --dry-run", "from which backup, onto which node"),
+        ("restore --on ctm-1", "ask, then bring the cluster back"),
+    ),
+    "drill": (
+        ("drill --on spare=10.0.0.99", "with the newest backup"),
+    ),
+    "demo": (
+        ("demo", "a minute, with one fault on the way"),
+        ("demo --pace 600x", "faster"),
+    ),
+    "serve": (
+        ("serve", "the latest run; prints its address first"),
+        ("serve latest --port 8080", "at a port that a tunnel leads to"),
+    ),
     "status": (
         ("status", "of the latest run"),
         ("status --format json", "for a program"),

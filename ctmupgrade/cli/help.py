@@ -33,7 +33,10 @@ def print_help(command: Any, context: Any, listing: Sequence[tuple[str, Sequence
     console = Console(highlight=False)
     console.print(Padding(Text(command.get_usage(context).strip(), style="bold"), 1))
     if command.help:
-        console.print(Padding(Text(command.help.strip()), (0, 1, 1, 1)))
+        paragraphs = (
+            " ".join(part.split()) for part in command.help.split("\n\n")
+        )  # wherever the source has its lines
+        console.print(Padding(Text("\n\n".join(paragraphs)), (0, 1, 1, 1)))
     panels: dict[str, list[Row]] = {"Arguments": [], "Options": []}
     name = context.command_path.partition(" ")[2]
     for param in shown(command, context, name):

@@ -27,11 +27,7 @@ _RAISES = "import sys\nfrom ctmupgrade.cli.funnel import funnel\ndef program():\
 
 def commands() -> list[str]:
     """Every command as it is typed; "" for the program itself."""
-    import ctmupgrade.cli.change
-    import ctmupgrade.cli.look
-    import ctmupgrade.cli.runs
-    import ctmupgrade.cli.take_over  # noqa: F401 - these fill the registry
-
+    app.fill_registry()
     names = [name for _panel, rows in registry.listing for name, _text in rows]
     inner = [f"{name} {one}" for name in names if (below := registry.inner(name)) for one in below.names]
     return ["", *names, *inner]
