@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.commands import check
 from ctmupgrade.commands.escape_file import ESCAPE, EscapeFile
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.by_hand import BACK_OUT, FINISH, by_hand_markdown
+from ctmupgrade.render.runbook import runbook_markdown
 from ctmupgrade.sim import timeline
 from tests.hostile import corpus
 from tests.support.driver import Moment, ScenarioDrive
@@ -127,6 +129,19 @@ def test_whoever_types_them_after_any_death_does(scenario: str) -> None:
 def test_what_happened_already_is_not_typed_again(call: str) -> None:
     """Right after the call had reached its node."""
     finish_by_hand("rebuild-three", of_step(call)[1])
+
+
+@pytest.mark.parametrize("scenario", CASES)
+def test_the_runbook_is_followed_to_the_end(scenario: str) -> None:
+    """By somebody who has nothing but it."""
+    with driven(scenario) as drive:
+        result, plan = check.plan(drive.setup())
+        data = {node.data for node in drive.world.nodes.values()}
+        page = runbook_markdown(plan, drive.cluster, result.facts, result.findings)
+        Person(drive.world, drive.cluster, drive.folder).follow(page, "Steps")
+        healthy(drive, "2.21.0")
+        assert {node.data for node in drive.world.nodes.values()} <= data
+        assert check_promises(drive.world, changes_expected=True, in_place=scenario == "healthy-three") == []
 
 
 # -- the way back ------------------------------------------------------------------------------------------------

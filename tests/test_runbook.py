@@ -184,7 +184,9 @@ def test_ssh_and_scp_go_the_same_way(tmp_path: Path) -> None:
         assert (ssh.program, ssh.argv) == ("ssh", (*to, f"sha256sum {NAME}"))
         (upgrade,) = called[f"upgrade:{name}"]
         assert upgrade.argv == ("-t", *to, script)
-        assert called[f"reboot:{name}"][1].argv == ("-t", *to, "sudo reboot")
+        before, reboot, after = called[f"reboot:{name}"]
+        assert reboot.argv == ("-t", *to, "sudo reboot")
+        assert before == after and after.argv[-1] == "cat /proc/sys/kernel/random/boot_id", "it proves it"
         assert called[f"await:{name}"][0].argv == (*to, "systemctl status keysecure")
     assert plan.target.archive == NAME
 
