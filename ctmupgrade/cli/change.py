@@ -229,8 +229,7 @@ def restore(
         str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
     ] = "",
 ) -> int:
-    """Bring a lost cluster back from a downloaded backup: onto one fresh node, then the others join it. Refused while a node
-    still answers and holds the cluster's data."""
+    """Bring a lost cluster back from a downloaded backup; refused while a node still has its data."""
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import restore as restoring
     from ctmupgrade.core.model import Options
