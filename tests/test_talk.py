@@ -65,7 +65,7 @@ def test_ctrl_c_at_the_question_ends_the_run_and_it_can_be_resumed(desk: Desk, s
         seen.until("[y/N]:")
         seen.process.send_signal(signal.SIGINT)
         assert seen.ended() == 130
-        assert "invalid input" not in seen.shown and seen.shown.count("[y/N]:") == 1
+        assert "invalid input" not in seen.shown and seen.shown.count("[y/N]:") == 1, repr(seen.shown[-2500:])
         assert re.search(r"ctmupgrade resume \S+ --state-dir", seen.shown)
     assert desk.type("resume", scenario="healthy-three").returncode == 0
 
