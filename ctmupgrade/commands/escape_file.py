@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.by_hand import by_hand_markdown
 
 ESCAPE = "escape.md"
+_STANDS_STILL = (journal.StepFailed, journal.RunPaused, journal.RunEnded)
 Watch = Callable[[RunState, Event | None, str, Tick | None], None]
 # Events after which there is nothing else to type than before.
 _NOTHING_NEW = (
@@ -29,12 +32,20 @@ class EscapeFile:
     """The file of one run.
 
     :param cluster: gives cluster.yaml with the new instances of the run. :param place: see :func:`place_of`.
+    :param every: seconds that pass between two writes at least: in virtual time hours are over in one.
     """
 
     def __init__(
-        self, folder: Path, cluster: Callable[[], Cluster], place: str, *, durable: bool = True
+        self,
+        folder: Path,
+        cluster: Callable[[], Cluster],
+        place: str,
+        *,
+        durable: bool = True,
+        every: float = 0.0,
     ) -> None:
         self._path, self._cluster, self._place, self._durable = folder / ESCAPE, cluster, place, durable
+        self._every, self._written = every, -math.inf
 
     def before(self, watch: Watch) -> Watch:
         """Return a watcher that writes the file, and then watches."""
@@ -47,11 +58,14 @@ class EscapeFile:
 
     def after(self, state: RunState, event: Event | None) -> None:
         """Write it after an event, and before the act that follows it; nothing where it would be the same."""
-        if event is not None and not isinstance(event, _NOTHING_NEW):
+        if event is None or isinstance(event, _NOTHING_NEW):
+            return
+        if isinstance(event, _STANDS_STILL) or time.monotonic() - self._written >= self._every:
             self.write(state)
 
     def write(self, state: RunState) -> None:
         """Write it. A run is never stopped for it: where it cannot be written it goes, for an old one would mislead."""
+        self._written = time.monotonic()
         text = known_hidden(by_hand_markdown(state, self._cluster(), self._place))
         try:
             write_private(self._path, text.encode(), durable=self._durable)
@@ -70,4 +84,7 @@ def place_of(request: CommandRequest) -> str:
 
 def escape_of(folder: Path, request: CommandRequest, cluster: Callable[[], Cluster]) -> EscapeFile:
     """Return the file of a run in its folder."""
-    return EscapeFile(folder, cluster, place_of(request), durable=request.mode is not Mode.SIMULATED)
+    simulated = request.mode is Mode.SIMULATED
+    return EscapeFile(
+        folder, cluster, place_of(request), durable=not simulated, every=0.2 if simulated else 0.0
+    )
