@@ -75,9 +75,9 @@ def _observed(drive: Drive, text: str) -> list[journal.Event]:
     ).decode()  # it is cleaned where it comes in, and a name must stay one
     port, now = ClientPort("ctm-1", text, text, 5696), drive.world.clock.now()
     return [
-        journal.NodesSeen("before", {"ctm-1": Seen({"alarms": {}, "services": {text: "started"}})}),
+        journal.NodesSeen("before", {"ctm-1": Seen.of({"alarms": {}, "services": {text: "started"}})}),
         journal.NodesSeen(
-            "end", {"ctm-1": Seen({"alarms": {text: text}, "services": {text: text}}, {"products": text})}
+            "end", {"ctm-1": Seen.of({"alarms": {text: text}, "services": {text: text}}, {"products": text})}
         ),
         journal.PortsWatched((port,), 5.0, {"ctm-2": text}),
         journal.PortsSeen(now, {port.key: True}),

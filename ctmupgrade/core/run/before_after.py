@@ -54,7 +54,7 @@ def _latest(held: LaterLook | None, seen: Seen) -> Seen:
     if held is None:
         return seen
     not_known = {t: why for t, why in held.seen.not_known.items() if t not in seen.topics}
-    return Seen({**held.seen.topics, **seen.topics}, {**not_known, **seen.not_known})
+    return Seen.of({**held.seen.topics, **seen.topics}, {**not_known, **seen.not_known})
 
 
 def _first(held: Seen | None, more: Seen) -> Seen:
@@ -62,7 +62,7 @@ def _first(held: Seen | None, more: Seen) -> Seen:
         return more
     topics = {**more.topics, **held.topics}
     not_known = {t: why for t, why in {**more.not_known, **held.not_known}.items() if t not in topics}
-    return Seen(topics, not_known)
+    return Seen.of(topics, not_known)
 
 
 # -- what is worse, by topic ---------------------------------------------------------------------------

@@ -12,12 +12,23 @@ from typing import Literal
 class Seen:
     """How a node, or the cluster, was at one look.
 
-    :ivar topics: by topic, a value for each of its items: ``{"services": {"web": "started"}}``.
+    :ivar rows: each topic with a value for each of its items. Pairs, not names with values: an item may be called like what
+        holds a secret ("authorization" is a service), and its value must stay readable in a journal that is shared.
     :ivar not_known: why a topic could not be seen. A topic in neither was not asked for.
     """
 
-    topics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     not_known: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, topics: Mapping[str, Mapping[str, str]], not_known: Mapping[str, str] | None = None) -> Seen:
+        """Return a look. :param topics: by topic, a value for each of its items: ``{"services": {"web": "started"}}``."""
+        return cls(tuple((topic, tuple(items.items())) for topic, items in topics.items()), not_known or {})
+
+    @property
+    def topics(self) -> dict[str, dict[str, str]]:
+        """Return by topic, a value for each of its items."""
+        return {topic: dict(items) for topic, items in self.rows}
 
 
 @dataclass(frozen=True, slots=True)

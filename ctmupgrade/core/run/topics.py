@@ -34,7 +34,7 @@ def seen_of(found: Mapping[str, Maybe[Mapping[str, str]]]) -> Seen:
             not_known[topic] = f"there are {len(items)} of them, too many to keep"
         else:
             topics[topic] = {short(name): short(value) for name, value in items.items()}
-    return Seen(topics, not_known)
+    return Seen.of(topics, not_known)
 
 
 def _short(text: str) -> str:

@@ -46,32 +46,34 @@ def looks(before: Seen, *after: Seen):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("case", CASES)
 def test_only_what_is_worse_is_a_finding(case: str) -> None:
     topic, (before, after, text) = case.split(" ", maxsplit=1)[0], CASES[case]
-    found = list(worse_findings(looks(Seen({topic: before}), Seen({topic: after}))))
+    found = list(worse_findings(looks(Seen.of({topic: before}), Seen.of({topic: after}))))
     assert [(f.check, f.node) for f in found] == ([(topic, "ctm-1")] if text else [])
     assert not text or text in found[0].summary
     assert {one.split(" ")[0] for one in CASES} == set(WORSE), "each topic has a case"
 
 
 def test_what_cannot_be_known_is_told_and_is_no_finding() -> None:
-    held = looks(Seen({"alarms": {}}), Seen(not_known={"alarms": "no answer"}))
+    held = looks(Seen.of({"alarms": {}}), Seen(not_known={"alarms": "no answer"}))
     (line,) = compared(held)
     assert (line.verdict, line.text) == ("not known", "not known now: no answer")
     assert not list(worse_findings(held))
-    never = looks(Seen(), Seen({"counts": {"keys": "1"}}))
+    never = looks(Seen(), Seen.of({"counts": {"keys": "1"}}))
     assert [one.text for one in compared(never)] == ["not known before: nobody looked"]
 
 
 def test_a_later_look_that_fails_hides_nothing_of_an_earlier_one() -> None:
-    worse = Seen({"alarms": {"Disk Full": ""}})
-    held = looks(Seen({"alarms": {}}), worse, Seen(not_known={"alarms": "no answer"}))
+    worse = Seen.of({"alarms": {"Disk Full": ""}})
+    held = looks(Seen.of({"alarms": {}}), worse, Seen(not_known={"alarms": "no answer"}))
     (finding,) = worse_findings(held)
     assert "new: Disk Full" in finding.summary and "no answer" in finding.summary
-    assert not list(worse_findings(looks(Seen({"alarms": {}}), worse, Seen({"alarms": {}})))), "it is over"
+    assert not list(worse_findings(looks(Seen.of({"alarms": {}}), worse, Seen.of({"alarms": {}})))), (
+        "it is over"
+    )
 
 
 def test_the_first_look_before_counts() -> None:
     held = looks_after(
-        looks(Seen({"alarms": {}})), NodesSeen("before", {"ctm-1": Seen({"alarms": {"x": ""}})}), AT
+        looks(Seen.of({"alarms": {}})), NodesSeen("before", {"ctm-1": Seen.of({"alarms": {"x": ""}})}), AT
     )
     assert held.before["ctm-1"].topics["alarms"] == {}
 
