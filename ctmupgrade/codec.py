@@ -77,7 +77,7 @@ def plan_from_document(document: Mapping[str, object], place: str) -> Plan:
 
     :param place: the file's name, for the message.
     :raises UsageError: it is not a plan of this version."""
-    value = {name: part for name, part in document.items() if name not in ("schema", "window")}
+    value = {name: part for name, part in document.items() if name not in ("schema", "window", "times")}
     steps = value.get("steps")
     if isinstance(steps, list) and all(isinstance(step, dict) for step in steps):
         value["steps"] = [{**step, "action": step.get("details")} for step in steps]

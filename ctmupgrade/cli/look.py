@@ -124,7 +124,8 @@ def plan(
         with progress(common, made):
             result, planned = looking.plan(made)
         fit = window_fit(made.cluster.window, planned.steps, planned.strategy, result.facts.at)
-        document = plan_to_json(planned) | ({"window": documents.window_document(fit)} if fit else {})
+        document = plan_to_json(planned) | {"times": documents.times_document(planned)}
+        document |= {"window": documents.window_document(fit)} if fit else {}
         if common.shown is Format.JSON:
             if output is None:
                 put_json(document)

@@ -10,7 +10,7 @@ from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.collect.state import shared_state
 from ctmupgrade.commands.own_files import boot_of_this_machine, ended_by_logout, files_for_resume
-from ctmupgrade.commands.runs import left_unbooted, upgraded_in
+from ctmupgrade.commands.runs import left_unbooted, took_before, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine, weighed
 from ctmupgrade.core.checks.check import Check
@@ -91,6 +91,7 @@ def collect(setup: Setup, *, hashed: bool = True) -> Facts:
         own_logout=ended_by_logout(setup),
         served=setup.served(),
         shared=shared,
+        past_times=took_before(setup),
     ).with_boots(upgraded_in(setup))
 
 

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +19,11 @@ from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.past_times import PastTimes
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
 from ctmupgrade.core.run.journal import Evidence, RunState, Status
+from ctmupgrade.core.run.past_steps import past_times
 from ctmupgrade.errors import UNFORESEEN, ForeignStateError, JournalError, LockedError, UsageError
 
 _STAMP = re.compile(r"(\d{8}T\d{6})-(\d{3})", re.ASCII)  # what a run's id begins with
@@ -74,11 +76,24 @@ def upgraded_in(setup: Setup) -> dict[str, tuple[str, BootMark]]:
     return {} if setup.request.simulate else past_runs.upgraded_in(_live_states(setup))
 
 
+def took_before(setup: Setup) -> PastTimes:
+    """Return how long steps took in the latest runs of this cluster: live ones, for a simulation the simulated ones."""
+    mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
+    return past_times(_states(mode, folders(setup.home)[-_LEARN_FROM:]))
+
+
+_LEARN_FROM = 20  # runs
+
+
 def _live_states(setup: Setup) -> Iterator[RunState]:
-    for folder in folders(setup.home):
+    return _states(Mode.LIVE, folders(setup.home))
+
+
+def _states(mode: Mode, of: Sequence[RunFolder]) -> Iterator[RunState]:
+    for folder in of:
         with suppress(JournalError):
             state = folder.state()
-            if state.mode is Mode.LIVE:
+            if state.mode is mode:
                 yield state
 
 

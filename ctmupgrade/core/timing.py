@@ -1,4 +1,4 @@
-"""How long things usually take, in seconds. Estimates for plans and windows; nothing waits on them.
+"""How long things usually take, in seconds, where no earlier run of the cluster tells. Nothing waits on it.
 
 Sources: an upgrade ended within 31 minutes on one k170v and an upload ran at 36 MB/s (captured run,
 2.20 to 2.21); a node is out of service for 10 minutes or more and a join of 30 minutes is not unusual (vendor
@@ -7,7 +7,7 @@ page "Clusters and Nodes"). Reboot, services, backup and restore are assumptions
 
 from __future__ import annotations
 
-UPGRADE_S = 1200
+UPGRADE_S = 1860
 BOOT_S = 300
 SERVICES_S = 120
 BACKUP_S = 60

@@ -9,6 +9,7 @@ from ctmupgrade.core.checks.findings import Finding, overall
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.estimates import node_seconds
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.plan.windows import WindowFit, clock
@@ -65,6 +66,16 @@ def check_document(
         "findings": [finding_document(f) for f in findings],
         "nodes": [node_document(n) for n in facts.nodes.values()],
     }
+
+
+def times_document(plan: Plan) -> dict[str, object]:
+    """Return how long a plan takes, usually and at worst: all of it, and how long each node is out of service. Seconds."""
+    nodes = []
+    for node in plan.nodes:
+        usual, worst = node_seconds(plan.steps, node)
+        nodes.append({"name": node, "estimate_s": usual, "worst_s": worst})
+    total = {"estimate_s": plan.critical_path_s(), "worst_s": plan.critical_path_s(worst=True)}
+    return {**total, "nodes": nodes}
 
 
 def window_document(fit: WindowFit | None) -> dict[str, object] | None:

@@ -14,7 +14,8 @@ from ctmupgrade.render import timeline
 from ctmupgrade.render.account import away_words
 from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
-from ctmupgrade.render.observed_html import before_after_parts, clients_parts, took_words
+from ctmupgrade.render.observed import took_words
+from ctmupgrade.render.observed_html import before_after_parts, clients_parts
 from ctmupgrade.render.once import after_step
 from ctmupgrade.render.web_page import folded, page, section, table
 

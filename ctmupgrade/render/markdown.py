@@ -9,7 +9,7 @@ from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.render.account import account_lines
 from ctmupgrade.render.escape import code, markdown
-from ctmupgrade.render.observed import observed_markdown
+from ctmupgrade.render.observed import observed_markdown, took_words
 from ctmupgrade.render.once import after_step
 
 
@@ -46,13 +46,23 @@ def report_markdown(report: Report) -> str:
         f"- state: **{report.state}**, outcome: **{report.outcome}**"
         + (f", exit code {report.exit_code}" if report.exit_code else ""),
     ]
+    if took := took_words(report.times):
+        lines.append(f"- took: {took}")
     if report.why:
         lines.append(f"- why: {markdown(report.why)}")
     lines += [f"- waived: {code(check)}: {markdown(reason)}" for check, reason in report.waived]
     lines += [f"- decision: {markdown(decision)}" for decision in report.decisions]
     lines += [f"- note: {markdown(note)}" for note in report.notes]
-    lines += ["", "## Nodes", "", "| node | before | after | state |", "|---|---|---|---|"]
-    lines += [_row(n.name, n.version_before, n.version_after, n.state) for n in report.nodes]
+    lines += [
+        "",
+        "## Nodes",
+        "",
+        "| node | before | after | state | out of service |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        _row(n.name, n.version_before, n.version_after, n.state, took_words(n.times)) for n in report.nodes
+    ]
     lines += account_lines(report, account) if account else []
     lines += _step_lines(report)
     if report.incidents:
@@ -84,12 +94,18 @@ def _step_lines(report: Report) -> Iterator[str]:
         if account
         else {}
     )
-    yield from ("", "## Steps", "", "| step | status | planned until | started | finished | evidence |")
-    yield "|---|---|---|---|---|---|"
+    yield from (
+        "",
+        "## Steps",
+        "",
+        "| step | status | planned until | started | finished | took | evidence |",
+    )
+    yield "|---|---|---|---|---|---|---|"
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
         said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
-        yield _row(step.id, step.status, ends.get(step.id, ""), step.started, step.finished, said)
+        took = took_words(step.times)
+        yield _row(step.id, step.status, ends.get(step.id, ""), step.started, step.finished, took, said)
 
 
 def program_cells(report: Report) -> list[tuple[str, ...]]:

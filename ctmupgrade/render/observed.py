@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctmupgrade.core.run.before_after import TITLES
 from ctmupgrade.core.run.report import Report
-from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine
+from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine, TimesLine
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import code, markdown
 from ctmupgrade.render.once import names_itself
@@ -93,3 +93,11 @@ def client_lines(clients: ClientsLine) -> Iterator[str]:
         if not port.probed:
             what = f"{port.node} {port.port} ({port.service})" if port.port else port.node
             yield f"not measured: {what}: {port.why}"
+
+
+def took_words(times: TimesLine) -> str:
+    """Return how long it took, beside what was expected; "" where nothing was estimated."""
+    if not times.estimate_s:
+        return ""
+    expected = f"expected {clock_time(times.estimate_s)}, at worst {clock_time(times.worst_s)}"
+    return f"{clock_time(times.took_s)}; {expected}" if times.took_s is not None else expected

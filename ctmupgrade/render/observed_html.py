@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine, ComparedLine, FindingLine, TimesLine
+from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine, ComparedLine, FindingLine
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.markup import Markup, Part, tag
 from ctmupgrade.render.moments import span_tags
@@ -71,11 +71,3 @@ def _port(port: ClientPortLine) -> tuple[Part, ...]:
     longest = clock_time(port.longest_s) if port.outages else "-"
     back = "answered" if port.back else tag("span", "did not answer", class_="state bad")
     return port.node, f"{port.port} ({port.service})", away, longest, str(len(port.outages)), back
-
-
-def took_words(times: TimesLine) -> str:
-    """Return how long it took, beside what was expected; "" where nothing was estimated."""
-    if not times.estimate_s:
-        return ""
-    expected = f"expected {clock_time(times.estimate_s)}, at worst {clock_time(times.worst_s)}"
-    return f"{clock_time(times.took_s)}; {expected}" if times.took_s is not None else expected

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.clients import WHOLE
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import JoinNode, erases
+from ctmupgrade.core.plan.time_words import about, time_lines
 from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.report import NodeLine, Report
@@ -150,11 +152,12 @@ def plan_lines(plan: Plan) -> list[str]:
     width = max((len(s.id) for s in plan.steps), default=0)
     for step in plan.steps:
         holders = f"  [{step.holders} node(s) hold the data]" if step.holders >= 0 else ""
-        lines.append(f"  {step.id:{width}}  ~{clock_time(step.estimate_s):>8}  {step.why}{holders}")
-    if plan.steps:
+        worst = clock_time(worst_of(step))
         lines.append(
-            f"  about {clock_time(plan.critical_path_s())} in all; a node is away for 10 minutes or more"
+            f"  {step.id:{width}}  ~{clock_time(step.estimate_s):>8}, at worst {worst:>8}  {step.why}{holders}"
         )
+    if plan.steps:
+        lines += [f"  {line}" for line in time_lines(plan)]
     else:
         lines.append("  nothing to do")
     return ours(lines)
@@ -174,7 +177,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     ]
     lines += [f"  {note}" for note in plan.notes]
     lines += client_lines(plan)
-    lines.append(f"  about {clock_time(plan.critical_path_s())} in all")
+    lines.append(f"  {about(plan.critical_path_s(), plan.critical_path_s(worst=True))} in all")
     return ours(lines)
 
 

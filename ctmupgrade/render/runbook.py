@@ -12,8 +12,8 @@ from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.phases import Phase, phase_of_step, phases
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.time_words import about as usual_and_worst
 from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit, window_words
-from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.back_out import phase_parts
 from ctmupgrade.render.go_no_go import Checked, go_parts
 from ctmupgrade.render.manual import Book
@@ -99,7 +99,10 @@ def _title(plan: Plan, cluster: Cluster, facts: Facts, about: About) -> Iterator
             ("Author", about.author or BLANK),
             ("Written", facts.at.isoformat(" ", "minutes")),
             ("Maintenance window", window_words(cluster.window)),
-            ("Usual time", f"about {clock_time(plan.critical_path_s())} in all"),
+            (
+                "Usual time",
+                f"{usual_and_worst(plan.critical_path_s(), plan.critical_path_s(worst=True))} in all",
+            ),
             ("Plan", Mono(plan.id)),
         ),
     )

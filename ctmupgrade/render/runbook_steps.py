@@ -9,12 +9,13 @@ from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.clients import WHOLE
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.phases import no_return
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import step_words
 from ctmupgrade.core.plan.steps import CompareSettings, RecordSettings, Settle, Step, in_service
+from ctmupgrade.core.plan.time_words import about
 from ctmupgrade.core.plan.windows import clock, usual_times, waits_for_window
-from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.manual import Book
 from ctmupgrade.render.page import (
     BLANK,
@@ -122,7 +123,7 @@ def step_parts(plan: Plan, book: Book, facts: Facts, place: str) -> Iterator[Par
     times, turning = _Times(plan, book.cluster, facts), no_return(plan)
     runs = _runs(plan, place)
     for number, one in enumerate(plan.steps, 1):
-        yield Heading(3, f"{number}. {one.id} (about {clock_time(one.estimate_s)})")
+        yield Heading(3, f"{number}. {one.id} ({about(one.estimate_s, worst_of(one))})")
         if one is turning:
             yield said(
                 Strong("Point of no return: "),

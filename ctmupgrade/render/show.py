@@ -14,7 +14,9 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.overview.overview import Overview
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.time_words import time_lines
 from ctmupgrade.core.plan.windows import WindowFit
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.report import Report
@@ -97,19 +99,20 @@ def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
 
     table = Table(title=Text(f"plan {planned.id}: {planned.cluster} to {planned.target.version}"), box=None)
     counts = any(step.holders >= 0 for step in planned.steps)  # a rebuild: who holds the data is what matters
-    for heading in ("step", "about", *(["hold the data"] if counts else []), "why", "after"):
+    for heading in ("step", "about", "at worst", *(["hold the data"] if counts else []), "why", "after"):
         table.add_column(heading)
     for step in planned.steps:
         after = ", ".join(step.after[:2]) + (" ..." if len(step.after) > 2 else "")
         holders = [f"{step.holders} nodes" if step.holders >= 0 else ""] if counts else []
-        row = (step.id, clock_time(step.estimate_s), *holders, step.why, after)
+        row = (step.id, clock_time(step.estimate_s), clock_time(worst_of(step)), *holders, step.why, after)
         table.add_row(*map(Text, row))
     console = _console()
     console.print(table)
     notes = [*(f"  note: {note}" for note in planned.notes), *ours(plain.client_lines(planned))]
     for note in folded(notes, console.width):
         console.print(note, style="yellow", markup=False)
-    console.print(f"  about {clock_time(planned.critical_path_s())} in all")
+    for line in folded([f"  {line}" for line in time_lines(planned)], console.width):
+        console.print(line, markup=False)
     for line in folded(plain.window_lines(fit), console.width):
         console.print(line, markup=False)
 

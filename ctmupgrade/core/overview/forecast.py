@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ctmupgrade.core.model import Window
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.core.plan.windows import waits_for_window, worst_s
+from ctmupgrade.core.plan.windows import waits_for_window
 from ctmupgrade.core.run.journal import RunState, Status
 
 OVER = (Status.DONE, Status.SKIPPED)
@@ -65,5 +66,5 @@ def forecast(state: RunState, now: datetime, window: Window) -> Forecast:
 
 def _span(step: Step, begins: datetime, latest: datetime, now: datetime) -> Span:
     ends = max(now, begins + timedelta(seconds=step.estimate_s))
-    worst = max(ends, latest + timedelta(seconds=worst_s(step)))
+    worst = max(ends, latest + timedelta(seconds=worst_of(step)))
     return Span(begins, ends, worst)

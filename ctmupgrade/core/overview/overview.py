@@ -10,8 +10,8 @@ from ctmupgrade.core.overview.activity import Activity, Doing
 from ctmupgrade.core.overview.forecast import OVER, Forecast, Span, forecast
 from ctmupgrade.core.overview.health import ClusterHealth, health_of
 from ctmupgrade.core.overview.phases import phase_of
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.core.plan.windows import worst_s
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.report import node_state, version_after
@@ -131,7 +131,7 @@ def _work(state: RunState, step: Step, doing: Doing, now: datetime, *, alive: bo
     if not alive or not state.unfinished or held.status in OVER or not (begun or said):
         return None
     since = held.started if begun and held.started else said.since if said else now
-    return Work(step.id, phase_of(step), since, _seconds(since, now), step.estimate_s, worst_s(step), said)
+    return Work(step.id, phase_of(step), since, _seconds(since, now), step.estimate_s, worst_of(step), said)
 
 
 def _window_work(doing: Doing, now: datetime) -> tuple[Work, ...]:

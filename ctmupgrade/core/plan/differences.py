@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 _LONGEST = 80  # characters of a value that are shown
 _ABSENT = object()
-_IGNORED = ("schema", "window")  # clock times change, and what is done does not
+_IGNORED = ("schema", "window", "times")  # clock times change, and what is done does not
+_OF_A_STEP = ("estimate_s", "worst_s")  # each run of the cluster teaches more about these
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
@@ -55,7 +56,7 @@ def _of_steps(given: object, now: object) -> Iterator[str]:
         if name not in ours:
             yield f"step {name}: it is in the file, but would not be planned now"
     for name in (name for name in ours if name in theirs):
-        yield from _of(theirs[name], ours[name], f"step {name}")
+        yield from _of(theirs[name], ours[name], f"step {name}", _OF_A_STEP)
     if ours.keys() == theirs.keys() and list(ours) != list(theirs):
         yield "steps: their order differs"
 

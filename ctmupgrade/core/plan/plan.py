@@ -15,6 +15,7 @@ from ctmupgrade.core.looks.facts import Facts, Services, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.clients import clients_notice
+from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.notes import note, past_notes
 from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
@@ -65,14 +66,14 @@ class Plan:
                 return step
         raise KeyError(step_id)
 
-    def critical_path_s(self, of: Container[str] | None = None) -> int:
+    def critical_path_s(self, of: Container[str] | None = None, *, worst: bool = False) -> int:
         """Return seconds of the longest chain of steps.
 
-        :param of: ids of the steps that count; None: all.
+        :param of: ids of the steps that count; None: all. :param worst: by what each takes at worst.
         """
         ends: dict[str, int] = {}
         for step in self.steps:
-            own = step.estimate_s if of is None or step.id in of else 0
+            own = (worst_of(step) if worst else step.estimate_s) if of is None or step.id in of else 0
             ends[step.id] = own + max((ends[a] for a in step.after), default=0)
         return max(ends.values(), default=0)
 

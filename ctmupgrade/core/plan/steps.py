@@ -187,6 +187,7 @@ class Step:
     :param why: for the reader of the plan.
     :param after: ids of the steps that must be done before.
     :param estimate_s: seconds it usually takes.
+    :param worst_s: seconds that nine of ten take less than; 0: not told, as in plans of earlier versions.
     :param holders: nodes that hold the cluster's data while this step runs; -1 where it does not matter.
     """
 
@@ -197,6 +198,7 @@ class Step:
     after: tuple[str, ...]
     estimate_s: int
     holders: int = -1
+    worst_s: int = 0
 
 
 def step(

@@ -8,6 +8,7 @@ from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan import common_steps
+from ctmupgrade.core.plan.estimates import timed
 from ctmupgrade.core.plan.rebuild import rebuild
 from ctmupgrade.core.plan.steps import (
     AwaitNode,
@@ -106,11 +107,15 @@ def standalone(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Ste
 
 
 def steps_for(facts: Facts, cluster: Cluster, options: Options) -> tuple[Step, ...]:
-    """Return the steps of the cluster's strategy."""
+    """Return the steps of the cluster's strategy, with how long they take."""
+    return timed(_steps_for(facts, cluster, options), facts, cluster.target.version)
+
+
+def _steps_for(facts: Facts, cluster: Cluster, options: Options) -> Iterator[Step]:
     match cluster.strategy:
         case StrategyName.IN_PLACE:
-            return tuple(in_place(facts, cluster, options))
+            return in_place(facts, cluster, options)
         case StrategyName.REBUILD:
-            return tuple(rebuild(facts, cluster, options))
+            return rebuild(facts, cluster, options)
         case StrategyName.STANDALONE:
-            return tuple(standalone(facts, cluster, options))
+            return standalone(facts, cluster, options)

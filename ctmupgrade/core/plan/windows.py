@@ -13,18 +13,8 @@ from datetime import datetime, timedelta
 
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.plan.steps import Gate, RunUpgrade, Step, in_service
-
-_LONGER = 1.25  # times the usual; no runs of this cluster are known that could say more
-_SCRIPT_AT_WORST = (
-    1860  # seconds; ks_upgrade.sh ended within 31 minutes in the captured run (docs/appliance.md 1.2)
-)
-
-
-def worst_s(step: Step) -> int:
-    """Return the seconds that a step takes where it takes long."""
-    least = _SCRIPT_AT_WORST if isinstance(step.action, RunUpgrade) else 0
-    return max(least, round(step.estimate_s * _LONGER))
+from ctmupgrade.core.plan.estimates import worst_of
+from ctmupgrade.core.plan.steps import Gate, Step, in_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +120,7 @@ def _times(
     worst: dict[str, datetime] = {}
     for step in group:
         base = max((worst[a] for a in step.after if a in worst), default=spans[step.id][0])
-        worst[step.id] = base + timedelta(seconds=worst_s(step))
+        worst[step.id] = base + timedelta(seconds=worst_of(step))
     latest = max(worst.values())
     return NodeTimes(name, begins, ends, latest, latest <= finish_by)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, in_service
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, Step, in_service
 from ctmupgrade.core.run.account import Account, account_of
 from ctmupgrade.core.run.before_after import compared, worse_findings
 from ctmupgrade.core.run.client_ports import clients_line, port_findings
@@ -24,6 +24,7 @@ from ctmupgrade.core.run.report_lines import (
     iso_time,
     program_line,
 )
+from ctmupgrade.core.run.times_taken import node_times, run_times, step_times
 from ctmupgrade.core.version import Version
 
 
@@ -193,6 +194,14 @@ def _notes(state: RunState) -> tuple[str, ...]:
     return past or state.plan.notes
 
 
+def _step_line(state: RunState, step: Step) -> StepLine:
+    held, times = state.steps[step.id], step_times(state, step)
+    return StepLine(
+        step.id, held.status.value, iso_time(held.started), iso_time(held.finished), held.evidence, held.error, held.remedy,
+        held.notes, times,
+    )  # fmt: skip
+
+
 def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     """Return the report of a run at any moment of it.
 
@@ -201,21 +210,15 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     between = (
         () if state.name in ("running", "pausing") else pending_reboots(state, aborted=not state.unfinished)
     )
-    steps = tuple(
-        StepLine(
-            step.id,
-            state.steps[step.id].status.value,
-            iso_time(state.steps[step.id].started),
-            iso_time(state.steps[step.id].finished),
-            state.steps[step.id].evidence,
-            state.steps[step.id].error,
-            state.steps[step.id].remedy,
-            state.steps[step.id].notes,
-        )
-        for step in state.plan.steps
-    )
     nodes = tuple(
-        NodeLine(name, before, version_after(state, name), node_state(state, name), _seen(state, name))
+        NodeLine(
+            name,
+            before,
+            version_after(state, name),
+            node_state(state, name),
+            _seen(state, name),
+            node_times(state, name),
+        )
         for name, before in state.plan.versions.items()
     )
     behind = left_behind(state, nodes)
@@ -224,7 +227,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         run=state.run, cluster=state.plan.cluster, mode=state.mode.value, state=state.name,
         outcome=state.outcome or state.name, strategy=state.plan.strategy.value,
         target=state.plan.target.version, by=state.by, started=iso_time(state.started), finished=iso_time(state.at),
-        exit_code=state.code, why=state.paused, nodes=nodes, steps=steps, waived=state.waived,
+        exit_code=state.code, why=state.paused, nodes=nodes, steps=tuple(_step_line(state, step) for step in state.plan.steps), waived=state.waived,
         notes=(*_notes(state), *between, *behind), pending_reboots=between, left_behind=behind,
         decisions=tuple(f"{d.node}: {d.decision} by {d.by}: {d.reason}" for d in state.decisions),
         incidents=tuple(incident_line(one) for one in state.incidents), journal=head,
@@ -232,7 +235,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
         programs=tuple(program_line(one) for one in state.programs),
         findings=(*worse_findings(looks), *port_findings(clients, out_of_service(state), state.at)),
         before_after=tuple(compared(looks)), clients=clients_line(clients, state.at),
-        account=account_of(state),
+        account=account_of(state), times=run_times(state),
     )  # fmt: skip
 
 
