@@ -1,0 +1,30 @@
+"""A look that raises whatever it likes is "not known"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.collect.seen import look_at, rest_of_before
+from ctmupgrade.core.run.topics import NODE_TOPICS
+from ctmupgrade.sim.clock import SimClock
+from tests.unit import values
+
+
+class Broken:
+    """Readers that cannot even be made."""
+
+    def shell(self, node: str) -> Any:
+        raise RuntimeError(f"{node}: nobody thought of this")
+
+    control = shell
+
+
+def test_whatever_a_look_raises_it_ends_no_run() -> None:
+    cluster, clock = values.cluster(2), SimClock()
+    found = look_at(Broken(), cluster, ["ctm-1", "ctm-2"], clock, one_by_one, through="ctm-2")
+    assert {name: set(seen.not_known) for name, seen in found.items()} == {
+        "ctm-1": set(NODE_TOPICS), "ctm-2": set(NODE_TOPICS),
+    }  # fmt: skip
+    before = rest_of_before(Broken(), cluster, clock, one_by_one)
+    assert set(before[""].not_known) == {"counts", "cte_clients"} and not before[""].topics
