@@ -61,10 +61,11 @@ def ask(
         if fresh:
             with suppress(OSError):
                 termios.tcflush(sys.stdin, termios.TCIFLUSH)
-        out.write(f"{question} [y/N]: ")
-        out.flush()
-        for tell in _listeners:
-            tell(question)
+        with _ctrl_c_later():
+            out.write(f"{question} [y/N]: ")
+            out.flush()
+            for tell in _listeners:
+                tell(question)
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             out.write("\n")
@@ -85,3 +86,13 @@ def _ctrl_c_ends() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Keep Ctrl-C back for the moment in which the question is written: in the middle of it, it would be written twice."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
