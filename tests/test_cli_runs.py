@@ -139,7 +139,7 @@ def test_a_plan_file_is_run_or_refused(desk: Desk) -> None:
 
 
 def _changed(lines: list[str]) -> tuple[list[str], int]:
-    return [*lines[:4], lines[4].replace('"step-', '"Step-', 1), *lines[5:]], 5
+    return [*lines[:4], lines[4].replace('"event":', '"event": ', 1), *lines[5:]], 5
 
 
 def _removed(lines: list[str]) -> tuple[list[str], int]:

@@ -36,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offered(*words: str, splits: bool = False) -> list[str]:
-    return [one.text for one in candidates(list(words), splits=splits)]
+    return [one.word for one in candidates(list(words), splits=splits)]
 
 
 def test_commands_and_options(here: Path) -> None:

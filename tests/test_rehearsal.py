@@ -122,10 +122,10 @@ def opened(folder: Path, pace: float = 0.0) -> Any:
 
 def test_a_recorded_lab_takes_as_long_as_predicted_and_as_the_lab_itself(recorded: Path) -> None:
     lab = recorded.parent / "lab"
-    with opened(recorded) as made:
-        predicted = check.plan(made)[1].critical_path_s()
-    spans = []
+    spans, predicted = [], 0
     for folder in (lab, recorded):
+        with opened(recorded) as made:  # the second time it knows how long the lab itself took
+            predicted = check.plan(made)[1].critical_path_s()
         code, said = call("run", *place(folder))
         assert code == 0, said
         spans.append(seconds(folder))

@@ -29,9 +29,9 @@ _LARGEST = 2**20  # bytes of a cluster.yaml
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What may be typed. :ivar text: in the place of the last word. :ivar help: what it means; "" where that is plain."""
+    """What may be typed. :ivar word: in the place of the last word. :ivar help: what it means; "" where that is plain."""
 
-    text: str
+    word: str
     help: str = ""
 
 
@@ -48,11 +48,11 @@ def main(words: Sequence[str]) -> int:
 
 def _line(one: Candidate, shell: str) -> str:
     text = one.help.split(".")[0][:70]
-    if one.text in (FILE, FOLDER) or not text or shell == "bash":
-        return one.text.replace(":", "\\:") if shell == "zsh" and one.text not in (FILE, FOLDER) else one.text
+    if one.word in (FILE, FOLDER) or not text or shell == "bash":
+        return one.word.replace(":", "\\:") if shell == "zsh" and one.word not in (FILE, FOLDER) else one.word
     if shell == "zsh":
-        return f"{one.text.replace(':', chr(92) + ':')}:{text}"
-    return f"{one.text}\t{text}"
+        return f"{one.word.replace(':', chr(92) + ':')}:{text}"
+    return f"{one.word}\t{text}"
 
 
 def candidates(words: list[str], *, splits: bool = False) -> list[Candidate]:
@@ -71,7 +71,7 @@ def candidates(words: list[str], *, splits: bool = False) -> list[Candidate]:
     if line.waiting is not None:
         return values(line.waiting, current, line)
     if current.startswith("-"):
-        return [one for one in line.options() if one.text.startswith(current)]
+        return [one for one in line.options() if one.word.startswith(current)]
     if line.commands is not None:
         return [Candidate(name, text) for name, text in line.commands if name.startswith(current)]
     param = line.argument()
@@ -79,7 +79,7 @@ def candidates(words: list[str], *, splits: bool = False) -> list[Candidate]:
 
 
 def _behind(prefix: str, one: Candidate) -> Candidate:
-    return one if one.text in (FILE, FOLDER) else Candidate(f"{prefix}{one.text}", one.help)
+    return one if one.word in (FILE, FOLDER) else Candidate(f"{prefix}{one.word}", one.help)
 
 
 def _glued(words: list[str]) -> list[str]:
@@ -186,9 +186,9 @@ def values(param: Any, current: str, line: Line) -> list[Candidate]:
     done, comma, last = current.rpartition(",") if "," in name else ("", "", current)
     end = "=" if "=" in name else ""
     return [
-        Candidate(f"{done}{comma}{one.text}{end}", one.help)
+        Candidate(f"{done}{comma}{one.word}{end}", one.help)
         for one in known(line)
-        if one.text.startswith(last) and one.text not in done.split(",")
+        if one.word.startswith(last) and one.word not in done.split(",")
     ]
 
 

@@ -52,6 +52,8 @@ class Notices:
     def see(self, state: RunState, event: Event) -> None:
         """Take in an event of the run. Returns at once."""
         before, self._state = self._state, state
+        if not self._receivers and self._metrics is None:
+            return
         self._send(news_of(event, before, state, self._previous))
         self._previous = event
         if self._metrics is not None:

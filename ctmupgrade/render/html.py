@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.run.account import Account
 from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report
 from ctmupgrade.render import timeline
@@ -16,7 +16,6 @@ from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.observed import took_words
 from ctmupgrade.render.observed_html import before_after_parts, clients_parts
-from ctmupgrade.render.once import after_step
 from ctmupgrade.render.web_page import folded, page, section, table
 
 _GOOD = ("done", "nothing-to-do", "dry-run", "pass")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
+from ctmupgrade.core.plan.step_words import after_step
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.render.account import account_lines
 from ctmupgrade.render.escape import code, markdown
 from ctmupgrade.render.observed import observed_markdown, took_words
-from ctmupgrade.render.once import after_step
 
 
 def _row(*cells: str) -> str:

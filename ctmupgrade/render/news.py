@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from ctmupgrade.core.overview.phases import phase_of
+from ctmupgrade.core.plan.step_words import after_step
 from ctmupgrade.core.plan.steps import CompareSettings, Gate, MakeBackup, RecordSettings, in_service, is_look
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.before_after import worse_findings
@@ -17,7 +18,6 @@ from ctmupgrade.core.run.observed import observed_words
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
-from ctmupgrade.render.once import after_step
 
 _NAMED = 3  # nodes that one line names
 _SAID_ALREADY = (NoteCode.SCRIPT_RUNS,)  # by what follows: it is waited for

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 
-def after_step(step: str, text: str) -> str:
-    """Return what a step says, without the step's id in front."""
-    return text.removeprefix(f"{step}: ")
-
-
 def names_itself(names: list[str], text: str) -> bool:
     """Return whether a text about one node begins with that node's name."""
     return len(names) == 1 and text.startswith((f"{names[0]} ", f"{names[0]}:"))

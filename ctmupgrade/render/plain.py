@@ -10,7 +10,7 @@ from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
-from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.plan.steps import JoinNode, erases
 from ctmupgrade.core.plan.time_words import about, time_lines
 from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
@@ -19,7 +19,7 @@ from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import ours
 from ctmupgrade.render.observed import finding_texts
-from ctmupgrade.render.once import after_step, names_itself
+from ctmupgrade.render.once import names_itself
 
 MIB = 2**20
 

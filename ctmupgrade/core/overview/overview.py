@@ -11,6 +11,7 @@ from ctmupgrade.core.overview.forecast import OVER, Forecast, Span, forecast
 from ctmupgrade.core.overview.health import ClusterHealth, health_of
 from ctmupgrade.core.overview.phases import phase_of
 from ctmupgrade.core.plan.estimates import worst_of
+from ctmupgrade.core.plan.step_words import after_step
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
@@ -189,7 +190,7 @@ def _why(state: RunState, mine: list[Step]) -> str:
     for step in mine:
         held = state.steps[step.id]
         if held.status in (Status.FAILED, Status.INCONCLUSIVE):
-            return held.error.removeprefix(f"{step.id}: ")
+            return after_step(step.id, held.error)
     return next(
         (
             held.error

@@ -72,3 +72,8 @@ def node_question(plan: Plan, step: Step, stable_for: timedelta) -> list[str]:
         plan.clients.get(step.node) or f"{step.node} is out of service for 10 minutes or more: {notice}.",
         "n pauses the run here, and so does Ctrl-C; nothing more is started, and ctmupgrade resume goes on.",
     ]
+
+
+def after_step(step: str, text: str) -> str:
+    """Return what a step says, without the step's id in front."""
+    return text.removeprefix(f"{step}: ")

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ctmupgrade.core.clean_text import one_line
-from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.plan.steps import changes_node
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.events import (
@@ -142,6 +142,13 @@ def _started(state: RunState) -> News:
 def _node_done(before: RunState | None, after: RunState) -> News | None:
     if before is None or before.steps is after.steps:
         return None
+    moved = {
+        step.node
+        for step in after.plan.steps
+        if before.steps[step.id].status is not after.steps[step.id].status
+    }
+    if not any(node_state(after, name) == "done" for name in moved):
+        return None
     done = finished_nodes(after)
     new = [name for name in done if name not in finished_nodes(before)]
     if not new:
@@ -157,7 +164,7 @@ def _failed(event: StepFailed, state: RunState) -> News:
     where = node or event.step
     kind = NewsKind.QUESTION if event.inconclusive else NewsKind.FAILURE
     said = f"{where}: a person must decide" if event.inconclusive else f"{where} failed"
-    lines = (f"{event.step}: {event.error.removeprefix(f'{event.step}: ')}", *event.remedy.splitlines())
+    lines = (f"{event.step}: {after_step(event.step, event.error)}", *event.remedy.splitlines())
     return _made(kind, state, said, lines, node=node, code=event.code)
 
 
