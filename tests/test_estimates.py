@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,11 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.past_times import Estimate, PastStep, PastTimes, estimate_of
 from ctmupgrade.core.plan.estimates import node_seconds, worst_of
 from ctmupgrade.core.plan.plan import Plan, make_plan
+from ctmupgrade.core.run.incidents import Incident
 from ctmupgrade.core.run.past_steps import past_times
 from ctmupgrade.core.run.report import make_report
 from ctmupgrade.sim import Fault
+from tests.support.golden import SCENARIOS, call
 from tests.support.world_run import Drive, make_world
 from tests.unit import values
 
@@ -130,6 +135,13 @@ def test_the_second_run_of_a_cluster_is_planned_by_the_first(tmp_path: Path) -> 
 def test_what_it_really_took_is_in_the_report(tmp_path: Path) -> None:
     drive = Drive(make_world(2), tmp_path)
     assert drive.start() == 0
+    (held,) = (drive.state.steps[s] for s in ("upgrade:ctm-1",))
+    assert held.started
+    resumed = Incident(held.started + timedelta(minutes=5), "resume", "resumed")
+    broken = past_times([replace(drive.state, incidents=(resumed,))])
+    assert [one.node for one in broken.steps if one.kind == "upgrade"] == ["ctm-2"], (
+        "a pause is in the other's time"
+    )
     report = make_report(drive.state)
     step = next(s for s in report.steps if s.id == "upgrade:ctm-1")
     assert (step.times.estimate_s, step.times.worst_s) == (1860, 1860)
@@ -138,3 +150,29 @@ def test_what_it_really_took_is_in_the_report(tmp_path: Path) -> None:
     assert (node.estimate_s, node.worst_s) == node_seconds(drive.state.plan.steps, "ctm-1")
     assert node.took_s == pytest.approx(1200 + 300 + 120 + 60, abs=20)
     assert report.times.took_s and report.times.took_s < report.times.estimate_s < report.times.worst_s
+
+
+def test_a_second_run_is_planned_by_the_first_of_the_same_fixture(tmp_path: Path) -> None:
+    def upgrade(name: str) -> int:
+        code, said = call(
+            "plan",
+            "--simulate",
+            str(folder / name),
+            "--state-dir",
+            str(tmp_path / "state"),
+            "--format",
+            "json",
+        )
+        assert code == 0
+        document = json.loads(said)
+        (first, *_) = (s for s in document["steps"] if s["action"] == "upgrade")
+        assert document["times"]["worst_s"] >= document["times"]["estimate_s"] > 0
+        return int(first["estimate_s"])
+
+    folder = tmp_path / "fixtures"
+    for name in ("one", "other"):
+        shutil.copytree(SCENARIOS / "standalone", folder / name)
+    assert upgrade("one") == 1860
+    assert call("run", "--simulate", str(folder / "one"), "--state-dir", str(tmp_path / "state"))[0] == 0
+    assert upgrade("one") == pytest.approx(1200, abs=6)
+    assert upgrade("other") == 1860, "another cluster, though it has the same name"

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,24 +77,32 @@ def upgraded_in(setup: Setup) -> dict[str, tuple[str, BootMark]]:
 
 
 def took_before(setup: Setup) -> PastTimes:
-    """Return how long steps took in the latest runs of this cluster: live ones, for a simulation the simulated ones."""
-    mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
-    return past_times(_states(mode, folders(setup.home)[-_LEARN_FROM:]))
+    """Return how long steps took in the latest runs of this cluster: live ones; for a simulation those of the same fixture, and
+    where that was recorded of a live cluster, the live ones too."""
+    fixture = setup.request.simulate
+    states = [s for folder in folders(setup.home)[-_LEARN_FROM:] for s in _state_of(folder)]
+    if fixture is None:
+        return past_times(s for s in states if s.mode is Mode.LIVE)
+    recorded = (fixture / "transcript.jsonl").is_file()
+    same = str(fixture.absolute())
+    return past_times(
+        s for s in states
+        if (s.mode is Mode.SIMULATED and s.files.get("simulate") == same) or (s.mode is Mode.LIVE and recorded)
+    )  # fmt: skip
 
 
 _LEARN_FROM = 20  # runs
 
 
 def _live_states(setup: Setup) -> Iterator[RunState]:
-    return _states(Mode.LIVE, folders(setup.home))
+    for folder in folders(setup.home):
+        yield from (state for state in _state_of(folder) if state.mode is Mode.LIVE)
 
 
-def _states(mode: Mode, of: Sequence[RunFolder]) -> Iterator[RunState]:
-    for folder in of:
-        with suppress(JournalError):
-            state = folder.state()
-            if state.mode is mode:
-                yield state
+def _state_of(folder: RunFolder) -> Iterator[RunState]:
+    """A run's state; nothing where its journal does not hold together."""
+    with suppress(JournalError):
+        yield folder.state()
 
 
 def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
