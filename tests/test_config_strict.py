@@ -160,7 +160,7 @@ KEYS = {
     **{f"target.{k}": v for k, v in {"archive": "text", "version": "version", "signer": "fingerprint", "keyring": "text"}.items()},
     **{f"ssh.{k}": v for k, v in SSH.items()},
     **{f"ksctl.{k}": v for k, v in KSCTL.items()},
-    "backup.directory": "text", "backup.key_password_env": "variable", "backup.max_age": "duration",
+    "backup.directory": "text", "backup.key_password_env": "variable", "backup.max_age": "duration", "backup.proven_within": "duration",
     "window.start": "moment", "window.finish_by": "moment",
     **{f"timeouts.{k}": "duration" for k in ("upload", "upgrade", "reboot", "service", "join", "backup", "stuck")},
     **{f"hooks.{k}": "argv" for k in ("before_run", "before_node", "after_node", "after_run")},

@@ -46,6 +46,7 @@ def test_every_page_is_in_the_sites_contents() -> None:
     assert sorted(pages - named) == []
 
 
+@pytest.mark.slow
 def test_the_tutorials_commands_work(tmp_path: Path) -> None:
     """In their order, in a folder in which `fixtures` is; each must end with 0."""
     (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")

@@ -38,6 +38,7 @@ def desk(tmp_path: Path) -> Desk:
 # -- lines -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twenty_nodes_in_less_than_four_hundred_lines(desk: Desk) -> None:
     ran = desk.type("run", "--yes", scenario="healthy-twenty")
     lines = ran.stdout.splitlines()

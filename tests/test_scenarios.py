@@ -90,9 +90,9 @@ def _calls(name: str, tmp_path: Path) -> int:
 
 
 def test_twenty_nodes_are_little_work_and_small(tmp_path: Path) -> None:
-    """A run of twenty nodes: under 9 million calls (a second or two), whatever else the machine does; and under
+    """A run of twenty nodes: under 16 million calls (two seconds or so; what is shown depends on the clock), whatever else the machine does; and under
     100 MiB."""
     assert (
-        _calls("healthy-twenty", tmp_path / "counted") < 9_000_000
+        _calls("healthy-twenty", tmp_path / "counted") < 16_000_000
     )  # 5 until each pair was also asked how far it is behind, and for port 2380
     assert _peak("healthy-twenty", tmp_path / "measured") < 100 * 1024

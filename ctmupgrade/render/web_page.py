@@ -104,7 +104,7 @@ def table(
 
 def _cells(heads: tuple[str, ...], row: Sequence[Part]) -> Markup:
     name = joined(row[0])
-    if re.sub("<[^>]*>", "", name).strip():
+    if re.sub("<[^<>]*>", "", name).strip():
         first = tag("th", name, scope="row", role="rowheader")
     else:  # to be written on: it names nothing yet
         first = tag("td", name, data_head=heads[0], role="cell")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ROOT = Path("/")
 _FOLDERS = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")  # the later one wins
-_SETTING = re.compile(r"^\s*(#?)\s*(Kill\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_SETTING = re.compile(r"^[ \t]*+(#?)[ \t]*+(Kill\w++)[ \t]*+=[ \t]*+([^\n]*)$", re.MULTILINE)
 _SESSION = re.compile(r"/session-[^/]+\.scope$", re.MULTILINE)
 _YES = ("1", "yes", "y", "true", "t", "on")
 _LARGEST = 65_536  # bytes of a file that are read
@@ -41,10 +41,10 @@ def _settings(root: Path) -> tuple[dict[str, str], str]:
     for path in _files(root):
         for comment, key, value in _SETTING.findall(_text(path)):
             if not comment:
-                found[key] = value
+                found[key] = value.strip()
                 place = f"/{path.relative_to(root)}" if key == "KillUserProcesses" else place
             elif path.name == "logind.conf":
-                found.setdefault(key, value)
+                found.setdefault(key, value.strip())
     return found, place
 
 
