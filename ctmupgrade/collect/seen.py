@@ -36,13 +36,14 @@ def rest_of_before(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather)
         control = _patient(looks, cluster, name, clock)
         return topics.seen_of({"products": ask(control, seen_probes.PRODUCTS)})
 
-    found = gather(_safe(products, "products"), [node.name for node in cluster.nodes])
+    found = _gathered(gather, _safe(products, "products"), [node.name for node in cluster.nodes], "products")
     first = next((name for name, seen in found.items() if seen.topics), cluster.nodes[0].name)
 
     def shared(name: str) -> Seen:
         return topics.seen_of(_shared(_patient(looks, cluster, name, clock)))
 
-    return {**found, "": gather(_safe(shared, "counts", "cte_clients"), [first])[first]}
+    of_all = ("counts", "cte_clients")
+    return {**found, "": _gathered(gather, _safe(shared, *of_all), [first], *of_all)[first]}
 
 
 def look_at(
@@ -63,7 +64,7 @@ def look_at(
             more |= {"cluster_errors": errors, **_shared(control)}
         return topics.node_seen(facts, more)
 
-    return dict(gather(_safe(of, *topics.NODE_TOPICS), list(names)))
+    return _gathered(gather, _safe(of, *topics.NODE_TOPICS), list(names), *topics.NODE_TOPICS)
 
 
 def _shared(control: Reader) -> dict[str, Maybe[Mapping[str, str]]]:
@@ -84,6 +85,14 @@ def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> Patient
 def _nothing(error: Exception, of: Iterable[str]) -> Seen:
     why = error.brief if isinstance(error, CtmUpgradeError) else not_foreseen(error)
     return topics.seen_of(dict.fromkeys(of, Unknown(why)))
+
+
+def _gathered(gather: Gather, look: Callable[[str], Seen], names: list[str], *of: str) -> dict[str, Seen]:
+    """What all tell. Where nobody can be asked, nothing is known of anybody, and that is kept: silence would read as "the same"."""
+    try:
+        return dict(gather(look, names))
+    except Exception as error:
+        return {name: _nothing(error, of) for name in names}
 
 
 def _safe(look: Callable[[str], Seen], *of: str) -> Callable[[str], Seen]:
