@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ctmupgrade.commands.resume import resume
 from ctmupgrade.commands.run import RunOptions
 from ctmupgrade.commands.runs import save_world
 from ctmupgrade.commands.wiring import Setup, setup
+from ctmupgrade.core.plan.drill import spare_only
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, UsageError
@@ -220,3 +222,20 @@ def test_a_spare_that_still_has_something_is_not_reset(stage: Stage) -> None:
         outcome = drilling.drill(made, RunOptions(watch=watch), drilling.DrillRequest(SPARE))
     assert outcome.code != 0 and outcome.state is not None
     assert "still has 2 users" in outcome.state.steps["reset-spare:spare"].error
+
+
+@pytest.mark.parametrize(
+    ("url", "through", "wanted"),
+    [
+        ("https://10.0.0.11", False, "https://10.0.0.99"),
+        ("https://ctm-1.example.com:8443", False, "https://10.0.0.99:8443"),
+        ("https://127.0.0.1", True, "https://127.0.0.1"),
+        ("http://127.0.0.1:8000", False, "https://10.0.0.99"),
+    ],
+)
+def test_the_spare_is_reached_as_the_first_node(stage: Stage, url: str, through: bool, wanted: str) -> None:
+    with stage.setup() as made:
+        first = made.cluster.nodes[0]
+        like = replace(first, url=url, ksctl=replace(first.ksctl, through_ssh=through))
+        (spare,) = spare_only(replace(made.cluster, nodes=(like,)), "spare", "10.0.0.99").nodes
+    assert (spare.url, spare.ssh.port, spare.ssh.host_key) == (wanted, first.ssh.port, None)

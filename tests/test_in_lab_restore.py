@@ -1,4 +1,4 @@
-"""``restore`` in the lab: real systemd, sshd and a ksctl over HTTPS, on nodes that were reset as a whole."""
+"""``restore`` and ``drill`` in the lab: real systemd, sshd and a ksctl over HTTPS, on nodes that were reset as a whole."""
 
 from __future__ import annotations
 
@@ -51,6 +51,35 @@ def test_a_lab_that_was_lost_as_a_whole_comes_back(go: Callable[..., Site]) -> N
     assert len({made.lab.state(name)["cluster"]["id"] for name in made.lab.names}) == 1
     wrong = {name: [kind for kind in MISTAKES if made.kinds(name)[kind]] for name in made.lab.names}
     assert not any(wrong.values()), wrong
+
+
+@pytest.mark.slow
+def test_a_drill_on_a_spare_touches_nothing_of_the_cluster(go: Callable[..., Site]) -> None:
+    """It is killed when the spare has the data; the run is gone on with, and the spare is emptied."""
+    made = go(4)
+    lab, spare = made.lab, "ctm-4"
+    mine = [row["id"] for row in lab.state(spare)["cluster"]["members"] if row["host"] == lab.address(spare)]
+    assert lab.ksctl("ctm-1", "cluster", "nodes", "delete", "--id", mine[0], "--yes").returncode == 0
+    for words in (("cluster", "delete"), ("services", "reset")):
+        assert lab.ksctl(spare, *words, "--yes").returncode == 0
+    head, nodes = lab.layout.cluster_file.read_text().split("nodes:\n")
+    entries = [f"  - name: {part}" for part in nodes.split("  - name: ")[1:]]
+    lab.layout.cluster_file.write_text(f"{head}nodes:\n{''.join(entries[:3])}")
+    lab.wait_ready()
+    done = made.run("backup")
+    assert done.returncode == 0, done.stdout + done.stderr
+    others = [name for name in lab.names if name != spare]
+    before = {name: made.kinds(name)["api"] for name in others}
+    data = lab.state("ctm-1")["data"]
+    on = ("drill", "--yes", "--on", f"spare={lab.address(spare)}")
+    killed = made.start(*on)
+    made.until(lambda: lab.state(spare)["data"] == data, "the backup's data on the spare", killed)
+    made.kill(killed)
+    assert made.run(*on).returncode == 3, "one that is unfinished is resumed"
+    made.ends(made.start("resume", "--yes"))
+    assert lab.state(spare)["data"] != data and lab.state(spare)["cluster"] is None
+    assert {name: made.kinds(name)["api"] for name in others} == before, "no command changed the cluster"
+    assert {lab.state(name)["data"] for name in others} == {data}
 
 
 def _own(made: Site, name: str) -> tuple[str, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from ctmupgrade.core.model import Cluster, Node, url_of
 from ctmupgrade.core.modes import StrategyName
@@ -20,12 +21,21 @@ from ctmupgrade.core.timing import QUICK_S, SERVICES_S, clock_time
 
 
 def spare_only(cluster: Cluster, name: str, host: str) -> Cluster:
-    """Return a cluster that is the spare alone, reached as the first node is. A host key that is pinned for that node is not
-    the spare's: known_hosts must know it."""
+    """Return a cluster that is the spare alone, reached as the first node is, at the same ports. A host key that is pinned
+    for that node is not the spare's: known_hosts must know it."""
     like = cluster.nodes[0]
     ssh = replace(like.ssh, host_key=None)
-    node = Node(name, host, url_of(host), host, ssh, like.ksctl)
+    node = Node(name, host, _url(like, host), host, ssh, like.ksctl)
     return replace(cluster, nodes=(node,), fresh=(), strategy=StrategyName.STANDALONE)
+
+
+def _url(like: Node, host: str) -> str:
+    """The spare's control plane: at the port of the node that it is like. With ``through_ssh`` a URL is as a node sees it, and
+    one of loopback is each node's own."""
+    parts = urlsplit(like.url)
+    if like.ksctl.through_ssh and (parts.hostname or "").startswith(("127.", "localhost", "::1")):
+        return like.url
+    return f"{url_of(host)}:{parts.port}" if parts.port and parts.scheme == "https" else url_of(host)
 
 
 def drill_steps(choice: RestoreChoice, host: str, members: tuple[str, ...]) -> tuple[Step, ...]:
