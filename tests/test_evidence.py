@@ -150,6 +150,7 @@ def test_every_report_has_the_journals_head(state: Path) -> None:
     expected = {"lines": lines, "head": _head(state)}
     assert _report(state)["journal"] == expected
     assert json.loads(_typed(state, "status", "--format", "json")[1])["journal"] == expected
+    assert _head(state) in _typed(state, "status", "--format", "plain")[1]
     assert _head(state) in _typed(state, "report")[1]
     assert _head(state) in html.report_html(make_report(*RunFolder(_journal(state).parent).state_and_head()))
 

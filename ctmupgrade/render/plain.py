@@ -218,9 +218,13 @@ def report_lines(report: Report, *, told: bool = False, took: Mapping[str, int] 
     lines += stuck_lines(report, told=told)
     for text, remedy in finding_texts(report):
         lines += [f"  worse than before: {text}", f"    -> {remedy}"]
-    if report.journal is not None:
-        lines.append(f"  journal: {report.journal.lines} lines, head {report.journal.head}")
-    return ours(lines)
+    return ours([*lines, *journal_lines(report)])
+
+
+def journal_lines(report: Report) -> list[str]:
+    """Return what a run's journal ends in, for who wants to hold on to it; nothing where that is not known."""
+    made = report.journal
+    return [f"  journal: {made.lines} lines, head {made.head}"] if made else []
 
 
 def head_line(report: Report) -> str:

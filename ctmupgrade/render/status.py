@@ -11,7 +11,7 @@ from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import overview_words as words
 from ctmupgrade.render.escape import ours
-from ctmupgrade.render.plain import head_line, node_line, stuck_lines
+from ctmupgrade.render.plain import head_line, journal_lines, node_line, stuck_lines
 
 _NAMES = 11  # columns of what a line is about
 _FEW = 8  # nodes that are listed one by one; of more, those that are alike share a line
@@ -27,7 +27,9 @@ def status_lines(report: Report, view: Overview, news: str, width: int = 0) -> l
         lines += _folded(f"  {name:{_NAMES}}", one_line(clean(text)), width) if text else []
     lines += [f"  {line}" for line in _node_lines(report.nodes, view)]
     lines += [f"  {text}" for text in (*report.pending_reboots, *report.left_behind)]
-    return ours([*lines, *stuck_lines(report, begun=not view.alive)])
+    lines += stuck_lines(report, begun=not view.alive)
+    # While a process works on it, the journal grows: there is no head to hold on to.
+    return ours([*lines, *([] if view.alive else journal_lines(report))])
 
 
 def _folded(name: str, text: str, width: int) -> list[str]:
