@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from ctmupgrade.core.model import Options
 
 
+TakeOver = Annotated[
+    str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
+]
+BackupFile = Annotated[
+    Path | None,
+    typer.Option("--backup", metavar="FILE", help="restore this backup, not the newest that is whole"),
+]
+AnyRelease = Annotated[
+    bool, typer.Option("--force", help="restore onto a release for which the vendor says no")
+]
+
+
 @registry.command(CHANGE)
 def run(
     common: Common,
@@ -28,9 +40,7 @@ def run(
         str, typer.Option("--stop-after", metavar="NODE", help="pause when this node is done")
     ] = "",
     confirm_each: Annotated[bool, typer.Option("--confirm-each", help="ask before every node")] = False,
-    take_over: Annotated[
-        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
-    ] = "",
+    take_over: TakeOver = "",
     accept_partial: AcceptPartial = False,
     wait_for_window: WaitForWindow = False,
     limit_rate: Rate = "",
@@ -207,10 +217,7 @@ def restore(
     on: Annotated[
         str, typer.Option("--on", metavar="NODE", help="restore the backup onto this node first")
     ] = "",
-    backup_file: Annotated[
-        Path | None,
-        typer.Option("--backup", metavar="FILE", help="restore this backup, not the newest that is whole"),
-    ] = None,
+    backup_file: BackupFile = None,
     gone: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,15 +226,11 @@ def restore(
             help="give this node up, with whatever data is on it (repeatable, or A,B)",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="restore onto a release for which the vendor says no")
-    ] = False,
+    force: AnyRelease = False,
     shared_hsm_partition: Annotated[
         bool, typer.Option("--shared-hsm-partition", help="say that all nodes use one HSM partition")
     ] = False,
-    take_over: Annotated[
-        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
-    ] = "",
+    take_over: TakeOver = "",
 ) -> int:
     """Bring a lost cluster back from a downloaded backup; refused while a node still has its data."""
     from ctmupgrade.cli.attend import finish, wishes
@@ -252,16 +255,9 @@ def drill(
             "--on", metavar="NAME=HOST", help="restore onto this spare appliance, which is reset after"
         ),
     ] = "",
-    backup_file: Annotated[
-        Path | None,
-        typer.Option("--backup", metavar="FILE", help="restore this backup, not the newest that is whole"),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="restore onto a release for which the vendor says no")
-    ] = False,
-    take_over: Annotated[
-        str, typer.Option("--take-over", metavar="RUN", help="take over another operator's dead run")
-    ] = "",
+    backup_file: BackupFile = None,
+    force: AnyRelease = False,
+    take_over: TakeOver = "",
 ) -> int:
     """Prove on a spare, unclustered appliance that a downloaded backup and its key restore; the spare is reset after. Nothing
     of the cluster is changed."""
