@@ -192,3 +192,16 @@ def test_settings_are_those_of_the_newest_run_and_of_no_other_node(tmp_path: Pat
         store.save(f"{name}-settings.json", name)
     assert store.settings_of("n1") == "n1-20260102T000000-0000000"
     assert (store.settings_of("n1-x"), store.settings_of("n2")) == ("n1-x-20260103T000000-0000000", "")
+
+
+def test_settings_that_may_be_of_another_clusters_node_are_nobodys(tmp_path: Path) -> None:
+    """prod-eu and ctm-1 make the same name as prod and eu-ctm-1, and both may keep their backups in one folder."""
+    ours, theirs = BackupStore(tmp_path, "prod"), BackupStore(tmp_path, "prod-eu")
+    ours.save("eu-ctm-1-20260101T000000-0000000-settings.json", "ours")
+    assert ours.settings_of("eu-ctm-1") == "ours"
+    for store, node in ((ours, "eu-ctm-1"), (theirs, "ctm-1")):
+        file, key = store.paths(node, store.cluster)
+        for path in (file, key):
+            path.write_text("x", encoding="utf-8")
+        store.keep(Manifest(node, "2.20.0", store.cluster, "k", datetime.now(UTC), str(file), str(key)))
+    assert (ours.settings_of("eu-ctm-1"), theirs.settings_of("ctm-1")) == ("", "")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
-from ctmupgrade.adapters.disk.manifests import SUFFIX, hash_of, read_manifest, write_manifest
+from ctmupgrade.adapters.disk.manifests import SUFFIX, cluster_of, hash_of, read_manifest, write_manifest
 from ctmupgrade.adapters.disk.ownership import exposed
 from ctmupgrade.adapters.disk.private_file import not_ours, write_private
 from ctmupgrade.core.looks.backups import Manifest
@@ -148,8 +148,13 @@ class BackupStore:
         return str(path)
 
     def settings_of(self, node: str) -> str:
-        """Return the newest of a node's own settings that a run has kept; "" where none did."""
-        named = re.compile(rf"{re.escape(f'{self.cluster}-{node}')}-\d{{8}}T\d{{6}}-[0-9a-z]+-settings\.json")
+        """Return the newest of a node's own settings that a run has kept; "" where none did, or where they may be of another
+        cluster's node: prod-eu and ctm-1 make the same name as prod and eu-ctm-1."""
+        stem = f"{self.cluster}-{node}"
+        manifests = self.directory.glob(f"{glob.escape(stem)}-*{SUFFIX}")
+        if any(cluster_of(path) not in ("", self.cluster) for path in manifests):
+            return ""
+        named = re.compile(rf"{re.escape(stem)}-\d{{8}}T\d{{6}}-[0-9a-z]+-settings\.json")
         with suppress(OSError):
             # A run's id begins with its time, so that the last name is the newest.
             for path in sorted(

@@ -13,6 +13,7 @@ from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.private_file import write_private
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.errors import UNFORESEEN
 
 SUFFIX = ".manifest.json"
 
@@ -42,6 +43,14 @@ def write_manifest(
     }
     name = f"{cluster}-{manifest.node}-{manifest.backup_id}{SUFFIX}"
     write_private(folder / name, (json.dumps(body, indent=2) + "\n").encode())
+
+
+def cluster_of(path: Path) -> str:
+    """Return whose backup a manifest is, without a look at the backup; "" where it does not tell."""
+    try:
+        return str(read_json(read_text_bounded(path))["cluster"])
+    except (OSError, *UNFORESEEN):
+        return ""
 
 
 def read_manifest(path: Path) -> tuple[str, Manifest]:
