@@ -19,6 +19,7 @@ import pytest
 from ctmupgrade.adapters.disk.run_store import RunFolder
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.version import Version
 from tests.support.live import Live
 from tests.support.promises import check_promises
@@ -37,9 +38,10 @@ LONGEST = 1200.0  # seconds of one process, after which it is stuck
 
 
 def _state(live: Live) -> RunState | None:
-    """The newest run that changes nodes, as its journal says."""
-    found = live.journals()
-    return RunFolder(found[-1].parent).state() if found else None
+    """The newest upgrade, as its journal says: a later ``stage`` is none."""
+    states = [RunFolder(journal.parent).state() for journal in live.journals()]
+    upgrades = [state for state in states if state and kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)]
+    return upgrades[-1] if upgrades else None
 
 
 def _next(live: Live, words: tuple[str, ...]) -> subprocess.Popen[str]:

@@ -109,7 +109,7 @@ def test_a_key_that_nobody_certified_is_not_there(ring: Ring, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("data", [b"\x99", b"\x99\x00\x05\x04", b"\xc6\xff\0\0", b"\x9b\0", b"\xc6\xe1", b"\x99\0\1\4",
-                                  b"\x95\0\7\4\0\0\0\0\x63\0", b"\xcb\1b"])  # fmt: skip
+                                  b"\x95\0\7\4\0\0\0\0\x63\0", b"\xcb\1b", b"\xca\3PGQ"])  # fmt: skip
 def test_what_is_no_key_is_damaged(data: bytes) -> None:
     with pytest.raises(DamagedError):
         read_keys(data)

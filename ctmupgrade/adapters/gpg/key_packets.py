@@ -25,6 +25,7 @@ _SIGNATURE, _SECRET, _PUBLIC, _SECRET_SUB, _MARKER, _TRUST, _USER, _PUBLIC_SUB, 
     14,
     17,
 )
+_PGP = b"PGP"  # all that a marker may say (RFC 4880, 5.8): gpg reads nothing behind another
 _PRIMARY, _SUB, _NAMES = (_SECRET, _PUBLIC), (_SECRET_SUB, _PUBLIC_SUB), (_USER, _PICTURE)
 _REVOKES_KEY = 0x20  # class of a signature (RFC 4880, 5.2.1)
 _CERTIFIES = range(0x10, 0x14)
@@ -122,7 +123,7 @@ def read_keys(data: bytes) -> tuple[dict[str, Key], dict[bytes, None]]:
                     revocations[body] = None
                 elif part is not None:
                     part.signatures[body] = None
-            elif tag not in (_MARKER, _TRUST):
+            elif tag != _TRUST and (tag, body) != (_MARKER, _PGP):
                 raise DamagedError
     return keys, revocations
 
