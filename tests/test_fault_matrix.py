@@ -255,6 +255,23 @@ def test_the_archive_is_spoiled_after_the_plan(tmp_path: Path) -> None:
     assert world.changes() == []
 
 
+def test_an_archive_that_was_spoiled_on_the_node_is_not_given_to_the_script(tmp_path: Path) -> None:
+    """Its size is as before: its times are not, so that it is hashed again. Staged again, the run goes on."""
+    world, spoiled = world_for(), What("spoiled", "corrupt_file")
+    hook = at_step(world, f"gate:{NODE}", spoiled.fault(NODE))
+    drive = Drive(world, tmp_path, settings=SETTINGS, hook=hook)
+    assert drive.start() == ExitCode.FAILED
+    [(step, held)] = drive.stuck
+    assert step == f"upgrade:{NODE}"
+    assert "not the one that was verified" in held.error
+    assert "ctmupgrade stage" in held.remedy
+    assert drive.resume() == ExitCode.FAILED  # a look that is not believed twice either
+    assert world.of_kind("upgrade_started", NODE) == []
+    [path] = [path for path in world.nodes[NODE].files if path.endswith(world.archive.name)]
+    world.nodes[NODE].files[path] = world.nodes["ctm-3"].files[path]
+    assert drive.resume() == 0
+
+
 def test_a_member_falls_ill_right_after_the_gate(tmp_path: Path) -> None:
     """What the gate saw ages within a moment: it is looked at once more, right before the script."""
     world, ill = world_for(), What("ill", "services", {"state": "error"}, for_s=300)

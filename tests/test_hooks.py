@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.hooks import Hooks, OwnCheck
 from ctmupgrade.core.redact import knowing
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import Event
+from ctmupgrade.core.run.journal import Event, Status
 from ctmupgrade.core.run.programs import not_put_back
 from ctmupgrade.core.run.report import make_report
 from ctmupgrade.core.ticks import Tick
@@ -227,6 +228,23 @@ def test_a_check_that_fails_after_the_last_node_is_no_success(
     canary = OwnCheck("canary", (program("read-key", 'test "$1" = ctm-1'), "{node}"), when=("after_node",))
     run = drive(tmp_path, own_checks=(canary,))
     assert run.start() == 3 and run.state.unfinished
+
+
+def test_a_check_that_was_added_when_all_is_over_counts(tmp_path: Path, program: Callable[..., str]) -> None:
+    """The process died before the end was written down; the operator, who is not sure, adds a check."""
+
+    def dies(_step: str, event: Event | None, _tick: Tick | None) -> None:
+        if isinstance(event, journal.StepDone) and event.step == "compare-settings:ctm-2":
+            raise Killed
+
+    run = drive(tmp_path)
+    run.hook = dies
+    with pytest.raises(Killed):
+        run.start()
+    assert {held.status for held in run.state.steps.values()} == {Status.DONE}
+    canary = OwnCheck("canary", (program("read-key", "exit 1"), "{node}"), when=("after_node",))
+    run.hook, run.cluster = Drive.hook, replace(run.cluster, own_checks=(canary,))
+    assert run.resume() == 3 and run.state.unfinished
 
 
 def found(folder: Path, *checks: OwnCheck, programs: bool = True, **more: Any) -> list[Finding]:

@@ -40,7 +40,7 @@ LONGEST = 1200.0  # seconds of one process, after which it is stuck
 def _state(live: Live) -> RunState | None:
     """The newest upgrade, as its journal says: a later ``stage`` is none."""
     states = [RunFolder(journal.parent).state() for journal in live.journals()]
-    upgrades = [state for state in states if state and kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)]
+    upgrades = [state for state in states if kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)]
     return upgrades[-1] if upgrades else None
 
 

@@ -17,7 +17,7 @@ from ctmupgrade.actions.upload_proof import Proof, begin_proof, node_hash
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import file_probes, shell_probes
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, Progress, TaskPart, Tick, Waiting
 from ctmupgrade.errors import ConnectionLostError, HostKeyError, NodeError, UnreachableError
@@ -25,6 +25,7 @@ from ctmupgrade.ports import Shell
 
 READ_BACK = "the node has no program for SHA-256: the file was read back and hashed on this machine"
 ABANDONED = timedelta(days=1)  # a part of another archive that nobody has written to for so long
+STAGE_AGAIN = "it was changed after its upload; to upload it again: ctmupgrade stage"
 STATE = "size_inode_times"  # in the evidence: by it a later run tells that the file is still the one that was hashed
 
 
@@ -179,6 +180,38 @@ class StageHandler(StepHandler):
             own.hashed, own.mark = target.sha256, mark
         proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
         return LookResult(LookState.DONE, evidence=proof | own.evidence())
+
+
+def refuse_size(ctx: Ctx, node: str, shell: Shell) -> None:
+    """Refuse an archive on the node that has not the size of the one that is planned with.
+
+    :raises NodeError: it has another size, or none is there.
+    """
+    target = ctx.plan.target
+    size = known(ask(shell, file_probes.staged(target.archive)), f"{node}: its archive")
+    if size != target.size:
+        raise NodeError(f"{node}: the archive there has {size} bytes, not {target.size}", remedy=STAGE_AGAIN)
+
+
+def refuse_changed(ctx: Ctx, node: str) -> bool:
+    """Refuse an archive on the node that is no longer the one that was hashed there; where its size, inode and times are
+    not those of then, it is hashed again.
+
+    Return whether it was: that takes half a minute, in which other looks age.
+
+    :raises NodeError: it is another file by now. :raises ConnectionLostError: no answer.
+    """
+    shell, target = ctx.fleet.shell(node), ctx.plan.target
+    refuse_size(ctx, node, shell)
+    mark, proven = _mark(shell, target.archive), ctx.staged.get(node, {})
+    hashed_as = {proven.get(STATE)} if proven.get("sha256_on_node") == target.sha256 else set()
+    if session := ctx.sessions.get(step_id("stage", node)):
+        hashed_as.add(session.own(Staged).mark)
+    if mark and mark in hashed_as:
+        return False
+    if node_hash(shell, target.archive).sha256 != target.sha256:
+        raise NodeError(f"{node}: the archive there is not the one that was verified", remedy=STAGE_AGAIN)
+    return True
 
 
 def _mark(shell: Shell, path: str) -> str:

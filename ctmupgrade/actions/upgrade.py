@@ -37,12 +37,13 @@ from ctmupgrade.actions.script_log import (
     since_start,
     told_failed,
 )
+from ctmupgrade.actions.stage import refuse_changed, refuse_size
 from ctmupgrade.actions.still_working import FOLLOWS, found_working
 from ctmupgrade.actions.waits import gate_look, sudo_of
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.go_on import GoOn
-from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
+from ctmupgrade.core.looks import parse_shell, shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.looks.facts import Maybe, Unknown
@@ -84,12 +85,17 @@ class Upgrade(StepHandler):
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Yield what is there already, to tell new from old; and last, right before the start, the gate once more."""
         proven = step_id("gate", step.node) in ctx.sessions  # not after a resume
+        unchanged = False  # the archive on the node was looked at
         while True:
             ctx.looked[step.id] = Moment.of(ctx.clock)
             working = yield from found_working(ctx, step)
             ctx.looked[step.id] = Moment.of(ctx.clock)
             if working is not None:
                 return working
+            if not unchanged:
+                unchanged = True
+                if refuse_changed(ctx, step.node):
+                    continue
             before = self._of_the_node(ctx, step)
             if ctx.cluster.strategy is not StrategyName.IN_PLACE or self.action.alone:
                 return before
@@ -101,18 +107,11 @@ class Upgrade(StepHandler):
         shell = ctx.fleet.shell(step.node)
         boot = known(ask(shell, shell_probes.BOOT), f"{step.node}: its boot id before the upgrade")
         logs = known(ask(shell, shell_probes.LOG_LIST), f"{step.node}: its earlier upgrade logs")
-        size = known(
-            ask(shell, file_probes.staged(ctx.cluster.target.archive.name)), f"{step.node}: its archive"
-        )
         running = ask(shell, shell_probes.PROCESSES)
         if isinstance(running, tuple) and running:
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
         refuse_earlier(ctx, step, shell)
-        if size != ctx.plan.target.size:
-            raise NodeError(
-                f"{step.node}: the archive there has {size} bytes, not {ctx.plan.target.size}",
-                remedy="it was changed after its upload; to upload it again: ctmupgrade stage",
-            )
+        refuse_size(ctx, step.node, shell)
         return {"boot": boot.text(), "logs": "|".join(logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

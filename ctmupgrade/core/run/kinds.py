@@ -56,7 +56,5 @@ def title_of(state: RunState) -> str:
 
 
 def changed_nodes(state: RunState) -> bool:
-    """Return whether a run was made to change appliances; a dry run, a backup and a staging are not."""
-    if kind_of(state) in (RunKind.DRY_RUN, RunKind.BACKUP, RunKind.STAGE):
-        return False
+    """Return whether a run was made to change appliances; a backup and a staging are not."""
     return any(changes_node(step.action) for step in state.plan.steps)
