@@ -66,7 +66,7 @@ class Recorder:
     """Writes looks as they are made; several nodes at once.
 
     :ivar monotonic: tells how long each look takes.
-    :ivar lost: nodes of which a look is missing, and the error that nobody foresaw.
+    :ivar lost: nodes of which a look has no answer, and why.
     """
 
     file: TextIO
@@ -102,11 +102,18 @@ _KINDS = {
 }  # fmt: skip
 
 
+_LOST = (UnreachableError, ConnectionLostError)  # no answer of the node: the recording is not whole
+
+
+def _kind_of(error: CtmUpgradeError) -> str | None:
+    """The nearest of the kinds that a look may end with; None where it is none of them."""
+    return next((one.__name__ for one in type(error).__mro__ if one.__name__ in _KINDS), None)
+
+
 def _as_look(error: CtmUpgradeError) -> dict[str, object]:
     """An error as it is written down, without secrets."""
-    kind = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _KINDS), NodeError.__name__)
     return {
-        "error": hidden(error.brief), "kind": kind, "details": hidden(error.details), "remedy": hidden(error.remedy),
+        "error": hidden(error.brief), "kind": _kind_of(error) or NodeError.__name__, "details": hidden(error.details), "remedy": hidden(error.remedy),
         "unreachable": isinstance(error, UnreachableError | ConnectionLostError),
     }  # fmt: skip
 
@@ -134,6 +141,8 @@ class RecordingReader:
             reply = self.inner.read(*argv, timeout=timeout)
         except CtmUpgradeError as error:
             self.recorder.write(self.node, self.side, argv, began, _as_look(error))
+            if isinstance(error, _LOST) or _kind_of(error) is None:
+                self.recorder.lost.setdefault(self.node, f"{argv[0]}: {error.brief}")
             raise
         except Exception as error:
             self.recorder.lost.setdefault(self.node, f"{argv[0]}: {named(error)}")
