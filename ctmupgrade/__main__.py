@@ -24,7 +24,10 @@ def main() -> int:
         "--remove-after-us",
     ):  # own_program.HELPERS, without loading it
         return _help(first, sys.argv[2:])
-    from ctmupgrade.cli.app import main as cli_main
+    try:
+        from ctmupgrade.cli.app import main as cli_main
+    except KeyboardInterrupt:  # on a busy machine this takes seconds; nothing has begun
+        return 130
 
     return cli_main()
 

@@ -19,7 +19,8 @@ from ctmupgrade.core.overview.overview import Overview, make_overview
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.ticks import Progress
-from ctmupgrade.render.board import Board
+from ctmupgrade.render import overview_words as words
+from ctmupgrade.render.board import PAUSING, WATCHED, Board, LiveBoard
 from ctmupgrade.render.board_lines import Size, board_lines
 from ctmupgrade.render.painter import BYTES, Painter
 from tests.support.desk import SCENARIOS, Desk
@@ -98,7 +99,7 @@ def test_a_failed_node_is_always_shown_with_its_reason(size: tuple[int, int]) ->
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (40, 10), (20, 5)])
 def test_twenty_uploads_fit_and_say_their_rate(size: tuple[int, int]) -> None:
     state = state_at("healthy-twenty", 1)
-    held, at = Activities(Window()), state.at
+    held, at = Activities(Window(None, None)), state.at
     for second in range(3):
         for name in state.plan.versions:
             at = state.at + timedelta(seconds=second)
@@ -127,6 +128,35 @@ def test_what_takes_longer_is_said_and_expected_to_end_later() -> None:
     early, late = seen(state, 1), seen(state, 50, waiting(state, step, "ks_upgrade.sh runs"))
     assert early.span and late.span and late.span.ends > early.span.ends
     assert "longer than expected (31 min at worst)" in "\n".join(text_of(late, (200, 50)))
+
+
+def test_some_seconds_over_a_short_step_are_not_late() -> None:
+    """An upload that was expected to take a second and took seven hid how far it was."""
+    state, step = upgrading()
+    (row,) = [one for one in seen(state, 1).rows if one.work]
+    work = row.work[0]
+    assert not words.is_late(replace(work, worst_s=1, elapsed_s=7))
+    assert words.usual_words(replace(work, worst_s=1, usual_s=1, elapsed_s=7)) == "usually 1 s"
+    assert words.is_late(replace(work, worst_s=1, elapsed_s=32))
+    assert step
+
+
+def test_a_row_does_not_name_its_node_again() -> None:
+    state, step = upgrading()
+    said = f"{step.rpartition(':')[2]}: no SSH connection: Connection refused"
+    lines = text_of(seen(state, doing=waiting(state, step, said)), (80, 24))
+    assert "  no SSH connection: Connection refused" in lines
+
+
+def test_behind_the_first_ctrl_c_the_hint_is_about_the_second(capsys: pytest.CaptureFixture[str]) -> None:
+    state, _step = upgrading()
+    board = Board(lambda: state.at, Activities(Window(None, None)))
+    for attended, hint in ((True, PAUSING), (False, WATCHED)):
+        live = LiveBoard(board, WATCHED)
+        live.attended, live._hidden = attended, False
+        board.take(state, journal.StopAsked("pause", "op (Ctrl-C)", here=True), "", None)
+        live.draw()
+        assert capsys.readouterr().out.rstrip().removesuffix("\x1b[K").endswith(hint)
 
 
 def test_the_window_is_said_and_whether_it_is_enough() -> None:
@@ -172,7 +202,7 @@ def test_twenty_nodes_cost_little() -> None:
     """Ten minutes with twenty uploads that grow each second: bytes and processor's time, each second's share."""
     state = state_at("healthy-twenty", 1)
     now = [state.at]
-    board = Board(lambda: now[0], Activities(Window()))
+    board = Board(lambda: now[0], Activities(Window(None, None)))
     written: list[int] = []
     painter = Painter(lambda text: written.append(len(text.encode())))
     spent = time.process_time()

@@ -178,6 +178,15 @@ def test_a_run_without_a_process_is_not_called_running(desk: Desk, other: Elsewh
     assert "waits for" not in said and "of work is left" in said and "at worst" not in said
 
 
+def test_watch_ends_with_how_to_go_on(desk: Desk, other: Elsewhere) -> None:
+    """Its process is gone: "pausing" alone would be a promise that nobody keeps."""
+    other.let_go()
+    state = other.folder.state()
+    other.says("it says nothing any more", by=f"op@{os.uname().nodename}", at=state.at)
+    said = desk.type("watch", "--state-dir", str(other.state_dir)).stdout
+    assert f"no process runs it: ctmupgrade resume {state.run}" in said.splitlines()[-1]
+
+
 def test_a_run_of_another_machine_goes_on_although_its_lock_is_not_seen(desk: Desk, other: Elsewhere) -> None:
     other.let_go()
     said = _status(desk, other)

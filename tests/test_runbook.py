@@ -259,9 +259,10 @@ def test_logins_say_where_a_password_comes_from_and_never_what_it_is(
     _, book = book_of(drive_of(tmp_path, cluster), cluster)
     assert "s3cret" not in book
     logins = book.partition("## Logins")[2].partition("## Steps")[0]
-    line = next(part for part in logins.split("`") if part.startswith("export KSCTL_PASSWORD"))
-    done = Hand(tmp_path).type(f'{line}\nprintf %s "$KSCTL_PASSWORD"', PW="s3cret-of-ksctl")
-    assert done.stdout == "s3cret-of-ksctl"
+    line = next(part for part in logins.split("`") if "KSCTL_PASSWORD" in part)
+    typed = f"printf 's3cret-of-ksctl\\n' | {{ {line}; printf %s \"$KSCTL_PASSWORD\"; }}"
+    assert Hand(tmp_path).type(typed).stdout == "s3cret-of-ksctl", "a new shell has no variable with it"
+    assert "ctmupgrade has it in PW" in logins and "`export KSCTL_USERNAME=admin`" in logins
     assert "export KSCTL_TIMEOUT=90" in logins
     assert f"`ssh-add '{tmp_path / 'a key'}'`" in logins
 

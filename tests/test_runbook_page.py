@@ -247,3 +247,77 @@ def test_plan_and_document_have_the_sentence(tmp_path: Path) -> None:
         "ctm-2",
         "ctm-3",
     }
+
+
+# -- what a person lacked who followed it by hand in the lab -----------------------------------------------------
+
+
+def steps_of(text: str) -> dict[str, str]:
+    """The steps of a runbook by their ids."""
+    parts = text.partition("\n## Steps\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    return {part.split()[1]: part for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words", "first"),
+    [
+        ("rebuild-three", ("--hold-back", "ctm-3"), "gate:ctm-1"),
+        ("healthy-three", ("--order", "ctm-2,ctm-3,ctm-1"), "gate:ctm-2"),
+    ],
+)
+def test_a_run_is_typed_once_and_makes_this_plan(
+    written: Callable[..., Any], scenario: str, words: tuple[str, ...], first: str
+) -> None:
+    """Not at a step before the window; and not without the options of the plan, or another node would lose its data."""
+    steps = steps_of(written("a.md", *words, scenario=scenario)[1])
+    commands = {id: re.findall(r"`ctmupgrade (run[^`]*)`", part) for id, part in steps.items()}
+    assert [id for id, found in commands.items() if found] == [first]
+    number = list(steps).index(first) + 1
+    for id in steps:
+        if id.startswith("record-settings:"):
+            assert f"nothing to type: the command of **step {number}** does it." in steps[id]
+    typed = re.sub(r"--stop-after \S+", "", commands[first][0]).split()[1:]
+    again = json.loads(call("plan", "--format", "json", *typed)[1])
+    assert [step["id"] for step in again["steps"]] == list(steps)
+
+
+def test_every_command_of_ours_works_from_any_folder(written: Callable[..., Any]) -> None:
+    text = written("a.md")[1]
+    for command in re.findall(r"`(ctmupgrade [^`]+)`", text):
+        assert command.startswith("ctmupgrade path ") or "--simulate" in command, command
+    (archive,) = re.findall(r"`ctmupgrade verify (\S+)", text)
+    assert Path(archive).is_absolute()
+
+
+def test_a_held_back_node_is_not_verified_and_still_has_the_old_state(written: Callable[..., Any]) -> None:
+    text = written("a.md", "--hold-back", "ctm-3", scenario="rebuild-three")[1]
+    turning = text.partition("## Point of no return")[2].partition("## Timeline")[0]
+    assert "after it only ctm-3, which is held back, and the backups have it" in turning
+    end = text.partition("## Verification")[2]
+    assert "Not in this plan, and as before: ctm-3 (2.20.0" in end and "10.0.0.13" not in end
+    assert "**ctm-1:**" in end and "**ctm-2:**" in end
+
+
+def test_a_person_is_told_what_else_is_shown(written: Callable[..., Any]) -> None:
+    steps = steps_of(written("a.md")[1])
+    assert "not certified with a trusted signature" in steps["verify-archive"]
+    assert "sha256sum " in steps["verify-archive"].partition("Expected")[0]
+    assert "Do not type Ctrl-C" in steps["upgrade:ctm-1"]
+    assert "closed.      (or: closed by remote host)" in steps["reboot:ctm-1"]
+    assert '9 "summary": "GOOD"' in steps["await:ctm-1"] and "less than 5 minutes ago" in steps["await:ctm-1"]
+    assert "| tee ./ctm-1-before.txt" in steps["record-settings:ctm-1"]
+    assert "diff ./ctm-1-before.txt ./ctm-1-after.txt" in steps["compare-settings:ctm-1"]
+
+
+def test_logins_are_complete_and_every_way_in_is_tried(written: Callable[..., Any]) -> None:
+    text = written("a.md", scenario="healthy-twenty")[1]
+    logins = text.partition("\n## Logins\n")[2].partition("\n## Steps\n")[0]
+    for word in (
+        "umask 077",
+        "export KSCTL_USERNAME=admin",
+        "read -rs KSCTL_PASSWORD",
+        "setopt interactivecomments",
+    ):
+        assert word in logins
+    assert logins.count("ksctl system info get") == logins.count("df -h /") == 20
+    assert "ksctl asks before it removes, resets or joins" in text

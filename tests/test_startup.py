@@ -95,3 +95,22 @@ def test_options_before_and_after_the_name_are_one() -> None:
     for words in (["--dry-run", "run", "--simulate"], ["run", "--dry-run", "--simulate"]):
         said, _ = _run(*words, str(folder))
         assert said.startswith("DRY-RUN: healthy-three")
+
+
+IMPATIENT = """
+import sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+sys.argv = sys.argv[1:]
+exec(open(sys.argv[0]).read())
+"""
+
+
+def test_ctrl_c_while_it_loads_is_no_traceback() -> None:
+    """On a busy machine that takes seconds."""
+    argv = [sys.executable, "-c", IMPATIENT, str(LAUNCHER), "status"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

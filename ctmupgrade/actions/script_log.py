@@ -132,3 +132,10 @@ def searched(shell: Shell, known: set[str]) -> list[str]:
     found = ask(shell, shell_probes.log_search(), timeout=120.0)
     old = {name.rsplit("/", 1)[-1] for name in known}
     return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
+
+
+def last_words(line: str) -> str:
+    """Return what the log says last. ``status: error`` is what it says of services that start (docs/appliance.md 1.2), and
+    would alarm whoever reads it alone."""
+    usual = " (usual for some minutes)" if line.endswith("status: error") else ""
+    return f"last line: {line}{usual}" if line else "no log line yet"

@@ -30,6 +30,7 @@ from ctmupgrade.actions.script_log import (
     SILENT_S,
     Followed,
     believed_after,
+    last_words,
     longest_silence,
     new_log,
     seen_running,
@@ -303,10 +304,9 @@ def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
     mark = f"{log.size if isinstance(log, UpgradeLog) else 0} {line} {len(session.text)}"
     if mark != session.last:
         session.last, session.last_at = mark, now
-    still = now - session.last_at
-    if still >= ctx.cluster.timeouts.stuck.total_seconds():
+    if (still := now - session.last_at) >= ctx.cluster.timeouts.stuck.total_seconds():
         return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
-    return f"last line: {line}" if line else "no log line yet"
+    return last_words(line)
 
 
 def _ran(ctx: Ctx, step: Step) -> bool:

@@ -17,6 +17,8 @@ from ctmupgrade.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.control import Said
+    from ctmupgrade.commands.status import Standing
+    from ctmupgrade.core.run.report import Report
 
 decisions = registry.group(
     "node", AFTER, "Decide what happens with a stuck node; the journal keeps the decision."
@@ -45,13 +47,21 @@ def status(common: Common, run_id: RunId = None) -> int:
         return 0
     width = shutil.get_terminal_size().columns if common.shown is Format.RICH else 0
     show.run_lines(status_lines(made, found.view, found.news, width), made, common.shown)
-    if state.unfinished:
-        advised = any(step.remedy for step in made.steps)  # each remedy ends in how to go on
-        how = "" if advised else placed(f": ctmupgrade resume {state.run}", there)
-        elsewhere = f"a process of {found.view.doing.by} runs it"
-        here = "a process runs it now" if found.running else elsewhere
-        typer.echo(f"  {here}" if found.view.alive else f"  no process runs it{how}")
+    for line in _who_runs_it(found, made, there):
+        typer.echo(line)
     return 0
+
+
+def _who_runs_it(found: Standing, made: Report, there: Common) -> list[str]:
+    """Whether an unfinished run goes on, and how to go on with it where it does not."""
+    state = found.view.state
+    if not state.unfinished:
+        return []
+    advised = any(step.remedy for step in made.steps)  # each remedy ends in how to go on
+    how = "" if advised else placed(f": ctmupgrade resume {state.run}", there)
+    elsewhere = f"a process of {found.view.doing.by} runs it"
+    here = "a process runs it now" if found.running else elsewhere
+    return [f"  {here}" if found.view.alive else f"  no process runs it{how}"]
 
 
 @registry.command(AFTER)
@@ -81,13 +91,16 @@ def watch(common: Common, run_id: RunId = None) -> int:
     request = request_of(common)
     state = followed(common, request, cluster_name(common), run_id)
     found = standing_of(request, cluster_name(common), state.run)
-    made = placed_report(found.report, of_run(common, state.files))
+    there = of_run(common, state.files)
+    made = placed_report(found.report, there)
     if common.shown is Format.JSON:
         put_json(documents.report_document(made), lines=True)
     else:
         show.report(
             made, common.shown, told=show.told_as_it_went(common.shown), took=took_of(found.view.rows)
         )
+        for line in _who_runs_it(found, made, there):
+            typer.echo(line)
     return 0
 
 

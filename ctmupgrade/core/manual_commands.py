@@ -32,9 +32,13 @@ def words_of(command: str) -> list[str]:
         return [command]
 
 
-def ksctl(node: Node, *words: str, note: str = "") -> str:
-    """Return ksctl for one node, with the program and the user that cluster.yaml names."""
-    return noted(f"{ksctl_for(node)} {shlex.join(words)}", note)
+def ksctl(node: Node, *words: str, note: str = "", into: str = "") -> str:
+    """Return ksctl for one node, with the program and the user that cluster.yaml names.
+
+    :param into: the command line that its answer goes into, as a shell reads it.
+    """
+    line = f"{ksctl_for(node)} {shlex.join(words)}"
+    return noted(f"{line} | {into}" if into else line, note)
 
 
 def ksctl_for(node: Node) -> str:
@@ -87,13 +91,15 @@ def _port(node: Node) -> int:
 
 
 def password_export(settings: KsctlSettings) -> str:
-    """Give ksctl its password from where cluster.yaml says, without showing it."""
+    """Give ksctl its password from where cluster.yaml says, without showing it.
+
+    A variable is not where to look: the shell in which a person begins does not have it, and an empty password would be
+    taken for one. It is typed.
+    """
     if settings.password_file:
         source = f"cat {shlex.quote(str(settings.password_file))}"
     elif settings.password_command:
         source = shlex.join(words_of(settings.password_command))
-    elif settings.password_env:
-        source = f"printenv {shlex.quote(settings.password_env)}"
     else:
         return "read -rs KSCTL_PASSWORD; export KSCTL_PASSWORD"
     return f'export KSCTL_PASSWORD="$({source})"'
@@ -176,12 +182,16 @@ def upload(node: Node, path: str) -> str:
     return shlex.join(["scp", *_reach(node, "-P"), path, f"{node.ssh.user}@{place}:."])
 
 
-def verification(target: Target) -> Iterator[str]:
+def verification(target: Target, sha256: str = "") -> Iterator[str]:
     """Yield how to check the archive's signature; in a keyring with nothing but ``target.keyring`` where that is set.
+
+    :param sha256: of the archive for which the plan was made; "" where it is not known.
 
     A home of its own and not ``--keyring``: that is ignored where common.conf says ``use-keyboxd``.
     """
     archive, note = shlex.quote(str(target.archive)), f"Good signature, by {target.signer} and no other"
+    if sha256:
+        yield noted(f"sha256sum {archive}", f"must be {sha256}")
     if target.keyring is None:
         yield noted(f"gpg --verify {archive}", note)
         return

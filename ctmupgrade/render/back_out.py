@@ -23,7 +23,7 @@ from ctmupgrade.core.plan.steps import (
     Step,
     step,
 )
-from ctmupgrade.render.manual import Book
+from ctmupgrade.render.manual import COUNTED_SERVICES, Book
 from ctmupgrade.render.page import Heading, Lines, Mono, Part, Strong, said
 from ctmupgrade.render.step_guide import Look, looks
 
@@ -45,10 +45,11 @@ def look_parts(found: Sequence[Look]) -> Iterator[Part]:
             yield said(f"Where this {verb}", Mono(one.done), ", it is done: leave the rest of this step out.")
 
 
-def phase_parts(phase: Phase, book: Book, begun: Begun) -> Iterator[Part]:
+def phase_parts(phase: Phase, book: Book, begun: Begun, place: str = "") -> Iterator[Part]:
     """Yield what can be undone in a phase and how, and what cannot.
 
     :param begun: whether a step was begun: in a runbook, whether it comes before the phase's end.
+    :param place: the options that every command of ours needs here, with a blank before each.
     """
     match phase:
         case Phase.UNTOUCHED:
@@ -56,12 +57,12 @@ def phase_parts(phase: Phase, book: Book, begun: Begun) -> Iterator[Part]:
         case Phase.REMOVED:
             yield from _rejoin(book, begun)
         case Phase.COPIES:
-            yield from _from_copies(book, old_copies(book.plan, begun))
+            yield from _from_copies(book, old_copies(book.plan, begun), place)
         case Phase.UPGRADED:
-            yield from _upgraded(book)
+            yield from _upgraded(book, place)
         case Phase.GONE:
             copies = old_copies(book.plan, begun) if is_rebuild(book.plan) else ()
-            yield from _gone(book, copies)
+            yield from _gone(book, copies, place)
 
 
 def _untouched(book: Book) -> Iterator[Part]:
@@ -111,10 +112,10 @@ def _act(book: Book, heading: str, one: Step, *first: Look) -> Iterator[Part]:
     yield Lines(tuple(book.commands(one)))
 
 
-def _from_copies(book: Book, copies: Sequence[str]) -> Iterator[Part]:
+def _from_copies(book: Book, copies: Sequence[str], place: str) -> Iterator[Part]:
     keeper = survivor(book.plan)
     if not copies:
-        yield from _gone(book, copies)
+        yield from _gone(book, copies, place)
         return
     first, rest = copies[0], copies[1:]
     yield said(
@@ -144,7 +145,7 @@ def _settled(book: Book, name: str) -> Iterator[Look]:
     yield Look(ksctl(book.cluster.node(name), "cluster", "info"), done='"ready"')
 
 
-def _upgraded(book: Book) -> Iterator[Part]:
+def _upgraded(book: Book, place: str) -> Iterator[Part]:
     clustered = len(book.cluster.nodes) > 1 and book.plan.strategy is not StrategyName.STANDALONE
     if clustered:
         yield said(
@@ -176,7 +177,7 @@ def _upgraded(book: Book) -> Iterator[Part]:
             )
         )
     yield said("Where no node works any more:")
-    yield from restore_parts(book)
+    yield from restore_parts(book, place)
 
 
 def _replaced(book: Book) -> Iterator[Part]:
@@ -186,12 +187,13 @@ def _replaced(book: Book) -> Iterator[Part]:
         (
             ksctl(via, "cluster", "nodes", "delete", "--id", "NODE-ID", "--force", note=f"through a node that works; the id of {broken.name}"),
             *book.commands(step(ResetNode(), broken.name, "", 0)),
+            ksctl(broken, "services", "status", note="until all are started", into=COUNTED_SERVICES),
             *book.commands(step(JoinNode(via.name), broken.name, "", 0)),
         )
     )  # fmt: skip
 
 
-def _gone(book: Book, copies: Sequence[str]) -> Iterator[Part]:
+def _gone(book: Book, copies: Sequence[str], place: str) -> Iterator[Part]:
     held = book.plan.options.hold_back
     if copies:
         kept = ", which is held back" if held in copies else ""
@@ -199,7 +201,7 @@ def _gone(book: Book, copies: Sequence[str]) -> Iterator[Part]:
             Strong(f"Only {' and '.join(copies)} still "),
             f"{'has' if len(copies) == 1 else 'have'} the old version and the old data{kept}. From there:",
         )
-        yield from _from_copies(book, copies)
+        yield from _from_copies(book, copies, place)
         return
     yield said(
         Strong("It cannot be undone: "),
@@ -207,10 +209,10 @@ def _gone(book: Book, copies: Sequence[str]) -> Iterator[Part]:
         "A join that failed is repeated; the survivor holds all data.",
     )
     yield said("Where no node works any more:")
-    yield from restore_parts(book)
+    yield from restore_parts(book, place)
 
 
-def restore_parts(book: Book) -> Iterator[Part]:
+def restore_parts(book: Book, place: str = "") -> Iterator[Part]:
     """Yield the way back from a backup: by the tool, and by hand."""
     node = book.cluster.nodes[0]
     file = book.cluster.backup.directory / f"{book.cluster.name}-{node.name}-BACKUP-ID"
@@ -221,7 +223,8 @@ def restore_parts(book: Book) -> Iterator[Part]:
         Strong("Restore from a backup. "),
         f"Install a new appliance on {old} (the backup's own release, or one of the next three minor releases; never an older "
         f"one) at the address of {node.name}. What clients wrote after the backup is lost. With the tool: ",
-        Mono(f"ctmupgrade restore --on {node.name} --backup {shlex.quote(backup)}"), ". By hand:",
+        Mono(f"ctmupgrade restore --on {node.name} --backup {shlex.quote(backup)}{place}"),
+        " (a backup that the tool made: its manifest is beside it). By hand:",
     )  # fmt: skip
     yield Lines(tuple(_restore_lines(book, backup, key)))
     yield said(
@@ -232,7 +235,7 @@ def restore_parts(book: Book) -> Iterator[Part]:
     for other in book.cluster.nodes[1:2]:
         yield Lines((
             *book.commands(step(ResetNode(), other.name, "", 0)),
-            ksctl(other, "services", "status", note="until all are started"),
+            ksctl(other, "services", "status", note="until all are started", into=COUNTED_SERVICES),
             *book.commands(step(JoinNode(node.name, book.plan.options.shared_hsm_partition), other.name, "", 0)),
         ))  # fmt: skip
     rest = [one.name for one in book.cluster.nodes[2:]]

@@ -17,7 +17,7 @@ from rich.text import Text
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.overview.activity import Activities
 from ctmupgrade.core.overview.overview import Overview, make_overview
-from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.journal import Event, RunState, StopAsked
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.board_lines import Size, board_lines
 from ctmupgrade.render.news import News, news_of
@@ -28,6 +28,7 @@ EVERY = 1.0  # seconds between two looks at what is to be drawn
 AGAIN = 5  # drawings after which all is drawn again: somebody else may have written on the terminal
 KEPT = 60  # last events; no terminal has room for more
 ATTENDED = "Ctrl-C pauses after the step in hand; twice leaves at once, appliances go on"
+PAUSING = "Pausing after the step in hand; Ctrl-C again leaves at once, appliances go on"
 WATCHED = "Ctrl-C ends this view; the run goes on"
 
 
@@ -36,6 +37,7 @@ class Board:
     """What is known of a run, for whoever draws it. Taken in by one thread, drawn by another.
 
     :ivar clock: tells the run's time. :ivar told: where the run is, as one knows who only looks at it.
+    :ivar asked_here: Ctrl-C was typed once already.
     """
 
     clock: Callable[[], datetime]
@@ -43,12 +45,14 @@ class Board:
     state: RunState | None = None
     news: deque[News] = field(default_factory=lambda: deque(maxlen=KEPT))
     told: Overview | None = None
+    asked_here: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
         """Take in one event, or what a step says."""
         with self._lock:
             self.state = state
+            self.asked_here |= isinstance(event, StopAsked) and event.here
             now = self.clock()
             self.activities.take(event, key, tick, now)
             told = None if event is None else news_of(event, state, now.tzinfo)
@@ -128,7 +132,8 @@ class LiveBoard:
             if size != self._size:
                 self._painter.clear()
             self._size = size
-            lines = board_lines(*found, Size(*self._size), self._hint)
+            hint = PAUSING if self.attended and self.board.asked_here else self._hint
+            lines = board_lines(*found, Size(*self._size), hint)
             self._drawn += 1
             self._painter.paint([self._styled(line) for line in lines], again=self._drawn % AGAIN == 0)
 

@@ -231,7 +231,8 @@ class _Columns:
             works[:1] if works and not self.wide and works[0].activity and works[0].activity.total else works
         )
         said = "; ".join(text for work in works if (text := words.doing_words(work)))
-        late = [work for work in row.work if work.elapsed_s > work.worst_s]
+        said = said.removeprefix(f"{row.name}: ")  # its row says whom it is about
+        late = [work for work in row.work if words.is_late(work)]
         more = f"{words.usual_words(late[0])}; " if late else ""
         return _text(f"{more}{said}")
 

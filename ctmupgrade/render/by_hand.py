@@ -14,6 +14,7 @@ from ctmupgrade.core.run.looks_again import leads_to_change
 from ctmupgrade.core.run.summary import summary_of
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.back_out import look_parts, phase_parts
+from ctmupgrade.render.logins import logins
 from ctmupgrade.render.manual import Book
 from ctmupgrade.render.page import Bullets, Heading, Lines, Mono, Page, Part, Strong, said
 from ctmupgrade.render.page_markdown import page_markdown
@@ -33,9 +34,9 @@ def by_hand_markdown(state: RunState, cluster: Cluster, place: str = "") -> str:
     left = [step for step in state.plan.steps if _is_left(step, state)]
     parts = [*_head(state, place, over=not left), *_standing(state)]
     if left:
-        parts += [Heading(2, "Logins"), Bullets(tuple(book.logins())), *_finish(state, book, left)]
+        parts += [Heading(2, "Logins"), Bullets(tuple(logins(cluster))), *_finish(state, book, left)]
     if not (state.outcome and not left):
-        parts += _back_out(state, book)
+        parts += _back_out(state, book, place)
     parts += _afterwards(state, place)
     return page_markdown(Page(state.plan.cluster, tuple(parts)))
 
@@ -111,7 +112,7 @@ def _begun(one: Step, held: StepState, state: RunState, book: Book) -> Iterator[
         yield said("Where neither is so, it did not happen. Type:")
 
 
-def _back_out(state: RunState, book: Book) -> Iterator[Part]:
+def _back_out(state: RunState, book: Book, place: str) -> Iterator[Part]:
     yield Heading(2, BACK_OUT)
 
     def begun(step: Step) -> bool:
@@ -119,7 +120,7 @@ def _back_out(state: RunState, book: Book) -> Iterator[Part]:
 
     phase = phase_now(state.plan, begun)
     yield said(f"Where it stands: {phase.value}.")
-    yield from phase_parts(phase, book, begun)
+    yield from phase_parts(phase, book, begun, place)
 
 
 def _afterwards(state: RunState, place: str) -> Iterator[Part]:

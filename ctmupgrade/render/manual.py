@@ -5,7 +5,6 @@ What changes a cluster has the words that the tool sends itself, less its ``-y``
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -30,7 +29,6 @@ from ctmupgrade.core.manual_commands import (
     ksctl,
     ksctl_for,
     noted,
-    password_export,
     shell,
     tunnel,
     upload,
@@ -45,9 +43,12 @@ from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.timing import clock_time
-from ctmupgrade.render.page import Mono, Words
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# An answer in a few lines: of 20 nodes the summary alone has some thousand. Each of them succeeds where nothing is found.
+MEMBERS = """sed -nE '/"(host|description)"/p'"""
+COUNTED_SERVICES = """grep -o '"status": "[^"]*"' | sort | uniq -c"""
+COUNTED_VIEWS = """grep -oE '"(summary|connected|lastUpdated)": [^,]*' | sort | uniq -c"""
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(
     r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
@@ -105,35 +106,6 @@ class Book:
         }
         return cls(state.plan, cluster, public, settings, files, saved)
 
-    def logins(self) -> Iterator[Words]:
-        """Yield what ksctl and ssh must be given once, in words."""
-        nodes = (*self.cluster.nodes, *self.cluster.fresh)
-        places: dict[str, list[str]] = {}
-        for node in nodes:
-            places.setdefault(password_export(node.ksctl), []).append(node.name)
-        for line, names in places.items():
-            whose = ", ".join(names) if len(places) > 1 else "all nodes"
-            yield f"ksctl's password for {whose}, which no command below carries: ", Mono(line)
-        for node in [node for node in nodes if node.ksctl.fetched][:1]:
-            yield (
-                "ksctl, for PATH: the one for this machine in ",
-                Mono(f"{node.url}/downloads/ksctl_images.zip"),
-            )
-        seconds = math.ceil(max(node.ksctl.timeout for node in nodes))
-        yield (
-            "long calls: ", Mono(f"export KSCTL_TIMEOUT={seconds}"), "; one that times out may have succeeded: look first",
-        )  # fmt: skip
-        jumping = [n.ssh for n in nodes if n.ssh.proxy_jump and not n.ssh.jump.identity_file]
-        keys = {str(ssh.identity_file): None for ssh in jumping if ssh.identity_file}
-        for key in keys:
-            yield (
-                Mono("ssh -J"),
-                " does not show its ",
-                Mono("-i"),
-                " to the jump hosts: ",
-                Mono(f"ssh-add {shlex.quote(key)}"),
-            )
-
     def addressed(self, remedy: str, name: str) -> str:
         """Return a check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
         which a node that is down cannot do and a removed one must not."""
@@ -149,7 +121,7 @@ class Book:
     def commands(self, step: Step) -> Iterator[str]:
         """Yield the lines for a step."""
         if not step.node:
-            yield from verification(self.cluster.target)
+            yield from verification(self.cluster.target, self.plan.target.sha256)
             return
         node, archive = self.cluster.node(step.node), self.plan.target.archive
         match step.action:
@@ -161,7 +133,7 @@ class Book:
                 yield shell(node, "sha256sum", archive, note=f"must be {sha256}" if sha256 else "")
             case steps.Gate():
                 for other in self.cluster.nodes:
-                    yield ksctl(other, "cluster", "nodes", "list", note="until all are ready")
+                    yield ksctl(other, "cluster", "nodes", "list", note="until all are ready", into=MEMBERS)
             case steps.RunUpgrade(force_path=force):
                 yield shell(node, *upgrade_argv(archive, force_path=force, sudo=("sudo",)))
                 yield f"# until it shows: {success(self.plan.target.version)}"
@@ -178,7 +150,8 @@ class Book:
             case steps.AwaitNode(clustered=clustered):
                 yield from self.well(node, clustered=clustered)
             case steps.Settle(clustered=clustered):
-                yield f"# wait {clock_time(int(self.cluster.stable_for.total_seconds()))}, then all of it must still be so:"
+                span = clock_time(int(self.cluster.stable_for.total_seconds()))
+                yield f"# type these again and again for {span}: all of it must stay so; once worse, the {span} begin again:"
                 yield from self.well(node, clustered=clustered)
             case _:
                 yield from self._rebuild(step, node)
@@ -186,12 +159,18 @@ class Book:
     def _backup(self, node: Node) -> Iterator[str]:
         folder = self.cluster.backup.directory
         file = folder / f"{self.cluster.name}-{node.name}-BACKUP-ID"
-        yield f"mkdir -p -m 700 {shlex.quote(str(folder))}"
-        yield ksctl(node, "backup", "create", "--scope", "system", note="tells BACKUP-ID")
+        place, files = shlex.quote(str(folder)), shlex.quote(str(file))
+        yield f"mkdir -p {place} && chmod 700 {place}"
+        yield ksctl(
+            node, "backup", "create", "--scope", "system", note='BACKUP-ID below: the "id" that it shows'
+        )
         yield ksctl(node, "backup", "status", note="until it is complete")
         yield ksctl(node, "backup", "download", "--id", "BACKUP-ID", "--file", f"{file}.backup")
         yield ksctl(
-            node, "backupkeys", "list", note="KEY-ID: the one that the backup names, or the default one"
+            node,
+            "backupkeys",
+            "list",
+            note='KEY-ID: the "backupKey" of the backup, or the "id" with "default": true',
         )
         yield ksctl(
             node,
@@ -201,23 +180,26 @@ class Book:
             "KEY-ID",
             "--file",
             f"{file}.key",
-            note="asks for a password",
+            note="asks for a password: choose it, and keep it: without it the key opens nothing",
         )
+        yield noted(f"ls -l {files}.*", "two files, neither of 0 bytes")
 
     def well(self, node: Node, *, clustered: bool) -> Iterator[str]:
         """Yield the looks that show that a node is healthy and on the target."""
         yield shell(node, "systemctl", "status", "keysecure", note="until it answers, and is active")
         yield ksctl(node, "system", "info", "get", note=f"version {self.plan.target.version}")
-        yield ksctl(node, "services", "status", note="until all are started")
+        yield ksctl(node, "services", "status", note="until all are started", into=COUNTED_SERVICES)
         if clustered:
-            yield ksctl(node, "cluster", "summary", note="GOOD, all connected")
-        for other in [n for n in self.cluster.nodes if n.name != node.name][: 1 if clustered else 0]:
-            yield ksctl(other, "cluster", "nodes", "list", note=f"until {node.cluster_host} is ready")
+            yield ksctl(node, "cluster", "summary", note="GOOD, all connected", into=COUNTED_VIEWS)
+        apart = (node.name, self.plan.options.hold_back)
+        for other in [n for n in self.cluster.nodes if n.name not in apart][: 1 if clustered else 0]:
+            note = f"until {node.cluster_host} is ready"
+            yield ksctl(other, "cluster", "nodes", "list", note=note, into=MEMBERS)
 
     def _rebuild(self, step: Step, node: Node) -> Iterator[str]:
         match step.action:
             case steps.RecordSettings() | steps.CompareSettings():
-                yield from self._settings(node, recording=isinstance(step.action, steps.RecordSettings))
+                yield from self._settings(node, step.action)
             case steps.RemoveNode():
                 yield from self._remove(node, step.action)
             case steps.DeleteClusterConfig():
@@ -275,18 +257,17 @@ class Book:
             case _:
                 return
 
-    def _settings(self, node: Node, *, recording: bool) -> Iterator[str]:
-        file = self.kept.get(node.name, "")
-        yield (
-            "# keep the answers"
-            if recording
-            else f"# against the answers kept{f' in {file}' if file else ''}"
-        )
-        yield ksctl(node, *LOOKS["system"])
-        for name in COUNTED:
-            yield ksctl(node, *LOOKS[name], *PAGE)
-        if recording and self.plan.strategy is StrategyName.REBUILD:
-            yield ksctl(node, "cluster", "nodes", "list", note="its public address too")
+    def _settings(self, node: Node, action: steps.RecordSettings | steps.CompareSettings) -> Iterator[str]:
+        if isinstance(action, steps.CompareSettings):
+            of, after = action.of or node.name, shlex.quote(f"./{node.name}-after.txt")
+            yield from _answers(node, after)
+            file = self.kept.get(of, "")
+            yield f"# compare with what was kept in {file}" if file else f"diff {_before(of)} {after}"
+            return
+        yield from _answers(node, _before(node.name))
+        if self.plan.strategy is StrategyName.REBUILD:
+            into = f"tee {_before(node.name)}.members"
+            yield ksctl(node, "cluster", "nodes", "list", note="its public address too", into=into)
 
     def _remove(self, node: Node, action: steps.RemoveNode) -> Iterator[str]:
         via = self.cluster.node(action.via)
@@ -308,7 +289,7 @@ class Book:
         way = tunnel(node)
         yield from login_file(node, "PASSWORD", url=url_here(node), verified=not way).splitlines()
         yield "END"
-        yield f"# write the password of {node.name} into {file} in place of PASSWORD"
+        yield f"# write the password of {node.name} into {file} in place of PASSWORD; a node that was reset may have its first one again"
         yield f"# through {via.name}; erases the data of {node.name}:"
         if way:
             yield way
@@ -320,14 +301,26 @@ class Book:
         yield noted(f"rm {file}", "it has the password")
 
     def _put_back(self, node: Node, of: str) -> Iterator[str]:
+        yield ksctl(node, "ntp", "servers", "list", note="leave out below what it shows already")
         if of in self.settings:
-            yield ksctl(node, "ntp", "servers", "list", note="leave out below what it shows already")
             yield from (ksctl(node, *argv) for argv in all_of(self.settings[of]))
             return
         whose = f"as recorded of {of}"
         yield ksctl(node, "ntp", "servers", "add", "--host", "TIME-SERVER", note=f"each, {whose}")
         yield ksctl(node, "system", "info", "set", "--name", "NAME", note=whose)
         yield ksctl(node, "products", "enable", "--name", "PRODUCT", note=f"or disable, each, {whose}")
+
+
+def _before(name: str) -> str:
+    """The file into which a person keeps what a node answers before the work, as a shell reads it."""
+    return shlex.quote(f"./{name}-before.txt")
+
+
+def _answers(node: Node, file: str) -> Iterator[str]:
+    yield f"# the answers are kept in {file}"
+    yield ksctl(node, *LOOKS["system"], into=f"tee {file}")
+    for name in (*COUNTED, "alarms"):
+        yield ksctl(node, *LOOKS[name], *PAGE, into=f"tee -a {file}")
 
 
 def success(version: str) -> str:

@@ -14,6 +14,7 @@ from ctmupgrade.core.timing import clock_time
 
 MB = 1_000_000
 BAR = 16
+LATE_S = 30  # so much over the worst case before it is said
 
 
 def hour(moment: datetime, now: datetime) -> str:
@@ -137,9 +138,15 @@ def doing_words(work: Work) -> str:
     return upload_words(said) if said.total else one_line(clean(said.what))
 
 
+def is_late(work: Work) -> bool:
+    """Return whether a step takes clearly longer than at worst expected: a second more of one that was expected to take
+    a second is nothing to look at."""
+    return work.elapsed_s > work.worst_s + LATE_S
+
+
 def usual_words(work: Work) -> str:
     """Return how long a step usually takes, or that it takes longer than at worst expected."""
-    if work.elapsed_s > work.worst_s:
+    if is_late(work):
         return f"longer than expected ({clock_time(work.worst_s)} at worst)"
     return f"usually {clock_time(work.usual_s)}"
 

@@ -11,11 +11,12 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.phases import Phase, phase_of_step, phases
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import JoinNode, RunUpgrade, Step
 from ctmupgrade.core.plan.time_words import about as usual_and_worst
 from ctmupgrade.core.plan.windows import fit_lines, fit_summary, window_fit, window_words
 from ctmupgrade.render.back_out import phase_parts
 from ctmupgrade.render.go_no_go import Checked, go_parts
+from ctmupgrade.render.logins import logins, ways_in
 from ctmupgrade.render.manual import Book
 from ctmupgrade.render.page import (
     BLANK,
@@ -63,10 +64,12 @@ def runbook_page(
         *turning_point(plan, cluster, facts),
         *timeline(plan, cluster, facts),
         Heading(2, "Logins"),
-        Bullets(tuple(book.logins())),
+        Bullets(tuple(logins(cluster))),
+        said("Try every way in once, before the window; each must answer, and none asks for a password:"),
+        Lines(ways_in(cluster)),
         *step_parts(plan, book, facts, about.place),
-        *_back_out(plan, book),
-        *_verification(plan, cluster, book),
+        *_back_out(plan, book, about.place),
+        *_verification(plan, cluster, book, about.place),
         *_sign_off(),
     ]
     short = f"{plan.cluster} to {plan.target.version}, plan {plan.id}" + (
@@ -162,7 +165,7 @@ def _prerequisites(cluster: Cluster, about: About) -> Iterator[Part]:
     yield Ticks((
         ("The archive ", Mono(str(cluster.target.archive)), " is on this machine, and the key of its signer",
          *((" in ", Mono(str(cluster.target.keyring))) if cluster.target.keyring else ()), "."),
-        ("SSH to every node works without a password prompt; the passwords of ksctl and of the backup keys are known to two people.",),
+        ("SSH to every node works without a password prompt (the part \"Logins\" tries it); the passwords of ksctl and of the backup keys are known to two people.",),
         ("A console of every node (hypervisor or management port) was opened once: a node that does not come back can be seen only there.",),
         (Mono(str(cluster.backup.directory)), " has room for a backup of every node, and only you can read it."),
         ("Nobody else changes the cluster meanwhile: no other change, no scheduled backup, no snapshot.",),
@@ -171,7 +174,7 @@ def _prerequisites(cluster: Cluster, about: About) -> Iterator[Part]:
     ))  # fmt: skip
 
 
-def _back_out(plan: Plan, book: Book) -> Iterator[Part]:
+def _back_out(plan: Plan, book: Book, place: str) -> Iterator[Part]:
     yield Heading(2, "The way back")
     yield said(
         "What can be undone, and what cannot, depends on how far the work is. Read the part of the phase that was reached last."
@@ -184,23 +187,32 @@ def _back_out(plan: Plan, book: Book) -> Iterator[Part]:
         def begun(step: Step, reached: Sequence[Phase] = found[: found.index(phase) + 1]) -> bool:
             return phase_of_step(plan, step) in reached
 
-        yield from phase_parts(phase, book, begun)
+        yield from phase_parts(phase, book, begun, place)
 
 
-def _verification(plan: Plan, cluster: Cluster, book: Book) -> Iterator[Part]:
+def _verification(plan: Plan, cluster: Cluster, book: Book, place: str) -> Iterator[Part]:
+    done = [n for n in (*cluster.nodes, *cluster.fresh) if any(
+        s.node == n.name and isinstance(s.action, RunUpgrade | JoinNode) for s in plan.steps)]  # fmt: skip
+    others = [
+        f"{n.name} ({plan.versions.get(n.name) or 'version not known'})"
+        for n in cluster.nodes
+        if n not in done
+    ]
     yield Heading(2, "Verification")
+    if others:
+        yield said(f"Not in this plan, and as before: {', '.join(others)}.")
     yield Ticks((
-        (f"Every node: the version is {plan.target.version}, and every service is started or disabled on purpose.",),
+        (f"Every node of this plan: the version is {plan.target.version}, and every service is started or disabled on purpose.",),
         *((("Every node reports every other one as ready and connected.",),) if len(cluster.nodes) > 1 else ()),
         ("No alarm of the appliance itself is on that was not on before.",),
         ("The settings recorded before are compared; licences, time servers, interfaces and their certificates are as before.",),
         ("A client of each kind reads and uses a test key through every node: ", BLANK),
-        ("With the tool: ", Mono("ctmupgrade report --verify"), " ends with exit code 0, and the report is kept with the change."),
+        ("With the tool: ", Mono(f"ctmupgrade report --verify{place}"), " ends with exit code 0, and the report is kept with the change."),
         ("The backups made before are kept until the next ones of the new version are downloaded.",),
     ))  # fmt: skip
-    for node in cluster.nodes:
-        lines = book.well(node, clustered=len(cluster.nodes) > 1)
-        yield Lines(tuple(lines))
+    for node in done:
+        yield said(Strong(f"{node.name}:"))
+        yield Lines(tuple(book.well(node, clustered=len(cluster.nodes) > 1)))
 
 
 def _sign_off() -> Iterator[Part]:

@@ -10,10 +10,20 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.estimates import worst_of
+from ctmupgrade.core.plan.option_words import option_words
 from ctmupgrade.core.plan.phases import no_return
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import step_words
-from ctmupgrade.core.plan.steps import CompareSettings, RecordSettings, Settle, Step, in_service
+from ctmupgrade.core.plan.steps import (
+    CompareSettings,
+    MakeBackup,
+    RecordSettings,
+    Settle,
+    StageArchive,
+    Step,
+    VerifyArchive,
+    in_service,
+)
 from ctmupgrade.core.plan.time_words import about
 from ctmupgrade.core.plan.windows import clock, usual_times, waits_for_window
 from ctmupgrade.render.manual import Book
@@ -27,10 +37,14 @@ from ctmupgrade.render.page import (
     Strong,
     Table,
     Ticks,
+    Words,
     rows,
     said,
 )
 from ctmupgrade.render.step_guide import expected, otherwise, tool_words
+
+# What has a command of its own, or is done by the run of a later step.
+_BEFORE_IT = (VerifyArchive, MakeBackup, StageArchive, RecordSettings)
 
 
 def turning_point(plan: Plan, cluster: Cluster, facts: Facts) -> Iterator[Part]:
@@ -44,10 +58,16 @@ def turning_point(plan: Plan, cluster: Cluster, facts: Facts) -> Iterator[Part]:
     at = _Times(plan, cluster, facts).begins(found)
     yield said(
         Strong(f"Step {number}, {found.id}, at {at}. "),
-        "Before it the old state can be had back as the part \"The way back\" says; after it only a backup has it. "
+        f"Before it the old state can be had back as the part \"The way back\" says; after it only {_who_has_it(plan)}. "
         "Decide right before it whether to go on.",
         warning=True,
     )  # fmt: skip
+
+
+def _who_has_it(plan: Plan) -> str:
+    """What still has the old state behind the point of no return."""
+    held = plan.options.hold_back
+    return f"{held}, which is held back, and the backups have it" if held else "a backup has it"
 
 
 class _Times:
@@ -120,6 +140,10 @@ def step_parts(plan: Plan, book: Book, facts: Facts, place: str) -> Iterator[Par
         "Each step has the tool's command and the manual ones: use one or the other. Type the manual ones line by line; what follows ",
         Mono("#"), " is for you: what to wait for, and what words in capitals stand for.",
     )  # fmt: skip
+    yield said(
+        "ksctl asks before it removes, resets or joins. Read its line once more, answer ", Mono("y"),
+        ", and type the next line only when the prompt is back: what is typed before is taken for the answer.", warning=True,
+    )  # fmt: skip
     times, turning = _Times(plan, book.cluster, facts), no_return(plan)
     runs = _runs(plan, place)
     for number, one in enumerate(plan.steps, 1):
@@ -127,13 +151,13 @@ def step_parts(plan: Plan, book: Book, facts: Facts, place: str) -> Iterator[Par
         if one is turning:
             yield said(
                 Strong("Point of no return: "),
-                "from here on the old state is only in the backups.",
+                f"from here on only {_who_has_it(plan)}: the old state.",
                 warning=True,
             )
         yield said(f"From {times.begins(one)} to {times.ends(one)}: {step_words(one)}; {one.why}.")
         yield said(Strong("Clients: "), _clients_at(one, plan))
         own = tool_words(one, book)
-        yield said(Strong("With the tool: "), Mono(f"{own}{place}" if own else runs[one.id]))
+        yield said(Strong("With the tool: "), *((Mono(f"{own}{place}"),) if own else runs[one.id]))
         yield said(Strong("By hand: "))
         yield Lines(tuple(book.commands(one)))
         if shown := expected(one, book):
@@ -151,15 +175,28 @@ def _clients_at(step: Step, plan: Plan) -> str:
     return plan.clients.get(step.node) or plan.clients.get(WHOLE) or "what they notice is not known."
 
 
-def _runs(plan: Plan, place: str) -> Mapping[str, str]:
-    """The command of the run that each step is a part of: in place a node at a time."""
+def _runs(plan: Plan, place: str) -> Mapping[str, Words]:
+    """What to type for the run that each step is a part of: in place a node at a time.
+
+    A run's command stands once, where it is typed: at the earlier steps that write down settings it would change a node
+    before its time, and at the later ones it was typed already.
+    """
     nodes = list(dict.fromkeys(s.node for s in plan.steps if not in_service(s.action)))
-    found: dict[str, str] = {}
+    chosen = option_words(plan)
+    groups: dict[str, list[Step]] = {}
     for one in plan.steps:
         if plan.strategy is not StrategyName.IN_PLACE or one.node not in nodes or len(nodes) == 1:
-            found[one.id] = f"ctmupgrade run{place}"
-            continue
-        first = one.node == nodes[0] or isinstance(one.action, RecordSettings)
-        node = nodes[0] if first else one.node
-        found[one.id] = f"ctmupgrade {'run' if first else 'resume'} --stop-after {node}{place}"
+            command = f"ctmupgrade run{chosen}{place}"
+        else:
+            first = one.node == nodes[0] or isinstance(one.action, RecordSettings)
+            node = nodes[0] if first else one.node
+            command = f"ctmupgrade {f'run{chosen}' if first else 'resume'} --stop-after {node}{place}"
+        groups.setdefault(command, []).append(one)
+    found: dict[str, Words] = {}
+    for command, parts in groups.items():
+        typed = next((one for one in parts if not isinstance(one.action, _BEFORE_IT)), parts[0])
+        number = plan.steps.index(typed) + 1
+        for one in parts:
+            again = ("nothing to type: the command of ", Strong(f"step {number}"), " does it.")
+            found[one.id] = (Mono(command),) if one is typed else again
     return found

@@ -6,11 +6,14 @@ answer with, and shown without what differs from release to release.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ctmupgrade.core.checks.health import FRESH
 from ctmupgrade.core.manual_commands import ksctl, on_shell, shell
 from ctmupgrade.core.model import Node
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan import steps
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.render.manual import BOOT_ID, Book, success
@@ -42,42 +45,61 @@ def expected(step: Step, book: Book) -> tuple[str, ...]:
     target = book.plan.target
     match step.action:
         case steps.VerifyArchive():
-            return ('gpg: Good signature from "..."', f"Primary key fingerprint: {_grouped(target.signer)}")
+            return (
+                'gpg: Good signature from "..."',
+                "gpg: WARNING: This key is not certified with a trusted signature!   (usual: the next line decides)",
+                f"Primary key fingerprint: {_grouped(target.signer)}",
+            )
         case steps.MakeBackup():
             return ('"status": "completed"', "two files that are not empty: the backup and its key")
         case steps.StageArchive():
             return (f"{target.sha256 or '(the SHA-256 of the archive on this machine)'}  {target.archive}",)
         case steps.Gate():
-            return ('every member, in every answer: "code": "r", "description": "ready"',)
+            return (
+                f'in every answer {len(book.cluster.nodes)} times: "description": "ready", "host": "..."',
+            )
         case steps.RunUpgrade():
             return (
                 "Detected a terminal, launching a screen session, session recorded in log file (ks_upgrade_...log).",
+                "(then lines that begin with a date; nothing new for some minutes is usual)",
                 "status: error      (normal for some minutes)",
                 "status: starting",
                 "started",
                 success(target.version),
                 "Reboot the instance to finish the upgrade",
+                "Connection to ... closed.",
             )
         case steps.Reboot():
             return (
-                "Connection to ... closed by remote host.",
+                "Connection to ... closed.      (or: closed by remote host)",
+                "(then, for some minutes) Connection refused, timed out or closed",
                 "(some minutes later) another boot id than before",
             )
         case steps.AwaitNode(clustered=clustered) | steps.Settle(clustered=clustered):
-            return _well(target.version, clustered)
+            in_place = book.plan.strategy is StrategyName.IN_PLACE
+            members = len(book.cluster.nodes) if in_place else 0
+            return _well(target.version, clustered=clustered, members=members)
         case _:
             return tuple(_of_rebuild(step))
 
 
-def _well(version: str, clustered: bool) -> tuple[str, ...]:
+def _well(version: str, *, clustered: bool, members: int) -> tuple[str, ...]:
+    """:param members: how many nodes report about each other; 0: that changes while a cluster is rebuilt."""
+    every, pairs, each = (
+        (f"{members * members} ", f"{members * (members - 1)} ", f"{members} times ")
+        if members
+        else ("", "", "")
+    )
     member = (
-        '"summary": "GOOD", "connected": true, for every other node',
-        '"code": "r", "description": "ready"',
+        f'{every}"summary": "GOOD"      (each node reports on all of them; no other word)',
+        f'{pairs}"connected": true      (no false)',
+        f'{each}"lastUpdated": less than {FRESH.seconds // 60} minutes ago, in UTC; an older report says nothing',
+        f'{each}"description": "ready", "host": "..."',
     )
     return (
         "Active: active (running)",
         f'"version": "{version}"',
-        '"status": "started" for every service; "disabled" is a choice and no fault',
+        'only "status": "started"; "disabled" is a choice and no fault',
         *(member if clustered else ()),
     )
 
@@ -85,9 +107,9 @@ def _well(version: str, clustered: bool) -> tuple[str, ...]:
 def _of_rebuild(step: Step) -> Iterator[str]:
     match step.action:
         case steps.RecordSettings():
-            yield "an answer to each command; keep all of them"
+            yield "an answer to each command; all of them are in the file"
         case steps.CompareSettings():
-            yield "the same answers as before, but for versions, times and ids"
+            yield "nothing differs but versions, times and ids"
         case steps.RemoveNode():
             yield "the node is no longer in the list"
         case steps.DeleteClusterConfig():
@@ -122,6 +144,7 @@ def otherwise(step: Step, book: Book) -> tuple[Words, ...]:
             return (
                 ("It failed or does not end within an hour: look at the alarms and the free space of the node. Without a backup "
                  "and the key that opens it there is no way back: do not go on.",),
+                ("The tool goes on later: it makes backups of its own. One that was made by hand is restored by hand.",),
             )  # fmt: skip
         case steps.StageArchive():
             return (
@@ -140,7 +163,7 @@ def otherwise(step: Step, book: Book) -> tuple[Words, ...]:
         case steps.Reboot():
             return (
                 (
-                    "It goes on answering with the same boot id after 5 minutes: it did not reboot; type it once more.",
+                    "It goes on answering with the same boot id after 5 minutes: it did not reboot; type sudo reboot once more.",
                 ),
             )
         case steps.AwaitNode() | steps.Settle():
@@ -155,6 +178,7 @@ def _of_upgrade(node: Node) -> tuple[Words, ...]:
          Mono(on_shell(node, f"tail -n 20 {LOGS}")), "; no such file there: look in /opt/keysecure/logs and /var/log."),
         ("Never start it a second time and never reboot the node while ", Mono(shell(node, "ps", "-eo", "args")), " shows ",
          Mono(SCRIPT), "."),
+        ("Do not type Ctrl-C while it works: that would reach the script. To leave it, close the window; it goes on.",),
         (f"It ends without the line \"succeeded\", or nothing moves for an hour: do not reboot. {_STOP}, {_SUPPORT}.",),
     )  # fmt: skip
 
@@ -230,7 +254,7 @@ def looks(step: Step, book: Book, boot: str = "") -> tuple[Look, ...]:
             return (Look(ksctl(node, "cluster", "info"), done='"r"'),)
         case steps.JoinNode(via=via):
             listed = ksctl(book.cluster.node(via), "cluster", "nodes", "list")
-            return (Look(listed, runs="joining"), Look(listed, done=f'"{node.cluster_host}"'))
+            return (Look(listed, runs="joining", done=f'"{node.cluster_host}"'),)
         case _:
             return ()
 
@@ -240,7 +264,7 @@ def tool_words(step: Step, book: Book) -> str:
     name = step.node
     match step.action:
         case steps.VerifyArchive():
-            return f"ctmupgrade verify {book.cluster.target.archive.name}"
+            return f"ctmupgrade verify {shlex.quote(str(book.cluster.target.archive))}"
         case steps.MakeBackup():
             return f"ctmupgrade backup --nodes {name}"
         case steps.StageArchive():

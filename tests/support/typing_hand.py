@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FAKES = ("ksctl", "other-ksctl", "ssh", "scp", "gpg", "sudo", "cp", "systemctl", "sha256sum")
+FAKES = ("ksctl", "other-ksctl", "ssh", "scp", "gpg", "sudo", "cp", "systemctl", "sha256sum", "ls")
 FAKE = """#!{python} -IS
 import json, os, sys
 called = {{"program": os.path.basename(sys.argv[0]), "argv": sys.argv[1:]}}

@@ -56,4 +56,12 @@ def clients_still_notice(state: RunState) -> list[str]:
     if len(nodes) == 1:
         return [plan.clients[nodes[0]]]
     left = any(state.steps[s.id].status not in _OVER and not in_service(s.action) for s in plan.steps)
-    return [plan.clients[WHOLE]] if left and plan.clients.get(WHOLE) else []
+    if not left or not plan.clients.get(WHOLE):
+        return []
+    over = [name for name in plan.clients if name != WHOLE and name not in nodes]
+    had = (
+        f" {node_list(over, len(plan.versions))} had {'its' if len(over) == 1 else 'their'} turn already."
+        if over
+        else ""
+    )
+    return [f"{plan.clients[WHOLE]}{had}"]
