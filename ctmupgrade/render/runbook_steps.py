@@ -138,7 +138,8 @@ def step_parts(plan: Plan, book: Book, facts: Facts, place: str) -> Iterator[Par
         return
     yield said(
         "Each step has the tool's command and the manual ones: use one or the other. Type the manual ones line by line; what follows ",
-        Mono("#"), " is for you: what to wait for, and what words in capitals stand for.",
+        Mono("#"), " is for you: what to wait for, and what words in capitals stand for. What follows ", Mono("|"),
+        " makes an answer short; where it shows nothing, type the line without it.",
     )  # fmt: skip
     yield said(
         "ksctl asks before it removes, resets or joins. Read its line once more, answer ", Mono("y"),

@@ -21,6 +21,7 @@ PLAYBOOK = ROOT / "tests" / "support" / "facts_playbook.yml"
 BLOCKED = 3  # check's exit code: the stand-in's archive is not signed
 FAILED = (2, 4)  # ansible-playbook's: a look failed, a node was unreachable
 APART = 1  # by so many looks the two may differ at a node
+SLOW_S, SLOWEST_S = 0.5, 1.0  # an answer of a control plane: of most, and of the slowest
 
 
 def ansible() -> Path:
@@ -38,7 +39,7 @@ class Both:
         self.nodes, self.stand_ins = nodes, StandIns(nodes)
         self.wrong: dict[str, None] = {}  # a reason once, in the order they came
         self.asked: dict[str, list[Asked]] = {}
-        self.cluster = _cluster(nodes, self.stand_ins)
+        self.cluster = _cluster(nodes, self.stand_ins, self.stand_ins.names)
         self.env = {**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_FORKS": str(len(self.stand_ins.servers)),
                     "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_HOME": str(nodes.folder / "ansible"),
                     "KSCTL_PASSWORD": "x", "CTM_BACKUP_KEY_PASSWORD": "x", "PYTHONPATH": str(ROOT)}  # fmt: skip
@@ -51,6 +52,17 @@ class Both:
         self.stand_ins.renew()
         took = run(argv, env=self.env, ok=(0, BLOCKED), out=said)
         self._heard("check", answers(said.read_text(), len(self.stand_ins.servers)))
+        return took
+
+    def alone(self, name: str) -> Took:
+        """One `check` of one of the nodes; it blocks, because the others are not in its cluster.yaml."""
+        cluster = _cluster(self.nodes, self.stand_ins, [name], "alone.yaml")
+        argv = [sys.executable, str(ROOT / "scripts" / "ctmupgrade"), "check", "-c", str(cluster), "--state-dir",
+                str(self.nodes.folder / "state"), "--format", "json"]  # fmt: skip
+        self.stand_ins.renew()
+        said = self.nodes.folder / "alone.json"
+        took = run(argv, env=self.env, ok=(0, BLOCKED), out=said)
+        self.wrong |= dict.fromkeys(answers(said.read_text(), 1))
         return took
 
     def theirs(self) -> Took:
@@ -94,6 +106,19 @@ def twenty(nodes: Nodes, runs: int) -> Result:
     return result.noting(counted(both.asked["check"], both.asked["ansible"])).missed(*both.wrong)
 
 
+def slowest(nodes: Nodes, runs: int) -> Result:
+    """Twenty nodes at a time beside the slowest of them alone, which sets the time where all are asked at once."""
+    both = Both(nodes)
+    for server in both.stand_ins.servers[:-1]:
+        both.stand_ins.slow(server, SLOW_S)
+    both.stand_ins.slow(both.stand_ins.servers[-1], SLOWEST_S)
+    last = both.stand_ins.names[-1]
+    name, beside = "check of 20 nodes", "check of the slowest of them alone"
+    result = compare(name, beside, 1.5, both.ours, lambda: both.alone(last), runs)
+    note = f"an answer of a control plane takes {SLOW_S} s, of the slowest {SLOWEST_S} s"
+    return result.noting(note).missed(*both.wrong)
+
+
 def counted(ours: Sequence[Asked], theirs: Sequence[Asked]) -> str:
     """The looks at all nodes together, for the note."""
     shell, ksctl = (
@@ -123,7 +148,7 @@ def answers(document: str, count: int) -> list[str]:
     return [] if len(good) == len(nodes) == count else [f"check learned of {len(good)} nodes of {count}"]
 
 
-def _cluster(nodes: Nodes, stand_ins: StandIns) -> Path:
+def _cluster(nodes: Nodes, stand_ins: StandIns, wanted: Sequence[str], file: str = "cluster.yaml") -> Path:
     archive = nodes.folder / ARCHIVE
     archive.write_bytes(b"\x1f\x8b")  # refused at once: its signature is another line's matter
     common = {
@@ -141,8 +166,9 @@ def _cluster(nodes: Nodes, stand_ins: StandIns) -> Path:
             {"name": name, "host": "127.0.0.1", "port": server.port, "url": stand_ins.url(server),
              "cluster_host": stand_ins.world.nodes[name].cluster_host}
             for name, server in zip(stand_ins.names, stand_ins.servers, strict=True)
+            if name in wanted
         ],
     }  # fmt: skip
-    path = nodes.folder / "cluster.yaml"
+    path = nodes.folder / file
     path.write_text(json.dumps(document))  # JSON is YAML
     return path

@@ -53,6 +53,7 @@ def lines(folder: Path, bytes_: int, runs: int) -> dict[str, Callable[[], Result
         "far": upload(Uploads.far),
         "resume": upload(Uploads.resumed),
         "check": lambda: with_nodes(lambda nodes: looks.twenty(nodes, runs)),
+        "slowest": lambda: with_nodes(lambda nodes: looks.slowest(nodes, runs)),
         "gate": lambda: with_nodes(lambda nodes: gate.watched(nodes, runs)),
         "simulated": partial(programs.twenty, runs),
         "orchestration": partial(programs.orchestration, runs),

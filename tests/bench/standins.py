@@ -60,6 +60,10 @@ class StandIns:
         """Where ksctl is pointed for a node: the port is how the stand-in knows it."""
         return f"https://127.0.0.1:{server.port}"
 
+    def slow(self, server: Server, seconds: float) -> None:
+        """From now on each answer of a control plane takes so long."""
+        (self.folder / f"{server.port}.slow").write_text(f"{seconds}")
+
     def renew(self) -> None:
         """Answers as of now, for a report that is minutes old proves nothing; and forgets what was asked."""
         self.world.clock = SimClock(datetime.now(UTC))
@@ -92,6 +96,7 @@ class StandIns:
         return program(
             self.folder / "ksctl",
             f"port=${{KSCTL_URL##*:}}\nprintf '%s\\n' \"$*\" >>{folder}/$port.ksctl\n"
+            f'[ ! -e {folder}/$port.slow ] || sleep "$(cat {folder}/$port.slow)"\n'
             f'IFS=-\nexec cat {folder}/answers/"$port/$*"',
         )
 
