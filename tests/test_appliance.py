@@ -22,7 +22,7 @@ from ctmupgrade.core.ksctl import is_refusal, names_left_configuration, sounds_l
 from ctmupgrade.core.looks import parse_ksctl, parse_shell
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.replication import Lag, lag_of
-from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, log_verdict
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import PathVerdict, judge_path
@@ -568,7 +568,7 @@ def test_builds_of_betas_are_not_compared_with_those_of_releases() -> None:
     ],
 )  # fmt: skip
 def test_the_success_line_names_the_whole_version(line: str, version: str) -> None:
-    assert parse_shell.log_verdict(line)[:2] == (LogVerdict.SUCCEEDED, version)
+    assert log_verdict(line)[:2] == (LogVerdict.SUCCEEDED, version)
 
 
 @pytest.mark.parametrize("version", ["Development", "2.24.0-beta7+51895"])

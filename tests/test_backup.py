@@ -169,6 +169,32 @@ def test_a_failing_backup_stops_before_anything_is_changed(tmp_path: Path) -> No
     assert not drive.world.of_kind("upgrade_started")
 
 
+@pytest.mark.parametrize(
+    ("what", "code", "said"),
+    [
+        ("backup download", 1, "Error: write /b/x.backup: no space left on device"),
+        ("backup download", 1, ""),
+        ("backup download", 2, "stream error: stream ID 3; CANCEL"),
+        ("backup download", 0, "Error: copying the backup: short write"),
+        ("backupkeys download", 1, "Error: unknown flag: --file"),
+    ],
+)
+def test_half_a_download_is_no_backup(tmp_path: Path, what: str, code: int, said: str) -> None:
+    """A file lies there, as after a whole one: only what ksctl says of it tells them apart."""
+    cut = {
+        "kind": "reply",
+        "node": "ctm-1",
+        "command": f"ksctl {what}",
+        "ran": True,
+        "code": code,
+        "err": said,
+    }
+    outcome, _drive = _backup(tmp_path, faults=[cut])
+    assert outcome.code == 5 and outcome.state is not None
+    assert (said or f"ended with {code}") in outcome.state.steps["backup:ctm-1"].error
+    assert not [name for name in _files(tmp_path) if "ctm-1" in name and name.endswith(".manifest.json")]
+
+
 def test_without_a_password_for_the_key_no_backup_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

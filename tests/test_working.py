@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ctmupgrade.cli.progress import Reading, Working
+from ctmupgrade.adapters.tasks import one_by_one
+from ctmupgrade.cli.progress import Counted, Reading, Working
 from tests.support.live import PROGRAM, clean_environ
 from tests.support.terminal import on_terminal
 
@@ -49,6 +50,15 @@ def silent(tmp_path: Path) -> Iterator[Path]:
     server.close()
     for one in held:
         one.close()
+
+
+def test_questions_are_not_counted_as_nodes() -> None:
+    """What is asked of one node for all, such as schedules and quorum, is counted by question."""
+    counted = Counted(one_by_one, frozenset(["ctm-1", "ctm-2"]))
+    counted(lambda _name: None, ["ctm-2"])
+    assert counted.words() == "1 of 1 nodes have answered; judging"
+    counted(lambda _name: None, ["quorum", "alarms"])
+    assert counted.words() == "2 of 2 questions are answered; judging"
 
 
 def test_check_says_whom_it_waits_for_and_answers_ctrl_c(silent: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,6 +34,9 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import NodeError, NotYetError, UnreachableError
 from ctmupgrade.ports import Control, Reply
+
+# How errors look whose exit code is 0: JSON of the appliance, or a line of ksctl's own.
+_COMPLAINT = re.compile(r"NCERR|codeDesc|^\s{0,80}(?:error|fatal|panic)\b", re.IGNORECASE | re.MULTILINE)
 
 
 def password_problem(cluster: Cluster) -> str:
@@ -189,14 +193,21 @@ def _what_it_holds(ctx: Ctx, step: Step) -> Held:
 
 
 def _fetch(reply: Reply, what: str) -> None:
+    """Make sure that a download came to its end: half a file lies there just as a whole one does.
+
+    Here the exit code counts, for the file proves nothing; and where it is 0, what is said.
+
+    :raises UnreachableError: for want of an answer. :raises NotYetError: not now. :raises NodeError: it failed.
+    """
     said = excerpt(f"{reply.out} {reply.err}", 300)
     if sounds_away(said):
         raise UnreachableError(f"the {what} could not be downloaded: {said}")
     if sounds_later(said) or sounds_like_login(said):
         raise NotYetError(f"the {what} cannot be downloaded now: {said}")
-    if "NCERR" in said or "codeDesc" in said:
+    if reply.code or _COMPLAINT.search(f"{reply.out}\n{reply.err}"):
         raise NodeError(
-            f"the {what} could not be downloaded: {said}", remedy="ksctl backup list   # on that node"
+            f"the {what} could not be downloaded: {said or f'ksctl ended with {reply.code} and said nothing'}",
+            remedy="ksctl backup list   # on that node; and is there room here? df -h",
         )
 
 

@@ -7,6 +7,7 @@ from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.fact_table import logs_of
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
+from ctmupgrade.core.looks.unknown import Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.note_codes import NoteCode
@@ -33,6 +34,24 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
         f"({last.path}); this run did not start it",
         remedy="if that is right, count the step as done (the reboot comes next); if the log is old, move it away first",
         go_on=GoOn.DONE_OR_RETRY,
+    )
+
+
+def refuse_doubted(step: Step, shell: Shell) -> None:
+    """Refuse to reboot a node whose script went on after its success line, and failed. A log that cannot be read any more
+    holds no reboot up: the success line was seen.
+
+    :raises InconclusiveError: its log tells of a failure after that line.
+    """
+    logs = logs_of(shell, limit=1)
+    if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.DOUBTED:
+        return
+    raise InconclusiveError(
+        f"{step.id}: not rebooted: ks_upgrade.sh told of a failure after its success line ({logs[-1].path}): "
+        f"{logs[-1].last_line}",
+        remedy=f"read {logs[-1].path} on {step.node} and ask vendor support. If it may be rebooted all the same: sudo reboot"
+        "   # there, by hand",
+        go_on=GoOn.RETRY,
     )
 
 

@@ -6,22 +6,30 @@ not tell its end. What tells then is its log: while that grows, something works.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from ctmupgrade.actions.base import Ctx, Session
+from ctmupgrade.actions.base import Ctx, LookResult, LookState, Session
 from ctmupgrade.collect.ask import ask
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
+from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.looks.facts import Maybe, Unknown
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.looks.upgrade_log import MOST_LINE, LogVerdict, UpgradeLog, failure_lines, log_verdict
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.timing import clock_time
 from ctmupgrade.ports import Shell
 
 SILENT_S = 60.0  # a running script writes every 10 s (docs/appliance.md 1.2); one that was seen to go and is silent for so long
 # has ended
 TOLD_S = 15.0  # and one that says that it failed, and writes no further line when the next one is due
 PART = 8  # of the patience with the whole upgrade, silence takes at most such a part
+# What a question on a terminal ends with.
+_ASKS = re.compile(
+    r"\?$|\b(?:password|passphrase)\b[^\n]{0,100}:$|[\[(]y(?:es)?/n(?:o)?[\])][:?]?$", re.IGNORECASE
+)
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 
 
@@ -56,8 +64,8 @@ def since_start(ctx: Ctx, step: Step) -> tuple[NoteCode, ...]:
 
 def told_failed(log: Maybe[UpgradeLog], session: Session) -> bool:
     """Return whether the last words are those of a failure. Words before them may be of a part that was fixed."""
-    last = log.last_line if isinstance(log, UpgradeLog) else parse_shell.failure_lines(session.text, 1)
-    return parse_shell.log_verdict(last)[0] is LogVerdict.FAILED
+    last = log.last_line if isinstance(log, UpgradeLog) else failure_lines(session.text, 1)
+    return log_verdict(last)[0] is LogVerdict.FAILED
 
 
 def longest_silence(ctx: Ctx) -> float:
@@ -138,4 +146,45 @@ def last_words(line: str) -> str:
     """Return what the log says last. ``status: error`` is what it says of services that start (docs/appliance.md 1.2), and
     would alarm whoever reads it alone."""
     usual = " (usual for some minutes)" if line.endswith("status: error") else ""
-    return f"last line: {line}{usual}" if line else "no log line yet"
+    return f"last line: {line}{usual}"
+
+
+def growth_of(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
+    """Return words about the log's growth; it being stuck is said, and waited on all the same. Without a line of the log, what its
+    terminal asks: in the one run that is known nothing is (docs/appliance.md 1.1)."""
+    now = ctx.clock.monotonic()
+    line = log.last_line if isinstance(log, UpgradeLog) else ""
+    mark = f"{log.size if isinstance(log, UpgradeLog) else 0} {line} {len(session.text)}"
+    if mark != session.last:
+        session.last, session.last_at = mark, now
+    still = now - session.last_at
+    if still >= ctx.cluster.timeouts.stuck.total_seconds():
+        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
+    if line:
+        return last_words(line)
+    asks = question_on(session.text)
+    return (
+        f"no log line yet; its terminal may wait for an answer, which is not given: {asks}"
+        if asks
+        else "no log line yet"
+    )
+
+
+def question_on(text: str) -> str:
+    """Return the last line of a terminal where it reads as a question; "" where it does not."""
+    line = excerpt(text.rstrip().rpartition("\n")[2][-MOST_LINE:], 200)
+    return line if _ASKS.search(line) else ""
+
+
+def not_started_by_sudo(step: Step, log: Maybe[UpgradeLog], session: Session) -> LookResult | None:
+    """Return that sudo did not start the script, where its last words on the terminal are sudo's: there is no log to read."""
+    lines = [line.strip() for line in session.text.splitlines() if line.strip()]
+    said = lines[-1] if lines else ""
+    if isinstance(log, UpgradeLog) or not session.ended or not said.startswith(("sudo: ", "Sorry, ")):
+        return None
+    return LookResult(
+        LookState.FAILED,
+        f"sudo did not start ks_upgrade.sh: {excerpt(said, 200)}",
+        remedy=f"nothing was started. sudo -n -l   # on {step.node}, must list ks_upgrade.sh, and need no password",
+        go_on=GoOn.RETRY,
+    )

@@ -30,9 +30,10 @@ from ctmupgrade.actions.script_log import (
     SILENT_S,
     Followed,
     believed_after,
-    last_words,
+    growth_of,
     longest_silence,
     new_log,
+    not_started_by_sudo,
     seen_running,
     silence,
     since_start,
@@ -48,7 +49,7 @@ from ctmupgrade.core.looks import parse_shell, shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import excerpt
 from ctmupgrade.core.looks.facts import Maybe, Unknown
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog, failure_lines, log_verdict
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step, step_id
 from ctmupgrade.core.run.journal import Evidence
@@ -220,7 +221,7 @@ def _is_target(ctx: Ctx, version: str) -> bool:
 
 
 def _verdict_on_terminal(ctx: Ctx, session: Session) -> LookResult | None:
-    verdict, version, _ = parse_shell.log_verdict(session.text)
+    verdict, version, _ = log_verdict(session.text)
     if verdict is not LogVerdict.SUCCEEDED:
         return None
     if session.terminal is not None:
@@ -252,7 +253,7 @@ def _while_running(
     if rebooted:
         return rebooted
     running = ask(shell, shell_probes.PROCESSES)
-    growth = _growth(ctx, session, log)
+    growth = growth_of(ctx, session, log)
     if isinstance(running, tuple) and running:
         session.own(Followed).gone, session.own(Followed).running = 0, True
         gist = "ks_upgrade.sh runs"
@@ -297,18 +298,6 @@ def _rebooted(ctx: Ctx, step: Step, shell: Shell, before: Evidence) -> LookResul
     )
 
 
-def _growth(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
-    """Words about the log's growth; it being stuck is said, and waited on all the same."""
-    now = ctx.clock.monotonic()
-    line = log.last_line if isinstance(log, UpgradeLog) else ""
-    mark = f"{log.size if isinstance(log, UpgradeLog) else 0} {line} {len(session.text)}"
-    if mark != session.last:
-        session.last, session.last_at = mark, now
-    if (still := now - session.last_at) >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
-    return last_words(line)
-
-
 def _ran(ctx: Ctx, step: Step) -> bool:
     """Whether this start's script was seen running, or its terminal was seen to break, by this process or by one that
     has died since: it is then no start that never happened, though it left no log."""
@@ -323,17 +312,20 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
     text = session.text if not isinstance(log, UpgradeLog) else f"{session.text}\n{log.last_line}"
     if not isinstance(log, UpgradeLog) and not session.ended and not _ran(ctx, step):
         return LookResult(LookState.NOT_YET, "ks_upgrade.sh is not running and left no new log")
+    if refused := not_started_by_sudo(step, log, session):
+        return refused
     if looks < (GONE_LOOKS if isinstance(log, UpgradeLog) or session.ended else SURE_LOOKS):
         return LookResult(LookState.GOING_ON, "ks_upgrade.sh has ended; reading the end of its log")
     if silent < believed_after(ctx, step, told=told_failed(log, session)):
         gist = "no ks_upgrade.sh is seen"
         words = f"{gist}; its log was last seen to grow {clock_time(round(silent))} ago"
-        return LookResult(LookState.GOING_ON, f"{words}; {_growth(ctx, session, log)}", gist=gist)
-    reason = parse_shell.failure_lines(text)
-    verdict, _, _ = parse_shell.log_verdict(text)
-    hint = isinstance(log, UpgradeLog) and log.verdict is LogVerdict.FAILED
+        return LookResult(LookState.GOING_ON, f"{words}; {growth_of(ctx, session, log)}", gist=gist)
+    reason = failure_lines(text)
+    verdict, _, _ = log_verdict(text)
+    told = {verdict, log.verdict} if isinstance(log, UpgradeLog) else {verdict}
     where = log.path if isinstance(log, UpgradeLog) else "its log"
-    if verdict is LogVerdict.FAILED or hint or (session.ended and (session.code or 0) > 0):
+    failed = LogVerdict.FAILED in told or (session.ended and (session.code or 0) > 0)
+    if failed and LogVerdict.DOUBTED not in told:
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",

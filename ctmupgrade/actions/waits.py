@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
+from ctmupgrade.actions.earlier_upgrades import refuse_doubted
 from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.checks import caught_up, health
@@ -135,6 +136,8 @@ class RebootHandler(StepHandler):
                 ctx.poll, "waiting for the end of ks_upgrade.sh before the reboot", since, since + timeout
             )
         earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
+        if not boot.differs_from(BootMark.of_text(earlier)):
+            refuse_doubted(step, shell)
         return {"boot": earlier or boot.text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

@@ -76,16 +76,20 @@ def in_place(common: Common) -> bool:
 
 
 @dataclass
-class _Counted:
-    """A Gather that keeps how many nodes have answered, and which are still asked."""
+class Counted:
+    """A Gather that keeps how many nodes have answered, and which are still asked. Questions to one node are counted as such."""
 
     gather: Gather
+    nodes: frozenset[str] = frozenset()
     said: Callable[[], None] = lambda: None
     of: int = 0
+    whole: bool = True  # nodes are asked, not questions
     left: dict[str, None] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, ask: Callable[[str], R], names: Sequence[str]) -> dict[str, R]:
+        """Ask as the Gather does, and count the answers."""
+
         def counted(name: str) -> R:
             try:
                 return ask(name)
@@ -96,25 +100,29 @@ class _Counted:
 
         with self.lock:
             self.of, self.left = len(names), dict.fromkeys(names)
+            self.whole = self.nodes.issuperset(names)
         self.said()
         return self.gather(counted, names)
 
     def words(self) -> str:
-        """How many have answered: "7 of 20 nodes have answered; waiting for ctm-3"."""
+        """Return how many have answered: "7 of 20 nodes have answered; waiting for ctm-3"."""
         with self.lock:
             left = list(self.left)
         if not self.of:
             return ""
         more = " ..." if len(left) > 3 else ""
         waiting = f"; waiting for {', '.join(left[:3])}{more}" if left else "; judging"
-        return f"{self.of - len(left)} of {self.of} nodes have answered{waiting}"
+        what = "nodes have answered" if self.whole else "questions are answered"
+        return f"{self.of - len(left)} of {self.of} {what}{waiting}"
 
 
 @contextmanager
 def progress(common: Common, made: Setup) -> Iterator[Working]:
     """Show how many nodes have answered while a command looks at them; to be stopped before anything else is shown."""
     before = made.tools
-    counted = _Counted(before.gather)
+    counted = Counted(
+        before.gather, frozenset(node.name for node in (*made.cluster.nodes, *made.cluster.fresh))
+    )
     working = Working(in_place(common), counted.words)
     if working.in_place:
         counted.said = working.say

@@ -51,7 +51,7 @@ def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, .
 def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[UpgradeLog, ...]]:
     """The logs, the newest of which tells whether it was written to in the boot that the node still has: both times
     are of the node's own clock. One that somebody rebooted since is older than the boot."""
-    if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.SUCCEEDED:
+    if isinstance(logs, Unknown) or not logs or not logs[-1].version:
         return logs
     mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, shell_probes.BOOTED_AT)
     if isinstance(mark, Unknown) or isinstance(boot, Unknown):

@@ -108,12 +108,13 @@ def test_what_reads_answers_bears_each_known_one(before: str, text: str) -> None
     from ctmupgrade.core.clean_text import clean
     from ctmupgrade.core.looks import parse_shell
     from ctmupgrade.core.looks.excerpt import NotUnderstoodError
+    from ctmupgrade.core.looks.upgrade_log import failure_lines, log_verdict
     from ctmupgrade.core.redact import foreign, redacted
 
     answer = before + text * (128 * KIB // len(text)) + "\nX"
     readers = (
-        clean, foreign, redacted, parse_shell.epoch, parse_shell.log_verdict, parse_shell.unit_status,
-        parse_shell.upgrade_processes, parse_shell.failure_lines, parse_shell.log_names, parse_shell.sha256_of,
+        clean, foreign, redacted, parse_shell.epoch, log_verdict, parse_shell.unit_status,
+        parse_shell.upgrade_processes, failure_lines, parse_shell.log_names, parse_shell.sha256_of,
         parse_shell.mounts, parse_shell.log_name,
     )  # fmt: skip
     for read in readers:

@@ -136,10 +136,12 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
         elif isinstance(version, Unknown):
             yield unknown(check, name, version, "ksctl system info get", "its version")
         else:
-            last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
+            ended = (LogVerdict.SUCCEEDED, LogVerdict.DOUBTED)
+            last = next((log for log in reversed(logs) if log.verdict in ended), None)
             left = q.facts.unbooted_still(name)
             if last is not None and last.waits(version):
-                summary = f"an upgrade to {last.version} has succeeded and waits for its reboot ({last.path})"
+                how = "has succeeded" if last.verdict is LogVerdict.SUCCEEDED else "may have succeeded"
+                summary = f"an upgrade to {last.version} {how} and waits for its reboot ({last.path})"
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             elif isinstance(left, Unknown):
                 remedy = "cat /proc/sys/kernel/random/boot_id   # must work on the node; or reboot the node"

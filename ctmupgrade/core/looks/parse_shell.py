@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.facts import Mount, Unit
-from ctmupgrade.core.looks.upgrade_log import LogVerdict
-from ctmupgrade.core.version import Version
+from ctmupgrade.core.looks.upgrade_log import MOST_LINE
 
-MOST_LINE = 4_096  # characters of a line that is kept; also the longest path of Linux
 MOST_WORDS = 200  # characters of a field that is kept
 
 
@@ -132,47 +130,6 @@ def epoch(text: str) -> tuple[float, float]:
 
 
 # Every pattern here takes a time that is linear in the text: tests/hostile/test_patterns.py.
-_SUCCESS = re.compile(r"Upgrade to (\d{1,9}\.\d{1,9}\.\d{1,9})(\S{0,64}) succeeded", re.ASCII)
-_FAILURE = re.compile(
-    r"\bupgrade\b.{0,80}?\b(failed|aborted|refused|not supported|unsuccessful)\b"
-    r"|\b(fatal|abort(ed|ing)|bad signature|no space left|not permitted|cannot upgrade)\b",
-    re.IGNORECASE,
-)
-
-
-def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
-    """Return (verdict, version of the success line, last line) of an upgrade log.
-
-    ``status: error`` lines are what a good run prints while services come up; they mean nothing.
-    A failure's words are not known (docs/appliance.md 1.3), so FAILED is only ever a hint: what decides is that
-    the script ended without the success line.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1][:MOST_LINE] if lines else ""
-    found = _SUCCESS.findall(text)
-    if found:
-        return LogVerdict.SUCCEEDED, _version_of(*found[-1]), last
-    if any(_FAILURE.search(line) for line in lines):
-        return LogVerdict.FAILED, "", last
-    return LogVerdict.NONE, "", last
-
-
-def _version_of(release: str, rest: str) -> str:
-    """The version of a success line: X.Y.Z with what follows it, where that is a build or a beta's name."""
-    try:
-        return str(Version.parse(release + rest))
-    except ValueError:
-        return release
-
-
-def failure_lines(text: str, limit: int = 5) -> str:
-    """Return the lines of an upgrade's output that look like the reason of a failure, else its last ones. A line that is
-    on the terminal and in the log counts once."""
-    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    telling = [line for line in lines if _FAILURE.search(line)]
-    return "\n".join(line[:MOST_LINE] for line in (telling or lines)[-limit:])
-
-
 def log_name(text: str) -> str:
     """Return the log's name or path as the script prints it on a terminal; "" where it does not."""
     found = re.search(r"log file \(?([^\s()]*ks_upgrade[^\s()]*)\)?", text)

@@ -10,7 +10,7 @@ from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt, not_told
 from ctmupgrade.core.looks.facts import Mount, PortState, Rights, Unit
 from ctmupgrade.core.looks.probes import Probe, Query, plain_probe, text
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog, log_verdict
 
 UPGRADE_SCRIPT = "/opt/keysecure/ks_upgrade.sh"
 # Looked at, never written.
@@ -152,7 +152,7 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
     """Return the end of one log, where its verdict stands."""
 
     def of_text(out: str) -> UpgradeLog:
-        verdict, version, last = parse_shell.log_verdict(out)
+        verdict, version, last = log_verdict(out)
         return UpgradeLog(path, len(out), verdict, version, last)
 
     def empty_too(_code: int, out: str, err: str) -> UpgradeLog:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ctmupgrade.core.version import Version
+
+MOST_LINE = 4_096  # characters of a line that is kept; also the longest path of Linux
 
 
 class LogVerdict(StrEnum):
     """What the text of an upgrade log proves."""
 
     SUCCEEDED = "succeeded"
+    DOUBTED = "doubted"  # a success line, and words of a failure after it
     FAILED = "failed"
     NONE = "none"  # no verdict (yet)
 
@@ -33,8 +38,68 @@ class UpgradeLog:
     def waits(self, version: Version) -> bool:
         """Return whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
         tell: the new one's services are started before the reboot (docs/appliance.md 1.2)."""
-        if self.verdict is not LogVerdict.SUCCEEDED:
+        if self.verdict not in (LogVerdict.SUCCEEDED, LogVerdict.DOUBTED):
             return False
         done = Version.parse(self.version)
         here = done.same_release(version) or (done.release == version.release and done.beta != version.beta)
         return done.release > version.release or (here and bool(self.in_this_boot))
+
+
+# Every pattern here takes a time that is linear in the text: tests/hostile/test_patterns.py.
+_SUCCESS = re.compile(r"Upgrade to (\d{1,9}\.\d{1,9}\.\d{1,9})(\S{0,64}) succeeded", re.ASCII)
+_FAILURE = re.compile(
+    r"\bupgrade\b.{0,80}?\b(failed|aborted|refused|not supported|unsuccessful)\b"
+    r"|\b(fatal|abort(ed|ing)|bad signature|no space left|not permitted|cannot upgrade)\b",
+    re.IGNORECASE,
+)
+
+
+# After the success line nothing is said but that a reboot is needed (docs/appliance.md 1.2), and on a terminal what screen
+# says at its end. The words of a failure there are not known: these are read generously.
+_AFTERWARDS = re.compile(
+    r"\b(?:error|failed|failure|fatal|panic|abort(?:ed|ing)?|roll(?:ed|ing)?[ -]?back|cannot|could not|unable to)\b",
+    re.IGNORECASE,
+)
+_NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b", re.IGNORECASE)
+
+
+def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
+    """Return (verdict, version of the success line, last line) of an upgrade log.
+
+    ``status: error`` lines are what a good run prints while services come up; they mean nothing.
+    A failure's words are not known (docs/appliance.md 1.3), so FAILED is only ever a hint: what decides is that
+    the script ended without the success line. Where it tells of a failure after that line the success is DOUBTED.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1][:MOST_LINE] if lines else ""
+    found = _SUCCESS.findall(text)
+    if found:
+        verdict = LogVerdict.DOUBTED if list(_afterwards(lines)) else LogVerdict.SUCCEEDED
+        return verdict, _version_of(*found[-1]), last
+    if any(_FAILURE.search(line) for line in lines):
+        return LogVerdict.FAILED, "", last
+    return LogVerdict.NONE, "", last
+
+
+def _afterwards(lines: list[str]) -> Iterator[str]:
+    """The lines after the last success line that tell of a failure."""
+    last = max((number for number, line in enumerate(lines) if _SUCCESS.search(line)), default=len(lines))
+    for line in lines[last + 1 :]:
+        if _AFTERWARDS.search(line[:MOST_LINE]) and not _NORMAL.search(line[:MOST_LINE]):
+            yield line
+
+
+def _version_of(release: str, rest: str) -> str:
+    """The version of a success line: X.Y.Z with what follows it, where that is a build or a beta's name."""
+    try:
+        return str(Version.parse(release + rest))
+    except ValueError:
+        return release
+
+
+def failure_lines(text: str, limit: int = 5) -> str:
+    """Return the lines of an upgrade's output that look like the reason of a failure, else its last ones. A line that is
+    on the terminal and in the log counts once."""
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    telling = [line for line in lines if _FAILURE.search(line)] or list(_afterwards(lines))
+    return "\n".join(line[:MOST_LINE] for line in (telling or lines)[-limit:])

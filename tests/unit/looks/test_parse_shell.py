@@ -6,7 +6,7 @@ import pytest
 
 from ctmupgrade.core.looks import parse_shell
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
-from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, failure_lines, log_verdict
 
 GIB = 2**30
 
@@ -19,7 +19,7 @@ def test_df_in_blocks_of_1k() -> None:
 
 def test_a_reason_on_the_terminal_and_in_the_log_is_told_once() -> None:
     line = "2026-01-10 21:01:37+0000: Upgrade failed: cannot migrate the database"
-    assert parse_shell.failure_lines(f"starting\n{line}\n{line}") == line
+    assert failure_lines(f"starting\n{line}\n{line}") == line
 
 
 def test_df_h_never_flatters() -> None:
@@ -71,10 +71,26 @@ def test_a_unit_that_is_not_there_is_not_inactive(text: str, active: str) -> Non
         ("status: error\nstatus: error\n", LogVerdict.NONE, ""),
         ("No space left on device\n", LogVerdict.FAILED, ""),
         ("", LogVerdict.NONE, ""),
+        ("Upgrade to 2.21.0 succeeded\nERROR: rolled back\n", LogVerdict.DOUBTED, "2.21.0"),
+        (
+            "Upgrade to 2.21.0 succeeded\n10:09:43: cannot stop the old database\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
+        (
+            "ERROR: once\nUpgrade to 2.21.0 succeeded\n10:09:43-0700: status: error\n0 errors\n",
+            LogVerdict.SUCCEEDED,
+            "2.21.0",
+        ),
+        (
+            "Upgrade to 2.21.0 succeeded\nERROR: x\nUpgrade to 2.21.0 succeeded\n",
+            LogVerdict.SUCCEEDED,
+            "2.21.0",
+        ),
     ],
 )
 def test_only_the_vendor_s_line_is_success(text: str, verdict: LogVerdict, version: str) -> None:
-    assert parse_shell.log_verdict(text)[:2] == (verdict, version)
+    assert log_verdict(text)[:2] == (verdict, version)
 
 
 @pytest.mark.parametrize(
