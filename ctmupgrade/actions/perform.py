@@ -191,7 +191,7 @@ def _settled_look(
     """Looks until the answer can be believed: NOT_YET and UNKNOWN must last for the grace."""
     patience = handler.patience(ctx)
     began, since = ctx.clock.monotonic(), ctx.clock.now()
-    grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
+    grace = _grace(ctx, patience)
     seen = careful_look(ctx, handler, step, before)
     while seen.state in (LookState.NOT_YET, LookState.UNKNOWN):
         limit = patience.timeout.total_seconds() if seen.unreachable or seen.untold else grace
@@ -235,7 +235,7 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
             )
             not_yet_since = -1.0
             before = yield from _started(ctx, handler, step)
-        if now - began >= patience.timeout.total_seconds():
+        if now - began >= patience.timeout.total_seconds() and not good:  # good looks may go on to their end
             raise _too_late(ctx, step, seen, patience)
         until = since + patience.timeout
         words = seen.detail or _so_far(patience, now - good_since)
@@ -261,8 +261,15 @@ def _since_when(seen: LookResult, since: float, now: float) -> float:
 
 def _never_arrived(ctx: Ctx, step: Step, patience: Patience, since: float) -> bool:
     """The start was lost on its way, and the node has shown for long enough that nothing happened."""
-    grace = max(patience.grace.total_seconds(), 2 * ctx.poll)
-    return ctx.session(step).unsure and since >= 0 and ctx.clock.monotonic() - since >= grace
+    waited = ctx.clock.monotonic() - since
+    return ctx.session(step).unsure and since >= 0 and waited >= _grace(ctx, patience)
+
+
+def _grace(ctx: Ctx, patience: Patience) -> float:
+    """For how many seconds a NOT_YET is not believed: at most half of the time-out, so that what did not reach the node
+    can be started again, where an operator has made the time-outs short."""
+    seconds = min(patience.grace.total_seconds(), patience.timeout.total_seconds() / 2)
+    return max(seconds, 2 * ctx.poll)
 
 
 def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience, since: float) -> None:
@@ -271,7 +278,7 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience,
     session = ctx.session(step)
     if not session.refused:
         return
-    lasting = since >= 0 and ctx.clock.monotonic() - since >= patience.grace.total_seconds()
+    lasting = since >= 0 and ctx.clock.monotonic() - since >= _grace(ctx, patience)
     unseen = seen.state is LookState.UNKNOWN and not (seen.unreachable or seen.untold)
     if lasting or (session.definite and (since >= 0 or unseen)):
         raise NodeError(
