@@ -53,7 +53,10 @@ def listing(text: str) -> Json:
 
 
 def rows_of(value: Json) -> list[Json]:
-    """Return the rows of a listing. :raises NotUnderstoodError: there is no list of them, or one that is too long."""
+    """Return the rows of a listing. One that is no row might be what is looked for: it is not left out.
+
+    :raises NotUnderstoodError: there is no list of them, one that is too long, or something else among them.
+    """
     rows = value.get("resources")
     if rows is None and "resources" in value:
         return []  # Go's nil slice: an empty list printed as null
@@ -61,7 +64,10 @@ def rows_of(value: Json) -> list[Json]:
         raise NotUnderstoodError("no list of resources", excerpt(json.dumps(value)))
     if len(rows) > MOST_ROWS:
         raise NotUnderstoodError(f"a list of {len(rows)} rows")
-    return [row for row in rows if isinstance(row, dict)]
+    strange = next((row for row in rows if not isinstance(row, dict)), value)
+    if strange is not value:
+        raise NotUnderstoodError("not a row of a list", excerpt(json.dumps(strange)))
+    return rows
 
 
 def field_text(value: object) -> str:

@@ -128,19 +128,15 @@ def cluster_errors(text: str) -> tuple[str, ...]:
 
 
 def services(text: str) -> Services:
-    """Read ``ksctl services status``."""
+    """Read ``ksctl services status``. No service gets lost: where two have one name, or none, both are kept."""
     value = json_object(text)
     rows = value.get("services", value.get("resources"))
     overall = field_text(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
-    by_name = (
-        {
-            field_text(row.get("name")): field_text(row.get("status"))
-            for row in rows or ()
-            if isinstance(row, dict)
-        }
-        if isinstance(rows, list | None)
-        else {}
-    )
+    by_name: dict[str, str] = {}
+    for row in rows_of({"resources": rows}):
+        name = field_text(row.get("name"))
+        again = sum(other == name or other.startswith(f"{name} (") for other in by_name)
+        by_name[f"{name} ({again + 1})" if again else name] = field_text(row.get("status"))
     if not overall and not by_name:
         raise NotUnderstoodError("not a services status", excerpt(text))
     return Services(overall, by_name)

@@ -98,3 +98,25 @@ def test_nanoseconds_are_cut() -> None:
     moment = answer_fields.instant("2026-01-10T21:00:00.123456789Z")
     assert moment is not None and moment.microsecond == 123456
     assert answer_fields.instant("yesterday") is None
+
+
+@pytest.mark.parametrize("one", [{"name": "web", "status": "error"}, {"status": "error"}])
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_service_hides_another_one_of_its_name(one: dict[str, str], order: int) -> None:
+    rows = [{**one, "status": "started"}, one, {**one, "status": "started"}][::order]
+    found = parse_ksctl.services(json.dumps({"status": "started", "services": rows}))
+    assert sorted(found.by_name.values()) == ["error", "started", "started"]
+
+
+@pytest.mark.parametrize("rows", [{"web": "started", "kmip": "error"}, "kmip: error", ["error"], [None]])
+def test_services_of_another_form_are_not_left_out(rows: object) -> None:
+    with pytest.raises(NotUnderstoodError):
+        parse_ksctl.services(json.dumps({"status": "started", "services": rows}))
+
+
+@pytest.mark.parametrize("parse", [parse_ksctl.members, parse_ksctl.backups, parse_ksctl.backup_keys])
+@pytest.mark.parametrize("row", [None, "ctm-2", 2, [{}]])
+def test_what_is_no_row_of_a_list_is_not_left_out(parse: object, row: object) -> None:
+    text = json.dumps({"total": 2, "resources": [{"nodeID": "a", "id": "a"}, row]})
+    with pytest.raises(NotUnderstoodError):
+        parse(text)  # type: ignore[operator]
