@@ -82,3 +82,14 @@ def test_a_script_that_sudo_does_not_start_did_not_fail(tmp_path: Path) -> None:
 def test_a_question_on_the_terminal_is_shown(said: str, asks: bool) -> None:
     text = f"IMPORTANT: Do not restart?\n{said}"
     assert question_on(text) == (said.strip() if asks else "")
+
+
+def test_nobody_is_sent_to_a_log_that_is_not_there(tmp_path: Path) -> None:
+    faults = [
+        {"kind": "log_missing", "node": "ctm-1"},
+        {"kind": "upgrade_fails", "node": "ctm-1", "at": "once"},
+    ]
+    drive = alone(tmp_path, faults=faults)
+    assert drive.start() in (5, 6)
+    [(_, held)] = drive.stuck
+    assert "no log that is found" in held.remedy and "Read" not in held.remedy

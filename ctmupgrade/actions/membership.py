@@ -181,7 +181,11 @@ class DeleteClusterHandler(StepHandler):
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
         )
         if not own.left:
-            return LookResult(LookState.NOT_YET, f"it still reports {own.code or 'that it is a member'}")
+            return LookResult(
+                LookState.NOT_YET,
+                f"it still reports {own.code or 'that it is a member'}",
+                remedy=f"ksctl cluster delete -y   # on {step.node}, until ksctl cluster info there says none; if it never does, ask vendor support",
+            )
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
 
 

@@ -230,9 +230,7 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         not_yet_since = _since_when(seen, not_yet_since, now)
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
         if _never_arrived(ctx, step, patience, not_yet_since):
-            yield Noted(
-                f"it did not reach the node ({seen.detail or 'as the node shows'}); starting it again"
-            )
+            yield Noted(f"nothing came of it ({seen.detail or 'as the node shows'}); starting it again")
             not_yet_since = -1.0
             before = yield from _started(ctx, handler, step)
         if now - began >= patience.timeout.total_seconds() and not good:  # good looks may go on to their end

@@ -323,19 +323,24 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
     reason = failure_lines(text)
     verdict, _, _ = log_verdict(text)
     told = {verdict, log.verdict} if isinstance(log, UpgradeLog) else {verdict}
-    where = log.path if isinstance(log, UpgradeLog) else "its log"
     failed = LogVerdict.FAILED in told or (session.ended and (session.code or 0) > 0)
     if failed and LogVerdict.DOUBTED not in told:
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. Read {where} on the node and fix the cause",
+            remedy=f"do not reboot {step.node}. {_to_read(log)}, and fix the cause",
             go_on=GoOn.RETRY,
         )
     return LookResult(
         LookState.UNKNOWN,
         f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
-        remedy=f"do not reboot {step.node}. Read {where} on the node: it says whether the upgrade succeeded",
+        remedy=f"do not reboot {step.node}. {_to_read(log)}: find out whether the upgrade succeeded",
         go_on=GoOn.DONE_OR_RETRY,
         final=looks >= SURE_LOOKS,
     )
+
+
+def _to_read(log: Maybe[UpgradeLog]) -> str:
+    if isinstance(log, UpgradeLog):
+        return f"Read {log.path} on the node"
+    return "It left no log that is found on the node: its words above are all there is"
