@@ -167,6 +167,10 @@ class ConnectionLostError(CtmUpgradeError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class SilentError(ConnectionLostError):
+    """A command said nothing for as long as was waited: it hangs, or the connection is gone without a word."""
+
+
 class InconclusiveError(CtmUpgradeError):
     """It cannot be known whether something happened; an operator must decide."""
 

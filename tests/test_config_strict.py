@@ -387,6 +387,10 @@ def test_own_checks_have_names_of_their_own(tmp_path: Path) -> None:
     assert "is a check of ctmupgrade's own already" in refused(tmp_path, text)
     text = document("checks.own", "[{name: a, run: [x]}, {name: a, run: [y]}]")
     assert "'a' appears twice" in refused(tmp_path, text)
+    text = document("checks.own", "[{name: a, run: [x]}, {name: A, run: [y]}]")
+    assert "'A' appears twice (names must differ in more than capitals)" in refused(tmp_path, text)
+    text = document("checks.own.0.name", "Clocks_Agree")
+    assert "is a check of ctmupgrade's own already" in refused(tmp_path, text)
 
 
 def test_an_own_check_may_be_skipped_like_any_other(tmp_path: Path) -> None:

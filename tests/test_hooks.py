@@ -277,6 +277,23 @@ def test_a_check_on_the_node_is_asked_over_ssh(tmp_path: Path) -> None:
     assert {f.node for f in found(tmp_path, look)} == {"ctm-1", "ctm-2"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "verdict", "words"),
+    [("silence", Verdict.BLOCK, "did not end within 60 s"), ("drop", Verdict.UNKNOWN, "connection")],
+)
+def test_a_check_on_the_node_that_hangs_blocks_as_one_here_does(
+    tmp_path: Path, fault: str, verdict: Verdict, words: str
+) -> None:
+    """Contract: exit 0 passes, anything else blocks; it is no node that cannot be reached (exit 4)."""
+    look = OwnCheck("home", ("test", "-d", "/"), on_node=True)
+    run = drive(tmp_path, own_checks=(look,))
+    run.world.faults.append(Fault(fault, "ctm-1", params={"command": "test -d"}))
+    runner = LocalPrograms(tmp_path)
+    both = {f.node: f for f in own_findings(run.cluster, SimFleet(run.world), runner, one_by_one)}
+    assert both["ctm-1"].verdict is verdict and words in both["ctm-1"].summary
+    assert both["ctm-2"].verdict is Verdict.PASS
+
+
 def test_a_simulation_says_that_it_runs_none(tmp_path: Path) -> None:
     assert [f.verdict for f in found(tmp_path, OwnCheck("x", ("./x",)), programs=False)] == [Verdict.SKIPPED]
 

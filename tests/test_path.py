@@ -47,6 +47,13 @@ def test_the_same_version_needs_no_hop() -> None:
     assert call("path", "2.21.0", "2.21.0+15451")[0] == 0
 
 
+def test_another_build_of_the_same_version_is_one_hop_and_never_back() -> None:
+    code, printed = call("path", "2.21.0+15440", "2.21.0+15451")
+    assert code == 0 and "1 hop: 2.21.0+15440 -> 2.21.0+15451" in printed and "vendor support" in printed
+    code, printed = call("path", "2.21.0+15451", "2.21.0+15440")
+    assert code == 3 and "older build" in printed
+
+
 @pytest.mark.parametrize("words", [("2.17", "2.21.0"), ("2.17.1", "Development"), ("latest", "2.21.0")])
 def test_what_is_no_version_is_2(words: tuple[str, str]) -> None:
     code, printed = call("path", *words, "--format", "json")

@@ -68,9 +68,20 @@ def opened(
     with setup(replace(request_of(common, options, rates, purpose), pace=pace)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
-        for warning in made.warnings:
+        for warning in (*_not_read(common), *made.warnings):
             sys.stderr.write(f"ctmupgrade: {warning}\n")
         yield made
+
+
+def _not_read(common: Common) -> Iterator[str]:
+    """Tell of a cluster.yaml that was typed beside ``--simulate`` and is not the fixture's: whoever typed it may believe that
+    it counts. One that the environment names is for the live cluster."""
+    typed, fixture = common.cluster, common.simulate
+    if typed is None or fixture is None or str(typed) == os.environ.get("CTMUPGRADE_CLUSTER"):
+        return
+    own = fixture / "cluster.yaml"
+    if typed.absolute() not in (own.absolute(), Path("cluster.yaml").absolute()):
+        yield f"-c {typed} is not read: --simulate takes {own}"
 
 
 def cluster_name(common: Common) -> str | None:

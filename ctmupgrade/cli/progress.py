@@ -98,6 +98,8 @@ class Counted:
                     self.left.pop(name, None)
                 self.said()
 
+        if not any(names):  # what is asked once, for the cluster, is no node
+            return self.gather(ask, names)
         with self.lock:
             self.of, self.left = len(names), dict.fromkeys(names)
             self.whole = self.nodes.issuperset(names)

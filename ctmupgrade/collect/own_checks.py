@@ -11,7 +11,7 @@ from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.core.own_programs import filled, shortened, variables
 from ctmupgrade.core.redact import foreign
 from ctmupgrade.core.run.incidents import program_failure
-from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError, UnreachableError
+from ctmupgrade.errors import ConnectionLostError, CtmUpgradeError, SilentError, UnreachableError
 from ctmupgrade.ports import Gather, Looks, ProgramResult, Programs
 
 DOC = "cluster.yaml: checks.own"
@@ -40,6 +40,8 @@ def ask_own(
         )
     try:
         reply = looks.shell(node.name if node else "").read(*argv, timeout=seconds)
+    except SilentError:  # it hangs, as far as anybody can tell: it did not end with 0
+        return ProgramResult(-1, error=f"it did not end within {seconds:g} s")
     except (UnreachableError, ConnectionLostError) as error:
         return ProgramResult(-1, error=error.brief, unreachable=True)
     except CtmUpgradeError as error:

@@ -50,9 +50,10 @@ def own_of(
     names = {check.id: "is a check of ctmupgrade's own already: choose another name" for check in CHECKS}
     for index, one in enumerate(raw):
         at: At = ("checks", "own", index)
-        if one.name in names:
-            source.complain((*at, "name"), f"{one.name!r} {names[one.name]}")
-        names[one.name] = "appears twice"
+        name = one.name.casefold()
+        if name in names:
+            source.complain((*at, "name"), f"{one.name!r} {names[name]}")
+        names[name] = "appears twice (names must differ in more than capitals)"
         _argv(source, (*at, "run"), one.run, _OWN)
         if one.on is Place.HERE and not simulated:
             _program(source, (*at, "run"), one.run[0], base)

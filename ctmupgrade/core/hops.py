@@ -115,6 +115,8 @@ def _search(start: Version, end: Version, strategy: StrategyName, model: str) ->
     """The cheapest chain of versions (Dijkstra); () where there is none."""
     if end.release < start.release or start.beta or end.beta or not _believable(start, end):
         return ()
+    if start.release == end.release:  # another build of it
+        return (start, end) if _price(start, end, strategy, model) is not None else ()
     between = list(_between(start, end))
     queue: list[tuple[float, int, tuple[Version, ...]]] = [(0, 0, (start,))]
     seen: set[tuple[int, int, int]] = set()

@@ -58,15 +58,15 @@ _LATE_211 = tuple((2, 11, patch) for patch in range(2, 7))
 _TESTED_213 = ((2, 10), (2, 11, 0), (2, 11, 1), (2, 12), (2, 13, 0))
 
 RELEASES: tuple[Release, ...] = (
-    Release((2, 11), None, ((2, 8), (2, 9), (2, 10), (2, 11))),
+    Release((2, 11), None, ((2, 8), (2, 9), (2, 10))),
     Release((2, 12), None, ((2, 9), (2, 10), (2, 11, 0), (2, 12)), refused=((2, 11, 1), *_LATE_211)),
     Release((2, 13), 1, _TESTED_213, refused=_LATE_211),
     Release((2, 13), 2, ((2, 13, 1),), refused=_LATE_211),
     Release((2, 13), 3, (*_TESTED_213, (2, 13, 1), (2, 13, 2)), refused=_LATE_211),
     Release((2, 14), None, ((2, 11, 1), (2, 11, 2), (2, 12), (2, 13), (2, 14)), forced=_LATE_211[1:]),
-    Release((2, 16), None, ((2, 13), (2, 14), (2, 15), (2, 16))),
-    Release((2, 17), None, ((2, 14), (2, 15), (2, 16), (2, 17)), latest_patch_only=True),
-    Release((2, 18), None, ((2, 15, 0), (2, 16, 1), (2, 17, 0), (2, 18))),
+    Release((2, 16), None, ((2, 13), (2, 14), (2, 15), (2, 16, 0))),
+    Release((2, 17), None, ((2, 14), (2, 15), (2, 16)), latest_patch_only=True),
+    Release((2, 18), None, ((2, 15, 0), (2, 16, 1), (2, 17, 0))),
 )
 
 
@@ -114,6 +114,8 @@ def judge_path(
     special = _judge_special_models(current, target, strategy, model)
     if special:
         return special
+    if current.identity == target.identity and not current.same_release(target):
+        return _judge_builds(current, target, allow_downgrade and strategy is StrategyName.STANDALONE)
     if strategy is StrategyName.IN_PLACE and _too_far_in_place(current, target):
         return Judgement(
             PathVerdict.BLOCK,
@@ -122,6 +124,23 @@ def judge_path(
             _nearer(current, target),
         )
     return _judge_listed(current, target, strategy, force_path)
+
+
+def _judge_builds(current: Version, target: Version, back: bool) -> Judgement:
+    """Two builds of one release: nothing is published about either way, and the way back is a downgrade."""
+    if (target.build or 0) < (current.build or 0) and not back:
+        return Judgement(
+            PathVerdict.BLOCK,
+            f"{target} is an older build than {current}: this is a downgrade",
+            "none found",
+            f"set {current.short} or a newer build as the target in cluster.yaml",
+        )
+    return Judgement(
+        PathVerdict.MANUAL,
+        f"no published list says whether {current} can be upgraded to {target}, another build of it",
+        "none found",
+        f"confirm with vendor support that {target} may replace {current}",
+    )
 
 
 def _nearer(current: Version, target: Version) -> str:
@@ -210,7 +229,9 @@ def _judge_listed(current: Version, target: Version, strategy: StrategyName, for
 
 
 def _judge_unlisted(current: Version, target: Version, release: Release) -> Judgement:
-    lines = {name[:2] for name in release.tested or ()}
+    lines = {name[:2] for name in release.tested or ()} | {
+        target.line
+    }  # a patch of one line: a person may know
     verdict = PathVerdict.MANUAL if current.line in lines else PathVerdict.BLOCK
     why = f"{current.short} is not on the list of versions tested for {target.short}"
     between = sorted(name for name in release.tested or () if current.release[: len(name)] < name)
@@ -227,7 +248,7 @@ def _judge_database_steps(
             "this step upgrades the internal database; whether that is supported in place is not published",
             remedy="ask vendor support, or use the rebuild strategy",
         )
-    if release.latest_patch_only and current.line != target.line:
+    if release.latest_patch_only:
         return Judgement(
             PathVerdict.MANUAL,
             f"only the latest patch of {current.major}.{current.minor} was tested for {target.short}",

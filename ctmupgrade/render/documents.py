@@ -12,7 +12,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.estimates import node_seconds
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.core.plan.windows import WindowFit, clock
+from ctmupgrade.core.plan.windows import WindowFit, clock, latest
 from ctmupgrade.core.recovery.result import Diagnosis
 from ctmupgrade.core.run.listed import ListedRun
 from ctmupgrade.core.run.report import NodeLine, Report
@@ -94,7 +94,7 @@ def window_document(fit: WindowFit | None) -> dict[str, object] | None:
                 "node": times.node,
                 "begins": clock(window, times.begins),
                 "ends": clock(window, times.ends),
-                "at_worst": clock(window, times.worst),
+                "at_worst": latest(window, times.worst),
                 "fits": times.fits,
             }
             for times in fit.nodes

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.ports import Reply
 from ctmupgrade.sim.faults import Fault, striking
 from ctmupgrade.sim.world import World
@@ -17,10 +16,6 @@ UNAUTHORIZED = {
     "codeDesc": "NCERRUnauthorizedAccess: Unauthorized",
     "message": "token expired (401)",
 }
-
-
-class SilenceError(ConnectionLostError):
-    """Nothing came for the whole of the time-out; the connection still seems open."""
 
 
 @dataclass(frozen=True, slots=True)

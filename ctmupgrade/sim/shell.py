@@ -10,11 +10,12 @@ from ctmupgrade.errors import (
     ConnectionLostError,
     HostKeyError,
     NodeError,
+    SilentError,
     UnreachableError,
 )
 from ctmupgrade.ports import Reply, Screenful, Sent, Terminal
 from ctmupgrade.sim import active_faults, changes, files, programs, status, timeline, upgrade, upgrade_words
-from ctmupgrade.sim.effects import Lost, SilenceError, struck
+from ctmupgrade.sim.effects import Lost, struck
 from ctmupgrade.sim.state import NEVER, SCRIPT, File, SimNode, UpgradeRun
 from ctmupgrade.sim.world import World
 
@@ -122,7 +123,7 @@ class SimShell:
             case Reply():
                 return result
             case Lost(silent=True):
-                raise SilenceError(f"{self.name}: no answer to `{argv[0]}` for {timeout:.0f} s")
+                raise SilentError(f"{self.name}: no answer to `{argv[0]}` for {timeout:.0f} s")
             case Lost():
                 raise ConnectionLostError(f"{self.name}: the connection ended during `{argv[0]}`")
 

@@ -19,7 +19,7 @@ from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
-from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
+from ctmupgrade.errors import ConnectionLostError, NodeError, SilentError, TooMuchError, UsageError
 from ctmupgrade.ports import MOST_ANSWER, Shell, Terminal
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -88,7 +88,7 @@ def test_an_answer_that_drips_has_an_end(shell: LocalShell) -> None:
 
 
 def test_silence_is_lost_and_ended(shell: LocalShell) -> None:
-    with pytest.raises(ConnectionLostError, match="silence"):
+    with pytest.raises(SilentError, match="silence"):
         shell.read("sh", "-c", "sleep 3131 & sleep 3131", timeout=0.5)
     time.sleep(0.2)
     assert not [argv for argv in processes() if argv[-2:] == ("sleep", "3131")]

@@ -24,10 +24,9 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError
+from ctmupgrade.errors import ConnectionLostError, NodeError, SilentError, UnreachableError
 from ctmupgrade.sim import SimClock, World, timeline
 from ctmupgrade.sim.active_faults import lasting
-from ctmupgrade.sim.effects import SilenceError
 from ctmupgrade.sim.shell import SimShell
 from ctmupgrade.sim.state import SimNode
 from tests.support.sshd_files import SftpFiles
@@ -136,7 +135,7 @@ class Session(paramiko.ServerInterface):
                 self._scp(channel, argv[-1])
             else:
                 self._command(channel, argv)
-        except SilenceError:
+        except SilentError:
             while self.transport.is_active() and not channel.closed:
                 time.sleep(TICK)
         except (ConnectionLostError, UnreachableError):

@@ -36,6 +36,25 @@ def test_paths(current: str, target: str, strategy: StrategyName, expected: str)
     assert judged.verdict == expected and judged.why
 
 
+@pytest.mark.parametrize(
+    ("current", "target"),
+    [("2.18.0", "2.18.1"), ("2.17.0", "2.17.3"), ("2.16.1", "2.16.2"), ("2.11.0", "2.11.1")],
+)
+def test_a_patch_of_the_same_line_is_tested_only_where_a_list_says_so(current: str, target: str) -> None:
+    """FACTS 2 and upgrade_paths.json: only the lists of 2.12, 2.14 and 2.16.0 name their own line."""
+    judged = judge_path(V(current), V(target), IN_PLACE)
+    assert judged.verdict is PathVerdict.MANUAL and "not on the list" in judged.why
+
+
+def test_builds_of_one_release_are_told_apart() -> None:
+    older, newer = V("2.21.0+15440"), V("2.21.0+15451")
+    forward, back = judge_path(older, newer, IN_PLACE), judge_path(newer, older, IN_PLACE)
+    assert forward.verdict is PathVerdict.MANUAL and f"{older} can be upgraded to {newer}" in forward.why
+    assert back.verdict is PathVerdict.BLOCK and "downgrade" in back.why
+    assert judge_path(newer, older, STANDALONE).verdict is PathVerdict.BLOCK
+    assert judge_path(newer, older, STANDALONE, allow_downgrade=True).verdict is PathVerdict.MANUAL
+
+
 def test_a_downgrade_is_only_for_one_appliance_and_by_name() -> None:
     assert (
         judge_path(V("2.21.0"), V("2.20.0"), STANDALONE, allow_downgrade=True).verdict is PathVerdict.MANUAL

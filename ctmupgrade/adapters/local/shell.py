@@ -17,7 +17,7 @@ from ctmupgrade.adapters.local.held_terminal import HeldTerminal
 from ctmupgrade.adapters.local.ksctl import KsctlControl
 from ctmupgrade.adapters.local.process import StoppedError, login_environ, started
 from ctmupgrade.core.model import Node
-from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
+from ctmupgrade.errors import ConnectionLostError, NodeError, SilentError, TooMuchError, UsageError
 from ctmupgrade.ports import MOST_ANSWER, Reply, Sent, most_time
 
 __all__ = ["KsctlControl", "LocalShell", "disk_free", "processes"]
@@ -74,7 +74,7 @@ class LocalShell:
             if why.endless:
                 what = shlex.join(argv)[:200]
                 raise TooMuchError(f"{self._place}: no end of the answer to {what}: {why.endless}") from None
-            raise self._lost(argv, f"silence for {timeout:g} s") from None
+            raise self._lost(argv, f"silence for {timeout:g} s", SilentError) from None
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; it goes on when we are interrupted."""
@@ -171,8 +171,10 @@ class LocalShell:
         out, err = (bytes(heard[name]).decode("utf-8", "replace") for name in ("out", "err"))
         return Reply(code, out, err)
 
-    def _lost(self, argv: tuple[str, ...], why: str) -> ConnectionLostError:
-        return ConnectionLostError(
+    def _lost(
+        self, argv: tuple[str, ...], why: str, kind: type[ConnectionLostError] = ConnectionLostError
+    ) -> ConnectionLostError:
+        return kind(
             f"{self._place}: no whole answer from a command: {why}",
             details=f"command: {shlex.join(argv)[:200]}",
             remedy="It may have done its work: check before you repeat it.",

@@ -11,7 +11,7 @@ import paramiko
 
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT
 from ctmupgrade.adapters.ssh.errors import reason
-from ctmupgrade.errors import ConnectionLostError, NodeError
+from ctmupgrade.errors import ConnectionLostError, NodeError, SilentError
 
 PACKET = 32_704  # bytes; fills paramiko's largest packet exactly, other sizes cost a tenth
 _TICK = 0.5  # seconds between two looks at the clock
@@ -81,6 +81,12 @@ def lost(place: str, command: str, why: str) -> ConnectionLostError:
         details=f"command: {shown(command)}",
         remedy="It may have run: check the node before you repeat it.",
     )
+
+
+def silent(place: str, command: str, seconds: float) -> SilentError:
+    """Return the error for a command that said nothing for so long."""
+    error = lost(place, command, f"silence for {seconds:g} s")
+    return SilentError(error.brief, details=error.details, remedy=error.remedy)
 
 
 class Exchange:

@@ -22,6 +22,7 @@ from ctmupgrade.adapters.ssh.channel import (
     SilenceError,
     lost,
     shown,
+    silent,
     start,
 )
 from ctmupgrade.adapters.ssh.connect import Link, Log, Login
@@ -226,7 +227,7 @@ class SshShell:
         try:
             yield
         except SilenceError:
-            raise self._lost(command, f"silence for {timeout:g} s") from None
+            raise silent(self.place, command, timeout) from None
 
     @contextmanager
     def _translated(self, command: str) -> Iterator[None]:

@@ -139,6 +139,13 @@ def clock(window: Window, moment: datetime, *, day: bool = True) -> str:
     return there.isoformat(" ", "minutes") if day else f"{there:%H:%M}"
 
 
+def latest(window: Window, moment: datetime, *, day: bool = True) -> str:
+    """Return :func:`clock` of the first whole minute that is not before ``moment``: a time up to which something may last
+    is never told as one at which it would still fit."""
+    over = timedelta(seconds=moment.second, microseconds=moment.microsecond)
+    return clock(window, moment + (timedelta(minutes=1) - over if over else over), day=day)
+
+
 def window_words(window: Window) -> str:
     """Return from when to when a window lasts. Where the clocks change in it, both ends keep their own offset."""
     if window.start is None:
@@ -165,5 +172,5 @@ def fit_lines(fit: WindowFit) -> Iterator[str]:
             or fit.window.start is None
         )
         begins = clock(fit.window, times.begins)
-        ends, worst = (clock(fit.window, moment, day=day) for moment in (times.ends, times.worst))
+        ends, worst = clock(fit.window, times.ends, day=day), latest(fit.window, times.worst, day=day)
         yield f"{times.node}: {begins} to {ends}, at worst {worst}{'' if times.fits else ': does not fit'}"

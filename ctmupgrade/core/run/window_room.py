@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import ceil
 
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import RunUpgrade, Step, changes_node
-from ctmupgrade.core.plan.windows import WindowFit, clock, window_fit
+from ctmupgrade.core.plan.windows import WindowFit, clock, latest, window_fit
 from ctmupgrade.core.run.journal import RunState, Status
 
 _OVER = (Status.DONE, Status.SKIPPED)
@@ -42,10 +43,10 @@ def no_room(state: RunState, window: Window, step: Step, now: datetime) -> str:
     times = next((t for t in fit.nodes if fit.at_once or t.node == step.node), None)
     if times is None or times.fits:
         return ""
-    minutes = round((times.worst - times.begins).total_seconds() / 60)
+    minutes = ceil((times.worst - times.begins).total_seconds() / 60)
     what = "the rebuild, all of it," if fit.at_once else step.node
     return (
-        f"no room for {step.node}: {what} may need {minutes} min, until {clock(window, times.worst)}, and the maintenance "
+        f"no room for {step.node}: {what} may need {minutes} min, until {latest(window, times.worst)}, and the maintenance "
         f"window ends at {clock(window, window.finish_by)}"
     )
 

@@ -8,7 +8,7 @@ from ctmupgrade.core.model import Window
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.steps import RemoveNode, RunUpgrade, Settle, StageArchive, Step
-from ctmupgrade.core.plan.windows import fit_lines, fit_summary, not_begun, window_fit
+from ctmupgrade.core.plan.windows import fit_lines, fit_summary, latest, not_begun, window_fit
 
 T = datetime.fromisoformat
 MINUTE = 60
@@ -70,6 +70,13 @@ def test_none_overtakes_one_that_does_not_fit() -> None:
     ]
     found = fit(window, "2026-12-05T22:00:00+00:00", steps)
     assert [times.fits for times in found.nodes] == [False, True] and found.fitting == 0
+
+
+def test_what_is_seconds_too_long_is_not_told_as_fitting() -> None:
+    """A node that would be done at 23:40:42 does not fit until 23:40, and the message must not say "until 23:40"."""
+    window = Window(None, T("2026-12-05T23:40:00+01:00"))
+    assert latest(window, T("2026-12-05T22:40:42+00:00")) == "2026-12-05 23:41+01:00"
+    assert latest(window, T("2026-12-05T22:40:00+00:00")) == "2026-12-05 23:40+01:00"
 
 
 def test_what_is_done_needs_no_room() -> None:
