@@ -58,7 +58,7 @@ PAGES: Mapping[str, Page] = {
         "No node lacks changes that others hold: replication is not blocked, and the delay is below 10 s (before a removal: 1 s).",
         "Changes that were not copied yet are lost, or conflict, when their node is stopped, reset or removed.",
         "ksctl cluster summary: replicationBlocked, writeLag, flushLag, replayLag, catchupInterval of each pair.",
-        "Wait until it has caught up. Where it stays blocked, find the reason in ksctl cluster errors before anything is stopped.",
+        "Wait until replication has caught up. Where it stays blocked, find the reason in ksctl cluster errors before anything is stopped.",
         f"{_VENDOR} (captured fields); what they mean: PostgreSQL BDR",
         Sure.MEDIUM,
     ),

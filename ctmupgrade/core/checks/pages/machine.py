@@ -12,7 +12,7 @@ _OTHERS = "pre-upgrade checks of other vendors' clusters; a general fault of Lin
 PAGES: Mapping[str, Page] = {
     "address_is_static": Page(
         "No node gets its IPv4 address from a DHCP server; or the address is reserved for it.",
-        "It comes back from the reboot under another address: the cluster, its clients and its licence lose it.",
+        "The node comes back from the reboot under another address: the cluster, its clients and its licence lose it.",
         "nmcli -t -f GENERAL.DEVICE,GENERAL.TYPE,DHCP4 device show, on the node's shell: a device with options of DHCP",
         "Reserve the address on the DHCP server, or set it on the node.",
         "captured nmcli on an appliance; the rest as with every server",
@@ -36,7 +36,7 @@ PAGES: Mapping[str, Page] = {
         "All nodes use the same HSM partitions, or a person knows why not.",
         "A node without an HSM is the weakest point of the key hierarchy; a join with a shared partition fails.",
         "ksctl hsm servers list, on every node: serial, partition, type",
-        "Make sure that it is meant so.",
+        "Make sure that the difference is meant.",
         "vendor page Clusters and Nodes",
     ),
     "hsm_client_fits_target": Page(
@@ -56,7 +56,7 @@ PAGES: Mapping[str, Page] = {
         Sure.MEDIUM,
     ),
     "ca_lasts": Page(
-        "The authorities in the chains of these certificates are valid as long.",
+        "The authorities that signed the certificates of the interfaces that clients use are valid until 30 days after the work.",
         "All certificates under an authority fail at once when it ends.",
         "The chain that ksctl interfaces certificate get shows; an authority that is not in it is not seen.",
         "ksctl ca locals list; ksctl ca externals list; renew the authority and what it signed.",
@@ -86,7 +86,7 @@ PAGES: Mapping[str, Page] = {
         "df -P -i / on the node's shell",
         "Remove what has many small files, such as old logs.",
         _OTHERS,
-        Sure.MEDIUM,
+        Sure.LOW,
     ),
     "root_writable": Page(
         "No file system that an upgrade writes to is mounted read-only.",
@@ -94,7 +94,7 @@ PAGES: Mapping[str, Page] = {
         "/proc/mounts, on the node's shell: /, /home, /opt, /var",
         "Find out why (dmesg), and ask vendor support.",
         _OTHERS,
-        Sure.MEDIUM,
+        Sure.LOW,
     ),
     "disk_stays_below_alarm": Page(
         "With the archive and what is unpacked of it, the root file system is less than 80 % full.",
@@ -107,7 +107,7 @@ PAGES: Mapping[str, Page] = {
         "No node's disk is being encrypted or decrypted.",
         "A reboot in the middle of it may lose the disk.",
         'ksctl diskenc status: encryptionStatus is a final word, such as "not encrypted"',
-        "Wait until it ends.",
+        "Wait until the encryption or decryption ends.",
         f"{_HEALTH}; not all words are known",
         Sure.MEDIUM,
     ),
@@ -131,7 +131,7 @@ PAGES: Mapping[str, Page] = {
         "The manifests of the downloaded backups on this machine, into which drill and restore write their proof",
         "ctmupgrade drill --on NAME=HOST, with a new appliance of the same release that is no member; it is reset afterwards.",
         "this program's own rule; docs/everything-is-lost.md",
-        Sure.MEDIUM,
+        Sure.OURS,
     ),
     "old_version_at_hand": Page(
         "A person knows that an image or an archive of the old version is at hand, unless a node is held back on it.",

@@ -18,7 +18,7 @@ PAGES: Mapping[str, Page] = {
         f"{_VENDOR}; vendor page of the 2.20 secrets manager",
     ),
     "stays_well_for_a_minute": Page(
-        "Services have been started for so long that they stay it: the node has been up for 15 minutes or more.",
+        "Services have been started for long enough to stay so: the node has been up for 15 minutes or more.",
         'For minutes after the first `started` services go back to error and starting. A join in that time fails with "joining node is '
         'not ready".',
         "ksctl system info get: uptime. A run does not rely on it: before its first node, and before each join, it looks again and "
@@ -73,7 +73,7 @@ PAGES: Mapping[str, Page] = {
         "ks_upgrade.sh runs on no node.",
         "Two upgrades at once, or a reboot in the middle of one: some services may never start again.",
         "The process list of each node; where it cannot be read, the newest upgrade log.",
-        "Wait until it ends. If a run of ctmupgrade started it: ctmupgrade resume",
+        "Wait until the upgrade ends. If a run of ctmupgrade started it: ctmupgrade resume",
         "captured output of ks_upgrade.sh",
     ),
     "own_files_survive_reboot": Page(
@@ -94,7 +94,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "own_node_is_named": Page(
         "A node that ctmupgrade runs on is called local in cluster.yaml, so that it comes last.",
-        "Its reboot ends the run in the middle, without a word before.",
+        "That node's reboot ends the run in the middle, without a warning.",
         "This machine's boot id against that of each node",
         "Set host: local for the node in cluster.yaml.",
         "this program; containers of one machine share a boot id, so that it proves nothing where several nodes do",

@@ -54,7 +54,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "internet_for_csm": Page(
         "The secrets manager (product csm) is disabled, or you have read that it needs the internet.",
-        "From 2.19 on it wants internet access after an upgrade; without it its service stays in error for good.",
+        "From 2.19 on the secrets manager needs internet access after an upgrade; without it its service stays in error for good.",
         "ksctl services status: csm or secrets-manager is disabled",
         "Give the node internet access or a proxy; if csm is not used: ksctl products disable --name csm",
         "vendor page of the 2.20 secrets manager",
@@ -102,7 +102,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "account_lasts": Page(
         "The account that ksctl logs in with is not locked and has no failed logins in a row.",
-        "It is locked in the middle of the upgrade, and on all nodes at once, for users are shared by the cluster.",
+        "The account is locked in the middle of the upgrade, and on all nodes at once, for users are shared by the cluster.",
         "ksctl users list, on one member: account_lockout_at, failed_logins_count. A user of an authentication domain is not seen there.",
         "Unlock it, and find out who fails to log in with it.",
         _HEALTH,
@@ -110,7 +110,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "same_time_servers": Page(
         "All nodes have the same time servers.",
-        "They drift apart after one loses its own, and nodes whose clocks differ cannot replicate.",
+        "Their clocks drift apart when one of them loses its time server, and nodes whose clocks differ cannot replicate.",
         "ksctl ntp servers list, on every node; the order does not matter",
         "ksctl ntp servers add --host TIME-SERVER, the same on every node",
         _VENDOR,
@@ -136,7 +136,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "backups_do_not_pile_up": Page(
         "Scheduled backups have a number after which old ones are removed.",
-        "They stay for ever and fill the disk, perhaps in the upgrade.",
+        "Backups stay for ever and fill the disk, perhaps in the middle of the upgrade.",
         "ksctl scheduler configs list, on one member: operation database_backup, its retention count",
         "Set a retention count, and remove old backups.",
         "vendor page Scheduling Backups",
@@ -145,7 +145,7 @@ PAGES: Mapping[str, Page] = {
         "No backup and no restore is under way on any node.",
         "Two jobs on one database; a backup of a node that is half upgraded.",
         "ksctl backup status, on every node: finished, status",
-        "Wait until it ends.",
+        "Wait until the backup or restore ends.",
         f"{_HEALTH}: the fields; words while one runs are not known",
         Sure.MEDIUM,
     ),
