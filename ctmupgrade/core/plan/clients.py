@@ -35,6 +35,13 @@ def clients_notice(steps: Sequence[Step], facts: Facts, cluster: Cluster) -> Map
     return {WHOLE: next(iter(found.values())) if len(found) == 1 else _in_turn(away, facts, cluster), **found}
 
 
+def notice_of_some(clients: Mapping[str, str], nodes: Sequence[str]) -> str:
+    """Return the sentence about all of a plan for some of its nodes, the others being done; "" where there is none."""
+    whole, each = clients.get(WHOLE, ""), "each of {} is out of service"
+    named = [name for name in clients if name != WHOLE]
+    return whole.replace(each.format(_listed(named)), each.format(_listed(nodes)), 1) if nodes else whole
+
+
 def seconds_away(steps: Iterable[Step], name: str) -> int:
     """Return for how many seconds a node does not serve, usually: 0 where it serves throughout."""
     mine = [

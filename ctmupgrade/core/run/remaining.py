@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.plan.clients import WHOLE
+from ctmupgrade.core.plan.clients import notice_of_some
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import changes_node, in_service
 from ctmupgrade.core.run.journal import RunState, Status
@@ -56,12 +56,5 @@ def clients_still_notice(state: RunState) -> list[str]:
     if len(nodes) == 1:
         return [plan.clients[nodes[0]]]
     left = any(state.steps[s.id].status not in _OVER and not in_service(s.action) for s in plan.steps)
-    if not left or not plan.clients.get(WHOLE):
-        return []
-    over = [name for name in plan.clients if name != WHOLE and name not in nodes]
-    had = (
-        f" {node_list(over, len(plan.versions))} had {'its' if len(over) == 1 else 'their'} turn already."
-        if over
-        else ""
-    )
-    return [f"{plan.clients[WHOLE]}{had}"]
+    said = notice_of_some(plan.clients, nodes)
+    return [said] if left and said else []
