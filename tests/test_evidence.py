@@ -77,6 +77,24 @@ def test_a_node_that_is_left_behind_ends_in_partial(state: Path) -> None:
     assert any("NOT at 2.21.0: ctm-2" in note for note in report["notes"])
     code, said = _typed(state, "resume", "--simulate", str(FAILS))
     assert code == 2, said
+    _only_what_works_is_advised(state, "skipped: vendor case 4711")
+
+
+def test_an_aborted_run_advises_nothing_that_is_refused(state: Path) -> None:
+    assert _typed(state, "abort", _run(state))[0] == 0
+    _only_what_works_is_advised(state, CAUSE)
+
+
+def _only_what_works_is_advised(state: Path, why: str) -> None:
+    """The run is over: no decision and no resume is left, but what to do on the node still holds."""
+    step = next(one for one in _report(state)["steps"] if one["id"] == "upgrade:ctm-2")
+    assert "do not reboot ctm-2" in step["remedy"] and "then: ctmupgrade run --" in step["remedy"]
+    assert "node retry" not in step["remedy"] and "resume" not in step["remedy"]
+    page = state / "over.html"
+    assert _typed(state, "report", _run(state), "-o", str(page))[0] == 0
+    todo = page.read_text().split('id="todo"')[1].split("<section")[0]
+    assert why in todo and "node retry" not in todo and "ctmupgrade resume" not in todo
+    assert "not seen yet" in page.read_text(), "no look has seen it since the upgrade failed"
 
 
 @pytest.mark.parametrize("decision", ["retry", "skip"])
@@ -88,6 +106,7 @@ def test_no_incident_is_lost_by_what_comes_later(state: Path, decision: str) -> 
     found = {one["kind"]: one for one in reversed(_report(state)["incidents"])}
     assert {"failure", "pause", "decision", "resume"} <= set(found)
     assert CAUSE in found["failure"]["text"]
+    assert sum(CAUSE in one["text"] for one in _report(state)["incidents"]) == 1, "and its cause once"
     assert (found["failure"]["node"], found["failure"]["step"]) == ("ctm-2", "upgrade:ctm-2")
     assert found["failure"]["remedy"]
     assert reason in found["decision"]["text"]

@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.run.account import Account
-from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report
+from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report, StepLine
 from ctmupgrade.render import timeline
 from ctmupgrade.render.account import away_words
 from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.observed import took_words
 from ctmupgrade.render.observed_html import before_after_parts, clients_parts
+from ctmupgrade.render.plain import version_now
 from ctmupgrade.render.web_page import folded, page, section, table
 
 _GOOD = ("done", "nothing-to-do", "dry-run", "pass")
@@ -53,7 +54,7 @@ def _sections(report: Report) -> Iterator[Section]:
     """Each part of the page; what has nothing to say is left out."""
     zero, account = _zero(report), report.account
     if todo := [step for step in report.steps if step.remedy]:
-        yield "todo", "What to do", tuple(_todo(step.id, step.error, step.remedy) for step in todo)
+        yield "todo", "What to do", tuple(_todo(step) for step in todo)
     if account is not None and account.timeline.bars:
         words = tag("p", f"All times are {zone_words(account.timeline.begins)}.")
         yield "timeline", "Timeline", (words, timeline.timeline_figure(account.timeline, report.incidents))
@@ -137,8 +138,10 @@ def _list(lines: tuple[str, ...]) -> Markup:
     return tag("ul", [tag("li", _lines(line)) for line in lines])
 
 
-def _todo(step: str, error: str, remedy: str) -> Markup:
-    return joined(tag("h3", step), tag("p", _lines(after_step(step, error))), tag("pre", remedy))
+def _todo(step: StepLine) -> Markup:
+    why = after_step(step.id, step.error)
+    why = f"skipped: {why}" if step.status == "skipped" else why
+    return joined(tag("h3", step.id), tag("p", _lines(why)), tag("pre", step.remedy))
 
 
 def _nodes(report: Report) -> Markup:
@@ -148,7 +151,7 @@ def _nodes(report: Report) -> Markup:
     def row(node: NodeLine) -> tuple[Part, ...]:
         out = away.get(node.name)
         time = "-" if out is None else away_words(out.seconds, back=out.until is not None)
-        return node.name, node.version_before, node.version_after, _word(node.state), time
+        return node.name, node.version_before, version_now(node), _word(node.state), time
 
     heads = ("Node", "Before", "After", "State", "Out of service at most")
     return table(

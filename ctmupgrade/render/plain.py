@@ -227,19 +227,24 @@ def journal_lines(report: Report) -> list[str]:
     return [f"  journal: {made.lines} lines, head {made.head}"] if made else []
 
 
-def head_line(report: Report) -> str:
-    """Return what a run is and how it is, in one line."""
+def head_line(report: Report, *, alive: bool = True) -> str:
+    """Return what a run is and how it is, in one line. :param alive: a process works on it, where it is not over."""
     if report.kind == RunKind.DRY_RUN:
         return f"run {report.run}: {report.title}: nothing was changed"
     outcome = f", outcome {report.outcome}" if report.outcome != report.state else ""
-    return f"run {report.run}: {report.title} ({report.mode}): {report.state}{outcome}"
+    state = "interrupted" if report.state in ("running", "pausing") and not alive else report.state
+    return f"run {report.run}: {report.title} ({report.mode}): {state}{outcome}"
+
+
+def version_now(node: NodeLine) -> str:
+    """Return the version that a look has proven; after a step that changes it and has not ended well, none has."""
+    return node.version_after if node.seen else "not seen yet"
 
 
 def node_line(node: NodeLine, width: int, took_s: int | None = None) -> str:
     """Return a node in one line: its versions, its state, and how long it was out of service."""
-    after = node.version_after if node.seen else "not seen yet"
     took = f", out of service for {clock_time(took_s)}" if took_s is not None else ""
-    return f"{node.name:{width}}  {node.version_before} -> {after}  {node.state}{took}"
+    return f"{node.name:{width}}  {node.version_before} -> {version_now(node)}  {node.state}{took}"
 
 
 def stuck_lines(report: Report, *, told: bool = False, begun: bool = True) -> list[str]:

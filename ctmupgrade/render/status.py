@@ -11,7 +11,7 @@ from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import overview_words as words
 from ctmupgrade.render.escape import ours
-from ctmupgrade.render.plain import head_line, journal_lines, node_line, stuck_lines
+from ctmupgrade.render.plain import head_line, journal_lines, node_line, stuck_lines, version_now
 
 _NAMES = 11  # columns of what a line is about
 _FEW = 8  # nodes that are listed one by one; of more, those that are alike share a line
@@ -22,7 +22,7 @@ def status_lines(report: Report, view: Overview, news: str, width: int = 0) -> l
 
     :param news: the last thing that happened. :param width: of the terminal; 0: no line is folded.
     """
-    lines = [head_line(report)]
+    lines = [head_line(report, alive=view.alive)]
     for name, text in _facts(view, news):
         lines += _folded(f"  {name:{_NAMES}}", one_line(clean(text)), width) if text else []
     lines += [f"  {line}" for line in _node_lines(report.nodes, view)]
@@ -70,14 +70,10 @@ def _node_lines(nodes: Sequence[NodeLine], view: Overview) -> Iterator[str]:
         return
     alike: dict[tuple[str, str, str], list[NodeLine]] = {}
     for node in nodes:
-        alike.setdefault((node.version_before, _after(node), node.state), []).append(node)
+        alike.setdefault((node.version_before, version_now(node), node.state), []).append(node)
     for (before, after, word), found in alike.items():
         names = words.some((n.name for n in found), 4)
         yield f"{words.count(len(found), 'node')} {before} -> {after}  {word}: {names}"
-
-
-def _after(node: NodeLine) -> str:
-    return node.version_after if node.seen else "not seen yet"
 
 
 def took_of(rows: Sequence[NodeRow]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from ctmupgrade.core.run.report_lines import (
     iso_time,
     program_line,
 )
+from ctmupgrade.core.run.still_to_do import still_to_do
 from ctmupgrade.core.run.times_taken import node_times, run_times, step_times
 from ctmupgrade.core.version import Version
 
@@ -197,7 +198,8 @@ def _notes(state: RunState) -> tuple[str, ...]:
 def _step_line(state: RunState, step: Step) -> StepLine:
     held, times = state.steps[step.id], step_times(state, step)
     return StepLine(
-        step.id, held.status.value, iso_time(held.started), iso_time(held.finished), held.evidence, held.error, held.remedy,
+        step.id, held.status.value, iso_time(held.started), iso_time(held.finished), held.evidence, held.error,
+        still_to_do(state, held),
         held.notes, times,
     )  # fmt: skip
 

@@ -104,11 +104,12 @@ def timeline_of(state: RunState) -> Timeline:
         for step in state.plan.steps
     )  # fmt: skip
     return Timeline(
-        state.started, max(state.started, state.at), bars, tuple(_away(state)), window, _locked(state)
+        state.started, max(state.started, state.at), bars, tuple(times_away(state)), window, _locked(state)
     )
 
 
-def _away(state: RunState) -> Iterator[Away]:
+def times_away(state: RunState) -> Iterator[Away]:
+    """Yield how long each node was out of service, failed attempts and pauses with it; nodes that were not are left out."""
     for node in state.plan.nodes:
         mine = {step.id: step for step in state.plan.steps if step.node == node and _counts(step)}
         tried = [one for one in state.attempts if one.step in mine]

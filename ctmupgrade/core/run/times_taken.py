@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ctmupgrade.core.plan.estimates import node_seconds, worst_of
-from ctmupgrade.core.plan.steps import Step, in_service
-from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.report_lines import TimesLine
-
-_OVER = (Status.DONE, Status.SKIPPED)
+from ctmupgrade.core.run.timeline import times_away
 
 
 def step_times(state: RunState, step: Step) -> TimesLine:
@@ -20,13 +19,11 @@ def step_times(state: RunState, step: Step) -> TimesLine:
 
 
 def node_times(state: RunState, node: str) -> TimesLine:
-    """Return for how long a node was to be out of service, and was, pauses of the run with it."""
+    """Return for how long a node was to be out of service, and was at most: failed attempts and pauses of the run with it,
+    as :func:`times_away` counts it. It is None while the node is not proven to be back."""
     usual, worst = node_seconds(state.plan.steps, node)
-    mine = [state.steps[s.id] for s in state.plan.steps if s.node == node and not in_service(s.action)]
-    begun = [held.started for held in mine if held.started is not None]
-    ended = [held.finished for held in mine if held.finished is not None]
-    over = bool(begun and ended) and all(held.status in _OVER for held in mine)
-    return TimesLine(usual, worst, max(0, round((max(ended) - min(begun)).total_seconds())) if over else None)
+    away = next((one for one in times_away(state) if one.node == node), None)
+    return TimesLine(usual, worst, away.seconds if away is not None and away.until is not None else None)
 
 
 def run_times(state: RunState) -> TimesLine:

@@ -12,6 +12,7 @@ from ctmupgrade.core.plan.plan import make_plan
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, RunState, Status, replay
 from ctmupgrade.core.run.report import make_report
+from ctmupgrade.core.run.timeline import timeline_of
 from tests.unit.values import AT, cluster, facts
 
 PLAN = make_plan(facts(), cluster(), Options())
@@ -60,6 +61,27 @@ def test_versions_after_are_those_that_were_proven() -> None:
     seen = state(*done("await:ctm-1", version="2.21.0+15451"))
     after = {n.name: n.version_after for n in make_report(seen).nodes}
     assert after["ctm-1"] == "2.21.0+15451" and after["ctm-2"] == "2.20.0+15016"
+
+
+def test_a_node_was_out_of_service_from_its_first_attempt_on() -> None:
+    """A retry that went well must not take the failed hour before it away."""
+    failed = journal.StepFailed("upgrade:ctm-1", "no space", "df -h /", 5)
+    steps = [
+        s.id
+        for s in PLAN.steps
+        if s.node == "ctm-1" and s.id.split(":")[0] in ("reboot", "await", "settle", "compare-settings")
+    ]
+    before = [
+        s.id
+        for s in PLAN.steps
+        if s.node == "ctm-1" and s.id.split(":")[0] in ("stage", "backup", "record-settings", "gate")
+    ]
+    seen = state(*done(*before), journal.StepStarted("upgrade:ctm-1", {}), failed, journal.NodeDecided("ctm-1", "retry", "x", "ops"),
+                 *done("upgrade:ctm-1", *steps, version="2.21.0+15451"))  # fmt: skip
+    report = make_report(seen)
+    node = {n.name: n for n in report.nodes}["ctm-1"]
+    away = next(one for one in timeline_of(seen).away if one.node == "ctm-1")
+    assert node.times.took_s == away.seconds > 60 * 6, "all that counts it counts the same"
 
 
 def test_a_reboot_that_is_still_to_come_is_named() -> None:
