@@ -175,6 +175,8 @@ def test_a_run_without_a_process_is_not_called_running(desk: Desk, other: Elsewh
     other.says("it says nothing any more", by=f"op@{os.uname().nodename}", at=state.at)
     said = _status(desk, other)
     assert "not running: its process has gone" in said and "no process runs it" in said
+    assert said.splitlines()[0].endswith("(SIMULATED): interrupted"), said
+    assert "interrupted" in desk.type("runs").stdout, "nor is it running in the list of runs"
     assert "waits for" not in said and "of work is left" in said and "at worst" not in said
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.ownership import refuse_foreign
 from ctmupgrade.adapters.disk.run_store import RunFolder, folders
+from ctmupgrade.commands.alive import goes_on
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.wiring import state_dir
 from ctmupgrade.core.modes import Mode
@@ -88,7 +90,8 @@ def _lines(known: list[RunFolder]) -> Iterator[str]:
 
 def _listed(folder: RunFolder) -> ListedRun:
     try:
-        return listed(folder.state())
+        found = folder.state()
+        return replace(listed(found), alive=goes_on(folder, found))
     except JournalError:
         return ListedRun(folder.run, folder.path.parent.name)
 

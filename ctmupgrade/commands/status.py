@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, line_hashes, read_journal, verify_chain
 from ctmupgrade.adapters.disk.progress_file import read_progress
 from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
 from ctmupgrade.codec import event_from_json
+from ctmupgrade.commands.alive import elsewhere
 from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
-from ctmupgrade.commands.wiring import whoami
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.overview.activity import Doing
 from ctmupgrade.core.overview.overview import Overview, make_overview
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunStarted, RunState
@@ -67,11 +66,6 @@ def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> 
     return make_report(found, head), found, found.unfinished and is_running(lock_place(folder, found.mode))
 
 
-ELSEWHERE_FOR = timedelta(
-    minutes=5
-)  # after its last word a run on another machine counts as one that goes on
-
-
 def overview_of(folder: RunFolder, found: RunState, *, running: bool) -> Overview:
     """Return where a run is, from its journal and the small file beside it.
 
@@ -83,16 +77,10 @@ def overview_of(folder: RunFolder, found: RunState, *, running: bool) -> Overvie
     now = datetime.now().astimezone()
     if found.mode is not Mode.LIVE:  # its time is not ours
         now = max(found.at, doing.at or found.at).astimezone(found.at.tzinfo)
-    alive = running or (found.unfinished and not found.paused and _elsewhere(doing, now))
+    alive = running or (found.unfinished and not found.paused and elsewhere(doing, now))
     if not alive:
         now, doing = now if found.unfinished else found.at, replace(doing, activities={})
     return make_overview(found, doing, now, alive=alive)
-
-
-def _elsewhere(doing: Doing, now: datetime) -> bool:
-    """Whether another machine, whose locks are not seen here, said of late that it runs the run."""
-    host, ours = doing.by.rpartition("@")[2], whoami().rpartition("@")[2]
-    return doing.at is not None and host != ours and abs(now - doing.at) < ELSEWHERE_FOR
 
 
 def last_news(folder: RunFolder) -> str:

@@ -14,7 +14,7 @@ class ListedRun:
     """A run in few words. Of one whose journal cannot be read only its id and cluster are known.
 
     :ivar kind: a RunKind. :ivar started: when it began. :ivar finished: its last event.
-    :ivar outcome: how it ended, or its state where it has not.
+    :ivar outcome: how it ended, or its state where it has not. :ivar alive: a process works on it, as far as is known.
     """
 
     run: str
@@ -24,6 +24,7 @@ class ListedRun:
     started: datetime | None = None
     finished: datetime | None = None
     outcome: str = "unreadable"
+    alive: bool = True
 
     @property
     def when(self) -> str:
@@ -31,11 +32,16 @@ class ListedRun:
         return self.started.isoformat(timespec="seconds") if self.started else ""
 
     @property
+    def how(self) -> str:
+        """Return how it ended or is, for a person: what no process works on is not running."""
+        return "interrupted" if self.outcome in ("running", "pausing") and not self.alive else self.outcome
+
+    @property
     def words(self) -> str:
         """Return it for the details of a message."""
         simulated = ", simulated" if self.mode == "SIMULATED" else ""
         when = f"{self.when}, " if self.when else ""
-        return f"{self.run}  ({self.cluster}, {self.kind}{simulated}, {when}{self.outcome})"
+        return f"{self.run}  ({self.cluster}, {self.kind}{simulated}, {when}{self.how})"
 
 
 def listed(state: RunState) -> ListedRun:
@@ -52,7 +58,7 @@ def table(runs: list[ListedRun]) -> list[str]:
     rows += [
         (
             one.run, one.cluster, one.kind + (" (simulated)" if one.mode == "SIMULATED" else ""),
-            f"{one.started:%Y-%m-%d %H:%M %Z}".strip() if one.started else "-", one.outcome,
+            f"{one.started:%Y-%m-%d %H:%M %Z}".strip() if one.started else "-", one.how,
         )
         for one in runs
     ]  # fmt: skip
