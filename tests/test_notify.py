@@ -401,6 +401,12 @@ def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         assert why(sender.send) == "Connection refused"
 
 
+def test_a_mail_server_that_says_nothing_did_not_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctmupgrade.adapters.notify.mail.SILENCE", 0.1)
+    with silent() as box:
+        assert why(MailSender(mail(box.port)).send).startswith("no answer for ")
+
+
 def test_syslog_over_tls_proves_the_receiver(pem: Path) -> None:
     with system_log("tls", pem) as box:
         assert "not trusted" in why(SyslogSender(Syslog("tls", "127.0.0.1", box.port)).send)
@@ -563,11 +569,13 @@ def test_receivers_can_be_tried(tmp_path: Path, hook: receivers.Posted) -> None:
         "FAILED  the slack webhook of NOT_SET: the variable NOT_SET is not set",
     ]
     assert kinds(hook, 1) == [("test", "")]
+    rows = json.loads(desk.type("notify", "--format", "json", HOOK=os.environ["HOOK"]).stdout)["receivers"]
+    assert [(row["sent"], bool(row["error"])) for row in rows] == [(True, False), (False, True)]
     said = desk.type("notify", "--dry-run", "--format", "json", HOOK=os.environ["HOOK"])
     document = json.loads(said.stdout)
     assert said.returncode == 0 and document["mode"] == "DRY-RUN"
     assert document["receivers"][0] == {"receiver": "the json webhook of HOOK", "sent": False, "error": ""}
-    assert len(hook.items) == 1, "a dry run sends nothing"
+    assert len(hook.items) == 2, "a dry run sends nothing"
 
 
 def test_no_receiver_is_a_usage_error(tmp_path: Path) -> None:

@@ -236,7 +236,9 @@ def notify(common: Common) -> int:
 
     tried = try_receivers(request_of(common))
     if common.shown is Format.JSON:
-        rows = [{"receiver": one.name, "sent": one.sent, "error": one.why} for one in tried.tried]
+        rows = [
+            {"receiver": one.name, "sent": one.sent and not one.why, "error": one.why} for one in tried.tried
+        ]
         put_json({"schema": 1, "cluster": tried.cluster, "mode": tried.mode.value, "receivers": rows})
         return tried.code
     for one in tried.tried:

@@ -42,7 +42,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {SILENCE:g} s"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return f"its certificate is not trusted: {error.verify_message} (ca_file names who made it)"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or 'the connection broke').replace('_', ' ').lower()}"
     if isinstance(error, OSError):

@@ -85,5 +85,10 @@ def _words(error: smtplib.SMTPException) -> str:
         what = "the login" if isinstance(error, smtplib.SMTPAuthenticationError) else "it"
         return f"it refuses {what}: {error.smtp_code} {' '.join(text.split())[:200]}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return "it ended the connection"
+        # smtplib makes an end of the connection of every time-out; what it came from is its context
+        return (
+            words(error.__context__)
+            if isinstance(error.__context__, TimeoutError)
+            else "it ended the connection"
+        )
     return " ".join(str(error).split())[:200] or type(error).__name__
