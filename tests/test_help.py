@@ -181,6 +181,19 @@ def test_a_near_miss_gets_a_hint(desk: Path, words: str, meant: str) -> None:
     assert code == 2 and meant in err, err
 
 
+def test_what_is_as_near_to_several_is_no_hint(desk: Path) -> None:
+    """At night a hint is followed: ctm-9 is no more ctm-3 than ctm-1."""
+    for words in ("run --nodes ctm-9 --simulate scenarios/healthy-three",
+                  "node skip latest ctm-9 --reason x --state-dir stuck"):  # fmt: skip
+        code, _said, err = typed(*words.split(), folder=desk)
+        assert code == 2 and "did you mean" not in err and "ctm-1, ctm-2, ctm-3" in err, err
+
+
+def test_a_fixture_that_is_none_names_no_command_of_another_fixture(desk: Path) -> None:
+    code, _said, err = typed("check", "--simulate", "nothing", folder=desk)
+    assert code == 2 and "record DIR" in err and "record --simulate" not in err, err
+
+
 def test_a_run_whose_id_is_typed_wrong(desk: Path) -> None:
     run = next((desk / "stuck").glob("*/*/journal.jsonl")).parent.name
     code, _said, err = typed("status", f"{run[:-2]}zz", "--state-dir", "stuck", folder=desk)

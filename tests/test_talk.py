@@ -51,6 +51,11 @@ def test_the_question_before_each_node_is_seen(desk: Desk, columns: int) -> None
         assert re.search(r"While ctm-1 is out of service \(about \d+ min\), its clients lose it", asked)
         assert "ctm-2 and ctm-3 go on serving" in asked
         assert "n pauses the run" in asked and "Ctrl-C" in asked
+        assert re.search(r"ctmupgrade resume --state-dir \S+ --simulate \S+ goes on", asked), (
+            "it works when copied"
+        )
+        lines = [line for line in seen.shown.splitlines() if line.startswith("SIMULATED: ")]
+        assert lines and all(len(line) <= columns for line in lines), "folded between words"
         seen.type("y\n")
         seen.until("Upgrade ctm-2 now? [y/N]:")
         seen.type("n\n")
@@ -83,6 +88,7 @@ def test_resume_says_what_is_left_and_asks(stuck: Desk) -> None:
         asked = seen.until("[y/N]:")
         assert f"Upgrade of {STUCK} to 2.21.0" in asked and "Left to do: 11 of 28 steps" in asked
         assert "ctm-1 is on 2.21.0+15451" in asked and "ctm-2, ctm-3 are on 2.20.0+15016" in asked
+        assert "While each of ctm-2 and ctm-3 is out of service" in " ".join(asked.split()), "ctm-1 is done"
         seen.type("n\n")
         assert seen.ended() == 7
     assert stuck.journal.read_text() == before

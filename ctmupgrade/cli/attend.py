@@ -128,7 +128,8 @@ def _teller(common: Common, ready: Callable[[], None]) -> Callable[[Plan], None]
 
 def _ask_for(common: Common, made: Setup, planned: Plan, step: Step) -> bool:
     """Ask whether a node shall be upgraded; what was typed at the board is no answer."""
-    lines = fold(common, node_question(planned, step, made.cluster.stable_for))
+    said = node_question(planned, step, made.cluster.stable_for)
+    lines = fold(common, [placed(line, common) for line in said])
     return ask(f"Upgrade {step.node} now?", lines, json=common.shown is Format.JSON, fresh=True)
 
 

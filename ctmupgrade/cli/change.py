@@ -50,7 +50,10 @@ def run(
     *,
     options: Options,
 ) -> int:
-    """Check, plan, ask, then upgrade."""
+    """Check, plan, ask, then upgrade.
+
+    Without a terminal nobody can be asked, and it ends with exit code 2 before anything is changed, but for --yes.
+    """
     if lists_faults(common, fault):
         return 0
     faults, speed = faults_of(common, fault), pace_of(common, pace)
@@ -91,7 +94,11 @@ def resume(
     fault: Faults = None,
     pace: Pace = "",
 ) -> int:
-    """Go on from where a run stopped, after any crash."""
+    """Go on from where a run stopped, after any crash.
+
+    On a terminal it says what is left and asks; --yes answers. Without a terminal, as in a job, it goes on: the run was
+    agreed to when it began.
+    """
     if lists_faults(common, fault):
         return 0
     faults, speed = faults_of(common, fault), pace_of(common, pace)

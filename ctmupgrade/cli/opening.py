@@ -14,7 +14,7 @@ import typer
 
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.options import rate_of
-from ctmupgrade.cli.output import put_json
+from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.parser import CommandRegistry
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def opened(
 
     with setup(replace(request_of(common, options, rates, purpose), pace=pace)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
-        sys.stderr.write(f"{line}\n") if common.shown is Format.JSON else typer.echo(line)
+        for part in fold(common, [line]):
+            typer.echo(part, err=common.shown is Format.JSON)
         for warning in (*_not_read(common), *made.warnings):
             sys.stderr.write(f"ctmupgrade: {warning}\n")
         yield made

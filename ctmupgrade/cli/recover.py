@@ -137,7 +137,8 @@ def take(asked: Asked, made: Setup, found: Recovery) -> int:
         if confirmed and not confirm(asked, found):
             return found.code
         if confirmed:
-            typer.echo(plain.mode_line(made.mode, made.cluster.name, looks_only=False))
+            for line in fold(asked.common, [plain.mode_line(made.mode, made.cluster.name, looks_only=False)]):
+                typer.echo(line)
         command = f"ctmupgrade recover{asked.known.words}{option_words(asked.options)} --yes"
         try:
             with wishes(asked.common, made, take_over=asked.take_over, command=command) as wish:

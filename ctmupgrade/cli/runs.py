@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, RunId
-from ctmupgrade.cli.output import fold, format_of, need_file, put_json, write_out
+from ctmupgrade.cli.output import fold, format_of, need_archive, put_json, write_out
 from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
@@ -145,7 +145,10 @@ def pause(common: Common, run_id: RunId = None) -> int:
 
 @registry.command(AFTER)
 def abort(common: Common, run_id: RunId = None) -> int:
-    """End a run for good after the step in hand; what was done stays."""
+    """End a run for good after the step in hand; what was done stays.
+
+    On a terminal it says what is left and asks; --yes answers. Without a terminal it is done at once.
+    """
     return _stop(common, run_id, "abort")
 
 
@@ -231,7 +234,7 @@ def report(
 
         return keep_file(common, run_id, live)
     if bundle is not None:
-        need_file(bundle, "--bundle")
+        need_archive(bundle, "--bundle")
         return _bundle(common, run_id, bundle)
     if verify_signature is not None or signed_by:
         return evidence.check_signature(common, verify_signature, signed_by)

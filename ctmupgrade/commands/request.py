@@ -12,7 +12,7 @@ from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.near import nearest
 from ctmupgrade.errors import UsageError
 
-_NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or what `ctmupgrade record` wrote"
+_NEEDS = "a fixture folder holds cluster.yaml and world.yaml, or the two files of `record DIR`"
 
 
 def fixture_folder(folder: Path) -> None:
