@@ -167,6 +167,17 @@ def test_a_spoiled_journal_is_noticed(
     )
 
 
+@pytest.mark.parametrize(
+    "more", [["--verify"], ["--bundle", "b.tar.gz"], ["--live", "l.html"], ["--head", "a" * 64]]
+)
+def test_a_report_does_one_thing_at_a_time(tmp_path: Path, more: list[str]) -> None:
+    """TRIAL B19: --verify -o FILE wrote no file and did not say so."""
+    desk = Desk(tmp_path)
+    said = desk.type("report", *more, "-o", "done.json")
+    assert said.returncode == 2 and "one thing at a time" in said.stderr and "-o" in said.stderr
+    assert not list(tmp_path.glob("*.json")) and not list(tmp_path.glob("*.html"))
+
+
 def test_reports_as_files(desk: Desk) -> None:
     desk.type("run", scenario="healthy-three")
     for name, start in (("r.md", "#"), ("r.html", "<!doctype html>"), ("r.json", "{")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,19 @@ def report_text(made: Report, common: Common, output: Path | None) -> str:
 
         return html.report_html(made)
     return markdown.report_markdown(made)
+
+
+def one_thing(wanted: Mapping[str, object]) -> None:
+    """Refuse two of report's options that do one thing each: one of them would be left undone without a word.
+
+    :param wanted: what was given, by option. :raises UsageError: more than one was.
+    """
+    given = [option for option, value in wanted.items() if value]
+    if len(given) > 1:
+        raise UsageError(
+            f"report does one thing at a time, not {' and '.join(given)}",
+            remedy=f"report {given[0]} first, then {given[1]}",
+        )
 
 
 def check_chain(common: Common, run_id: str | None, head: str) -> int:

@@ -229,6 +229,10 @@ def report(
     from ctmupgrade.cli import evidence
     from ctmupgrade.commands.status import report_of
 
+    evidence.one_thing({
+        "--live": live, "--bundle": bundle, "--verify-signature": verify_signature or signed_by,
+        "--verify": verify or head, "-o": output,
+    })  # fmt: skip
     if live is not None:
         from ctmupgrade.cli.serve import keep_file
 
