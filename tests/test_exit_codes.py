@@ -108,7 +108,7 @@ def _decided(words: str) -> Typed:
 COMMANDS = (
     _look("check"), _look("check --format json"), _look("plan -o OUT.json"), _look("runbook"),
     Typed("verify x"), Typed("verify x --format json"), Typed("record OUT", bears=("verifier.verify",)),
-    _look("recover", bears=("verifier.verify",)), _look("run --dry-run"), Typed("stage --yes", without=("control.read",)), Typed("backup --yes"),
+    _look("recover", bears=("verifier.verify",)), _look("run --dry-run"), Typed("stage --yes", without=("control.read",)), Typed("backup --yes", without=("shell.read",), bears=("verifier.verify",)),
     Typed("run --yes --format json", long=True, told=("gather",)),  # what is compared with before may fail: it is told
     _after("resume", long=True),
     _after("status"), _after("runs"), _after("watch"), _after("pause"), _after("abort"), _after("report"), _after("report --verify"),
