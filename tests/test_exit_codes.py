@@ -109,10 +109,10 @@ COMMANDS = (
     _look("check"), _look("check --format json"), _look("plan -o OUT.json"), _look("runbook"),
     Typed("verify x"), Typed("verify x --format json"), Typed("record OUT", bears=("verifier.verify",)),
     _look("recover", bears=("verifier.verify",)), _look("run --dry-run"), Typed("stage --yes", without=("control.read",)), Typed("backup --yes", without=("shell.read",), bears=("verifier.verify",)),
-    Typed("run --yes --format json", long=True, told=("gather",)),  # what is compared with before may fail: it is told
+    Typed("run --yes --format json", long=True, told=("gather",), without=("shell.disconnect",)),  # what is compared with before may fail: it is told
     _after("resume", long=True),
     _after("status"), _after("runs"), _after("watch"), _after("pause"), _after("abort"), _after("report"), _after("report --verify"),
-    _after("report -o OUT.html"), _after("report --bundle OUT.tar.gz", without=("control.read", "shell.read", "clock.monotonic")),
+    _after("report -o OUT.html"), _after("report --bundle OUT.tar.gz", without=("control.read", "shell.read", "clock.monotonic"), bears=("verifier.verify", "shell.stream")),
     _decided("retry"), _decided("skip"), _decided("done"),
     _look("restore --dry-run", scenario="../restores/everything-lost", without=("shell.read",)),
     _look("drill --dry-run --on spare=10.0.0.99", scenario="../restores/drill", without=("shell.read",)),
