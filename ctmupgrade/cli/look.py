@@ -12,7 +12,7 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, split
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
-from ctmupgrade.cli.place import place_words, placed, placed_findings
+from ctmupgrade.cli.place import from_anywhere, place_words, placed, placed_findings
 from ctmupgrade.cli.progress import progress, reading
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -214,8 +214,9 @@ def runbook(
     with opened(common, options, looks_only=True) as made:
         with progress(common, made):
             result, planned = check.plan(made)
-        about = About(change, author or whoami(), place_words(common))
-        found = placed_findings(result.findings, common)
+        there = from_anywhere(common)
+        about = About(change, author or whoami(), place_words(there))
+        found = placed_findings(result.findings, there)
         page = runbook_page(planned, made.cluster, result.facts, found, about)
         if common.shown is Format.JSON and output is None:
             text = page_markdown(page)

@@ -40,6 +40,15 @@ def place_words(common: Common) -> str:
     return "".join(f" {option} {value}" for option, value in options_of(common))
 
 
+def from_anywhere(common: Common) -> Common:
+    """Return the common options as they are typed in any folder: a page is read on another day, in another shell."""
+    if common.simulate:
+        place = replace(common, simulate=common.simulate.absolute())
+    else:
+        place = replace(common, cluster=(common.cluster or Path("cluster.yaml")).absolute())
+    return replace(place, state_dir=common.state_dir.absolute()) if common.state_dir else place
+
+
 def of_run(common: Common, files: Mapping[str, str]) -> Common:
     """Return the common options with which a run is found again.
 

@@ -9,6 +9,7 @@ from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.clients import WHOLE
+from ctmupgrade.core.plan.option_words import option_words
 from ctmupgrade.core.plan.phases import Phase, phase_of_step, phases
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.steps import JoinNode, RunUpgrade, Step
@@ -59,8 +60,8 @@ def runbook_page(
         *_people(cluster),
         *_clients(plan),
         *_window(plan, cluster, facts),
-        *_prerequisites(cluster, about),
-        *go_parts(Checked(plan, cluster, facts, findings), book, about.place),
+        *_prerequisites(cluster, f"{option_words(plan)}{about.place}"),
+        *go_parts(Checked(plan, cluster, facts, findings), book, f"{option_words(plan)}{about.place}"),
         *turning_point(plan, cluster, facts),
         *timeline(plan, cluster, facts),
         Heading(2, "Logins"),
@@ -159,9 +160,9 @@ def _window(plan: Plan, cluster: Cluster, facts: Facts) -> Iterator[Part]:
         )
 
 
-def _prerequisites(cluster: Cluster, about: About) -> Iterator[Part]:
+def _prerequisites(cluster: Cluster, options: str) -> Iterator[Part]:
     yield Heading(2, "Prerequisites")
-    ctm = f"ctmupgrade check{about.place}"
+    ctm = f"ctmupgrade check{options}"
     yield Ticks((
         ("The archive ", Mono(str(cluster.target.archive)), " is on this machine, and the key of its signer",
          *((" in ", Mono(str(cluster.target.keyring))) if cluster.target.keyring else ()), "."),

@@ -58,16 +58,16 @@ def turning_point(plan: Plan, cluster: Cluster, facts: Facts) -> Iterator[Part]:
     at = _Times(plan, cluster, facts).begins(found)
     yield said(
         Strong(f"Step {number}, {found.id}, at {at}. "),
-        f"Before it the old state can be had back as the part \"The way back\" says; after it only {_who_has_it(plan)}. "
+        f"Before it the old state can be had back as the part \"The way back\" says; after it only {_who_has(plan, 'it')}. "
         "Decide right before it whether to go on.",
         warning=True,
     )  # fmt: skip
 
 
-def _who_has_it(plan: Plan) -> str:
+def _who_has(plan: Plan, what: str) -> str:
     """What still has the old state behind the point of no return."""
     held = plan.options.hold_back
-    return f"{held}, which is held back, and the backups have it" if held else "a backup has it"
+    return f"{held}, which is held back, and the backups have {what}" if held else f"a backup has {what}"
 
 
 class _Times:
@@ -152,7 +152,7 @@ def step_parts(plan: Plan, book: Book, facts: Facts, place: str) -> Iterator[Par
         if one is turning:
             yield said(
                 Strong("Point of no return: "),
-                f"from here on only {_who_has_it(plan)}: the old state.",
+                f"from here on only {_who_has(plan, 'the old state')}.",
                 warning=True,
             )
         yield said(f"From {times.begins(one)} to {times.ends(one)}: {step_words(one)}; {one.why}.")
@@ -198,6 +198,6 @@ def _runs(plan: Plan, place: str) -> Mapping[str, Words]:
         typed = next((one for one in parts if not isinstance(one.action, _BEFORE_IT)), parts[0])
         number = plan.steps.index(typed) + 1
         for one in parts:
-            again = ("nothing to type: the command of ", Strong(f"step {number}"), " does it.")
+            again = (f"nothing to type: the command of step {number} does it.",)
             found[one.id] = (Mono(command),) if one is typed else again
     return found

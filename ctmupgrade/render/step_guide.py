@@ -144,7 +144,7 @@ def otherwise(step: Step, book: Book) -> tuple[Words, ...]:
             return (
                 ("It failed or does not end within an hour: look at the alarms and the free space of the node. Without a backup "
                  "and the key that opens it there is no way back: do not go on.",),
-                ("The tool goes on later: it makes backups of its own. One that was made by hand is restored by hand.",),
+                ("Where the tool is used later, it makes backups of its own; one that was made by hand is restored by hand.",),
             )  # fmt: skip
         case steps.StageArchive():
             return (
