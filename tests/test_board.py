@@ -16,8 +16,10 @@ from ctmupgrade.adapters.disk.run_store import state_of
 from ctmupgrade.core.model import Window
 from ctmupgrade.core.overview.activity import Activities, Activity, Doing
 from ctmupgrade.core.overview.overview import Overview, make_overview
+from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.remaining import clients_still_notice
 from ctmupgrade.core.ticks import Progress
 from ctmupgrade.render import overview_words as words
 from ctmupgrade.render.board import PAUSING, WATCHED, Board, LiveBoard
@@ -251,3 +253,20 @@ def test_the_board_is_drawn_and_a_clean_summary_is_left(desk: Desk) -> None:
 def test_without_colours(desk: Desk, environ: dict[str, str], forbidden: str) -> None:
     code, raw, _screen = _run(desk, (120, 40), **environ)
     assert code == 0 and re.search(forbidden, raw) is None
+
+
+def test_before_a_resume_it_is_told_which_nodes_had_their_turn() -> None:
+    """Of clients nothing is promised or threatened that is over."""
+    state, _step = upgrading()
+    whole = {
+        WHOLE: "While each of all is out of service, its clients lose it.",
+        **dict.fromkeys(state.plan.versions, "it"),
+    }
+    state = replace(state, plan=replace(state.plan, clients=whole))
+    steps = {name: replace(held, status=Status.PENDING) for name, held in state.steps.items()}
+    state = replace(state, steps=steps)
+    assert clients_still_notice(state) == [whole[WHOLE]]
+    for step in state.plan.steps:
+        if step.node == "ctm-3":
+            state = journal.apply(state, journal.StepDone(step.id, {}), state.at)
+    assert clients_still_notice(state) == [f"{whole[WHOLE]} ctm-3 had its turn already."]
