@@ -92,4 +92,4 @@ def test_nobody_is_sent_to_a_log_that_is_not_there(tmp_path: Path) -> None:
     drive = alone(tmp_path, faults=faults)
     assert drive.start() in (5, 6)
     [(_, held)] = drive.stuck
-    assert "no log that is found" in held.remedy and "Read" not in held.remedy
+    assert "left no log" in held.remedy and "Read" not in held.remedy

@@ -328,7 +328,7 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. {_to_read(log)}, and fix the cause",
+            remedy=f"do not reboot {step.node}. {_to_read(log)} and fix the cause",
             go_on=GoOn.RETRY,
         )
     return LookResult(
@@ -343,4 +343,4 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
 def _to_read(log: Maybe[UpgradeLog]) -> str:
     if isinstance(log, UpgradeLog):
         return f"Read {log.path} on the node"
-    return "It left no log that is found on the node: its words above are all there is"
+    return "Take its words above (it left no log that is found on the node)"
