@@ -140,7 +140,11 @@ def _watching(common: Common, made: Setup) -> AbstractContextManager[show.Watch]
 def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> list[str]:
     """What is said before a run is asked for: what the checks found, and what is about to change."""
     return [
-        *(plain.finding_lines(placed_findings(result.findings, common)) if result.findings else ()),
+        *(
+            plain.finding_lines(placed_findings(result.findings, common), nodes=made.cluster.nodes)
+            if result.findings
+            else ()
+        ),
         *plain.question(planned, len(made.cluster.nodes)),
         *lines_of(planned, made),
     ]
@@ -166,7 +170,7 @@ def finish(common: Common, made: Setup, outcome: Outcome) -> int:
 
 def _tell(common: Common, made: Setup, outcome: Outcome) -> None:
     if outcome.state is not None:
-        _tell_run(common, outcome, outcome.state)
+        _tell_run(common, made, outcome, outcome.state)
     elif outcome.result is not None and outcome.result.code is not ExitCode.DONE:
         result = outcome.result
         found = placed_findings(result.findings, common)
@@ -174,13 +178,15 @@ def _tell(common: Common, made: Setup, outcome: Outcome) -> None:
             document = documents.blocked_document(made.cluster, made.mode, result.facts, found, outcome.code)
             put_json(document, lines=True)
         else:
-            show.findings(found, common.shown, verbose=common.verbose, of=outcome.examined)
+            show.findings(
+                found, common.shown, made.cluster.nodes, verbose=common.verbose, of=outcome.examined
+            )
             typer.echo("nothing was changed")
     else:
         typer.echo(outcome.why or "nothing was changed", err=common.shown is Format.JSON)
 
 
-def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
+def _tell_run(common: Common, made: Setup, outcome: Outcome, state: RunState) -> None:
     from ctmupgrade.commands.status import head_of
     from ctmupgrade.core.run.report import make_report
 
@@ -191,7 +197,7 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
         put_json(documents.report_document(report) | more, lines=True)
         return
     if state.outcome == "dry-run":
-        _tell_rehearsed(common, outcome, state)
+        _tell_rehearsed(common, made, outcome, state)
     told = show.told_as_it_went(common.shown) and not outcome.only_looked
     view = make_overview(state, Doing(), state.at, alive=False)
     show.report(report, common.shown, told=told, took=took_of(view.rows))
@@ -203,6 +209,7 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
         show.findings(
             placed_findings(outcome.left_out, common),
             common.shown,
+            made.cluster.nodes,
             verbose=common.verbose,
             of=outcome.examined,
         )
@@ -214,12 +221,13 @@ def _tell_run(common: Common, outcome: Outcome, state: RunState) -> None:
         typer.echo(placed(f"to go on: ctmupgrade resume {state.run}", common))
 
 
-def _tell_rehearsed(common: Common, outcome: Outcome, state: RunState) -> None:
+def _tell_rehearsed(common: Common, made: Setup, outcome: Outcome, state: RunState) -> None:
     """A dry run: what was found, and what would be done."""
     if outcome.result is not None and outcome.result.findings:
         show.findings(
             placed_findings(outcome.result.findings, common),
             common.shown,
+            made.cluster.nodes,
             verbose=common.verbose,
             of=outcome.examined,
         )

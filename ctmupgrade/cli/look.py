@@ -50,7 +50,8 @@ def check(
             found = placed_findings(result.findings, common)
             put_json(documents.check_document(made.cluster, made.mode, result.facts, found))
         else:
-            show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
+            found = placed_findings(result.findings, common)
+            show.findings(found, common.shown, made.cluster.nodes, verbose=common.verbose)
     return result.code
 
 
@@ -130,7 +131,8 @@ def plan(
             if output is None:
                 put_json(document)
         else:
-            show.findings(placed_findings(result.findings, common), common.shown, verbose=common.verbose)
+            found = placed_findings(result.findings, common)
+            show.findings(found, common.shown, made.cluster.nodes, verbose=common.verbose)
             show.plan(planned, common.shown, fit)
         if output is not None:
             write_out(as_text(document), output)

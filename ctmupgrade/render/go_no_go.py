@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,12 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.windows import fit_summary, window_fit
+from ctmupgrade.render.alike import MOST_REMEDIES, alike, rest_of
 from ctmupgrade.render.manual import Book
 from ctmupgrade.render.once import names_itself
 from ctmupgrade.render.page import BLANK, Heading, Mono, Part, Strong, Ticks, Words, said
 
 _ORDER = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED)
-_MOST_REMEDIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,9 @@ def go_parts(checked: Checked, book: Book, place: str) -> Iterator[Part]:
 
 
 def _found(checked: Checked, book: Book) -> Iterator[Words]:
+    nodes = (*checked.cluster.nodes, *checked.cluster.fresh)
     for verdict in _ORDER:
-        for group in _alike([f for f in checked.findings if f.verdict is verdict], checked.cluster):
+        for group in alike([f for f in checked.findings if f.verdict is verdict], nodes):
             first, names = group[0], [f.node for f in group if f.node]
             named = not names or names_itself(names, first.summary)
             where = "" if named else f" {node_list(names, len(checked.cluster.nodes))}:"
@@ -61,37 +61,11 @@ def _found(checked: Checked, book: Book) -> Iterator[Words]:
 
 
 def _remedies(remedies: Sequence[str]) -> Iterator[str | Mono]:
-    for number, remedy in enumerate(remedies[:_MOST_REMEDIES]):
+    for number, remedy in enumerate(remedies[:MOST_REMEDIES]):
         yield ". To do: " if number == 0 else "; "
         yield Mono(remedy)
-    if len(remedies) > _MOST_REMEDIES:
-        yield f"; and the same with each of the other {len(remedies) - _MOST_REMEDIES} nodes"
-
-
-def _alike(findings: Sequence[Finding], cluster: Cluster) -> list[list[Finding]]:
-    """Findings that say the same, but for the node that they are about."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        key = (
-            finding.check,
-            _general(finding.summary, finding.node, cluster),
-            _general(finding.remedy, finding.node, cluster),
-        )
-        groups.setdefault(key, []).append(finding)
-    return list(groups.values())
-
-
-def _general(text: str, name: str, cluster: Cluster) -> str:
-    """A text without the names of the node that it is about."""
-    node = next((one for one in (*cluster.nodes, *cluster.fresh) if one.name == name), None)
-    words = (
-        sorted({w for w in (node.name, node.host, node.url, node.cluster_host) if w}, key=len, reverse=True)
-        if node
-        else []
-    )
-    if not words:
-        return text
-    return re.sub(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, words))})(?![\w-]|\.\w)", "NODE", text)
+    if rest := rest_of(remedies):
+        yield f"; {rest}"
 
 
 def _standing(checked: Checked) -> Iterator[Words]:

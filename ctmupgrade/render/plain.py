@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
+from ctmupgrade.core.model import Node
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.clients import WHOLE
 from ctmupgrade.core.plan.estimates import worst_of
@@ -17,6 +18,7 @@ from ctmupgrade.core.plan.windows import WindowFit, fit_lines, fit_summary
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
+from ctmupgrade.render.alike import MOST_REMEDIES, alike, rest_of
 from ctmupgrade.render.escape import ours
 from ctmupgrade.render.observed import finding_texts
 from ctmupgrade.render.once import names_itself
@@ -38,22 +40,31 @@ MARK = 8  # columns of the word that a finding's line begins with
 
 
 def finding_lines(
-    findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
+    findings: Iterable[Finding],
+    *,
+    verbose: bool = False,
+    of: Iterable[Finding] | None = None,
+    nodes: Sequence[Node] = (),
 ) -> list[str]:
     """Return what was found, worst first; passes only counted, unless verbose.
 
     :param of: all that the check found, where only a part of it is shown: it is what is counted.
+    :param nodes: the cluster's: what differs only by whom it is about is shown once.
     """
-    return [line for _verdict, line in marked_finding_lines(findings, verbose=verbose, of=of)]
+    return [line for _verdict, line in marked_finding_lines(findings, verbose=verbose, of=of, nodes=nodes)]
 
 
 def marked_finding_lines(
-    findings: Iterable[Finding], *, verbose: bool = False, of: Iterable[Finding] | None = None
+    findings: Iterable[Finding],
+    *,
+    verbose: bool = False,
+    of: Iterable[Finding] | None = None,
+    nodes: Sequence[Node] = (),
 ) -> list[tuple[Verdict | None, str]]:
     """Return the same, each line with the verdict that it begins with; None: it begins with none."""
     found = list(findings)
     following = () if verbose else _following(found)
-    nodes = {f.node for f in found if f.node}
+    named = len({f.node for f in found if f.node})
     order = (Verdict.BLOCK, Verdict.UNKNOWN, Verdict.MANUAL, Verdict.WARN, Verdict.SKIPPED, Verdict.PASS)
     lines: list[tuple[Verdict | None, str]] = []
     for verdict in order:
@@ -62,19 +73,31 @@ def marked_finding_lines(
             for f in found
             if f.verdict is verdict and (verdict is not Verdict.PASS or verbose) and f not in following
         ]
-        for finding, names in _grouped(shown):
-            named = not names or names_itself(names, finding.summary)
-            where = "" if named else f" {node_list(names, len(nodes))}:"
-            lines.append(
-                (verdict, f"{verdict.value.upper():{MARK}}{finding.check}:{where} {finding.summary}")
-            )
-            if finding.remedy and verdict is not Verdict.PASS:
-                lines.append((None, f"        -> {finding.remedy}"))
+        for group in alike(shown, nodes):
+            lines.append((verdict, f"{verdict.value.upper():{MARK}}{_said(group, named)}"))
+            if verdict is not Verdict.PASS:
+                lines += ((None, f"        {line}") for line in _to_do(group))
     if following:
         lines.append((None, f"        ({len(following)} more follow from that; -v lists them)"))
     leading = [f for f in found if f not in following]
     lines.append((None, verdict_line(leading, found if of is None else list(of))))
     return [(verdict, text) for verdict, line in lines for text in ours([line])]
+
+
+def _said(group: Sequence[Finding], nodes: int) -> str:
+    """What is found of a group of nodes, in the words of the first."""
+    first, names = group[0], [f.node for f in group if f.node]
+    where = "" if not names or names_itself(names, first.summary) else f" {node_list(names, nodes)}:"
+    whose = f" (the words of {first.node})" if len({f.summary for f in group}) > 1 else ""
+    text = first.summary.removeprefix(f"{first.node}: ") if len(names) > 1 else first.summary
+    return f"{first.check}:{where} {text}{whose}"
+
+
+def _to_do(group: Sequence[Finding]) -> Iterator[str]:
+    remedies = list(dict.fromkeys(f.remedy for f in group if f.remedy))
+    yield from (f"-> {remedy}" for remedy in remedies[:MOST_REMEDIES])
+    if rest := rest_of(remedies):
+        yield f"({rest})"
 
 
 _ENDINGS = {
@@ -111,14 +134,6 @@ def verdict_line(found: list[Finding], counted: list[Finding]) -> str:
 def _counted(verdict: Verdict, number: int) -> str:
     words = {Verdict.BLOCK: "blocking", Verdict.WARN: "warning" if number == 1 else "warnings"}
     return words.get(verdict, verdict.value)
-
-
-def _grouped(findings: list[Finding]) -> list[tuple[Finding, list[str]]]:
-    """Findings that say the same of several nodes, as one, with the nodes' names."""
-    alike: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        alike.setdefault((finding.check, finding.summary, finding.remedy), []).append(finding)
-    return [(group[0], [f.node for f in group if f.node]) for group in alike.values()]
 
 
 def _following(found: list[Finding]) -> tuple[Finding, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.clean_text import clean
-from ctmupgrade.core.model import Window
+from ctmupgrade.core.model import Node, Window
 from ctmupgrade.core.overview.overview import Overview
 from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.plan import Plan
@@ -72,16 +72,21 @@ def _news(lines: Iterable[str]) -> None:
 
 
 def findings(
-    found: tuple[Finding, ...], shown: str, *, verbose: bool = False, of: tuple[Finding, ...] | None = None
+    found: tuple[Finding, ...],
+    shown: str,
+    nodes: Sequence[Node] = (),
+    *,
+    verbose: bool = False,
+    of: tuple[Finding, ...] | None = None,
 ) -> None:
-    """Show what a check found. ``of``: all of it, where ``found`` is a part."""
+    """Show what a check found. ``of``: all of it, where ``found`` is a part; ``nodes``: the cluster's."""
     if shown != "rich":
-        _lines(plain.finding_lines(found, verbose=verbose, of=of))
+        _lines(plain.finding_lines(found, verbose=verbose, of=of, nodes=nodes))
         return
     from rich.text import Text
 
     console = _console()
-    for verdict, line in plain.marked_finding_lines(found, verbose=verbose, of=of):
+    for verdict, line in plain.marked_finding_lines(found, verbose=verbose, of=of, nodes=nodes):
         for number, part in enumerate(folded([clean(line)], console.width)):
             text = Text(part)
             if verdict is not None and number == 0:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ctmupgrade.core.checks.catalogue import examine
+from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.cluster_views import Member, PeerView
 from ctmupgrade.core.looks.facts import ClockReading, Facts, NodeFacts, Ntp, PortState, Unknown
 from ctmupgrade.core.looks.node_state import Alarm, Licence
@@ -93,3 +94,37 @@ def test_the_same_of_twenty_is_one_line(check: str, change: Callable[[int, NodeF
     lines = [line for line in finding_lines(found) if not line.startswith(" ")]
     assert len(lines) == 2, lines  # the finding, and the verdict
     assert lines[0].split()[1] == f"{check}:"
+
+
+def _own_words(number: int) -> Finding:
+    """A finding as each node's ksctl words it: with the node's own address, here one that begins as another's."""
+    return Finding(
+        "control_plane_reachable",
+        Verdict.UNKNOWN,
+        f"ctm-{number}",
+        f'Post "https://10.0.0.{number}/api/v1/auth/tokens": dial tcp 10.0.0.{number}:443: connection refused',
+        f"KSCTL_URL=https://10.0.0.{number} ksctl system info get",
+    )
+
+
+def test_what_differs_by_the_own_address_alone_is_one_line() -> None:
+    nodes = cluster(MANY).nodes
+    assert {node.host for node in nodes} == {f"10.0.0.{n}" for n in range(1, MANY + 1)}
+    found = [_own_words(n) for n in range(1, MANY + 1)]
+    lines = finding_lines(found, nodes=nodes)
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["UNKNOWN", "Not"]
+    assert (
+        "all 20 nodes:" in lines[0] and "10.0.0.1/" in lines[0] and lines[0].endswith("(the words of ctm-1)")
+    )
+    assert [line.count("KSCTL_URL") for line in lines[1:4]] == [1, 1, 1]
+    assert "each of the other 17 nodes" in lines[4]
+
+
+def test_what_one_node_says_of_another_stays_apart() -> None:
+    found = [
+        Finding("port_5432_open", Verdict.BLOCK, "ctm-1", "cannot reach 10.0.0.3 on port 5432", "open it"),
+        Finding("port_5432_open", Verdict.BLOCK, "ctm-2", "cannot reach 10.0.0.4 on port 5432", "open it"),
+        Finding("port_5432_open", Verdict.BLOCK, "ctm-1", "cannot reach 10.0.0.11 on port 5432", "open it"),
+    ]
+    lines = finding_lines(found, nodes=cluster(MANY).nodes)
+    assert sum(line.startswith("BLOCK") for line in lines) == 3
