@@ -165,6 +165,10 @@ def test_the_manual_page_is_without_faults() -> None:
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
+        ("version", "did you mean --version?"), ("help", "did you mean --help?"),
+        ("check --simulat x", "No such option: --simulat; did you mean --simulate?"),
+        ("check --format jsn", "Invalid value for '--format': 'jsn' is not one of"),
+        ("run --stop-after", "-> ctmupgrade run --help"), ("node skip latest ctm-1 --reason", "-> ctmupgrade node skip --help"),
         ("chekc", "did you mean check?"), ("node rety", "did you mean retry?"),
         ("check --only ntp_synchronized --simulate S", "did you mean ntp_synchronised?"),
         ("check --skip ntp_sync=x --simulate S", "did you mean ntp_synchronised?"),

@@ -50,6 +50,7 @@ def test_twenty_nodes_in_less_than_four_hundred_lines(desk: Desk) -> None:
     assert len(upgraded) == 20 and re.search(r"stage:ctm-1 \d+ %, 36 MB/s, .* and 17 more", ran.stdout)
     recap = [line for line in lines if "-> 2.21.0+15451  done, out of service for 27 min" in line]
     assert len(recap) == 20 and recap == lines[-21:-1]
+    assert "20 nodes: nothing is worse than before the run" in ran.stdout
 
 
 def test_a_heart_beats_where_nothing_else_is_said(tmp_path: Path) -> None:

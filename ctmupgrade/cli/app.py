@@ -102,4 +102,8 @@ def _program() -> object:
     if command is None:
         return app(standalone_mode=False)
     name = " ".join(("ctmupgrade", *words[: len(words) - len(rest)]))
-    return command.main(list(rest), prog_name=name, standalone_mode=False)
+    try:
+        return command.main(list(rest), prog_name=name, standalone_mode=False)
+    except Exception as error:
+        error.add_note(name)  # the parser does not always say in which command it stopped
+        raise

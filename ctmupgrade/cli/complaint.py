@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,12 +37,22 @@ def complain(error: CtmUpgradeError) -> int:
 
 def complain_usage(error: BaseException) -> int:
     """Return the same of what the command line's parser refuses; it points to the help of that command."""
-    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    text = _plain(error.format_message() if hasattr(error, "format_message") else str(error))
     context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", "") or "ctmupgrade"
+    path = getattr(context, "command_path", "") or next(iter(getattr(error, "__notes__", ())), "ctmupgrade")
     if text or wants_json(sys.argv[1:]):  # without a command its help was shown
         tell(text or "no command is given", ExitCode.USAGE, remedy=f"{path} --help")
     return int(ExitCode.USAGE)
+
+
+def _plain(text: str) -> str:
+    """The parser's words without those of the libraries below it, and its guesses as we ask elsewhere."""
+    text = text.replace("Value error, ", "", 1)
+    return re.sub(
+        r" \(Possible options: (.+)\)$",
+        lambda found: f"; did you mean {found[1].replace(', ', ' or ')}?",
+        text,
+    )
 
 
 def _put_document(brief: str, details: str, remedy: str, code: int) -> None:

@@ -16,6 +16,8 @@ from ctmupgrade.cli.options import with_common
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
+_SPELLED = ("--help", "--version")  # what is typed as a command elsewhere
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -113,7 +115,7 @@ def group_of(shelf: CommandRegistry) -> type[TyperGroup]:
             if args and args[0] not in shelf.names and not args[0].startswith("-"):
                 from ctmupgrade.core.near import meant
 
-                ctx.fail(f"no such command: {args[0]}{meant(args[0], shelf.names)}")
+                ctx.fail(f"no such command: {args[0]}{meant(args[0], [*shelf.names, *_SPELLED])}")
             return super().resolve_command(ctx, args)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -20,6 +20,7 @@ class Observed:
 
 
 UNOBSERVED = Observed()
+_MOST_NAMES = 4  # that a line lists; of more it says how many
 
 
 def observed_after(held: Observed, event: Event, at: datetime, last: datetime) -> Observed:
@@ -38,8 +39,9 @@ def observed_words(event: NodesSeen | PortsWatched | PortsSeen, held: Observed) 
         case NodesSeen(nodes=nodes):
             worse = worse_findings(held.looks, nodes)
             told = "; ".join(f"{one.node}: {one.summary}" for one in worse)
-            names = ", ".join(name for name in nodes if name)
-            return told or f"{names}: nothing is worse than before the run"
+            names = [name for name in nodes if name]
+            who = ", ".join(names) if len(names) <= _MOST_NAMES else f"{len(names)} nodes"
+            return told or f"{who}: nothing is worse than before the run"
         case PortsWatched(ports=ports):
             return f"watching {len(ports)} ports of clients from here"
         case PortsSeen(answers=answers):

@@ -168,7 +168,7 @@ def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
     what = (
         "on the node, before anything else: sudo reboot; then: ctmupgrade check"
         if aborted
-        else "ctmupgrade resume reboots it"
+        else "resuming the run reboots it"
     )
     return tuple(
         f"{node}: ks_upgrade.sh has ended, and the node must still be rebooted ({what})"

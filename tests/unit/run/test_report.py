@@ -87,6 +87,9 @@ def test_a_node_was_out_of_service_from_its_first_attempt_on() -> None:
 def test_a_reboot_that_is_still_to_come_is_named() -> None:
     seen = state(*done("upgrade:ctm-1"), journal.RunPaused("asked", 7))
     assert any(line.startswith("ctm-1") for line in make_report(seen).pending_reboots)
+    assert not any("ctmupgrade" in line for line in make_report(seen).pending_reboots), (
+        "a command in prose is folded"
+    )
 
 
 def test_a_step_of_another_plan_does_not_fit() -> None:
