@@ -154,6 +154,14 @@ def test_a_reason_is_needed_and_the_remedy_does_not_say_otherwise(stuck: Desk) -
         assert said.returncode == 2 and "--reason needs a text" in said.stderr and "leave" not in said.stderr
 
 
+def test_an_error_is_folded_between_words_on_a_terminal(desk: Desk) -> None:
+    with _on_terminal(desk, "check", "--only", "x", columns=60, scenario="nothing") as seen:
+        assert seen.ended() == 2
+    lines = seen.shown.splitlines()
+    told = next(number for number, line in enumerate(lines) if "-> a fixture folder" in line)
+    assert all(len(line) <= 60 for line in lines[told:]) and "record DIR" in " ".join(lines[told:])
+
+
 # -- which run ---------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,8 +27,20 @@ def tell(brief: str, code: int, *, details: str = "", remedy: str = "") -> int:
     out = [f"ctmupgrade: {brief}"]
     out += [f"  {line}" for line in details.splitlines()]
     out += [f"  -> {line}" for line in remedy.splitlines()]
-    sys.stderr.write("\n".join(out) + "\n")
+    sys.stderr.write("\n".join(_folded(out)) + "\n")
     return code
+
+
+def _folded(lines: list[str]) -> list[str]:
+    """Fold between words where a person reads; what is for copying stays whole."""
+    try:
+        if not sys.stderr.isatty():
+            return lines
+    except ValueError:  # it is closed: to write says so
+        return lines
+    from ctmupgrade.render.folding import folded
+
+    return folded(lines, shutil.get_terminal_size().columns)
 
 
 def complain(error: CtmUpgradeError) -> int:
