@@ -182,7 +182,8 @@ def cluster_text(fleet: SshFleet, signer: str, name: str, extra: str = "", top: 
     nodes = "\n".join(
         f"  - {{name: {n}, host: 127.0.0.1, port: {fleet.ports[n]}, url: '{fleet.urls[n]}', "
         f"cluster_host: {fleet.world.nodes[n].cluster_host}}}"
-        for n in fleet.ports
+        for n, server in fleet.servers.items()
+        if server.host == "127.0.0.1"  # not a spare
     )
     return f"""cluster: {name}
 target: {{archive: ./{NAME}, signer: {signer}, keyring: ./vendor.asc}}

@@ -228,9 +228,16 @@ def _line(channel: paramiko.Channel) -> bytes:
 class NodeServer:
     """One node's port."""
 
-    def __init__(self, fleet: SshFleet, node: SimNode, keys: list[paramiko.PKey]) -> None:
+    def __init__(
+        self,
+        fleet: SshFleet,
+        node: SimNode,
+        keys: list[paramiko.PKey],
+        at: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self.fleet, self.node, self.keys = fleet, node, keys
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket = socket.create_server(at)
+        self.host = at[0]
         self.port = int(self.socket.getsockname()[1])
         self.transports: list[paramiko.Transport] = []
         self.link, self.closed = node.link, False
@@ -346,6 +353,13 @@ class SshFleet:
             self.bridge.close()
 
 
+def _place(fleet: SshFleet, node: SimNode) -> tuple[str, int]:
+    """Where a node listens. A spare (``host: 127.0.0.99``) is reached at the port of the first node, as `drill` has it."""
+    if not node.host.startswith("127."):
+        return "127.0.0.1", 0
+    return node.host, next(iter(fleet.servers.values())).port
+
+
 def start_fleet(world: World, directory: Path, speed: float = 1.0) -> SshFleet:
     """Servers for every node of the world, whose time runs from now on ``speed`` times as fast as ours."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -356,8 +370,8 @@ def start_fleet(world: World, directory: Path, speed: float = 1.0) -> SshFleet:
     lines = []
     for name, node in world.nodes.items():
         keys = [_new_key(directory / f"host_{name}_{i}") for i in (1, 2)]
-        server = fleet.servers[name] = NodeServer(fleet, node, keys)
-        lines.append(f"[127.0.0.1]:{server.port} {keys[0].get_name()} {keys[0].get_base64()}\n")
+        server = fleet.servers[name] = NodeServer(fleet, node, keys, _place(fleet, node))
+        lines.append(f"[{server.host}]:{server.port} {keys[0].get_name()} {keys[0].get_base64()}\n")
     fleet.known_hosts.write_text("".join(lines))
     fleet.bridge = Bridge(world, fleet.lock)
     write_program(fleet.ksctl, fleet.bridge.port)

@@ -46,7 +46,8 @@ class Bridge:
         with client, client.makefile("rw", encoding="utf-8") as file:
             request = json.loads(file.readline())
             self.seen.append(request)
-            name = (urlparse(str(request["url"])).hostname or "").removesuffix(".sim")
+            host = (urlparse(str(request["url"])).hostname or "").removesuffix(".sim")
+            name = next((node.name for node in self.world.nodes.values() if node.host == host), host)
             argv = tuple(str(word) for word in request["argv"])
             answer = Secret(str(request["answer"])) if request.get("answer") else None
             with self.lock:
