@@ -81,6 +81,16 @@ def test_damage_is_told(shelf: Shelf, harm: str) -> None:
     assert "ctmupgrade backup" in said.stdout
 
 
+def test_a_manifest_that_is_none_is_told_in_words(shelf: Shelf) -> None:
+    shelf.put("ctm-1", "b", 2)
+    head = f"{shelf.store.directory}/{shelf.store.cluster}-ctm-1"
+    Path(f"{head}-folder.manifest.json").mkdir()
+    Path(f"{head}-list.manifest.json").write_text("[]", encoding="utf-8")
+    said = shelf.type("backup", "--verify").stdout
+    assert "it is a folder" in said and "it does not say what a manifest says" in said
+    assert "Errno" not in said and "indices" not in said
+
+
 def test_what_nobody_proves_is_told(shelf: Shelf) -> None:
     made = shelf.put("ctm-1", "b", 2)
     shutil.copy(made.file, Path(made.file).with_name(f"{shelf.store.cluster}-ctm-9-x.backup"))
@@ -156,7 +166,8 @@ def test_a_journal_that_cannot_be_read_keeps_all(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     "words",
     [("--verify", "--prune", "--keep", "2"), ("--prune",), ("--keep", "2"), ("--prune", "--keep", "0"),
-     ("--verify", "--simulate", str(SCENARIOS / "healthy-three"))],
+     ("--verify", "--simulate", str(SCENARIOS / "healthy-three")),
+     ("--prune", "--keep", "1", "--yes", "--nodes", "ctm-1"), ("--verify", "--nodes", "ctm-1")],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(shelf: Shelf, words: tuple[str, ...]) -> None:
     assert shelf.type("backup", *words).returncode == 2

@@ -13,9 +13,10 @@ from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.kept_backups import KeptBackup
+    from ctmupgrade.core.model import Options
 
 
-def refuse_mixed(common: Common, *, verify: bool, prune: bool, keep: int) -> None:
+def refuse_mixed(common: Common, options: Options, *, verify: bool, prune: bool, keep: int) -> None:
     """Refuse what does not go together. :raises UsageError: it says what does."""
     if verify and (prune or keep):
         raise UsageError(
@@ -24,8 +25,16 @@ def refuse_mixed(common: Common, *, verify: bool, prune: bool, keep: int) -> Non
         )
     if prune != bool(keep):
         raise UsageError("--prune and --keep belong together", remedy="ctmupgrade backup --prune --keep 3")
+    from ctmupgrade.core.model import Options
+
+    word = "--verify" if verify else "--prune"
+    if options != Options():  # who wrote --nodes ctm-1 must not lose the backups of the others
+        raise UsageError(
+            f"{word} is for all backups of the cluster on this machine: --nodes, --order, --skip and --parallel are for a "
+            "backup that is made",
+            remedy="leave them out",
+        )
     if common.simulate:
-        word = "--verify" if verify else "--prune"
         raise UsageError(
             f"{word} looks at the backups on this machine, and a simulated cluster has none here",
             remedy="leave --simulate out",

@@ -105,7 +105,7 @@ def resume(
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import resume as resuming
 
-    with opened(common, rates=(limit_rate, limit_rate_per_node), pace=speed) as made:
+    with opened(common, rates=(limit_rate, limit_rate_per_node), needs_archive=False, pace=speed) as made:
         with wishes(
             common,
             made,
@@ -148,7 +148,7 @@ def backup(
     if verify or prune or keep:
         from ctmupgrade.cli import backups
 
-        backups.refuse_mixed(common, verify=verify, prune=prune, keep=keep or 0)
+        backups.refuse_mixed(common, options, verify=verify, prune=prune, keep=keep or 0)
         return backups.verify(common) if verify else backups.prune(common, keep or 0)
     return _prepare(common, options, "backup")
 
@@ -158,7 +158,7 @@ def _prepare(common: Common, options: Options, what: str, rates: tuple[str, str]
     from ctmupgrade.commands import prepare
     from ctmupgrade.core.plan.steps import MakeBackup, StageArchive
 
-    with opened(common, options, rates=rates, purpose="PREPARE") as made:
+    with opened(common, options, rates=rates, purpose="PREPARE", needs_archive=what == "stage") as made:
         with wishes(common, made) as wish:
             outcome = prepare.prepare_only(made, wish, StageArchive if what == "stage" else MakeBackup)
         return finish(common, made, outcome)
@@ -204,7 +204,7 @@ def recover(
             remedy="name it in one of them",
         )
     asked = cli_recover.Asked(common, known, options, take_over, pin)
-    with opened(common, options, looks_only=not common.yes, purpose="RECOVER") as made:
+    with opened(common, options, looks_only=not common.yes, purpose="RECOVER", needs_archive=False) as made:
         if common.yes and not common.dry_run:
             recovering.refuse_running(made)
         with progress(common, made):
@@ -247,7 +247,7 @@ def restore(
     named = tuple(dict.fromkeys(name for one in gone or () for name in split(one, "--gone")))
     asked = restoring.RestoreRequest(on, backup_file, named, force)
     options = Options(shared_hsm_partition=shared_hsm_partition)
-    with opened(common, options, purpose="RECOVER") as made:
+    with opened(common, options, purpose="RECOVER", needs_archive=False) as made:
         with wishes(common, made, take_over=take_over, command=restoring.COMMAND) as wish:
             outcome = restoring.restore(made, wish, asked)
         return finish(common, made, outcome)
@@ -273,7 +273,7 @@ def drill(
 
     if not on:
         raise UsageError("drill needs a spare appliance", remedy="ctmupgrade drill --on spare=10.0.0.99")
-    with opened(common, purpose="RECOVER") as made:
+    with opened(common, purpose="RECOVER", needs_archive=False) as made:
         with wishes(common, made, take_over=take_over, command=drilling.COMMAND) as wish:
             outcome = drilling.drill(made, wish, drilling.DrillRequest(on, backup_file, force))
         return finish(common, made, outcome)

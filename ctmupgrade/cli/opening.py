@@ -59,13 +59,15 @@ def opened(
     looks_only: bool = False,
     rates: tuple[str, str] = ("", ""),
     purpose: str = "PLAN",
+    needs_archive: bool = True,
     pace: float = 0.0,
 ) -> Iterator[Setup]:
     """Open the cluster with its tools for the time of a command, and print the mode first."""
     from ctmupgrade.commands.wiring import setup
     from ctmupgrade.render import plain
 
-    with setup(replace(request_of(common, options, rates, purpose), pace=pace)) as made:
+    request = request_of(common, options, rates, purpose)
+    with setup(replace(request, needs_archive=needs_archive, pace=pace)) as made:
         line = plain.mode_line(made.mode, made.cluster.name, looks_only=looks_only)
         for part in fold(common, [line]):
             typer.echo(part, err=common.shown is Format.JSON)

@@ -58,6 +58,9 @@ class CommandRequest:
     node_rate: int = 0  # and of each node's
 
     purpose: Purpose = Purpose.PLAN
+    needs_archive: bool = (
+        True  # False: cluster.yaml's archive may be missing, as after the loss of everything
+    )
     pace: float = 0.0  # so many seconds of a simulation pass in one of ours; 0: as fast as it goes
 
     @property

@@ -102,7 +102,7 @@ def read_cluster(request: CommandRequest) -> Cluster:
     if request.simulate:
         fixture_folder(request.simulate)
     path = request.simulate / "cluster.yaml" if request.simulate else request.cluster
-    cluster = load_cluster(path, simulated=request.simulate is not None)
+    cluster = load_cluster(path, simulated=request.simulate is not None, needs_archive=request.needs_archive)
     if request.strategy is not None:
         cluster = replace(cluster, strategy=request.strategy)
     return with_options(cluster, request.options, request.purpose, path.name)

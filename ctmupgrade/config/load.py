@@ -49,10 +49,11 @@ _CLUSTER_LINE = re.compile(r"^cluster:[ \t]*([^\s#]{1,80})", re.MULTILINE)
 _PASSWORD_KEYS = ("password_env", "password_file", "password_command")
 
 
-def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
+def load_cluster(path: Path, *, simulated: bool = False, needs_archive: bool = True) -> Cluster:
     """Read cluster.yaml.
 
     :param simulated: the files it names (archive, keys) need not exist.
+    :param needs_archive: False: the archive and its keyring need not exist, as for a restore on a new machine.
     :raises ConfigError: unreadable or wrong; every problem is listed with its line.
     """
     source = Source(path)
@@ -65,7 +66,7 @@ def load_cluster(path: Path, *, simulated: bool = False) -> Cluster:
             for problem in error.errors():
                 source.complain(_place(problem["loc"]), words(problem, raw))
     if parsed is not None and not source.problems:
-        cluster = _Builder(source, path.resolve().parent, simulated).cluster(parsed)
+        cluster = _Builder(source, path.resolve().parent, simulated, needs_archive).cluster(parsed)
         if not source.problems:
             return cluster
     raise ConfigError(
@@ -103,6 +104,7 @@ class _Builder:
     source: Source
     base: Path
     simulated: bool
+    needs_archive: bool
 
     def cluster(self, file: FileKeys) -> Cluster:
         self._unique(file)
@@ -186,7 +188,8 @@ class _Builder:
             )
 
     def _target(self, raw: TargetKeys) -> Target:
-        archive = self._file(("target", "archive"), raw.archive)
+        file = self._file if self.needs_archive else self._path
+        archive = file(("target", "archive"), raw.archive)
         named = NAMED_VERSION.search(archive.name)
         version: Version | None = raw.version
         if version is None and named:
@@ -198,7 +201,7 @@ class _Builder:
             self.source.complain(
                 ("target", "version"), f"is {version}, but the archive's name says {named.group(1)}"
             )
-        keyring = self._file(("target", "keyring"), raw.keyring) if raw.keyring else None
+        keyring = file(("target", "keyring"), raw.keyring) if raw.keyring else None
         return Target(archive, version, raw.signer, keyring)
 
     def _node(self, file: FileKeys, raw: NodeKeys, index: int) -> Node:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ctmupgrade.core.looks.backups import Manifest
+from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.run.journal import RunState
 
 
@@ -80,7 +81,9 @@ def _proven_at(manifest: Manifest) -> datetime:
 
 def _relies_on(state: RunState, manifest: Manifest, max_age: timedelta) -> bool:
     made = {held.evidence.get("backup") for held in state.steps.values()}
-    return manifest.backup_id in made or manifest.made_at >= state.started - max_age
+    # A restore and a drill go on from the one that their plan names, however old it is.
+    named = {s.action.backup_id for s in state.plan.steps if isinstance(s.action, RestoreBackup)}
+    return manifest.backup_id in made | named or manifest.made_at >= state.started - max_age
 
 
 def removable(kept: KeptBackups, keep: int) -> tuple[KeptBackup, ...]:
@@ -97,3 +100,16 @@ def removable(kept: KeptBackups, keep: int) -> tuple[KeptBackup, ...]:
         if counted[one.manifest.node] > keep and not one.needed_by:
             found.append(one)
     return tuple(found)
+
+
+def newer_ones(known: Sequence[Manifest], made: Manifest) -> Iterator[str]:
+    """Yield of each newer backup why it is not the one, or that it would lose less. :param made: the one that is used."""
+    for one in sorted(known, key=lambda one: one.made_at):
+        if one.made_at <= made.made_at or one.backup_id == made.backup_id:
+            continue
+        what = f"NEWER backup {one.backup_id}, made by {one.node} at {one.made_at:%Y-%m-%d %H:%M %Z}"
+        yield (
+            f"{what}: not used: {one.problem}"
+            if one.problem
+            else f"{what}, is whole: --backup {one.file} loses less"
+        )

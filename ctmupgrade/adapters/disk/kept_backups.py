@@ -26,7 +26,7 @@ def survey(store: BackupStore) -> tuple[list[Manifest], list[tuple[str, str]], l
         try:
             cluster, manifest = read_manifest(path)
         except (OSError, *UNFORESEEN) as error:
-            unread.append((path.name, excerpt(str(error), 200) or type(error).__name__))
+            unread.append((path.name, _why_unread(error)))
             continue
         claimed |= {Path(manifest.file).name, Path(manifest.key_file).name}
         if cluster == store.cluster:
@@ -34,6 +34,17 @@ def survey(store: BackupStore) -> tuple[list[Manifest], list[tuple[str, str]], l
     torn = {name.removesuffix(SUFFIX) for name, _why in unread}
     strays = [name for name in _pairs(store) if name not in claimed and name.rpartition(".")[0] not in torn]
     return found, unread, strays
+
+
+def _why_unread(error: Exception) -> str:
+    """Why a manifest cannot be read, in words; never in those of Python."""
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    if isinstance(error, OSError):
+        return excerpt((error.strerror or "it cannot be opened"), 200)
+    if isinstance(error, LookupError | TypeError | AttributeError):
+        return "it does not say what a manifest says"
+    return excerpt(str(error), 200) or "it does not say what a manifest says"
 
 
 def _pairs(store: BackupStore) -> list[str]:
