@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.adapters.disk.run_store import RunFolder, folders, is_running
+from ctmupgrade.collect.counts import count_of
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
+from ctmupgrade.commands.same_cluster import refuse_missing_archive
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.differences import changed
 from ctmupgrade.core.plan.plan import Plan, plan_of
+from ctmupgrade.core.plan.restore_choice import newest_whole
 from ctmupgrade.core.recovery.decide import Circumstances
 from ctmupgrade.core.recovery.diagnose import diagnose, without_data
 from ctmupgrade.core.recovery.pin import pin_of
@@ -107,6 +111,7 @@ def _stopped(setup: Setup) -> RunFolder | None:
 
 def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:
     result, past = check.check(setup), _past(setup)
+    past = replace(past, emptied=past.emptied | _without_keys(setup, result.facts))
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
     blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""
     around = Circumstances(left.run if left is not None else "", running, blocked)
@@ -116,6 +121,17 @@ def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running
     empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
     made = replace(made, without_data=empty)
     return Recovery(found, made, left, result, known)
+
+
+def _without_keys(setup: Setup, facts: Facts) -> frozenset[str]:
+    """Return, where no node forms a cluster, the nodes that have no key although the newest whole backup has some: new
+    appliances, or reset ones. None of them can hold the cluster's data. One that does not tell is not among them."""
+    made = newest_whole(facts.manifests)
+    told = {n: f.membership for n, f in facts.nodes.items() if not isinstance(f.membership, Unknown)}
+    if made is None or made.counts.get("keys", 0) <= 0 or any(own.clustered for own in told.values()):
+        return frozenset()
+    counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), list(told))
+    return frozenset(name for name, found in counted.items() if found.get("keys") == 0)
 
 
 def refuse_running(setup: Setup) -> None:
@@ -136,9 +152,10 @@ def perform(
     :param confirmed: a person has read it and said yes, which took time: it is looked at again before anything is
         done, and refused where it is no longer the same.
     :returns: how it ended, and what is to be said of the cluster afterwards (None: it did not end).
-    :raises LockedError: another run works on this cluster.
+    :raises LockedError: another run works on this cluster. :raises ConfigError: it upgrades a node, and the archive is missing.
     :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
+    refuse_missing_archive(setup, recovery.plan)
     run_id = new_run_id(setup.home)
     with hold(setup.home, run_id):
         left = recovery.unfinished

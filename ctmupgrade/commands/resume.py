@@ -20,6 +20,7 @@ from ctmupgrade.commands.same_cluster import (
     learn_of_run,
     own_node_is_last,
     refuse_foreign_plan,
+    refuse_missing_archive,
     refuse_other_cluster,
 )
 from ctmupgrade.commands.wiring import Setup, whoami
@@ -53,6 +54,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     setup = resumed(setup, state)
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
+    refuse_missing_archive(setup, state.plan)
     own_node_is_last(setup, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
     refuse_unknown_steps(wishes.faults, state.plan)

@@ -12,11 +12,12 @@ from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade
+from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, StageArchive, VerifyArchive
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.same_plan import foreign_steps
-from ctmupgrade.errors import BlockedError, UsageError
+from ctmupgrade.errors import BlockedError, ConfigError, UsageError
 
 
 def learn_of_run(setup: Setup, state: RunState) -> None:
@@ -47,6 +48,23 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
             f"cluster.yaml is no longer that of run {state.run}: {', '.join(different)}",
             remedy="put it back as it was, or: ctmupgrade abort, then ctmupgrade run",
         )
+
+
+def refuse_missing_archive(setup: Setup, plan: Plan) -> None:
+    """Make sure that the archive is here where the plan needs it. A backup, a restore and a drill need none.
+
+    :raises ConfigError: it is not, or its keyring.
+    """
+    needing = VerifyArchive | StageArchive | RunUpgrade
+    if setup.request.simulate or not any(isinstance(step.action, needing) for step in plan.steps):
+        return
+    target = setup.cluster.target
+    for key, path in (("archive", target.archive), ("keyring", target.keyring)):
+        if path is not None and not path.is_file():
+            raise ConfigError(
+                f"target.{key}: there is no file {path}",
+                remedy="put it there: this run upgrades a node with it; nothing was changed",
+            )
 
 
 def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[], bool]) -> None:

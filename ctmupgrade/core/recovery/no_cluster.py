@@ -149,7 +149,7 @@ def _named_base(named: str, able: list[str], holding: list[str], words: str) -> 
         return Base(
             advice=(
                 Advice(
-                    f"{named} holds no data: its own was erased in an earlier run; healthy nodes with data: {words}"
+                    f"{named} holds no data: it was erased, or it is new; healthy nodes with data: {words}"
                 ),
             )
         )
