@@ -142,6 +142,25 @@ def test_what_may_hold_data_or_cannot_take_the_backup_is_refused(
     stage.refused(text)
 
 
+def test_a_standalone_appliance_has_drills_too(stage: Stage) -> None:
+    """It lists no members, for it is in no cluster, and says so."""
+    file = stage.fixture / "cluster.yaml"
+    text = file.read_text(encoding="utf-8").replace(
+        "cluster: drill\n", "cluster: drill\nstrategy: standalone\n"
+    )
+    file.write_text(
+        "\n".join(line for line in text.splitlines() if "ctm-2" not in line and "ctm-3" not in line),
+        encoding="utf-8",
+    )
+    for number in (2, 3):
+        stage.world(f"  - {{name: ctm-{number}, cluster: main, users: [admin, ops, auditor]}}\n", "")
+    stage.world("{name: ctm-1, cluster: main,", "{name: ctm-1, data: data-main,")
+    said = stage.drill()
+    assert said.returncode == 0, said
+    report = stage.ok("report")
+    assert report["outcome"] == "done" and "on ctm-1" in json.dumps(report["steps"])
+
+
 def test_without_a_living_node_nobody_can_say_that_it_is_no_member(stage: Stage) -> None:
     for number in (1, 2, 3):
         stage.world(f"{{name: ctm-{number},", f"{{name: ctm-{number}, broken_at: -1000.0,")

@@ -6,18 +6,30 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctmupgrade.core.run.journal import Status
+from ctmupgrade.commands import recover as recovering
+from ctmupgrade.commands import restore as restoring
+from ctmupgrade.commands.run import RunOptions
+from ctmupgrade.commands.same_cluster import refuse_missing_archive
+from ctmupgrade.core.kept_backups import with_needs
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.plan.restore_actions import RestoreBackup
+from ctmupgrade.core.recovery.scene import OperatorInput
+from ctmupgrade.core.run.journal import RunEnded, RunStarted, Status, StepStarted
 from ctmupgrade.core.run.kinds import RunKind, kind_of
-from ctmupgrade.errors import BlockedError, ExitCode, UsageError
+from ctmupgrade.core.run.remaining import clients_still_notice
+from ctmupgrade.core.run.report import make_report
+from ctmupgrade.errors import BlockedError, ConfigError, ExitCode, UsageError
+from ctmupgrade.render.markdown import report_markdown
 from ctmupgrade.sim import Fault
 from tests.support.lost_cluster import RestoreDrive, living, lose, lost, whole
 from tests.support.promises import check_promises
-from tests.support.world_run import PASSWORD
+from tests.support.world_run import PASSWORD, Killed
 
 
 def refused(drive: RestoreDrive, **asked: Any) -> BlockedError:
@@ -262,7 +274,7 @@ def _one_differs(drive: RestoreDrive) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_without_key, "all are damaged"),
+        (_without_key, ".key is gone"),
         (_without_any, "there is none"),
         (_older, "2.19.1 is older: a backup is never restored on an older release"),
         (_much_newer, "2.24.0 is more than 3 minor releases later"),
@@ -368,3 +380,169 @@ def test_an_appliance_that_tells_no_operation_is_judged_by_what_it_has(tmp_path:
     assert not untold.world.of_kind("cluster_new")
     untold.decide("ctm-1", "done")
     assert untold.resume() == 0 and whole(untold.world) == []
+
+
+# -- a login that a reset has changed ----------------------------------------------------------------
+
+
+def test_a_node_that_has_its_first_password_again_after_its_reset_is_reset_once(tmp_path: Path) -> None:
+    """The vendor's `hsm setup --reset` brings back admin/admin. Each reset may: who resets anew at each resume never ends."""
+    drive = lost(tmp_path)
+    drive.world.inject(Fault("unauthorized", "ctm-2", "reset:ctm-2", times=0, params={"command": "ksctl"}))
+    assert drive.start() == ExitCode.FAILED
+    ((step, held),) = drive.stuck
+    assert step == "reset:ctm-2" and "refuses the login" in held.error
+    assert (
+        "first password" in held.remedy
+        and "admin, admin" in held.remedy
+        and "ctmupgrade resume" in held.remedy
+    )
+    assert drive.resume() == ExitCode.FAILED, "nobody has changed the password yet"
+    drive.world.faults.clear()
+    assert drive.resume() == 0 and whole(drive.world) == []
+    assert len(drive.world.of_kind("reset", "ctm-2")) == 1
+    assert "What to do" not in report_markdown(make_report(drive.state)), "it is done"
+
+
+def test_a_node_that_is_not_as_new_is_reset_by_who_takes_the_run_up(tmp_path: Path) -> None:
+    """Whether the reset was sent is not known then; what it has says that it was not."""
+    drive = lost(tmp_path)
+    drive.asked = replace(drive.asked, gone=("ctm-2",))
+    drive.world.nodes["ctm-2"].data = "data-main"
+
+    def dies(step: str, event: Any, _tick: Any) -> None:
+        if step == "erase:ctm-2" and isinstance(event, StepStarted):
+            raise Killed
+
+    drive.hook = dies
+    with pytest.raises(Killed):
+        drive.start()
+    assert not drive.world.of_kind("reset", "ctm-2")
+    drive.hook = lambda *_seen: None
+    assert drive.resume() == 0 and whole(drive.world) == []
+    assert len(drive.world.of_kind("reset", "ctm-2")) == 1
+
+
+# -- what is told ------------------------------------------------------------------------------------
+
+
+def test_one_command_gives_up_all_that_is_in_the_way(tmp_path: Path) -> None:
+    """One for each node would be refused for the others, and what was typed besides must stand in it."""
+    drive = lost(tmp_path)
+    for name in ("ctm-1", "ctm-2"):
+        drive.world.nodes[name].data = "data-main"
+    why = refused(drive, on="ctm-3", gone=())
+    told = f"{why.details}\n{why.remedy}"
+    assert told.count("--gone") == 2, told
+    assert "ctmupgrade restore --on ctm-3 --gone ctm-1 --gone ctm-2" in why.remedy
+    assert drive.restore(on="ctm-3", gone=("ctm-1", "ctm-2")).code == 0
+
+
+def test_nobody_is_told_to_give_up_a_living_cluster(tmp_path: Path) -> None:
+    """It would be refused: a backup is restored onto no member."""
+    drive = RestoreDrive(living(), tmp_path).back_up()
+    why = refused(drive)
+    assert "--gone" not in f"{why.details}\n{why.remedy}" and "ctmupgrade recover" in why.remedy
+
+
+def test_one_command_leaves_out_all_that_cannot_join(tmp_path: Path) -> None:
+    drive = lost(tmp_path)
+    for name in ("ctm-2", "ctm-3"):
+        drive.world.nodes[name].version = "2.21.0+15451"
+    why = refused(drive, on="ctm-1")
+    assert f"{why.details}\n{why.remedy}".count("--gone") == 2
+    assert "ctmupgrade restore --on ctm-1 --gone ctm-2 --gone ctm-3" in why.remedy
+
+
+def test_a_newer_backup_that_is_not_used_is_told(tmp_path: Path) -> None:
+    drive = lost(tmp_path)
+    manifests = sorted(drive.setup().tools.store.manifests(), key=lambda one: one.made_at)
+    newest, oldest = manifests[-1], manifests[0]
+    if newest.made_at == oldest.made_at:
+        file = next((tmp_path / "backups").glob(f"*{newest.node}*.manifest.json"))
+        body = json.loads(file.read_text())
+        file.write_text(json.dumps({**body, "created": body["created"].replace("T09:00", "T09:30")}))
+    whole_one = [note for note in drive.plan().notes if "NEWER" in note]
+    assert not whole_one, "the newest is the one that is used"
+    Path(newest.file).write_text("not what was downloaded", encoding="utf-8")
+    (said,) = [note for note in drive.plan().notes if "NEWER" in note]
+    assert newest.backup_id in said and "not what was downloaded" in said
+
+
+def test_clients_are_told_that_nobody_serves_them_until_the_restore_is_proven(tmp_path: Path) -> None:
+    drive = lost(tmp_path)
+    plan = drive.plan()
+    said = " ".join(plan.clients.values())
+    assert "no node serves" in said and "go on serving" not in said
+    drive.plan = lambda: plan  # type: ignore[method-assign]
+
+    def dies(step: str, event: Any, _tick: Any) -> None:
+        if step == "reset:ctm-2" and isinstance(event, StepStarted):
+            raise Killed
+
+    drive.hook = dies
+    with pytest.raises(Killed):
+        drive.start()
+    assert clients_still_notice(drive.state) == [plan.clients["ctm-2"], plan.clients["ctm-3"]], (
+        "ctm-1 serves again"
+    )
+
+
+def test_a_restore_that_is_not_over_keeps_its_backup_however_old_it_is(tmp_path: Path) -> None:
+    """`backup --prune` must not take it away between a crash and `resume`."""
+    drive = lost(tmp_path)
+    plan = drive.plan()
+    drive.journal.append(
+        RunStarted("run", "c", Mode.LIVE, plan, "me@here", 1, "test"), drive.world.clock.now()
+    )
+    (named,) = {step.action.backup_id for step in plan.steps if isinstance(step.action, RestoreBackup)}
+    ages = timedelta(days=400)
+    known = [replace(one, created=one.created - ages) for one in drive.setup().tools.store.manifests()]
+    needs = {
+        one.manifest.backup_id: " ".join(one.needed_by)
+        for one in with_needs(known, [drive.state], timedelta(hours=1))
+    }
+    assert {identity for identity, needed in needs.items() if "which is not over" in needed} == {named}
+
+
+def test_an_archive_is_missed_by_those_plans_alone_that_need_it(tmp_path: Path) -> None:
+    """On the night on which everything is lost, on a new laptop, there are gigabytes that nobody needs."""
+    drive = lost(tmp_path)
+    made = drive.setup()
+    made.request = replace(made.request, simulate=None)
+    made.cluster = replace(
+        made.cluster, target=replace(made.cluster.target, archive=tmp_path / "none.tar.gz.gpg")
+    )
+    refuse_missing_archive(made, drive.plan())
+    with pytest.raises(ConfigError, match=r"target\.archive: there is no file") as caught:
+        refuse_missing_archive(made, _upgrade_plan(tmp_path))
+    assert caught.value.exit_code == 2 and caught.value.remedy
+
+
+def test_recover_offers_no_new_appliance_as_the_one_whose_data_counts(tmp_path: Path) -> None:
+    """They look like nodes with data, and serve; but the backup has keys, and they have none."""
+    drive = lost(tmp_path)
+    said = "\n".join(str(one) for one in recovering.look(drive.setup(), OperatorInput()).diagnosis.advice)
+    assert (
+        "the only way left is a restore" in said and "ctmupgrade restore" in said and "--survivor" not in said
+    )
+    drive.world.nodes["ctm-2"].data = "data-main"
+    said = "\n".join(str(one) for one in recovering.look(drive.setup(), OperatorInput()).diagnosis.advice)
+    assert "--survivor ctm-2" in said and "--survivor ctm-1" not in said and "--survivor ctm-3" not in said
+
+
+def test_the_way_to_another_backup_works_as_it_is_told(tmp_path: Path) -> None:
+    """The run is in its way, and so is what is on the node since."""
+    drive = lost(tmp_path)
+    drive.world.inject(Fault("restore_fails", "ctm-1"))
+    made = drive.setup()
+    stopped = restoring.restore(made, RunOptions(), drive.asked)
+    assert stopped.code == ExitCode.FAILED and stopped.state is not None
+    told = stopped.state.steps["restore:ctm-1"].remedy
+    assert f"ctmupgrade abort {stopped.state.run}" in told
+    assert "ctmupgrade restore --on ctm-1 --gone ctm-1 --backup FILE" in told
+    drive.world.nodes["ctm-1"].data = "data-main"
+    made.runs.append(stopped.state.run, RunEnded("aborted", {}, "as told"), made.clock.now())
+    named = next(iter(drive.setup().tools.store.manifests()))
+    asked = replace(drive.asked, on="ctm-1", gone=("ctm-1",), backup=Path(named.file))
+    assert restoring.restore(drive.setup(), RunOptions(), asked).code == 0 and whole(drive.world) == []

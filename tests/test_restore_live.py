@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.live import KEY_PASSWORD, PASSWORD, Live
+from tests.support.live import KEY_PASSWORD, NAME, PASSWORD, Live
 from tests.support.lost_cluster import USERS, lose, whole
 
 GoLive = Callable[..., Live]
@@ -29,6 +29,10 @@ def _lost(go_live: GoLive, count: int = 3) -> Live:
 
 def test_a_lost_cluster_comes_back(go_live: GoLive) -> None:
     live = _lost(go_live, 2)
+    (
+        live.folder / NAME
+    ).unlink()  # a new laptop: neither the archive nor its keyring is there, and nobody needs them
+    (live.folder / "vendor.asc").unlink()
     done = live.run("restore", "--yes", "--on", "ctm-1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "LOST: what clients wrote" in done.stdout
@@ -46,6 +50,7 @@ def test_a_lost_cluster_comes_back_although_the_restore_is_killed(go_live: GoLiv
     killed = live.start("restore", "--yes", "--on", "ctm-2")
     live.until(killed, lambda world: world.of_kind("restore_started"), "the restore")
     live.kill(killed)
+    (live.folder / NAME).unlink()
     again = live.run("restore", "--yes")
     assert again.returncode == 3 and "ctmupgrade resume" in again.stderr, again.stderr
     done = live.run("resume", "--yes")

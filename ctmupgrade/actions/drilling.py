@@ -18,7 +18,7 @@ from ctmupgrade.core.looks.holding import AS_NEW
 from ctmupgrade.core.plan.restore_actions import CompareCounts, ResetSpare
 from ctmupgrade.core.plan.steps import ResetNode, Step
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Tick
+from ctmupgrade.core.ticks import Noted, Tick
 from ctmupgrade.errors import NodeError, NotToldError, UnreachableError
 
 
@@ -49,7 +49,7 @@ class CompareCountsHandler(StepHandler):
             for name, count in sorted(there.items())
         ]
         evidence = {"counts": json.dumps(here, sort_keys=True), "compared": "; ".join(words)}
-        return LookResult(LookState.DONE, evidence=evidence)
+        return LookResult(LookState.DONE, evidence=evidence, note=Noted("; ".join(words)))
 
 
 class ResetSpareHandler(ResetHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.actions.health import health_of
-from ctmupgrade.actions.restoring import WHOSE_LOGIN, counted, is_restore, restore_ended
+from ctmupgrade.actions.restoring import WHOSE_LOGIN, another_backup, counted, is_restore, restore_ended
 from ctmupgrade.actions.waits import STREAK
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
@@ -41,7 +41,7 @@ class ProveRestoreHandler(StepHandler):
         if short := list(short_of(wanted, now)):
             return LookResult(
                 LookState.GOING_ON, f"it has only {' and '.join(short)} that were in the backup",
-                remedy="look at its data; or restore another backup: ctmupgrade restore --backup FILE",
+                remedy=f"look at its data\n{another_backup(ctx, step)}",
             )  # fmt: skip
         compared = ", ".join(f"{now[name]} {name}" for name in sorted(now) if name in wanted)
         evidence = {

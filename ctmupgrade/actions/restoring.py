@@ -25,7 +25,13 @@ from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.node_state import BackupJob
 from ctmupgrade.core.node_settings import COUNTS, counts_of, short_of
-from ctmupgrade.core.plan.restore_actions import ProveRestore, RestoreBackup, UploadBackup, UploadKey
+from ctmupgrade.core.plan.restore_actions import (
+    ProveRestore,
+    ResetSpare,
+    RestoreBackup,
+    UploadBackup,
+    UploadKey,
+)
 from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -237,15 +243,15 @@ class RestoreBackupHandler(StepHandler):
             )  # fmt: skip
         fresh = own.seen or _words(job) != before.get("job")
         if ended is not None and fresh:
-            return self._ended(step, job, ended=ended)
+            return self._ended(ctx, step, job, ended=ended)
         return self._by_counts(ctx, step, before, told=not isinstance(job, Unknown))
 
-    def _ended(self, step: Step, job: BackupJob | Unknown, *, ended: bool) -> LookResult:
+    def _ended(self, ctx: Ctx, step: Step, job: BackupJob | Unknown, *, ended: bool) -> LookResult:
         if ended:
-            return LookResult(LookState.DONE, evidence={"operation": _words(job)})
+            return LookResult(LookState.DONE, evidence={"operation": _shown(job)})
         return LookResult(
-            LookState.FAILED, f"the restore on {step.node} ended as {_words(job)}",
-            remedy="ksctl backup status   # on that node, may show why; or restore another backup: --backup FILE",
+            LookState.FAILED, f"the restore on {step.node} ended as {_shown(job)}",
+            remedy=f"ksctl backup status   # on that node, may show why\n{another_backup(ctx, step)}",
             go_on=GoOn.RETRY,
         )  # fmt: skip
 
@@ -276,6 +282,16 @@ class RestoreBackupHandler(StepHandler):
         )  # fmt: skip
 
 
+def another_backup(ctx: Ctx, step: Step) -> str:
+    """Return how a person begins anew with another backup: what is on the node now is in the way, and must be given up."""
+    first = f"for another backup: ctmupgrade abort {ctx.run}\nthen: "
+    for one in ctx.plan.steps:
+        if isinstance(one.action, ResetSpare):
+            again = f"ctmupgrade drill --on {step.node}={one.action.host} --backup FILE"
+            return f"{first}ksctl services reset --yes   # on {step.node}: it has the cluster's keys\nthen: {again}"
+    return f"{first}ctmupgrade restore --on {step.node} --gone {step.node} --backup FILE"
+
+
 def is_restore(job: BackupJob) -> bool:
     """Return whether the node's last operation of this kind was a restore."""
     return "restor" in job.operation.lower()
@@ -289,6 +305,11 @@ def restore_ended(job: BackupJob) -> bool | None:
 
 def _words(job: BackupJob | Unknown) -> str:
     return "not told" if isinstance(job, Unknown) else f"{job.operation} {job.status} {job.finished}"
+
+
+def _shown(job: BackupJob | Unknown) -> str:
+    """The same for a reader. The words above are compared with those of old journals."""
+    return _words(job).removesuffix(" None")
 
 
 def wanted_counts(ctx: Ctx) -> dict[str, int]:

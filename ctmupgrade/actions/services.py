@@ -15,9 +15,13 @@ from ctmupgrade.actions.joining import join_hindrance, wait_until_steady
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.collect import collect
 from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.counts import count_of
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes, shell_probes
+from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.holding import AS_NEW
 from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
@@ -27,9 +31,11 @@ from ctmupgrade.ports import Reply
 
 @dataclass(slots=True)
 class Order:
-    """The order that was given to the services. :ivar sent_at: when it was taken, by the monotonic clock; -1: not yet."""
+    """The order that was given to the services. :ivar sent_at: when it was taken, by the monotonic clock; -1: not yet.
+    :ivar tried: this process has tried to give it; where it has not, one that died may have given it."""
 
     sent_at: float = -1.0
+    tried: bool = False
 
 
 class ResetHandler(StepHandler):
@@ -71,17 +77,24 @@ class ResetHandler(StepHandler):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Send ``services reset``, which erases the node after a delay."""
+        ctx.session(step).own(Order).tried = True
         reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
         yield Noted(_sent(ctx, step, reply, "services reset"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        """Judge by the services, once the delay is over. Who does not know whether it was sent resets again: nothing is lost."""
-        sent = ctx.session(step).own(Order).sent_at
-        if sent < 0:
-            return LookResult(
-                LookState.NOT_YET, "whether it was reset is not known; it is safe to reset it again"
-            )
-        return _well(ctx, step, sent)
+        """Judge by the services, once the delay is over. Who does not know whether it was sent resets again: nothing is lost.
+        But what a process that died has emptied is not reset anew, for each reset may bring back a first password that a
+        person has to change before anybody goes on."""
+        order = ctx.session(step).own(Order)
+        again = LookResult(
+            LookState.NOT_YET, "whether it was reset is not known; it is safe to reset it again"
+        )
+        if order.sent_at < 0 and order.tried:
+            return again
+        seen = _well(ctx, step, order.sent_at)
+        if order.sent_at >= 0 or seen.state is not LookState.DONE:
+            return seen
+        return seen if _as_new(ctx, step.node) else again
 
 
 class EraseHandler(ResetHandler):
@@ -160,10 +173,36 @@ def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
     return words
 
 
+def _as_new(ctx: Ctx, name: str) -> bool:
+    """Whether a node is in no cluster and has nothing, by its own word."""
+    own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
+    if isinstance(own, Unknown) or not own.left:
+        return False
+    counts = count_of(ctx.fleet.control(name))
+    return bool(counts) and all(
+        not isinstance(count, Unknown) and count <= AS_NEW.get(what, 0) for what, count in counts.items()
+    )
+
+
+def first_login(ctx: Ctx, name: str) -> str:
+    """Say what to do about a node that was reset and refuses the login: it may have the vendor's first one again (seen after
+    ``hsm setup --reset``: admin, admin, to be changed at once)."""
+    node = ctx.cluster.node(name)
+    return (
+        f"a reset may bring back the first password (admin, admin): log in at {node.url} and give {node.ksctl.username} the "
+        "password that cluster.yaml names (ksctl section)"
+    )
+
+
 def _well(ctx: Ctx, step: Step, sent: float) -> LookResult:
     if sent >= 0 and ctx.clock.monotonic() - sent < 2 * float(DELAY_S):
         return LookResult(LookState.GOING_ON, "its services are restarting")
-    problems = list(health.service_problems({step.node: health_of(ctx, step.node)}))
+    facts = health_of(ctx, step.node)
+    problems = list(health.service_problems({step.node: facts}))
+    if problems and isinstance(facts.services, Unknown) and facts.services.login:
+        return LookResult(
+            LookState.GOING_ON, str(problems[0]), remedy=first_login(ctx, step.node), go_on=GoOn.RESUME
+        )
     if problems:
         so = LookState.GOING_ON if sent >= 0 else LookState.NOT_YET
         return LookResult(so, str(problems[0]), unreachable=all(p.unreachable for p in problems))

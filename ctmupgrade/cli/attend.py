@@ -13,7 +13,7 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.notices import notices, tell
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
-from ctmupgrade.cli.place import placed, placed_findings, placed_report
+from ctmupgrade.cli.place import placed, placed_findings, placed_plan, placed_report
 from ctmupgrade.cli.progress import progress
 from ctmupgrade.cli.questions import AS_IT_IS, NOTHING, ask, at_terminal, need_terminal
 from ctmupgrade.cli.window import PartialConsent, lines_of
@@ -145,7 +145,7 @@ def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> l
             if result.findings
             else ()
         ),
-        *plain.question(planned, len(made.cluster.nodes)),
+        *plain.question(placed_plan(planned, common), len(made.cluster.nodes)),
         *lines_of(planned, made),
     ]
 
@@ -231,4 +231,4 @@ def _tell_rehearsed(common: Common, made: Setup, outcome: Outcome, state: RunSta
             verbose=common.verbose,
             of=outcome.examined,
         )
-    show.plan(state.plan, common.shown)
+    show.plan(placed_plan(state.plan, common), common.shown)

@@ -12,7 +12,7 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, split
 from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
-from ctmupgrade.cli.place import from_anywhere, place_words, placed, placed_findings
+from ctmupgrade.cli.place import from_anywhere, place_words, placed, placed_findings, placed_plan
 from ctmupgrade.cli.progress import progress, reading
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -133,7 +133,7 @@ def plan(
         else:
             found = placed_findings(result.findings, common)
             show.findings(found, common.shown, made.cluster.nodes, verbose=common.verbose)
-            show.plan(planned, common.shown, fit)
+            show.plan(placed_plan(planned, common), common.shown, fit)
         if output is not None:
             write_out(as_text(document), output)
             if common.shown is not Format.JSON:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctmupgrade.cli.given import Common
     from ctmupgrade.core.checks.findings import Finding
+    from ctmupgrade.core.plan.plan import Plan
     from ctmupgrade.core.run.report import Report
 
 _COMMANDS = (
@@ -81,6 +82,11 @@ def placed(text: str, common: Common) -> str:
 def placed_findings(found: Iterable[Finding], common: Common) -> tuple[Finding, ...]:
     """Return findings whose remedies work as they are printed."""
     return tuple(replace(finding, remedy=placed(finding.remedy, common)) for finding in found)
+
+
+def placed_plan(plan: Plan, common: Common) -> Plan:
+    """Return a plan whose notes have commands that work as they are printed."""
+    return replace(plan, notes=tuple(placed(note, common) for note in plan.notes))
 
 
 def placed_report(report: Report, common: Common) -> Report:

@@ -18,10 +18,11 @@ from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.config.addresses import host as host_of
+from ctmupgrade.core.kept_backups import newer_ones
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.looks.holding import Holding, Holds, Journals, holding_of
-from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.drill import drill_notes, drill_steps, spare_of, spare_only
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.plan.restore_choice import Lost, RestoreChoice, chosen
@@ -130,7 +131,7 @@ def planned(setup: Setup, apart: Setup, asked: DrillRequest) -> tuple[Plan, Fact
     living = collect_nodes(setup.fleet, replace(setup.cluster, fresh=()), setup.clock, setup.tools.gather)
     nodes = collect_nodes(apart.fleet, apart.cluster, setup.clock, setup.tools.gather)
     (spare,) = nodes.values()
-    members = tuple(n for n, f in living.items() if not isinstance(f.members, Unknown) and f.node_id)
+    members = _who_tells(setup, living)
     host = apart.cluster.nodes[0].host
     states = [state.plan for state in past_states(setup)]
     _refuse_member(setup, spare, host, living if members else {}, was_member(spare, states))
@@ -138,8 +139,18 @@ def planned(setup: Setup, apart: Setup, asked: DrillRequest) -> tuple[Plan, Fact
     choice = _chosen(apart, nodes, held, manifest, force=asked.force)
     facts = Facts(setup.clock.now(), nodes, Unknown("no archive is needed"), setup.tools.store.manifests())
     notes = tuple(drill_notes(choice, members, facts.at))
+    notes += tuple(newer_ones(facts.manifests, manifest))
     made = plan_of(drill_steps(choice, host, members), facts, apart.cluster, setup.request.options, notes)
     return replace(made, without_data=(spare.name,)), facts
+
+
+def _who_tells(setup: Setup, living: Mapping[str, NodeFacts]) -> tuple[str, ...]:
+    """The nodes that say who is a member: those that list the members; of a standalone appliance itself, which says that it is
+    in no cluster."""
+    if setup.cluster.strategy is StrategyName.STANDALONE:
+        told = {n: f.membership for n, f in living.items()}
+        return tuple(n for n, own in told.items() if not isinstance(own, Unknown) and not own.clustered)
+    return tuple(n for n, f in living.items() if not isinstance(f.members, Unknown) and f.node_id)
 
 
 def _refuse_member(

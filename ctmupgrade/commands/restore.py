@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute_pla
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.kept_backups import newer_ones
 from ctmupgrade.core.ksctl import unverified
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
@@ -43,6 +45,14 @@ class RestoreRequest:
     backup: Path | None = None
     gone: tuple[str, ...] = ()
     force: bool = False
+
+    @property
+    def typed(self) -> str:
+        """Return the command that was typed, without ``--gone``."""
+        named = ["--backup", shlex.quote(str(self.backup))] if self.backup else []
+        return " ".join(
+            (COMMAND, *(["--on", self.on] if self.on else []), *named, *(["--force"] if self.force else []))
+        )
 
 
 def restore(setup: Setup, wishes: RunOptions, asked: RestoreRequest) -> Outcome:
@@ -128,6 +138,7 @@ def planned(setup: Setup, asked: RestoreRequest) -> tuple[Plan, Facts]:
     options = setup.request.options
     steps = restore_steps(choice, setup.cluster, options)
     notes = tuple(restore_notes(choice, facts.at))
+    notes += tuple(newer_ones(facts.manifests, manifest))
     notes += tuple(f"{', '.join(names)}: {one.why}" for one, names in unverified(setup.cluster).items())
     made = plan_of(steps, facts, setup.cluster, options, notes)
     return replace(made, without_data=tuple(nodes)), facts
@@ -142,7 +153,7 @@ def _chosen(
     counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), apart)
     journals = journals_for(setup)
     held = {n: holding_of(f, counted.get(n, {}), journals, manifest.counts) for n, f in nodes.items()}
-    lost = Lost(setup.cluster, nodes, held, asked.gone, asked.force)
+    lost = Lost(setup.cluster, nodes, held, asked.gone, asked.force, asked.typed)
     found = chosen(lost, manifest, asked.on)
     if isinstance(found, RestoreChoice):
         return found
@@ -179,7 +190,7 @@ def backup_named(setup: Setup, named_file: Path | None) -> Manifest:
     newest = newest_whole(known)
     if newest is None:
         raise BlockedError(
-            f"no backup of {setup.cluster.name} in {folder} can be restored: {'all are damaged' if known else 'there is none'}",
+            f"no backup of {setup.cluster.name} in {folder} can be restored: {'none is whole' if known else 'there is none'}",
             details="\n".join(f"{one.node}, {one.created:%Y-%m-%d %H:%M}: {one.problem}" for one in known),
             remedy="bring a backup, its key and its manifest into that folder, or name it: --backup FILE",
         )

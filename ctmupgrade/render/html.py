@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.run.account import Account
+from ctmupgrade.core.run.journal import Status
 from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report, StepLine
 from ctmupgrade.render import timeline
 from ctmupgrade.render.account import away_words
@@ -53,7 +54,7 @@ Section: TypeAlias = tuple[str, str, tuple[Part, ...]]  # its id, its heading, w
 def _sections(report: Report) -> Iterator[Section]:
     """Each part of the page; what has nothing to say is left out."""
     zero, account = _zero(report), report.account
-    if todo := [step for step in report.steps if step.remedy]:
+    if todo := [step for step in report.steps if step.remedy and step.status != Status.DONE]:
         yield "todo", "What to do", tuple(_todo(step) for step in todo)
     if account is not None and account.timeline.bars:
         words = tag("p", f"All times are {zone_words(account.timeline.begins)}.")

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from ctmupgrade.core.plan.step_words import after_step
+from ctmupgrade.core.run.journal import Status
 from ctmupgrade.core.run.report import IncidentLine, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.render.account import account_lines
@@ -77,7 +78,7 @@ def report_markdown(report: Report) -> str:
     if noted:
         lines += ["", "## Notes", ""]
         lines += [f"- {markdown(step)}: {markdown(note)}" for step, note in noted]
-    troubled = [s for s in report.steps if s.remedy]
+    troubled = [s for s in report.steps if s.remedy and s.status != Status.DONE]
     if troubled:
         lines += ["", "## What to do", ""]
         for s in troubled:

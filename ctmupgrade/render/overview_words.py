@@ -10,6 +10,7 @@ from ctmupgrade.core.overview.activity import Activity
 from ctmupgrade.core.overview.health import ClusterHealth
 from ctmupgrade.core.overview.overview import NodeRow, Overview, Work
 from ctmupgrade.core.plan.step_words import node_list
+from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.timing import clock_time
 
 MB = 1_000_000
@@ -101,6 +102,9 @@ def window_words(view: Overview) -> str:
 
 def health_words(view: Overview) -> Iterator[str]:
     """Yield the health strip: who serves, when all were seen ready and connected, which versions."""
+    if kind_of(view.state) is RunKind.DRILL:  # whose one node is no node of the cluster
+        yield "nothing of it is changed by a drill"
+        return
     health: ClusterHealth = view.health
     serving = len(health.nodes) - len(health.away)
     out = f" (out: {some(health.away)})" if health.away else ""

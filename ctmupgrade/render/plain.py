@@ -158,10 +158,17 @@ def client_lines(plan: Plan) -> list[str]:
     return [f"  clients: {plan.clients[WHOLE]}"] if plan.clients.get(WHOLE) else []
 
 
+def plan_title(plan: Plan) -> str:
+    """Return what a plan is for: a restore and a drill bring no node to the target."""
+    aim = f"{plan.strategy.value}, to {plan.target.version}"
+    if _restored(plan):
+        aim = "drill" if any(isinstance(step.action, ResetSpare) for step in plan.steps) else "restore"
+    return f"plan {plan.id}: {plan.cluster}, {aim}"
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan for a reader: what, where, why, how long, and what users notice."""
-    aim = "restore" if _restored(plan) else f"{plan.strategy.value}, to {plan.target.version}"
-    lines = [f"plan {plan.id}: {plan.cluster}, {aim}"]
+    lines = [plan_title(plan)]
     lines += [f"  note: {note}" for note in plan.notes]
     lines += client_lines(plan)
     width = max((len(s.id) for s in plan.steps), default=0)

@@ -102,7 +102,7 @@ def plan(planned: Plan, shown: str, fit: WindowFit | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"plan {planned.id}: {planned.cluster} to {planned.target.version}"), box=None)
+    table = Table(title=Text(plain.plan_title(planned)), box=None)
     counts = any(step.holders >= 0 for step in planned.steps)  # a rebuild: who holds the data is what matters
     for heading in ("step", "about", "at worst", *(["hold the data"] if counts else []), "why", "after"):
         table.add_column(heading)

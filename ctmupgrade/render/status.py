@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ctmupgrade.core.clean_text import clean, one_line
 from ctmupgrade.core.overview.overview import NodeRow, Overview
+from ctmupgrade.core.run.kinds import CHANGES_NO_RELEASE, kind_of
 from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import overview_words as words
@@ -46,7 +47,10 @@ def _facts(view: Overview, news: str) -> Iterator[tuple[str, str]]:
     yield "state", words.state_words(view)
     yield "since", f"{since} ({ago}{'' if state.unfinished else ' in all'}), by {state.by}"
     if state.plan.target.version and view.versions_before:
-        yield "versions", f"from {', '.join(view.versions_before)} to {state.plan.target.version}"
+        aim = (
+            f"from {{}} to {state.plan.target.version}" if kind_of(state) not in CHANGES_NO_RELEASE else "{}"
+        )
+        yield "versions", aim.format(", ".join(view.versions_before))
     yield "progress", ", ".join(words.progress_words(view))
     yield "end", words.end_words(view).removeprefix("ends ") or words.left_words(view)
     yield "window", words.window_words(view).removeprefix("window ")

@@ -12,6 +12,7 @@ from ctmupgrade.core.looks.node_state import OF_NO_CLIENTS
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan import steps as kinds
+from ctmupgrade.core.plan.restore_actions import ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.steps import Step, in_service
 from ctmupgrade.core.timing import clock_time
 
@@ -22,6 +23,8 @@ _WATCHED = kinds.Settle | kinds.CompareSettings  # it serves again while it is w
 
 def clients_notice(steps: Sequence[Step], facts: Facts, cluster: Cluster) -> Mapping[str, str]:
     """Return what clients notice of each node's steps, by the node's name, and of all of them (:data:`WHOLE`)."""
+    if restoring := _restored(steps):
+        return restoring
     away = {
         name: seconds
         for name in dict.fromkeys(step.node for step in steps if step.node)
@@ -40,6 +43,26 @@ def notice_of_some(clients: Mapping[str, str], nodes: Sequence[str]) -> str:
     whole, each = clients.get(WHOLE, ""), "each of {} is out of service"
     named = [name for name in clients if name != WHOLE]
     return whole.replace(each.format(_listed(named)), each.format(_listed(nodes)), 1) if nodes else whole
+
+
+def _restored(steps: Sequence[Step]) -> dict[str, str]:
+    """Of a restore: who serves from when on. Of a drill: that nobody loses anything. Of another plan: nothing."""
+    first = next((step.node for step in steps if isinstance(step.action, RestoreBackup)), "")
+    if not first:
+        return {}
+    if any(isinstance(step.action, ResetSpare) for step in steps):
+        return {WHOLE: f"No client loses a node: only {first} is changed, which no client must use."}
+    until = sum(s.estimate_s for s in steps if s.node == first and not isinstance(s.action, _WATCHED))
+    joiners = [step.node for step in steps if isinstance(step.action, kinds.JoinNode)]
+    alone = ", alone, until the others have joined, one after the other" if joiners else ""
+    whole = (
+        f"Until {first} is restored and proven (about {clock_time(until)}) no node serves the cluster's keys. Then {first} "
+        f"does{alone}. Clients must be pointed at it."
+    )
+    return {
+        WHOLE: whole,
+        **{name: f"{name} serves no client before it has joined; {first} does." for name in joiners},
+    }
 
 
 def seconds_away(steps: Iterable[Step], name: str) -> int:

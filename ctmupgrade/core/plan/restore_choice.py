@@ -26,6 +26,7 @@ class Lost:
 
     :ivar nodes: the facts of each. :ivar held: what each holds.
     :ivar gone: the nodes that were given up by name. :ivar force: a backup for other releases was asked for.
+    :ivar typed: the command, without ``--gone``.
     """
 
     cluster: Cluster
@@ -33,6 +34,13 @@ class Lost:
     held: Mapping[str, Holding]
     gone: tuple[str, ...] = ()
     force: bool = False
+    typed: str = "ctmupgrade restore"
+
+    def giving_up(self, names: Sequence[str]) -> str:
+        """Return the command that was typed, with these nodes given up besides: the whole of it, for one that names a part is
+        refused for the rest."""
+        named = dict.fromkeys((*self.gone, *names))
+        return " ".join((self.typed, *(f"--gone {name}" for name in named)))
 
     def may_be_lost(self, name: str) -> bool:
         """Return whether what is on a node may be overwritten: it is nothing, or a person gave it up."""
@@ -69,31 +77,49 @@ def newest_whole(manifests: Sequence[Manifest]) -> Manifest | None:
     return max(whole, key=lambda one: (one.made_at, one.downloaded or one.made_at), default=None)
 
 
-def still_held(lost: Lost) -> Iterator[Refusal]:
-    """Yield for each node why it may not be given up unasked: it has data, it may have some, it does not answer."""
-    for name, held in lost.held.items():
-        if lost.may_be_lost(name):
-            continue
-        by_name = f"ctmupgrade restore --gone {name}"
+def still_held(lost: Lost, giving_up: str) -> Iterator[Refusal]:
+    """Yield for each node why it may not be given up unasked: it has data, it may have some, it does not answer.
+
+    :param giving_up: the command that gives all of them up, told once; "": there is none that would not be refused.
+    """
+    keeping = _kept(lost)
+    for name in keeping:
+        held = lost.held[name]
         match held.state:
             case Holds.DATA:
                 text = f"{name} has data: {held.why}. A restore is for a cluster of which nothing is left"
-                yield Refusal(text, f"ctmupgrade recover; to give up what is on {name}: {by_name}")
+                hint, lost_for = "ctmupgrade recover", f"to give up what is on {name}"
             case Holds.SILENT:
                 text = f"{name}: {held.why}: whether it has the cluster's data is not known"
-                yield Refusal(text, f"bring {name} back and look; if it is lost for good: {by_name}")
+                hint, lost_for = f"bring {name} back and look", "if it is lost for good"
             case _:
                 text = f"{name}: {held.why}: whether it has data is not known"
-                yield Refusal(
-                    text, f"{_how_to_know(lost, name)}; to give up whatever is on {name}: {by_name}"
-                )
+                hint, lost_for = _how_to_know(lost, name), f"to give up whatever is on {name}"
+        if len(keeping) > 1:
+            lost_for = f"to give up {', '.join(keeping)} with all that is on them"
+        told = giving_up and name == keeping[0]
+        yield Refusal(text, f"{hint}; {lost_for}: {giving_up}" if told else hint)
+
+
+def _kept(lost: Lost) -> list[str]:
+    return [name for name in lost.held if not lost.may_be_lost(name)]
+
+
+def _giving_up(lost: Lost, manifest: Manifest, on: str) -> str:
+    """The command that gives up every node that is in the way; "" where no node could take the backup even then, as none of
+    a living cluster can."""
+    if all(_not_first(lost, manifest, name) for name in ([on] if on else lost.nodes)):
+        return ""
+    return lost.giving_up(_kept(lost))
 
 
 def _how_to_know(lost: Lost, name: str) -> str:
     membership = lost.nodes[name].membership
     if isinstance(membership, Unknown) and membership.login:
         return "give the new appliance the first password that cluster.yaml names for it (ksctl section)"
-    return "find that out"
+    if isinstance(membership, Unknown):
+        return f"make its control plane answer: systemctl status keysecure   # on {name}"
+    return f"find out why: ksctl keys list --limit 1   # of {name}"
 
 
 def chosen(lost: Lost, manifest: Manifest, on: str = "") -> RestoreChoice | tuple[Refusal, ...]:
@@ -101,7 +127,7 @@ def chosen(lost: Lost, manifest: Manifest, on: str = "") -> RestoreChoice | tupl
 
     :param on: the node that was asked for; "": it is chosen, and why it says the choice.
     """
-    if refusals := tuple(still_held(lost)):
+    if refusals := tuple(still_held(lost, _giving_up(lost, manifest, on))):
         return refusals
     able, unable = [], list[Refusal]()
     for name in [on] if on else lost.nodes:
@@ -112,18 +138,11 @@ def chosen(lost: Lost, manifest: Manifest, on: str = "") -> RestoreChoice | tupl
         return tuple(unable)
     first = _best(lost, manifest, able)
     why = "named by --on" if on else _why(lost, manifest, first, able)
-    joiners, left_out = list[str](), dict[str, str]()
-    refusals = ()
-    for name in (n for n in lost.nodes if n != first):
-        hindrance = _not_joining(lost, name, first)
-        if not hindrance:
-            joiners.append(name)
-        elif name in lost.gone:
-            left_out[name] = hindrance
-        else:
-            refusals += (
-                Refusal(f"{name} cannot join {first}: {hindrance}", _same_release(lost, name, first)),
-            )
+    found = {name: _not_joining(lost, name, first) for name in lost.nodes if name != first}
+    hindered = {name: hindrance for name, hindrance in found.items() if hindrance}
+    joiners = [name for name in lost.nodes if name not in (first, *hindered)]
+    left_out = {name: why for name, why in hindered.items() if name in lost.gone}
+    refusals = tuple(_cannot_join(lost, first, {n: why for n, why in hindered.items() if n not in lost.gone}))
     erased = {n: lost.held[n].why for n in (first, *joiners) if lost.held[n].state is not Holds.NOTHING}
     choice = RestoreChoice(
         manifest, first, why, tuple(joiners), erased, lost.gone, lost.force, left_out,
@@ -214,7 +233,11 @@ def _not_joining(lost: Lost, name: str, first: str) -> str:
     return ""
 
 
-def _same_release(lost: Lost, name: str, first: str) -> str:
+def _cannot_join(lost: Lost, first: str, hindered: Mapping[str, str]) -> Iterator[Refusal]:
+    """Why nodes cannot join that nobody gave up; the command that leaves all of them out is told once."""
     its = lost.nodes[first].version
     release = "the same release" if isinstance(its, Unknown) else its.short
-    return f"bring {name} to {release} first; or leave it out: ctmupgrade restore --gone {name}"
+    leaving = f"; or leave {'them' if len(hindered) > 1 else 'it'} out: {lost.giving_up(tuple(hindered))}"
+    for count, (name, why) in enumerate(hindered.items()):
+        remedy = f"bring {name} to {release} first{'' if count else leaving}"
+        yield Refusal(f"{name} cannot join {first}: {why}", remedy)

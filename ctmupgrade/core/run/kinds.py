@@ -22,6 +22,8 @@ class RunKind(StrEnum):
     DRILL = "drill"
 
 
+CHANGES_NO_RELEASE = (RunKind.STAGE, RunKind.BACKUP, RunKind.RESTORE, RunKind.DRILL)
+
 _TITLES = {
     RunKind.UPGRADE: "Upgrade of {cluster} to {target}",
     RunKind.REBUILD: "Rebuild of {cluster} to {target}",

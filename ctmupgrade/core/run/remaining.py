@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.plan.clients import notice_of_some
+from ctmupgrade.core.plan.clients import WHOLE, notice_of_some
+from ctmupgrade.core.plan.restore_actions import ProveRestore
 from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import changes_node, in_service
 from ctmupgrade.core.run.journal import RunState, Status
@@ -53,7 +54,10 @@ def clients_still_notice(state: RunState) -> list[str]:
             for s in plan.steps
         )
     ]
-    if len(nodes) == 1:
+    proofs = [s.id for s in plan.steps if isinstance(s.action, ProveRestore)]
+    if proofs and all(state.steps[one].status in _OVER for one in proofs):
+        return [plan.clients[node] for node in nodes if node != WHOLE]
+    if len(nodes) == 1 and not proofs:
         return [plan.clients[nodes[0]]]
     left = any(state.steps[s.id].status not in _OVER and not in_service(s.action) for s in plan.steps)
     said = notice_of_some(plan.clients, nodes)
