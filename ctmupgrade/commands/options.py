@@ -16,7 +16,7 @@ from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.near import nearest
 from ctmupgrade.core.plan.new_instances import fresh_problems, with_fresh
-from ctmupgrade.core.releases import documents_force
+from ctmupgrade.core.tested_paths import documents_force
 from ctmupgrade.errors import UsageError
 
 _REBUILD_ONLY = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctmupgrade.core.releases import crosses_database_upgrade
+from ctmupgrade.core.tested_paths import crosses_database_upgrade
 from ctmupgrade.core.version import Version
 
 GIB = 2**30

@@ -16,16 +16,8 @@ from ctmupgrade.core.behaviour_changes import Change, changes_between
 from ctmupgrade.core.disk_space import SpaceNeed, space_need
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.path_traps import traps
-from ctmupgrade.core.releases import (
-    RELEASES,
-    Judgement,
-    PathVerdict,
-    Release,
-    crosses_database_upgrade,
-    has_special_path,
-    judge_path,
-    release_for,
-)
+from ctmupgrade.core.releases import Judgement, PathVerdict, has_special_path, judge_path
+from ctmupgrade.core.tested_paths import RELEASES, Release, crosses_database_upgrade, release_for
 from ctmupgrade.core.version import Version
 
 NEWEST_LINE = (2, 26)  # the newest that was seen (docs/appliance.md 2)

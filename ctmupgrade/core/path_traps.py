@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.releases import RELEASES, has_special_path
+from ctmupgrade.core.releases import has_special_path
+from ctmupgrade.core.tested_paths import RELEASES
 from ctmupgrade.core.restorable import LTS_LINES, backup_fits
 from ctmupgrade.core.version import Version
 
