@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.releases import has_special_path
-from ctmupgrade.core.tested_paths import RELEASES
 from ctmupgrade.core.restorable import LTS_LINES, backup_fits
+from ctmupgrade.core.tested_paths import RELEASES
 from ctmupgrade.core.version import Version
 
 _LATE = (2, 11)  # the line whose late patches the vendor's lists refuse by name
