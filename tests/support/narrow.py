@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 USER = 1500  # has no entry in /etc/passwd
 # Whatever is left in the usual places for files of a moment is told after the program's end, however that came.
 _SCRIPT = """
@@ -72,10 +73,12 @@ class Place:
 
     def run(self, *argv: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run it to its end, without a terminal and in a session of its own."""
+        below_tmp = [ROOT] if ROOT.is_relative_to("/tmp") else []
+        runnable = [*self.runnable, *below_tmp]
         script = _SCRIPT.format(
             size=self.size, tmp=self.tmp, more=self.more, meanwhile=self.meanwhile, user=self.user,
             umask=f"umask {self.umask}", cwd=shlex.quote(str(self.cwd)),
-            count=len(self.writable), runnable=" ".join(shlex.quote(str(one)) for one in self.runnable),
+            count=len(self.writable), runnable=" ".join(shlex.quote(str(one)) for one in runnable),
             writable=" ".join(shlex.quote(str(one)) for one in self.writable),
         )  # fmt: skip
         for one in self.writable:
