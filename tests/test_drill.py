@@ -22,7 +22,7 @@ from ctmupgrade.commands.wiring import Setup, setup
 from ctmupgrade.core.plan.drill import spare_only
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.ticks import Tick
-from ctmupgrade.errors import BlockedError, CtmUpgradeError, UsageError
+from ctmupgrade.errors import BlockedError, CtmUpgradeError, UnreachableError, UsageError
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.world_run import Killed
 
@@ -159,6 +159,11 @@ def test_a_standalone_appliance_has_drills_too(stage: Stage) -> None:
     assert said.returncode == 0, said
     report = stage.ok("report")
     assert report["outcome"] == "done" and "on ctm-1" in json.dumps(report["steps"])
+
+
+def test_a_spare_that_does_not_answer_is_told_as_that(stage: Stage) -> None:
+    stage.world("nodes:", "faults: [{kind: unreachable, node: spare}]\nnodes:")
+    stage.refused("no drill on spare", "does not answer", kind=UnreachableError)
 
 
 def test_without_a_living_node_nobody_can_say_that_it_is_no_member(stage: Stage) -> None:

@@ -29,7 +29,7 @@ from ctmupgrade.core.plan.restore_choice import Lost, RestoreChoice, chosen
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.spare import listed_by, spare_problem, was_member
-from ctmupgrade.errors import BlockedError, ExitCode, UsageError
+from ctmupgrade.errors import BlockedError, ExitCode, UnreachableError, UsageError
 
 COMMAND = "ctmupgrade drill"
 
@@ -63,6 +63,7 @@ def drill(setup: Setup, wishes: RunOptions, asked: DrillRequest) -> Outcome:
 
     :raises UsageError: no NAME=HOST. :raises LockedError: another run works on this cluster.
     :raises BlockedError: the spare is or was a member, or may be; the backup cannot be used or does not fit.
+    :raises UnreachableError: the spare does not answer.
     """
     name, host = asked.spare  # refused before anything is looked at
     run_id = new_run_id(setup.home)
@@ -170,7 +171,7 @@ def _refuse_member(
 
 
 def _held(apart: Setup, spare: NodeFacts) -> Holding:
-    """What the spare holds. :raises BlockedError: anything but nothing."""
+    """What the spare holds. :raises BlockedError: anything but nothing. :raises UnreachableError: it does not answer."""
     membership = spare.membership
     alone = not isinstance(membership, Unknown) and not membership.clustered
     held = holding_of(spare, count_of(apart.fleet.control(spare.name)) if alone else {}, Journals(), {})
@@ -182,7 +183,8 @@ def _held(apart: Setup, spare: NodeFacts) -> Holding:
             f"no drill on {spare.name}: it {what}: {held.why}",
             remedy=f"name an appliance that is new; or, where nothing on {spare.name} is needed: ksctl services reset   # on it",
         )
-    raise BlockedError(
+    kind = UnreachableError if held.state is Holds.SILENT else BlockedError
+    raise kind(
         f"no drill on {spare.name}: {held.why}",
         remedy=f"make it answer first; nothing on {spare.name} was changed",
     )
