@@ -126,9 +126,27 @@ def _install():
     sys.frozen = True  # ctmupgrade.adapters.own_program
 
 
+def _leave(code):
+    """Ends as Python does, but for the part in which it ends threads that still run: that is pthread_exit, for which an
+    old C library wants libgcc_s.so.1, and aborts where the host has none (seen with glibc 2.17, on a busy machine)."""
+    import atexit
+    import os
+
+    if threading := sys.modules.get("threading"):
+        threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError:
+        sys.exit(code)  # which tells it
+    os._exit(code or 0)
+
+
 _install()
 if __name__ == "__main__":
     sys.argv[0] = sys.orig_argv[0]
     from ctmupgrade.__main__ import main
 
-    sys.exit(main())
+    _leave(main())

@@ -84,7 +84,9 @@ def test_it_runs_where_there_is_a_c_library_and_nothing_else(glibc: str, folder:
     good = system.run(*words)
     assert good.returncode == 0 and ring.fpr["ours"] in good.stdout, good.stderr
     flip(path, 150_000)
-    assert system.run(*words).returncode == 3
+    for _ in range(5):  # threads that still run as it ends want libgcc_s.so.1 of an old library, now and then
+        bad = system.run(*words)
+        assert bad.returncode == 3, bad.stderr
     assert {p.name for p in folder.iterdir()} == {
         "ctmupgrade",
         "scenario",
