@@ -6,6 +6,7 @@ import json
 import shutil
 import stat
 import tarfile
+import zipfile
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import verify_chain
@@ -109,12 +110,15 @@ def test_without_cluster_yaml_the_journal_alone_is_packed(tmp_path: Path) -> Non
     assert {"journal.jsonl", "report.md", "plan.json"} <= set(_unpacked(tmp_path / "b.tar.gz"))
 
 
-def test_a_name_of_another_form_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_ends_in_zip_is_a_zip(tmp_path: Path) -> None:
     """A tar.gz called .zip would be opened in vain at the vendor's."""
     common = _stopped_run(tmp_path, SCENARIOS / "upgrade-fails-on-node-2")
-    assert golden.call("report", "--bundle", str(tmp_path / "b.zip"), *common)[0] == 2
-    assert not (tmp_path / "b.zip").exists()
+    assert golden.call("report", "--bundle", str(tmp_path / "b.zip"), *common)[0] == 0
+    with zipfile.ZipFile(tmp_path / "b.zip") as file:
+        assert file.testzip() is None and "b/journal.jsonl" in file.namelist()
+    assert (tmp_path / "b.zip").stat().st_mode & 0o777 == 0o600
     assert golden.call("report", "--bundle", str(tmp_path / "b.TGZ"), *common)[0] == 0
+    assert "journal.jsonl" in _unpacked(tmp_path / "b.TGZ")
 
 
 def test_a_place_that_takes_no_file_is_a_usage_error(tmp_path: Path) -> None:

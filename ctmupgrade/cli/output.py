@@ -56,15 +56,6 @@ def format_of(output: Path | None, *suffixes: str) -> str:
     return output.suffix.lower()
 
 
-def need_archive(output: Path, option: str) -> None:
-    """Refuse a name that says another form than the one of ``option``, a tar.gz. :raises UsageError: it does."""
-    need_file(output, option)
-    if output.suffix and not output.name.lower().endswith((".tar.gz", ".tgz")):
-        raise UsageError(
-            f"{option} {output}: a tar.gz is written", remedy=f"{option} {output.stem or output.name}.tar.gz"
-        )
-
-
 def need_file(output: Path, option: str) -> None:
     """Refuse "-", which elsewhere is standard output: a file called that is not meant. :raises UsageError: it is named."""
     if str(output) == "-":

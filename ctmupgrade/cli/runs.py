@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, RunId
-from ctmupgrade.cli.output import fold, format_of, need_archive, put_json, write_out
+from ctmupgrade.cli.output import fold, format_of, need_file, put_json, write_out
 from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
@@ -218,7 +218,11 @@ def report(
     ] = "",
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FILE", help="write a tar.gz for vendor support, secrets removed"),
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="write a tar.gz (a zip where FILE ends in .zip) for vendor support, secrets removed",
+        ),
     ] = None,
     live: Annotated[
         Path | None,
@@ -238,7 +242,7 @@ def report(
 
         return keep_file(common, run_id, live)
     if bundle is not None:
-        need_archive(bundle, "--bundle")
+        need_file(bundle, "--bundle")
         return _bundle(common, run_id, bundle)
     if verify_signature is not None or signed_by:
         return evidence.check_signature(common, verify_signature, signed_by)

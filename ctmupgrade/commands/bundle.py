@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,14 +166,27 @@ def _log(shell: Reader, name: str) -> str | Unknown:
 
 def _write(target: Path, files: dict[str, str]) -> None:
     root = target.name.split(".")[0] or "bundle"
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name in sorted(files):
-            body = files[name].encode("utf-8", "replace")
-            entry = tarfile.TarInfo(f"{root}/{name}")
-            entry.size, entry.mode, entry.mtime = len(body), 0o600, int(time.time())
-            tar.addfile(entry, io.BytesIO(body))
+    bodies = {f"{root}/{name}": files[name].encode("utf-8", "replace") for name in sorted(files)}
+    packed = _zip(bodies) if target.suffix.lower() == ".zip" else _tar(bodies)
     try:
-        write_private(target, packed.getvalue())
+        write_private(target, packed)
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror or error}") from None
+
+
+def _tar(bodies: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, body in bodies.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(body), 0o600, int(time.time())
+            tar.addfile(entry, io.BytesIO(body))
+    return packed.getvalue()
+
+
+def _zip(bodies: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, body in bodies.items():
+            file.writestr(name, body)
+    return packed.getvalue()
