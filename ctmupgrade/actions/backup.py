@@ -36,7 +36,7 @@ from ctmupgrade.errors import NodeError, NotYetError, UnreachableError
 from ctmupgrade.ports import Control, Reply
 
 # How errors look whose exit code is 0: JSON of the appliance, or a line of ksctl's own.
-_COMPLAINT = re.compile(r"NCERR|codeDesc|^\s{0,80}(?:error|fatal|panic)\b", re.IGNORECASE | re.MULTILINE)
+_COMPLAINT = re.compile(r"NCERR|codeDesc|^[ \t]{0,8}(?:error|fatal|panic)\b", re.IGNORECASE | re.MULTILINE)
 
 
 def password_problem(cluster: Cluster) -> str:
