@@ -60,7 +60,10 @@ _AFTERWARDS = re.compile(
     r"\b(?:error|failed|failure|fatal|panic|abort(?:ed|ing)?|roll(?:ed|ing)?[ -]?back|cannot|could not|unable to)\b",
     re.IGNORECASE,
 )
-_NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b", re.IGNORECASE)
+# A warning is none.
+_NORMAL = re.compile(
+    r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b|\bwarn(?:ing)?\b", re.IGNORECASE
+)
 
 
 def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
