@@ -529,7 +529,8 @@ def test_listings_may_be_bare_arrays() -> None:
     for value in (errors, {"resources": errors}):
         assert parse_ksctl.cluster_errors(json.dumps(value)) == ("no leader",)
     assert not parse_ksctl.cluster_errors("[]") and not parse_ksctl.members("[]")
-    assert parse_ksctl.cluster_errors('[{"errorMessage": "x"}, 3]') == ("x",)
+    with pytest.raises(NotUnderstoodError):  # what stands between the rows may be a row that is broken
+        parse_ksctl.cluster_errors('[{"errorMessage": "x"}, 3]')
     with pytest.raises(NotUnderstoodError):
         parse_ksctl.members("Are you sure? [y/N] ")
 

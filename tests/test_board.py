@@ -255,13 +255,12 @@ def test_without_colours(desk: Desk, environ: dict[str, str], forbidden: str) ->
     assert code == 0 and re.search(forbidden, raw) is None
 
 
-def test_before_a_resume_it_is_told_which_nodes_had_their_turn() -> None:
+def test_before_a_resume_it_is_told_of_the_nodes_that_are_left() -> None:
     """Of clients nothing is promised or threatened that is over."""
     state, _step = upgrading()
-    whole = {
-        WHOLE: "While each of all is out of service, its clients lose it.",
-        **dict.fromkeys(state.plan.versions, "it"),
-    }
+    names = list(state.plan.versions)
+    said = "While each of {} nodes is out of service, its clients lose it."
+    whole = {WHOLE: said.format(len(names)), **dict.fromkeys(names, "it")}
     state = replace(state, plan=replace(state.plan, clients=whole))
     steps = {name: replace(held, status=Status.PENDING) for name, held in state.steps.items()}
     state = replace(state, steps=steps)
@@ -269,4 +268,4 @@ def test_before_a_resume_it_is_told_which_nodes_had_their_turn() -> None:
     for step in state.plan.steps:
         if step.node == "ctm-3":
             state = journal.apply(state, journal.StepDone(step.id, {}), state.at)
-    assert clients_still_notice(state) == [f"{whole[WHOLE]} ctm-3 had its turn already."]
+    assert clients_still_notice(state) == [said.format(len(names) - 1)]
