@@ -299,7 +299,7 @@ def test_a_journal_that_was_rolled_back_is_not_resumed(go_live: GoLive) -> None:
 def test_abort_says_which_node_waits_for_its_reboot(go_live: GoLive) -> None:
     live, _ = interrupted_once(go_live)
     waits = "ctm-1: ks_upgrade.sh has ended, and the node must still be rebooted"
-    assert f"{waits} (ctmupgrade resume" in live.run("status", "--format", "plain").stdout
+    assert f"{waits} (resuming the run reboots it)" in live.run("status", "--format", "plain").stdout
     aborted = live.run("abort")
     assert f"{waits} (on the node, before anything else: sudo reboot" in aborted.stdout, aborted.stdout
     for words in (["status", "--format", "plain"], ["report"], ["report", "--format", "json"]):

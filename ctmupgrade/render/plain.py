@@ -21,7 +21,7 @@ from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.alike import MOST_REMEDIES, alike, rest_of
 from ctmupgrade.render.escape import ours
 from ctmupgrade.render.observed import finding_texts
-from ctmupgrade.render.once import names_itself
+from ctmupgrade.render.once import names_itself, without_name
 
 MIB = 2**20
 
@@ -89,7 +89,7 @@ def _said(group: Sequence[Finding], nodes: int) -> str:
     first, names = group[0], [f.node for f in group if f.node]
     where = "" if not names or names_itself(names, first.summary) else f" {node_list(names, nodes)}:"
     whose = f" (the words of {first.node})" if len({f.summary for f in group}) > 1 else ""
-    text = first.summary.removeprefix(f"{first.node}: ") if len(names) > 1 else first.summary
+    text = without_name(first.node, first.summary) if len(names) > 1 else first.summary
     return f"{first.check}:{where} {text}{whose}"
 
 
