@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from ctmupgrade.core.checks.findings import Finding
 from ctmupgrade.core.model import Node
 
+_WORD = re.compile(r"\w(?:[\w.-]*\w)?")  # as a name or an address of a node is
 MOST_REMEDIES = 3  # as many are shown of a group whose remedies differ by the node
 
 
@@ -24,20 +26,16 @@ def alike(findings: Iterable[Finding], nodes: Sequence[Node]) -> list[list[Findi
     return list(groups.values())
 
 
-def _words(name: str, nodes: Sequence[Node]) -> list[str]:
+def _words(name: str, nodes: Sequence[Node]) -> frozenset[str]:
     node = next((one for one in nodes if one.name == name), None)
     if node is None:
-        return []
-    return sorted(
-        {w for w in (node.name, node.host, node.url, node.cluster_host) if w}, key=len, reverse=True
-    )
+        return frozenset()
+    return frozenset({node.name, node.host, urlsplit(node.url).hostname or "", node.cluster_host} - {""})
 
 
-def _general(text: str, words: Sequence[str]) -> str:
+def _general(text: str, words: frozenset[str]) -> str:
     """A text without the names of the node that it is about."""
-    if not words:
-        return text
-    return re.sub(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, words))})(?![\w-]|\.\w)", "NODE", text)
+    return _WORD.sub(lambda found: "NODE" if found[0] in words else found[0], text) if words else text
 
 
 def rest_of(remedies: Sequence[str]) -> str:
