@@ -45,6 +45,7 @@ def _as_before(live: Live, restores: int = 1) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_backup_is_proven_on_a_spare_over_ssh(go_live: GoLive) -> None:
     live = _beside_a_spare(go_live)
     done = live.run("drill", "--on", f"spare={SPARE}", "--yes")

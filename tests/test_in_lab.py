@@ -114,6 +114,7 @@ def test_three_nodes(go: Callable[..., Site]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_two_runs_at_the_same_moment(go: Callable[..., Site]) -> None:
     made = go(2)
     states = [made.state, made.lab.directory.with_name("other")]
@@ -160,7 +161,8 @@ def _begun(made: Site, knob: str) -> Callable[[], object]:
     return lambda: "ks_upgrade_" in made.lab.node("ctm-1", "ls", "/home/ksadmin").stdout
 
 
-@pytest.mark.parametrize("knob", [pytest.param("check_seconds", marks=pytest.mark.slow), "launch_seconds"])
+@pytest.mark.slow
+@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
 def test_killed_before_the_script_has_its_screen_session(go: Callable[..., Site], knob: str) -> None:
     """While it looks at the archive, and between its empty log and the session: its terminal outlives us."""
     made = go(1, behave={knob: 3.0})
@@ -173,6 +175,7 @@ def test_killed_before_the_script_has_its_screen_session(go: Callable[..., Site]
     made.ended_well()
 
 
+@pytest.mark.slow
 def test_killed_where_the_script_never_gets_a_screen_session(go: Callable[..., Site]) -> None:
     made = go(1, behave={"tty": "foreground", "upgrade_seconds": 4.0})
     process = made.start("run", "--yes")
@@ -182,7 +185,8 @@ def test_killed_where_the_script_never_gets_a_screen_session(go: Callable[..., S
     made.ended_well()
 
 
-@pytest.mark.parametrize("knob", [pytest.param("check_seconds", marks=pytest.mark.slow), "launch_seconds"])
+@pytest.mark.slow
+@pytest.mark.parametrize("knob", ["check_seconds", "launch_seconds"])
 def test_a_connection_that_breaks_before_the_script_has_its_screen_session(
     go: Callable[..., Site], knob: str
 ) -> None:
@@ -201,6 +205,7 @@ def test_a_connection_that_breaks_before_the_script_has_its_screen_session(
     made.ended_well(calls=2)
 
 
+@pytest.mark.slow
 def test_killed_before_its_journal_began(go: Callable[..., Site]) -> None:
     """The marks stand on the nodes already: they must not lock out the run that comes next."""
     made = go(2)

@@ -93,7 +93,7 @@ def storm(folder: Path, kills: int) -> None:
 
 
 def test_killed_at_some_moments(tmp_path: Path) -> None:
-    storm(tmp_path, 6)
+    storm(tmp_path, 3)
 
 
 @pytest.mark.slow

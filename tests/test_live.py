@@ -148,6 +148,7 @@ def _no_secret_was_written(live: Live, said: str) -> None:
     assert live.journals()
 
 
+@pytest.mark.slow
 def test_a_dropped_connection_changes_nothing(go_live: GoLive) -> None:
     live = go_live(nodes=2, **LONG)
     process = live.start("run", "--yes")
@@ -163,6 +164,7 @@ def test_a_dropped_connection_changes_nothing(go_live: GoLive) -> None:
 # -- kill -9 ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_killed_in_the_upload(go_live: GoLive) -> None:
     live = go_live(nodes=2, size=24_000_000)
     total = (live.folder / NAME).stat().st_size
@@ -188,7 +190,8 @@ def test_killed_in_the_upgrade(go_live: GoLive, meanwhile: str) -> None:
     resumed(live)
 
 
-@pytest.mark.parametrize("meanwhile", ["it is down", pytest.param("it is back", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("meanwhile", ["it is down", "it is back"])
 def test_killed_in_the_wait_for_the_reboot(go_live: GoLive, meanwhile: str) -> None:
     live = go_live(nodes=2, **LONG)
     process = live.start("run", "--yes")
@@ -335,6 +338,7 @@ def test_a_reboot_that_an_abort_left_out_is_not_forgotten(go_live: GoLive, early
     both_upgraded_once(live)
 
 
+@pytest.mark.slow
 def test_a_reboot_by_hand_after_an_abort_is_seen(go_live: GoLive) -> None:
     live, _ = interrupted_once(go_live, upgrade={"shows_early": True})
     assert live.run("abort").returncode == 0
@@ -391,6 +395,7 @@ def test_two_operators_at_once(go_live: GoLive) -> None:
     ended_well(live, both[winner])
 
 
+@pytest.mark.slow
 def test_a_later_dry_run_does_not_hide_the_run(go_live: GoLive) -> None:
     """Who asks without a name means the run that changes nodes, until it is over."""
     live = go_live(nodes=2)
@@ -430,6 +435,7 @@ def test_an_unknown_host_key(go_live: GoLive) -> None:
     assert live.run("check").returncode == 3, "a pinned key wins over all"
 
 
+@pytest.mark.slow
 def test_a_host_key_that_changes_with_the_reboot(go_live: GoLive) -> None:
     live = go_live(nodes=2, more={"faults": [{"kind": "new_host_key", "node": "ctm-1"}]})
     server = live.fleet.servers["ctm-1"]

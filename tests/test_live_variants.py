@@ -31,7 +31,7 @@ def upgraded(live: Live) -> None:
     "shell",
     [
         pytest.param({"missing": ["sha256sum"]}, marks=SLOW), pytest.param({"missing": ["openssl"]}, marks=SLOW),
-        pytest.param({"missing": ["pgrep"]}, marks=SLOW), {"missing": ["ps"]},
+        pytest.param({"missing": ["pgrep"]}, marks=SLOW), pytest.param({"missing": ["ps"]}, marks=SLOW),
         pytest.param({"missing": ["screen"]}, marks=SLOW), pytest.param({"missing": ["awk"]}, marks=SLOW),
         pytest.param({"sftp": False}, marks=SLOW), pytest.param({"missing": HASHERS}, marks=SLOW),
         {"missing": ALL, "sftp": False, "restricted": True},
@@ -66,7 +66,7 @@ def test_a_ksctl_that_prints_in_another_way(go_live: Callable[..., Live], ksctl:
     "upgrade",
     [
         pytest.param({"tty_mode": "foreground"}, marks=SLOW), pytest.param({"tty_mode": "background"}, marks=SLOW),
-        {"tty_mode": "foreground", "exit_code": 1}, {"tty_mode": "background", "log_folder": "/var/log"},
+        pytest.param({"tty_mode": "foreground", "exit_code": 1}, marks=SLOW), {"tty_mode": "background", "log_folder": "/var/log"},
         pytest.param({"tty_mode": "screen", "exit_code": 255}, marks=SLOW),
         {"tty_mode": "screen", "log_folder": "/opt/keysecure/logs"},
     ],

@@ -45,6 +45,7 @@ def test_a_dead_node_does_not_keep_its_own_loss_from_being_mended(go_live: GoLiv
     assert not live.kinds("node_removed", "ctm-1") and not live.kinds("node_removed", "ctm-2")
 
 
+@pytest.mark.slow
 def test_a_recover_that_cannot_begin_leaves_the_run_to_be_resumed(go_live: GoLive) -> None:
     live = go_live(nodes=3, times={"join_s": 10.0, "removed_s": 1.0})
     assert live.run("run", "--yes", "--stop-after", "ctm-1").returncode == 7

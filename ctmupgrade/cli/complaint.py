@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -61,11 +60,9 @@ def complain_usage(error: BaseException) -> int:
 def _plain(text: str) -> str:
     """The parser's words without those of the libraries below it, and its guesses as we ask elsewhere."""
     text = text.replace("Value error, ", "", 1)
-    return re.sub(
-        r" \(Possible options: (.+)\)$",
-        lambda found: f"; did you mean {found[1].replace(', ', ' or ')}?",
-        text,
-    )
+    before, guessed, near = text.partition(" (Possible options: ")
+    near = near.removesuffix(")").replace(", ", " or ")
+    return f"{before}; did you mean {near}?" if guessed else text
 
 
 def _put_document(brief: str, details: str, remedy: str, code: int) -> None:
