@@ -92,6 +92,7 @@ def storm(folder: Path, kills: int) -> None:
     print("killed in:", ", ".join(f"{step} {count}x" for step, count in Counter(hit).most_common()))
 
 
+@pytest.mark.slow
 def test_killed_at_some_moments(tmp_path: Path) -> None:
     storm(tmp_path, 3)
 

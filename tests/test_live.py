@@ -365,7 +365,8 @@ def test_ctrl_c_twice_leaves_at_once(go_live: GoLive) -> None:
     resumed(live)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_is_like_ctrl_c_twice(go_live: GoLive, number: signal.Signals) -> None:
     live = go_live(**ALONE, **LONG)
     process = live.start("run", "--yes")
