@@ -29,7 +29,7 @@ from ctmupgrade.core.ticks import Tick
 from ctmupgrade.ports import ProgramResult
 from ctmupgrade.sim import Fault, SimFleet
 from tests.support.live import Live
-from tests.support.world_run import Drive, Killed, at_step, make_world
+from tests.support.world_run import Drive, Killed, at_step, dies_at, make_world
 
 LOG = 'echo "$CTMUPGRADE_HOOK $* again=$CTMUPGRADE_AGAIN" >> hooks.log\n'
 
@@ -232,13 +232,8 @@ def test_a_check_that_fails_after_the_last_node_is_no_success(
 
 def test_a_check_that_was_added_when_all_is_over_counts(tmp_path: Path, program: Callable[..., str]) -> None:
     """The process died before the end was written down; the operator, who is not sure, adds a check."""
-
-    def dies(_step: str, event: Event | None, _tick: Tick | None) -> None:
-        if isinstance(event, journal.StepDone) and event.step == "compare-settings:ctm-2":
-            raise Killed
-
     run = drive(tmp_path)
-    run.hook = dies
+    run.hook = dies_at("compare-settings:ctm-2", journal.StepDone)
     with pytest.raises(Killed):
         run.start()
     assert {held.status for held in run.state.steps.values()} == {Status.DONE}

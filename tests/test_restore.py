@@ -20,7 +20,7 @@ from ctmupgrade.core.kept_backups import with_needs
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.recovery.scene import OperatorInput
-from ctmupgrade.core.run.journal import RunEnded, RunStarted, Status, StepStarted
+from ctmupgrade.core.run.journal import RunEnded, RunStarted, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.remaining import clients_still_notice
 from ctmupgrade.core.run.report import make_report
@@ -29,7 +29,7 @@ from ctmupgrade.render.markdown import report_markdown
 from ctmupgrade.sim import Fault
 from tests.support.lost_cluster import RestoreDrive, living, lose, lost, whole
 from tests.support.promises import check_promises
-from tests.support.world_run import PASSWORD, Killed
+from tests.support.world_run import PASSWORD, Killed, dies_at
 
 
 def refused(drive: RestoreDrive, **asked: Any) -> BlockedError:
@@ -410,11 +410,7 @@ def test_a_node_that_is_not_as_new_is_reset_by_who_takes_the_run_up(tmp_path: Pa
     drive.asked = replace(drive.asked, gone=("ctm-2",))
     drive.world.nodes["ctm-2"].data = "data-main"
 
-    def dies(step: str, event: Any, _tick: Any) -> None:
-        if step == "erase:ctm-2" and isinstance(event, StepStarted):
-            raise Killed
-
-    drive.hook = dies
+    drive.hook = dies_at("erase:ctm-2")
     with pytest.raises(Killed):
         drive.start()
     assert not drive.world.of_kind("reset", "ctm-2")
@@ -476,11 +472,7 @@ def test_clients_are_told_that_nobody_serves_them_until_the_restore_is_proven(tm
     assert "no node serves" in said and "go on serving" not in said
     drive.plan = lambda: plan  # type: ignore[method-assign]
 
-    def dies(step: str, event: Any, _tick: Any) -> None:
-        if step == "reset:ctm-2" and isinstance(event, StepStarted):
-            raise Killed
-
-    drive.hook = dies
+    drive.hook = dies_at("reset:ctm-2")
     with pytest.raises(Killed):
         drive.start()
     assert clients_still_notice(drive.state) == [plan.clients["ctm-2"], plan.clients["ctm-3"]], (

@@ -204,6 +204,16 @@ def mend(world: World) -> None:
     repair(world, world.nodes)
 
 
+def dies_at(step: str, kind: type[journal.StepStarted | journal.StepDone] = journal.StepStarted) -> Hook:
+    """A hook with which the process dies right after this event of a step was journaled."""
+
+    def hook(key: str, event: Event | None, _tick: Tick | None) -> None:
+        if key == step and isinstance(event, kind):
+            raise Killed
+
+    return hook
+
+
 def at_step(world: World, kind_or_id: str, *faults: Fault, moment: str = "start", tick: int = 3) -> Hook:
     """A hook that lets faults begin right after a step's start was journaled, or (``middle``) at its n-th tick."""
     state = {"ticks": 0, "done": False}
