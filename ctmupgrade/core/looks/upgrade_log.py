@@ -55,15 +55,14 @@ _FAILURE = re.compile(
 
 
 # After the success line nothing is said but that a reboot is needed (docs/appliance.md 1.2), and on a terminal what screen
-# says at its end. The words of a failure there are not known: these are read generously.
+# says at its end. The words of a failure there are not known: these are read generously. What a warning cannot do is
+# no failure; what it says that failed is one.
 _AFTERWARDS = re.compile(
-    r"\b(?:error|failed|failure|fatal|panic|abort(?:ed|ing)?|roll(?:ed|ing)?[ -]?back|cannot|could not|unable to)\b",
-    re.IGNORECASE,
+    r"\b(?:failed|failure|fatal|panic|abort(?:ed|ing)?|roll(?:ed|ing)?[ -]?back)\b", re.IGNORECASE
 )
-# A warning is none.
-_NORMAL = re.compile(
-    r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b|\bwarn(?:ing)?\b", re.IGNORECASE
-)
+_UNLESS_WARNED = re.compile(r"\b(?:error|cannot|could not|unable to)\b", re.IGNORECASE)
+_WARNED = re.compile(r"\bwarn(?:ing)?\b", re.IGNORECASE)
+_NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b", re.IGNORECASE)
 
 
 def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
@@ -87,8 +86,9 @@ def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
 def _afterwards(lines: list[str]) -> Iterator[str]:
     """The lines after the last success line that tell of a failure."""
     last = max((number for number, line in enumerate(lines) if _SUCCESS.search(line)), default=len(lines))
-    for line in lines[last + 1 :]:
-        if _AFTERWARDS.search(line[:MOST_LINE]) and not _NORMAL.search(line[:MOST_LINE]):
+    for line in (line[:MOST_LINE] for line in lines[last + 1 :]):
+        hindered = _UNLESS_WARNED.search(line) and not _WARNED.search(line)
+        if (hindered or _AFTERWARDS.search(line)) and not _NORMAL.search(line):
             yield line
 
 

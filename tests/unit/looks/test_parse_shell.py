@@ -83,6 +83,7 @@ def test_a_unit_that_is_not_there_is_not_inactive(text: str, active: str) -> Non
             "2.21.0",
         ),
         ("Upgrade to 2.21.0 succeeded\nWARNING: cannot remove /tmp/x\n", LogVerdict.SUCCEEDED, "2.21.0"),
+        ("Upgrade to 2.21.0 succeeded\nWARNING: the database failed\n", LogVerdict.DOUBTED, "2.21.0"),
         (
             "Upgrade to 2.21.0 succeeded\nERROR: x\nUpgrade to 2.21.0 succeeded\n",
             LogVerdict.SUCCEEDED,
