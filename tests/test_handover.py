@@ -31,7 +31,14 @@ from ctmupgrade.commands.take_over import read_offered, take_over
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.journal import RunResumed, RunTakenOver, StepNoted, StepStarted
-from ctmupgrade.errors import BlockedError, CtmUpgradeError, LockedError, UnreachableError, UsageError
+from ctmupgrade.errors import (
+    BlockedError,
+    ConfigError,
+    CtmUpgradeError,
+    LockedError,
+    UnreachableError,
+    UsageError,
+)
 from ctmupgrade.ports import Tools
 from ctmupgrade.sim import SimFleet, SimVerifier, World, timeline
 from ctmupgrade.sim.files import source_hash
@@ -308,6 +315,24 @@ def test_where_nobody_took_it_the_first_machine_goes_on(two: tuple[Machine, Mach
     with pytest.raises(LockedError, match="was taken over by"):
         second.take_over(file)
     assert not list(second.folder.glob("state/*/*/journal.jsonl"))
+
+
+@pytest.mark.parametrize(("step", "goes_on"), [("reboot:ctm-3", True), ("upgrade:ctm-2", False)])
+def test_a_resume_misses_the_archive_where_a_node_is_left_to_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, goes_on: bool
+) -> None:
+    """It takes gigabytes: behind the last upgrade, whoever has made room goes on all the same."""
+    monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")
+    machine = Machine(make_world(3), tmp_path / "here")
+    machine.run_until(step)
+    made = machine.setup()
+    made.cluster.target.archive.unlink()
+    if goes_on:
+        assert resume(made, RunOptions(), None).code == 0
+        return
+    with pytest.raises(ConfigError, match=r"target\.archive: there is no file"):
+        resume(made, RunOptions(), None)
+    assert machine.resume().code == 0, "it is there again"
 
 
 def test_a_second_hand_over_makes_the_first_file_worthless(two: tuple[Machine, Machine]) -> None:

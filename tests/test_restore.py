@@ -505,9 +505,9 @@ def test_an_archive_is_missed_by_those_plans_alone_that_need_it(tmp_path: Path) 
     made.cluster = replace(
         made.cluster, target=replace(made.cluster.target, archive=tmp_path / "none.tar.gz.gpg")
     )
-    refuse_missing_archive(made, drive.plan())
+    refuse_missing_archive(made, drive.plan().steps)
     with pytest.raises(ConfigError, match=r"target\.archive: there is no file") as caught:
-        refuse_missing_archive(made, _upgrade_plan(tmp_path))
+        refuse_missing_archive(made, _upgrade_plan(tmp_path).steps)
     assert caught.value.exit_code == 2 and caught.value.remedy
 
 

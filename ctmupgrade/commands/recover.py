@@ -155,7 +155,7 @@ def perform(
     :raises LockedError: another run works on this cluster. :raises ConfigError: it upgrades a node, and the archive is missing.
     :raises WayChangedError: it is no longer what was read; nothing was changed.
     """
-    refuse_missing_archive(setup, recovery.plan)
+    refuse_missing_archive(setup, recovery.plan.steps)
     run_id = new_run_id(setup.home)
     with hold(setup.home, run_id):
         left = recovery.unfinished

@@ -26,6 +26,7 @@ from ctmupgrade.commands.same_cluster import (
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.remaining import steps_left
 from ctmupgrade.errors import ExitCode, UsageError
 
 
@@ -54,7 +55,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     setup = resumed(setup, state)
     learn_of_run(setup, state)
     refuse_other_cluster(setup.cluster, state)
-    refuse_missing_archive(setup, state.plan)
+    refuse_missing_archive(setup, steps_left(state))
     own_node_is_last(setup, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
     refuse_unknown_steps(wishes.faults, state.plan)

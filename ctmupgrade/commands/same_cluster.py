@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ctmupgrade.collect.ask import ask
@@ -12,8 +12,7 @@ from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
-from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, StageArchive, VerifyArchive
+from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, StageArchive, Step, VerifyArchive
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.same_plan import foreign_steps
@@ -50,20 +49,21 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
         )
 
 
-def refuse_missing_archive(setup: Setup, plan: Plan) -> None:
-    """Make sure that the archive is here where the plan needs it. A backup, a restore and a drill need none.
+def refuse_missing_archive(setup: Setup, steps: Iterable[Step]) -> None:
+    """Make sure that the archive is here where a step that is to be done needs it. A backup, a restore and a drill need none,
+    nor does what is left of a run behind its last upgrade.
 
     :raises ConfigError: it is not, or its keyring.
     """
     needing = VerifyArchive | StageArchive | RunUpgrade
-    if setup.request.simulate or not any(isinstance(step.action, needing) for step in plan.steps):
+    if setup.request.simulate or not any(isinstance(step.action, needing) for step in steps):
         return
     target = setup.cluster.target
     for key, path in (("archive", target.archive), ("keyring", target.keyring)):
         if path is not None and not path.is_file():
             raise ConfigError(
                 f"target.{key}: there is no file {path}",
-                remedy="put it there: this run upgrades a node with it; nothing was changed",
+                remedy="put it there: this run upgrades a node with it; nothing was done",
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctmupgrade.core.plan.clients import WHOLE, notice_of_some
 from ctmupgrade.core.plan.restore_actions import ProveRestore
 from ctmupgrade.core.plan.step_words import node_list
-from ctmupgrade.core.plan.steps import changes_node, in_service
+from ctmupgrade.core.plan.steps import Step, changes_node, in_service
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import title_of
 from ctmupgrade.core.run.report import version_after
@@ -14,9 +14,14 @@ from ctmupgrade.core.timing import clock_time
 _OVER = (Status.DONE, Status.SKIPPED)
 
 
+def steps_left(state: RunState) -> list[Step]:
+    """Return the steps of a run that are neither done nor skipped, in their order."""
+    return [step for step in state.plan.steps if state.steps[step.id].status not in _OVER]
+
+
 def what_is_left(state: RunState) -> list[str]:
     """Return what a run is for, where it stopped, and what would be done next."""
-    left = [step for step in state.plan.steps if state.steps[step.id].status not in _OVER]
+    left = steps_left(state)
     lines = [f"{title_of(state)}, run {state.run}: {state.name}; {versions(state)}."]
     if not left:
         return [*lines, "No step is left to do."]
