@@ -14,6 +14,7 @@ from ctmupgrade.config.source import read_text
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.errors import ConfigError
 from tests.support.desk import SCENARIOS, Desk
+from tests.support.other_user import as_user
 from tests.test_config_strict import document
 
 BROKEN = {
@@ -119,7 +120,7 @@ def test_the_lock_of_a_resume_names_its_run(desk: Desk) -> None:
 def test_a_user_without_a_name_and_a_home(tmp_path: Path) -> None:
     folder = Path("/var/tmp") / "ctmupgrade-48213"
     desk = Desk(tmp_path)
-    argv = ["setpriv", "--reuid", "48213", "--regid", "48213", "--clear-groups"]
+    argv = as_user(48213)
     if shutil.which("setpriv") is None:
         pytest.skip("no setpriv")
     for words in (["check"], ["run", "--yes", "--stop-after", "ctm-1"], ["status"]):

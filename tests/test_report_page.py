@@ -82,7 +82,7 @@ def test_the_outcome_is_one_sentence(failed: FailedRun, retried: FailedRun) -> N
     )
     said = failed.report()["headline"]
     assert "1 of 3 nodes" in said
-    assert "the run is stopped, for this failed: run ks_upgrade.sh on ctm-2" in said
+    assert "the run is stopped, because this failed: run ks_upgrade.sh on ctm-2" in said
     assert "ctm-2 has been out of service for 10 min, and is not proven to be back" in said
 
 

@@ -21,6 +21,7 @@ from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.errors import AuthenticationError
 from tests.adapters.conftest import Sshd, StartSshd, agent, keygen, public
 from tests.adapters.test_ssh_connect import answers, blob
+from tests.support.other_user import as_user
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -416,7 +417,7 @@ from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 node = Node("n", "h", "https://h", "h", SshSettings("me", proxy_jump="bastion"), KsctlSettings())
 {shown}
 """
-    argv = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-c", script]
+    argv = [*as_user(12345), sys.executable, "-c", script]
     root = Path(__file__).parents[2]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root)}
     done = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False)

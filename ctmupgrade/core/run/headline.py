@@ -117,7 +117,7 @@ def _ended(state: RunState) -> list[str]:
     standing = {
         "running": "it goes on",
         "pausing": "it is about to stop, as asked",
-        "failed": f"the run is stopped, for this failed: {words}",
+        "failed": f"the run is stopped, because this failed: {words}",
         "needs-operator": f"the run is stopped, for a person must decide whether this was done: {words}",
         "paused": "the run is paused",
         "partial": "not every node of the plan is at its target",
