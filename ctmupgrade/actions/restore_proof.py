@@ -6,7 +6,6 @@ from __future__ import annotations
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.restoring import WHOSE_LOGIN, another_backup, counted, is_restore, restore_ended
-from ctmupgrade.actions.waits import STREAK
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks import state_probes
@@ -27,7 +26,7 @@ class ProveRestoreHandler(StepHandler):
         """Wait ``timeouts.service`` for a streak of good looks over ``stable_for``."""
         steady = ctx.cluster.stable_for
         limit = ctx.cluster.timeouts.service + steady
-        return Patience(limit, looks=STREAK, steady=steady, apart=steady / STREAK)
+        return Patience(limit, looks=health.STREAK, steady=steady, apart=steady / health.STREAK)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask the node itself."""

@@ -38,7 +38,6 @@ class Waited:
 
 
 LOOKS = 3  # good looks in a row before a node counts as back
-STREAK = 6  # into so many parts a gate divides stable_for: six looks, ten seconds apart, as a Thales group's kit does
 
 
 def gate_look(ctx: Ctx) -> LookResult:
@@ -100,7 +99,7 @@ class GateHandler(StepHandler):
         if _has_just_settled(ctx):
             return Patience(timeout, waits=waits)
         steady = ctx.cluster.stable_for
-        return Patience(timeout, looks=LOOKS, steady=steady, apart=steady / STREAK, waits=waits)
+        return Patience(timeout, looks=LOOKS, steady=steady, apart=steady / health.STREAK, waits=waits)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask every node of every other; see :func:`gate_look`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,15 @@ def check(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="ID,ID", help="run these checks alone (repeatable)")
     ] = None,
+    so_long: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            help="watch for so long whether all stay healthy, where nothing blocks; 0s: look once (default: 15s, or "
+            "stable_for where a node has just been started)",
+        ),
+    ] = "",
     *,
     options: Options,
 ) -> int:
@@ -43,9 +53,10 @@ def check(
     from ctmupgrade.render import documents, show
 
     wanted = tuple(name for text in only or () for name in split(text, "--only"))
+    time = _time_of(so_long)
     with opened(common, options, looks_only=True) as made:
-        with progress(common, made):
-            result = looking.check(made, only=wanted, hashed=False)
+        with progress(common, made) as working:
+            result = looking.check_for_a_while(made, only=wanted, time=time, tell=working.tell)
         if common.shown is Format.JSON:
             found = placed_findings(result.findings, common)
             put_json(documents.check_document(made.cluster, made.mode, result.facts, found))
@@ -53,6 +64,18 @@ def check(
             found = placed_findings(result.findings, common)
             show.findings(found, common.shown, made.cluster.nodes, verbose=common.verbose)
     return result.code
+
+
+def _time_of(text: str) -> timedelta | None:
+    """:raises UsageError: it is no duration."""
+    if not text:
+        return None
+    from ctmupgrade.config.values import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise UsageError(f"--for {text}: {error}", remedy="ctmupgrade check --for 60s") from None
 
 
 def _catalogue(common: Common, explained: str) -> int:

@@ -56,6 +56,12 @@ class Working:
         while not self._over.wait(every):
             self.say()
 
+    def tell(self, words: str) -> None:
+        """Say these words from now on."""
+        self.words = lambda: words
+        if self.in_place:
+            self.say()
+
     def say(self) -> None:
         """Say it now, where there is something to say."""
         words = self.words()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from ctmupgrade.collect.collect import collect_nodes
 from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.collect.state import shared_state
+from ctmupgrade.collect.staying import watched
 from ctmupgrade.commands.own_files import boot_of_this_machine, ended_by_logout, files_for_resume
 from ctmupgrade.commands.runs import left_unbooted, took_before, upgraded_in
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.catalogue import CHECKS, check_of, examine, weighed
 from ctmupgrade.core.checks.check import Check
 from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_nodes
+from ctmupgrade.core.checks.staying import CHECK as STAYING
+from ctmupgrade.core.checks.staying import how_long
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.near import nearest
@@ -121,6 +125,29 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
     found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
     return CheckResult(facts, found)
+
+
+def check_for_a_while(
+    setup: Setup, *, only: Collection[str] = (), time: timedelta | None, tell: Callable[[str], None]
+) -> CheckResult:
+    """Check every node, and where nothing stops look again and again whether they stay healthy: one look proves little.
+
+    :param time: how long; None: as :func:`how_long` says; 0: look once.
+    :param tell: is told what it waits for, and for how long all have been healthy.
+    :raises UsageError: as for :func:`check`.
+    """
+    result, cluster, options = check(setup, only=only, hashed=False), setup.cluster, setup.request.options
+    time = how_long(result.facts, cluster) if time is None else time
+    waived = any(name == STAYING for name, _ in options.skips)
+    if not time or waived or result.code is not ExitCode.DONE or (only and STAYING not in only):
+        return result
+    tools, first = setup.tools, result.facts
+    seen = watched(setup.fleet, cluster, setup.clock, tools.gather, first=first, time=time, tell=tell)
+    facts = replace(first, watched=seen)
+    again = examine(facts, cluster, options, only=(STAYING,))
+    place = [f.check for f in result.findings].index(STAYING)
+    rest = [f for f in result.findings if f.check != STAYING]
+    return CheckResult(facts, (*rest[:place], *again, *rest[place:]))
 
 
 def known_check(name: str, own: Collection[str] = ()) -> Check:

@@ -23,7 +23,8 @@ LOOKS = 6
 
 def watched(nodes: Nodes, runs: int) -> Result:
     """The share of a core that the looks of a gate take, at the pace of a gate. The vendor's ksctl is not this program."""
-    from ctmupgrade.actions.waits import ALL_EVERY, STREAK, polls_apart
+    from ctmupgrade.actions.waits import ALL_EVERY, polls_apart
+    from ctmupgrade.core.checks.health import STREAK
 
     both, said, took, ratios, shares = Both(nodes), nodes.folder / "gate.txt", [], [], []
     count = len(both.stand_ins.servers)

@@ -24,6 +24,7 @@ from ctmupgrade.core.checks import (
     ports,
     quorum,
     settings,
+    staying,
     way_back,
     window,
 )
@@ -47,7 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check("replication_connected", "every node reports a connection to every other node", cluster.replication_connected, _CLUSTER, _LOST),
     Check("replication_caught_up", "no node lacks changes of the others", cluster.replication_caught_up, _CLUSTER, _LOST),
     Check("services_started", "keysecure is active and its services are started", cluster.services_started, Group.SERVICES, _OUTAGE),
-    Check("stays_well_for_a_minute", "services stay started, not for one look only", cluster.stays_well_for_a_minute, Group.SERVICES, _FAILED),
+    Check("stays_well_for_a_minute", "services stay started, not for one look only", staying.stays_well_for_a_minute, Group.SERVICES, _FAILED),
     Check("versions_equal", "all nodes have one version", cluster.versions_equal, _VERSIONS, _FAILED),
     Check("upgrade_path_known", "the upgrade path is known and allowed", path.upgrade_path_known, _VERSIONS, _FAILED),
     Check("free_space_sufficient", "every node has enough free space for the upgrade", node.free_space_sufficient, Group.DISK, _FAILED),

@@ -9,7 +9,7 @@ from statistics import median
 
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.ages import ours_against, span
-from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, or_pass, unknown
+from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import ClockReading, Services, Unknown
 from ctmupgrade.core.modes import StrategyName
@@ -17,8 +17,6 @@ from ctmupgrade.core.version import Version, reached
 
 MAX_NODES = 20  # vendor page Clusters and Nodes
 CLOCK_TOLERANCE = 1.0  # seconds
-SETTLED_S = 900.0  # so long after a boot services may go back to error (a Thales group's deployment kit waits as long)
-FLAPPING = "deployment kit of a Thales group"
 
 
 def node_count_supported(q: Question) -> Iterator[Finding]:
@@ -130,27 +128,6 @@ def services_started(q: Question) -> Iterator[Finding]:
         remedy,
         "keysecure is active and its services are started on every node",
     )
-
-
-def stays_well_for_a_minute(q: Question) -> Iterator[Finding]:
-    """Tell where services may still go back to error: for minutes after the first `started` of a boot. One look of a check
-    cannot prove that they stay; a run waits before its first node, and before each join, until they have stayed."""
-    check, found = "stays_well_for_a_minute", list[Finding]()
-    stable = span(q.cluster.stable_for.total_seconds())
-    remedy = (
-        f"look again in some minutes; a run waits until all have been healthy for {stable} without a break"
-    )
-    for name, facts in q.facts.nodes.items():
-        if isinstance(facts.system, Unknown):
-            continue  # said by control_plane_reachable
-        up = facts.system.uptime_s
-        if up < 0:
-            words = "how long it has been up could not be looked up: its services may still go back to error"
-            found.append(Finding(check, Verdict.WARN, name, words, remedy, FLAPPING))
-        elif up < SETTLED_S:
-            words = f"it has been up for {span(up)} only: its services may still go back to error"
-            found.append(Finding(check, Verdict.WARN, name, words, remedy, FLAPPING))
-    yield from or_pass(check, found, f"every node that answers has been up for {span(SETTLED_S)} or more")
 
 
 def versions_equal(q: Question) -> Iterator[Finding]:

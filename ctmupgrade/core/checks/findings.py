@@ -84,5 +84,5 @@ def overall(findings: Iterable[Finding]) -> Verdict:
 
 def silent_nodes(findings: Iterable[Finding]) -> set[str]:
     """Return nodes whose shell or control plane does not answer; what others say of them follows from that."""
-    causes = ("node_reachable", "control_plane_reachable")
+    causes = ("node_reachable", "control_plane_reachable", "stays_well_for_a_minute")
     return {f.node for f in findings if f.check in causes and f.stops and f.unreachable}

@@ -17,10 +17,11 @@ from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
 
 __all__ = [
-    "FRESH", "Problem", "clock_of", "cluster_problems", "connected_pairs", "fresh_reports", "membership_problems", "name_at", "name_of",
+    "FRESH", "STREAK", "Problem", "clock_of", "cluster_problems", "connected_pairs", "fresh_reports", "membership_problems", "name_at", "name_of",
     "names_by_id", "readiness_problems", "replication_problems", "service_problems", "upgrade_problems", "version_problems",
 ]  # fmt: skip
 
+STREAK = 6  # into so many parts a streak of good looks is divided: six looks, ten seconds apart, as a Thales group's kit does
 FRESH = timedelta(minutes=5)  # the captured stale report was 37 minutes behind the live ones
 
 

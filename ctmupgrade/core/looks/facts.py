@@ -26,6 +26,7 @@ from ctmupgrade.core.looks.unknown import Maybe as Maybe  # noqa: PLC0414 - part
 from ctmupgrade.core.looks.unknown import Unknown as Unknown  # noqa: PLC0414
 from ctmupgrade.core.looks.unknown import not_asked
 from ctmupgrade.core.looks.upgrade_log import UpgradeLog
+from ctmupgrade.core.looks.watched import Watched
 from ctmupgrade.core.past_times import NO_PAST, PastTimes
 from ctmupgrade.core.version import Version
 
@@ -195,6 +196,7 @@ class Facts:
     own_boot: str = ""  # this machine's boot id, where cluster.yaml names no node of this machine
     served: Mapping[str, Served] = field(default_factory=dict)  # vendor CLIs, where taken from the nodes
     shared: SharedState = field(default_factory=SharedState)
+    watched: Watched | None = None  # whether all stayed healthy after this round; None: nobody watched
     past_times: PastTimes = NO_PAST  # what steps took in earlier runs of this cluster
 
     def unbooted_still(self, name: str) -> Maybe[Unbooted | None]:

@@ -18,12 +18,16 @@ PAGES: Mapping[str, Page] = {
         f"{_VENDOR}; vendor page of the 2.20 secrets manager",
     ),
     "stays_well_for_a_minute": Page(
-        "Services have been started for long enough to stay so: the node has been up for 15 minutes or more.",
+        "All nodes stay healthy after the first look: keysecure and its services started, every node ready and connected as seen "
+        "by every other.",
         'For minutes after the first `started` services go back to error and starting. A join in that time fails with "joining node is '
         'not ready".',
-        "ksctl system info get: uptime. A run does not rely on it: before its first node, and before each join, it looks again and "
-        "again until all have been healthy for stable_for (60 s) without a break, and says for how long they have been.",
-        "Wait some minutes and look again.",
+        "Where nothing else stops, `check` asks all nodes again, six times: for 15 s, or stable_for where that is shorter; for the whole "
+        "of stable_for (60 s) where a node has been up for less than 15 minutes, or ksctl system info get does not tell (uptime). "
+        "--for 60s, or any other time, sets it; --for 0s looks once. A run does not rely on it: before its first node, and before each "
+        "join, it looks again and again until all have been healthy for stable_for without a break, and says for how long they have been.",
+        "Wait some minutes and check again. Where it comes back on a node that has been up for long, find the cause first: "
+        "systemctl status keysecure; ksctl services status",
         "deployment kit of a Thales group: 6 looks of started in a row, 10 s apart, for up to 15 minutes",
     ),
     "free_space_sufficient": Page(
