@@ -137,7 +137,8 @@ class Executor:
             self.observer.turn()
             if not self._stopping():
                 self._start_ready()
-            idle = not (self.running or self.window.waiting)
+            waits = self.window.waiting and not self._stopping()  # who stops does not sit out its last sleep
+            idle = not (self.running or waits)
             if idle and not self.observer.last_look(all_over=self._all_over() and not self.trouble):
                 return self._finish()
             happening = self.tasks.next()

@@ -170,15 +170,18 @@ def test_a_pause_ends_the_wait_for_the_window(tmp_path: Path) -> None:
     asked: list[Event] = []
     run.requests = lambda: [asked.pop()] if asked else []
     ticks: list[Waiting] = []
+    paused_at: list[float] = []
 
     def hook(step: str, _event: Event | None, tick: Tick | None) -> None:
         if step == "window" and isinstance(tick, Waiting):
             ticks.append(tick)
             if len(ticks) == 3:
                 asked.append(journal.StopAsked("pause", "me@here"))
+                paused_at.append(run.world.now)
 
     run.hook = hook
     assert run.start() == 7
-    assert run.state.paused == "paused as asked" and begun(run) == [] and len(ticks) < 6
+    assert run.state.paused == "paused as asked" and begun(run) == [] and len(ticks) == 3
+    assert run.world.now - paused_at[0] < 1, "at once, not at the next look at the clock"
     assert {run.state.steps[f"{kind}:ctm-1"].status.value for kind in ("gate", "upgrade")} == {"pending"}
     assert run.state.steps["stage:ctm-1"].status.value == "done", "what changes nothing is done before"
