@@ -159,7 +159,14 @@ def test_who_waits_for_our_output_is_not_kept_waiting(starter: Starter, tmp_path
     assert starter.ours()
 
 
-@pytest.mark.parametrize("dies", ["we", "we and the holder"])
+DYING: dict[str, tuple[str, ...]] = {
+    "we": (),
+    "we and the holder": (own_program.HOLD_TERMINAL,),
+    "all, and nobody removes the keys": (own_program.HOLD_TERMINAL, own_program.REMOVE_AFTER_US),
+}
+
+
+@pytest.mark.parametrize("dies", DYING)
 def test_killed_on_the_way_in_nothing_is_started(
     sshd: Sshd, tmp_path: Path, request: pytest.FixtureRequest, dies: str
 ) -> None:
@@ -176,11 +183,11 @@ def test_killed_on_the_way_in_nothing_is_started(
     assert "ks_upgrade.sh" in lines
     assert upgrade_processes(lines) == (), "upgrading others from an appliance: none runs on itself"
     [gate] = [Path(word) for words in made.command_lines() for word in words if word.endswith("/gate")]
-    if dies != "we":
-        for one in made.ours():
-            with suppress(psutil.NoSuchProcess):
-                if own_program.HOLD_TERMINAL in " ".join(one.cmdline()):
-                    one.kill()
+    made.process.send_signal(signal.SIGSTOP)  # all at once: it must not see that the others end
+    for one in (*made.ours(), *psutil.Process(made.process.pid).children()):
+        with suppress(psutil.NoSuchProcess):
+            if any(word in one.cmdline() for word in DYING[dies]):
+                one.kill()
     made.process.kill()
     made.process.wait()
     gate.unlink(missing_ok=True)  # the next run removes the folder, and may be met while it does
