@@ -26,5 +26,6 @@ def test_whatever_a_look_raises_it_ends_no_run() -> None:
     assert {name: set(seen.not_known) for name, seen in found.items()} == {
         "ctm-1": set(NODE_TOPICS), "ctm-2": set(NODE_TOPICS),
     }  # fmt: skip
+    assert all("ctm-2: nobody" in why for why in found["ctm-2"].not_known.values()), "its own, not another's"
     before = rest_of_before(Broken(), cluster, clock, one_by_one)
     assert set(before[""].not_known) == {"counts", "cte_clients"} and not before[""].topics
