@@ -75,7 +75,7 @@ def _hop_lines(path: UpgradePath, hop: Hop) -> Iterator[str]:
     yield f"strategy: {_RULES[path.strategy]} ({RULE_SOURCE})"
     if hop.tested is not None:
         yield f"tested:   from {', '.join(hop.tested)}"
-    yield f"disk:     {hop.disk.bytes / GIB:.0f} GiB free on each node: {hop.disk.formula}"
+    yield f"disk:     {hop.disk.bytes / GIB:.0f} GiB free on each node: {hop.disk.formula}; counted with an archive of 2.21's size, `check` takes the size of yours"
     yield f"archive:  {hop.archives[0]}, or {hop.archives[1]}"
     for change in hop.changes:
         line = ".".join(map(str, change.line))
