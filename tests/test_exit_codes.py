@@ -119,7 +119,8 @@ COMMANDS = (
 )  # fmt: skip
 LONGER = (
     Typed("run --yes", "rebuild-two"), Typed("run --yes", "healthy-three"), _look("check", scenario="healthy-three"),
-    Typed("recover --yes", "../broken/keysecure-failed"), Typed("restore --yes", "../restores/everything-lost"),
+    # keysecure comes back by itself: an order whose answer nobody understood is judged by what is seen then
+    Typed("recover --yes", "../broken/keysecure-failed", without=("shell.change",), bears=("verifier.verify",)), Typed("restore --yes", "../restores/everything-lost"),
     Typed("drill --on spare=10.0.0.99", "../restores/drill"),
 )  # fmt: skip
 FEW = 3  # ways of breaking for each port, another three for the next one; the slow lane has them all
