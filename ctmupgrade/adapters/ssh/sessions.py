@@ -25,6 +25,15 @@ class FullError(NodeError):
     """The connection has as many sessions as the server allows."""
 
 
+class Shared:
+    """A connection with a count of the channels in use, so that giving it up cuts nobody off."""
+
+    def __init__(self, link: Link) -> None:
+        """:param link: the connection."""
+        self.link = link
+        self.users = 0
+
+
 def new_session(link: Link, place: str) -> paramiko.Channel:
     """Open a session.
 

@@ -28,12 +28,14 @@ from ctmupgrade.adapters.ssh.channel import (
 from ctmupgrade.adapters.ssh.connect import Link, Log, Login
 from ctmupgrade.adapters.ssh.dialler import Dialler
 from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.greeting import QUESTION, Greeting
 from ctmupgrade.adapters.ssh.node_file import UnusableError
 from ctmupgrade.adapters.ssh.rate_limit import Limiter
 from ctmupgrade.adapters.ssh.sessions import (
     FOREIGN,
     FullError,
     NobodyThereError,
+    Shared,
     session_of_several,
     session_with_pty,
     tcp_from_node,
@@ -51,15 +53,6 @@ from ctmupgrade.errors import (
     UnreachableError,
 )
 from ctmupgrade.ports import MOST_ANSWER, Reply, Sent, Terminal, most_time
-
-
-class _Shared:
-    """A connection with a count of the channels in use, so that giving it up cuts nobody off."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self.users = 0
-
 
 _Opener = Callable[[Link, str], paramiko.Channel]  # opens a channel on a connection; the node, for errors
 _NOT_FOUND = 127  # the shell's exit status for a program that it does not have
@@ -85,8 +78,9 @@ class SshShell:
         self._log: Callable[[str], None] = log or (lambda _line: None)
         self._dial = Dialler(node, self._log).dial
         self._lock = threading.Lock()
-        self._shared: _Shared | None = None
+        self._shared: Shared | None = None
         self._missing: dict[str, Reply] = {}
+        self._greeting = Greeting(lambda: self._answer(QUESTION, 15.0))
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
             self,
@@ -114,15 +108,18 @@ class SshShell:
         """
         if argv[0] in self._missing:  # a look that polls does not ask again for what the shell has not
             return self._missing[argv[0]]
+        reply = self._greeting.off(self._answer(argv, timeout), self._shared)
+        if reply.code == _NOT_FOUND:
+            self._missing[argv[0]] = reply
+        return reply
+
+    def _answer(self, argv: tuple[str, ...], timeout: float) -> Reply:
         try:
-            reply = self._run(argv, timeout, b"")
+            return self._run(argv, timeout, b"")
         except EndlessError as why:
             raise TooMuchError(
                 f"{self.place}: no end of the answer to {shown(shlex.join(argv))}: {why}"
             ) from None
-        if reply.code == _NOT_FOUND:
-            self._missing[argv[0]] = reply
-        return reply
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
@@ -138,7 +135,7 @@ class SshShell:
             start(channel, self.place, command)
             exchange = Exchange(channel, timeout, b"", keep_err=65_536)
             with self._verdict(command, timeout):
-                yield from exchange.pieces()
+                yield from self._greeting.off_pieces(exchange.pieces())
                 code = exchange.status()
             if code is None:
                 raise self._lost(command, exchange.why_lost())
@@ -268,7 +265,7 @@ class SshShell:
     def _logins(self) -> list[Login]:
         with self._lock:
             if self._shared is None or not self._shared.link.alive:
-                self._shared = _Shared(self._dial())
+                self._shared = Shared(self._dial())
             return self._shared.link.logins
 
     def _away(self) -> float:
@@ -277,7 +274,7 @@ class SshShell:
         for _ in range(3):
             with self._lock:
                 if self._shared is None or not self._shared.link.alive:
-                    self._shared = _Shared(self._dial())
+                    self._shared = Shared(self._dial())
                 began = time.monotonic()
                 session_of_several(self._shared.link, self.place).close()
                 times.append(time.monotonic() - began)
@@ -315,12 +312,12 @@ class SshShell:
             if idle:
                 shared.link.close()
 
-    def _lease(self, opened: _Opener) -> tuple[_Shared, paramiko.Channel]:
+    def _lease(self, opened: _Opener) -> tuple[Shared, paramiko.Channel]:
         # One lock over connecting and opening: paramiko keeps a refused channel's error in a single
         # place per connection, where channels opened at the same time would take each other's.
         with self._lock:
             if self._shared is None or not self._shared.link.alive:
-                self._shared = _Shared(self._dial())
+                self._shared = Shared(self._dial())
                 fresh = True
             else:
                 fresh = False
@@ -336,12 +333,12 @@ class SshShell:
                     old.link.close()
                 if fresh:
                     raise
-                self._shared = _Shared(self._dial())
+                self._shared = Shared(self._dial())
                 channel = opened(self._shared.link, self.place)
             self._shared.users += 1
             return self._shared, channel
 
-    def _give_up(self, shared: _Shared) -> None:
+    def _give_up(self, shared: Shared) -> None:
         with self._lock:
             if self._shared is shared:
                 self._shared = None
