@@ -72,6 +72,29 @@ def test_a_script_that_sudo_does_not_start_did_not_fail(tmp_path: Path) -> None:
     assert "nothing was started" in held.remedy and "Read" not in held.remedy
 
 
+@pytest.mark.parametrize("find", [True, False])
+def test_the_success_of_an_earlier_upgrade_is_none_of_this_one(tmp_path: Path, find: bool) -> None:
+    """Its log lies where nobody looks at first, and is found when a script that was refused has written none: the node
+    would be rebooted for a success of long ago. Where nothing tells at the start which logs were there, none is believed."""
+    drive = alone(tmp_path)
+    node, missing = drive.world.nodes["ctm-1"], drive.world.nodes["ctm-1"].shell.missing
+    text = b"2026-09-02 14:09:43-0700: Upgrade to 2.21.0+15451 succeeded\n"
+    old = "/var/spool/keysecure/jobs/ks_upgrade_2026-09-02-142858.log"
+    node.files = {**node.files, old: File(len(text), data=text)}
+    has = list(missing)
+
+    def refused(step: str, event: journal.Event | None, _tick: Tick | None) -> None:
+        if step == "upgrade:ctm-1" and isinstance(event, journal.StepStarted):
+            node.shell.missing = has
+            drive.world.inject(Fault("sudo_refused", "ctm-1"))
+
+    node.shell.missing = has if find else [*has, "find"]
+    drive.hook = refused
+    assert drive.start() == 5
+    assert [step for step, _ in drive.stuck] == ["upgrade:ctm-1"]
+    assert not drive.world.of_kind("rebooted")
+
+
 @pytest.mark.parametrize(
     ("said", "asks"),
     [

@@ -7,6 +7,7 @@ not tell its end. What tells then is its log: while that grows, something works.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Session
@@ -30,6 +31,7 @@ PART = 8  # of the patience with the whole upgrade, silence takes at most such a
 _ASKS = re.compile(
     r"\?$|\b(?:password|passphrase)\b[^\n]{0,100}:$|[\[(]y(?:es)?/n(?:o)?[\])][:?]?$", re.IGNORECASE
 )
+_ELSEWHERE, _NOT_KNOWN = "logs_elsewhere", "not known"  # in the evidence of a start
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 
 
@@ -119,7 +121,7 @@ def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLo
         fresh = [name for name in names if name not in known]
         told = parse_shell.log_name(session.text)
         if not fresh and (told or session.ended or session.terminal is None):
-            fresh = [told] if "/" in told else _searched(shell, session, known)
+            fresh = [told] if "/" in told else _searched(shell, session, before)
         if not fresh:
             return Unknown("no log yet")
         path = fresh[-1]
@@ -129,16 +131,29 @@ def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLo
     return log
 
 
-def _searched(shell: Shell, session: Session, known: set[str]) -> list[str]:
+def _searched(shell: Shell, session: Session, before: Evidence) -> list[str]:
     own = session.own(Followed)
     own.searches += 1
-    return [] if (own.searches - 1) % SEARCH_EVERY else searched(shell, known)
+    return [] if (own.searches - 1) % SEARCH_EVERY else searched(shell, before)
 
 
-def searched(shell: Shell, known: set[str]) -> list[str]:
-    """Return logs that lie anywhere and are not among the known ones, newest last."""
+def earlier_logs(shell: Shell, listed: Sequence[str]) -> Evidence:
+    """Return what tells new logs from old ones after a start: those in the likely folders, and those that lie elsewhere. An
+    old one that is first found afterwards would be taken for this start's, with its success."""
     found = ask(shell, shell_probes.log_search(), timeout=120.0)
-    old = {name.rsplit("/", 1)[-1] for name in known}
+    if isinstance(found, Unknown):
+        return {"logs": "|".join(listed), _ELSEWHERE: _NOT_KNOWN}
+    names = {name.rsplit("/", 1)[-1] for name in listed}
+    return {"logs": "|".join((*listed, *(one for one in found if one.rsplit("/", 1)[-1] not in names)))}
+
+
+def searched(shell: Shell, before: Mapping[str, str]) -> list[str]:
+    """Return logs that lie anywhere and are not among the known ones, newest last; none where it is not known which ones lay
+    there before the start."""
+    if before.get(_ELSEWHERE) == _NOT_KNOWN:
+        return []
+    found = ask(shell, shell_probes.log_search(), timeout=120.0)
+    old = {name.rsplit("/", 1)[-1] for name in before.get("logs", "").split("|")}
     return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
 
 

@@ -83,7 +83,7 @@ def _newest(step: Step, shell: Shell, earlier: Mapping[str, str]) -> tuple[Upgra
     old = set(earlier.get("logs", "").split("|"))
     fresh = [name for name in names if name not in old] if earlier else []
     if earlier and not fresh:
-        fresh = searched(shell, old)
+        fresh = searched(shell, earlier)
     path = next(reversed(fresh or names), "")
     if not path:
         return None, False

@@ -30,6 +30,7 @@ from ctmupgrade.actions.script_log import (
     SILENT_S,
     Followed,
     believed_after,
+    earlier_logs,
     growth_of,
     longest_silence,
     new_log,
@@ -114,7 +115,7 @@ class Upgrade(StepHandler):
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
         refuse_earlier(ctx, step, shell)
         refuse_size(ctx, step.node, shell)
-        return {"boot": boot.text(), "logs": "|".join(logs)}
+        return {"boot": boot.text(), **earlier_logs(shell, logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Start the script on a terminal, or follow one that was started before. Nothing is sent where looks have aged."""

@@ -135,16 +135,18 @@ LOG_LIST: Probe[tuple[str, ...]] = Probe("upgrade logs", (Query(("ls", "-1", *LO
 OF_A_SHELL: tuple[Probe[object], ...] = (BOOT, MOUNTS, UNIT, RIGHTS, CLOCK, PROCESSES, LOG_LIST)
 
 
+def _found(code: int, out: str, err: str) -> tuple[str, ...]:
+    """``find`` ends with 1 where it may not look into some folder, as an ordinary user may not."""
+    if code not in (0, 1):
+        raise NotUnderstoodError("", excerpt(err))
+    return parse_shell.log_names(out)
+
+
 def log_search() -> Probe[tuple[str, ...]]:
     """Return the question for a script's log that is in none of the likely folders: look everywhere on the root file system."""
     return Probe(
         "upgrade logs anywhere",
-        (
-            Query(
-                ("find", "/", "-xdev", "-name", "ks_upgrade_*.log"),
-                lambda _c, out, _e: parse_shell.log_names(out),
-            ),
-        ),
+        (Query(("find", "/", "-xdev", "-name", "ks_upgrade_*.log"), _found),),
     )
 
 
