@@ -70,7 +70,13 @@ def no_backup_or_restore_running(q: Question) -> Iterator[Finding]:
         q, check, lambda f: f.backup_job, "whether a backup or restore runs", command, Verdict.MANUAL
     )
     for name, job in known.items():
-        if job.finished is False and not _over(job):
+        if job.finished is False and not (job.operation or job.status):
+            # Nothing is named as running: how a node that never made a backup answers is not known.
+            words = (
+                "whether a backup or restore is under way is not clear: none is named, and it is not finished"
+            )
+            found.append(Finding(check, Verdict.WARN, name, words, f"{command}   # look by hand"))
+        elif job.finished is False and not _over(job):
             words = f'{job.operation or "a backup or restore"} is under way: "{job.status or "not finished"}"'
             found.append(Finding(check, Verdict.BLOCK, name, words, f"wait until it ends: {command}"))
         elif job.finished is None and job.status and not _over(job):

@@ -27,6 +27,7 @@ from ctmupgrade.core.looks.facts import (
     Unit,
     Unknown,
 )
+from ctmupgrade.core.looks.node_state import BackupJob
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Options, Skip
 from ctmupgrade.core.modes import StrategyName
@@ -229,6 +230,20 @@ def test_a_clock_that_may_be_right_is_not_called_wrong() -> None:
 def test_a_disabled_service_is_a_choice() -> None:
     services = Services("started", {"nae": "started", "csm": "disabled"})
     assert verdict("services_started", changed(services=services)) is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (BackupJob("", "", False), Verdict.WARN),  # never made one: "wait until it ends" would never end
+        (BackupJob("backup", "", False), Verdict.BLOCK),
+        (BackupJob("", "InProgress", False), Verdict.BLOCK),
+        (BackupJob("", "", None), Verdict.PASS),
+        (BackupJob("restore", "Completed", False), Verdict.PASS),
+    ],
+)
+def test_a_backup_that_nothing_names_is_not_waited_for(job: BackupJob, expected: Verdict) -> None:
+    assert verdict("no_backup_or_restore_running", changed(backup_job=job)) is expected
 
 
 @pytest.mark.parametrize("active", ["failed", "inactive", "activating"])
