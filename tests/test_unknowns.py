@@ -148,6 +148,14 @@ def test_nearly_everything_is_missing(restricted: bool, mode: str, tmp_path: Pat
     ends_well(drive_with(tmp_path, shell=shell, upgrade={"tty_mode": mode}))
 
 
+@pytest.mark.parametrize("missing", [["mv"], ["mv", "rm", "mkdir", *HASHERS, *REST]])
+def test_nothing_that_renames_a_file(missing: list[str], tmp_path: Path) -> None:
+    """None of these is known to be there. The archive gets its own name at once."""
+    drive = drive_with(tmp_path, shell={"missing": missing})
+    ends_well(drive)
+    assert "there is no mv to rename" in "".join(drive.state.steps[f"stage:{NODE}"].notes)
+
+
 def test_a_restricted_shell(tmp_path: Path) -> None:
     ends_well(drive_with(tmp_path, shell={"restricted": True}))
 

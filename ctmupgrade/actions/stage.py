@@ -60,12 +60,14 @@ class Staged:
     """What is known of the node's archive.
 
     :ivar hashed: its SHA-256, seen by this process or proven by an earlier run. :ivar mark: the file's size, inode and
-        times then. :ivar unchanged_since: the run that hashed it. :ivar read_back: it had to be hashed on this machine."""
+        times then. :ivar unchanged_since: the run that hashed it. :ivar read_back: it had to be hashed on this machine.
+    :ivar no_mv: the node cannot rename a file."""
 
     hashed: str = ""
     mark: str = ""
     unchanged_since: str = ""
     read_back: bool = False
+    no_mv: bool = False
 
     def evidence(self) -> dict[str, str]:
         """Return what of it is kept in the journal."""
@@ -109,7 +111,7 @@ class StageHandler(StepHandler):
     def _attempt(self, ctx: Ctx, step: Step) -> TaskPart:
         shell, target = ctx.fleet.shell(step.node), ctx.plan.target
         there = self.look(ctx, step, {}).state is LookState.DONE
-        part = part_name(ctx)
+        part = target.archive if ctx.session(step).own(Staged).no_mv else part_name(ctx)
         yield from _remove_dead_parts(shell, target.archive, "" if there else part)
         if there:
             yield Noted("the archive is on the node already and is equal")
@@ -143,9 +145,8 @@ class StageHandler(StepHandler):
             raise ConnectionLostError(
                 f"{step.node}: the uploaded file differs from the archive; starting again"
             )
-        reply = shell.change("mv", "-f", part, target.archive)
-        if not reply.ok:
-            raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
+        if part != target.archive:
+            _rename(shell, step, own, part, target.archive)
         own.hashed, renamed = target.sha256, _mark(shell, target.archive)
         # Renaming changes the last of the numbers, and only that.
         own.mark = renamed if mark.split()[:3] == renamed.split()[:3] else ""
@@ -180,6 +181,23 @@ class StageHandler(StepHandler):
             own.hashed, own.mark = target.sha256, mark
         proof = {"sha256_on_node": target.sha256, "bytes": str(size)}
         return LookResult(LookState.DONE, evidence=proof | own.evidence())
+
+
+def _rename(shell: Shell, step: Step, own: Staged, part: str, archive: str) -> None:
+    """Give a part that was proven its name. ``mv`` is not known to be in the restricted shell (docs/appliance.md 5): where it
+    is not, the archive is uploaded again under its own name. A part of it harms nobody: an upgrade asks for its hash.
+
+    :raises NodeError: it cannot be renamed. :raises ConnectionLostError: to be uploaded again.
+    """
+    reply = shell.change("mv", "-f", part, archive)
+    if reply.missing:
+        own.no_mv = True
+        shell.change("rm", "-f", part)
+        raise ConnectionLostError(
+            f"{step.node}: there is no mv to rename {part}; the archive is uploaded under its own name"
+        )
+    if not reply.ok:
+        raise NodeError(f"{step.node}: cannot rename {part}: {reply.err.strip()}")
 
 
 def refuse_size(ctx: Ctx, node: str, shell: Shell) -> None:
@@ -246,8 +264,8 @@ def _remove_dead_parts(shell: Shell, archive: str, current: str) -> Generator[Ti
         if not PART.fullmatch(name) or name == current:
             continue
         if name.startswith(f".{archive}.") or _is_abandoned(shell, name):
-            shell.change("rm", "-f", name)
-            yield Noted(f"removed {name}, which an earlier run left")
+            removed = shell.change("rm", "-f", name).ok
+            yield Noted(f"{'removed' if removed else 'could not remove'} {name}, which an earlier run left")
         else:
             yield Noted(f"kept {name}: an upload of another archive, which may still run")
 
