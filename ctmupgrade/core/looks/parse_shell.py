@@ -50,14 +50,26 @@ def mounts(text: str) -> tuple[Mount, ...]:
     ``df -h`` rounds free space up; one unit of its last digit is taken off, so that it never flatters.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    header = next((i for i, line in enumerate(lines) if "Avail" in line or "Free" in line), None)
-    if header is None:
+    header = _header_of_df(lines)
+    if header < 0:
         raise NotUnderstoodError("not an answer of df", excerpt(text))
     block = 512 if "512" in lines[header] else 1024
     found = [_mount(row, block) for row in _joined(lines[header + 1 :])]
     if not found:
         raise NotUnderstoodError("df names no file system", excerpt(text))
     return tuple(found)
+
+
+def _header_of_df(lines: list[str]) -> int:
+    """The line with the names of the columns, in whatever language; -1 where there is none. A row has its percent before its
+    mount; one whose device has a line of its own begins a line later."""
+    for number, line in enumerate(lines):
+        words = line.split()
+        for at, above in ((4, 1), (3, 2)):
+            row = len(words) > at + 1 and re.fullmatch(r"\d{1,3}%|-", words[at], re.ASCII)
+            if row and words[at + 1].startswith("/"):
+                return number - above
+    return -1
 
 
 def _joined(lines: list[str]) -> list[list[str]]:

@@ -33,7 +33,34 @@ def test_a_long_device_name_has_a_line_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "df: not found", "Filesystem 1K-blocks Used Available Use% Mounted on\n"]
+    "header",
+    [
+        "Dateisystem    1K-Blöcke  Benutzt Verfügbar Verw% Eingehängt auf",
+        "Sys. de fichiers blocs de 1K  Utilisé Disponible Uti% Monté sur",
+        "ファイルシス   1K-ブロック    使用    使用可 使用% マウント位置",
+        "hello\nФайловая система 1K-блоков Использовано Доступно Использовано% Cмонтировано в",
+    ],
+)
+@pytest.mark.parametrize("device", ["/dev/sda1 ", "/dev/mapper/a--very--long--name\n   "])
+def test_df_in_another_language(header: str, device: str) -> None:
+    [root] = parse_shell.mounts(f"{header}\n{device}104857600 20971520 83886080 20% /\n")
+    assert (root.mount, root.free, root.total) == ("/", 80 * GIB, 100 * GIB)
+
+
+def test_df_in_another_language_tells_its_blocks() -> None:
+    text = "Dateisystem 512-Blöcke Benutzt Verfügbar Kapazität Eingehängt auf\n/dev/sda1 200 40 160 20% /\n"
+    assert parse_shell.mounts(text)[0].free == 160 * 512
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/dev/sda1 104857600 1 83886080 20% /\n",
+        "100 1 80 20% /\n",
+        "",
+        "df: not found",
+        "Filesystem 1K-blocks Used Available Use% Mounted on\n",
+    ],
 )
 def test_no_df(text: str) -> None:
     with pytest.raises(NotUnderstoodError):
