@@ -46,13 +46,23 @@ def test_an_upload_behind_a_greeting(start_sshd: StartSshd, tmp_path: Path, size
 
 def test_another_connection_may_greet_in_other_words() -> None:
     """An upgrade brings another version, and its shell may say so."""
-    said = ["Version 2.20.0\n", "Version 2.21.0\n"]
+    said = ["Release A\n", "Release B\n"]
     greeting = Greeting(lambda: Reply(0, said[0] + ".\n", ""))
     first, second = object(), object()
-    assert greeting.off(Reply(0, "Version 2.20.0\n7\n", ""), first).out == "7\n"
+    assert greeting.off(Reply(0, "Release A\n7\n", ""), first).out == "7\n"
     said.pop(0)
-    assert greeting.off(Reply(0, "Version 2.21.0\n8\n", ""), first).out == "Version 2.21.0\n8\n"
-    assert greeting.off(Reply(0, "Version 2.21.0\n8\n", ""), second).out == "8\n"
+    assert greeting.off(Reply(0, "Release B\n8\n", ""), first).out == "Release B\n8\n"
+    assert greeting.off(Reply(0, "Release B\n8\n", ""), second).out == "8\n"
+
+
+def test_a_greeting_may_tell_the_time() -> None:
+    greeting, link = Greeting(lambda: Reply(0, "It is 22:13 (+0).\n[a-z]+ 9 logins\n.\n", "")), object()
+    said = "It is 9:04 (+0).\n[a-z]+ 10 logins\n"
+    assert greeting.off(Reply(0, f"{said}42\n", ""), link).out == "42\n"
+    assert b"".join(greeting.off_pieces(iter([said.encode(), b"42\n"]))) == b"42\n"
+    for other in ("It is late (+0).\n[a-z]+ 9 logins\n42\n", "It is 9:04 (+0).\nabc 9 logins\n42\n"):
+        assert greeting.off(Reply(0, other, ""), link).out == other
+        assert b"".join(greeting.off_pieces(iter([other.encode()]))) == other.encode()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 A parser that looks for its own lines does not mind it; a list of files, a number alone and the bytes of a file do.
 So it is found out once for a connection (it may tell a version, which an upgrade changes) and taken off every output.
+Numbers in it may differ each time: it may tell the time, or the last login.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +19,7 @@ __all__ = ["QUESTION", "Greeting"]
 
 QUESTION = ("ls", "-d", ".")  # its answer is known, and ``ls`` is known to work in the restricted shell
 _ANSWERS = (".", "./")  # the latter by an alias with -F
+_ANY_NUMBER = re.compile(r"\d+")
 
 
 class Greeting:
@@ -26,33 +29,42 @@ class Greeting:
         """:param ask: puts the :data:`QUESTION`; its errors are no news, for an answer has just come."""
         self._ask = ask
         self._link: object = None
-        self._text = ""
+        self._lines = 0
+        self._words = re.compile("")
 
     def off(self, reply: Reply, link: object) -> Reply:
         """Return a reply without the greeting. :param link: the connection that it came by; a new one is asked."""
         if not reply.out:
             return reply
         self._learn(link)
-        return replace(reply, out=reply.out.removeprefix(self._text)) if self._text else reply
+        found = self._words.match(reply.out)
+        return replace(reply, out=reply.out[found.end() :]) if found and found.end() else reply
 
     def off_pieces(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Return the pieces of an output without the greeting, as it was last found out."""
-        greeting, begun = self._text.encode(), b""
+        wanted, begun = self._lines, b""
         for piece in pieces:
-            if not greeting:
+            if not wanted:
                 yield piece
                 continue
             begun += piece
-            if len(begun) >= len(greeting):
-                yield begun.removeprefix(greeting)
-                greeting, begun = b"", b""
+            if begun.count(b"\n") >= wanted:
+                yield self._off_bytes(begun)
+                wanted, begun = 0, b""
         yield begun
+
+    def _off_bytes(self, begun: bytes) -> bytes:
+        at = 0
+        for _ in range(self._lines):
+            at = begun.index(b"\n", at) + 1
+        return begun[at:] if self._words.fullmatch(begun[:at].decode("utf-8", "replace")) else begun
 
     def _learn(self, link: object) -> None:
         if link is None or link is self._link:
             return
         with suppress(CtmUpgradeError):
-            self._text = _before_the_answer(self._ask())
+            text = _before_the_answer(self._ask())
+            self._lines, self._words = text.count("\n"), re.compile(_ANY_NUMBER.sub(r"\\d+", re.escape(text)))
             self._link = link
 
 

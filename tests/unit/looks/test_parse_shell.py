@@ -38,7 +38,7 @@ def test_a_long_device_name_has_a_line_of_its_own() -> None:
         "Dateisystem    1K-Blöcke  Benutzt Verfügbar Verw% Eingehängt auf",
         "Sys. de fichiers blocs de 1K  Utilisé Disponible Uti% Monté sur",
         "ファイルシス   1K-ブロック    使用    使用可 使用% マウント位置",
-        "hello\nФайловая система 1K-блоков Использовано Доступно Использовано% Cмонтировано в",
+        "hello\nS.ficheiros     blocos de 1K      Usado Disponível Uso% Montado em",
     ],
 )
 @pytest.mark.parametrize("device", ["/dev/sda1 ", "/dev/mapper/a--very--long--name\n   "])
