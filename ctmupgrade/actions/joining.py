@@ -185,7 +185,9 @@ class JoinHandler(StepHandler):
             return _broken(f"its join failed (killed){said}")
         if member.code in JOINING or not member.code:
             session.own(Joining).down_since = None
-            return LookResult(LookState.GOING_ON, f"{member.state} (a join usually takes 30 minutes)")
+            return LookResult(
+                LookState.GOING_ON, f"{member.state} (a join usually takes 30 minutes)", remedy=STILL_JOINING
+            )
         return self._down(ctx, step, member)
 
     def _ready(self, ctx: Ctx, step: Step, member: Member) -> LookResult:
@@ -211,6 +213,11 @@ class JoinHandler(StepHandler):
         if now - since > min(DOWN_GRACE, ctx.cluster.timeouts.join / 2).total_seconds():
             return _broken(f"it has been {state} for {int(now - since) // 60} min in its join")
         return LookResult(LookState.GOING_ON, f"it is {state} for the moment, which is normal in a join")
+
+
+STILL_JOINING = (
+    "the join may still end by itself, and a resume waits again; recover tells how to end one that hangs"
+)
 
 
 def _cluster_errors(ctx: Ctx, via: str) -> str:
