@@ -49,7 +49,7 @@ def check_chain(common: Common, run_id: str | None, head: str) -> int:
     from ctmupgrade.commands.choose import find
     from ctmupgrade.commands.status import verified
 
-    folder = find(request_of(common), cluster_name(common), run_id)
+    folder = find(request_of(common), cluster_name(common, run_id), run_id)
     found = verified(folder, head)
     if common.shown is Format.JSON:
         put_json({

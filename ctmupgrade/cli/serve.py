@@ -82,7 +82,7 @@ def _follower(common: Common, run_id: str | None) -> Follower:
     def shaped(report: Report, state: RunState) -> Report:
         return placed_report(report, of_run(common, state.files))
 
-    return follower_of(request_of(common), cluster_name(common), run_id, shaped)
+    return follower_of(request_of(common), cluster_name(common, run_id), run_id, shaped)
 
 
 def _site(follower: Follower) -> Site:
