@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, RunId
-from ctmupgrade.cli.output import fold, format_of, need_file, put_json, write_out
+from ctmupgrade.cli.output import fold, format_of, need_file, printed_too, put_json, write_out
 from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
@@ -258,6 +258,8 @@ def report(
         evidence.write_signed(text, output, sign)
     else:
         write_out(text, output)
+    if output is not None and printed_too(common, output):
+        write_out(evidence.report_text(made, common, None), None)
     return 0
 
 
