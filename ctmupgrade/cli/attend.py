@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ctmupgrade.commands.faults import PlannedFault
     from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
-    from ctmupgrade.core.checks.findings import Finding
     from ctmupgrade.core.plan.plan import Plan
 
 
@@ -103,7 +102,7 @@ def wishes(
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
             wait_for_window=wait_for_window,
             faults=faults,
-            refused=lambda result: told.refused(result.code, stops(placed_findings(result.findings, common))),
+            refused=lambda result: told.refused(result.code, plain.stop_lines(result.findings, made.cluster.nodes)),
             tell=_teller(common, looking.stop),
         )
 
@@ -147,13 +146,6 @@ def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> l
         ),
         *plain.question(placed_plan(planned, common), len(made.cluster.nodes)),
         *lines_of(planned, made),
-    ]
-
-
-def stops(findings: Iterable[Finding]) -> list[str]:
-    """Return in words what does not let a run begin."""
-    return [
-        f"{one.check}: {one.node}{': ' if one.node else ''}{one.summary}" for one in findings if one.stops
     ]
 
 

@@ -84,6 +84,16 @@ def marked_finding_lines(
     return [(verdict, text) for verdict, line in lines for text in ours([line])]
 
 
+def stop_lines(findings: Iterable[Finding], nodes: Sequence[Node]) -> list[str]:
+    """Return what does not let a run begin, for a telephone: what is alike once, and what only follows from it counted."""
+    found = [f for f in findings if f.stops]
+    following = _following(found)
+    named = len({f.node for f in found if f.node})
+    leading = [f for f in found if f not in following]
+    lines = [line for group in alike(leading, nodes) for line in ours([_said(group, named)])]
+    return [*lines, *([f"{len(following)} more follow from that"] if following else [])]
+
+
 def _said(group: Sequence[Finding], nodes: int) -> str:
     """What is found of a group of nodes, in the words of the first."""
     first, names = group[0], [f.node for f in group if f.node]
