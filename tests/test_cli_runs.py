@@ -258,7 +258,12 @@ def test_a_file_that_was_named_and_is_not_there_is_not_every_cluster(desk: Desk,
     """``abort -c prod-e.yaml``, mistyped, would end the latest run of another cluster."""
     desk.type("run", "--yes", scenario="upgrade-fails-on-node-2")
     before = desk.journal.read_bytes()
-    for words in (["abort"], ["abort", "latest"], ["node", "skip", "latest", "ctm-2", "--reason", "x"], ["status"]):
+    for words in (
+        ["abort"],
+        ["abort", "latest"],
+        ["node", "skip", "latest", "ctm-2", "--reason", "x"],
+        ["status"],
+    ):
         refused = desk.ok(*words, *named, code=2)["error"]
         assert named[1] in refused["brief"], refused
     assert desk.journal.read_bytes() == before

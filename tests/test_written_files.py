@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+import ctmupgrade
 from tests.support.desk import Desk
 
+PACKAGE = Path(ctmupgrade.__file__).parent
 HEALTHY = "healthy-three"
 
 
@@ -27,7 +30,7 @@ def test_what_cannot_be_written_is_refused_before_the_cluster_is_asked(desk: Des
     (desk.folder / "folder.json").mkdir()
     said = desk.type("plan", "-o", named, scenario=HEALTHY)
     assert (said.returncode, "SIMULATED" in said.stdout) == (2, False), said
-    assert named.split("/")[0] in said.stderr and "\n  -> " in said.stderr, said.stderr
+    assert named.split("/", maxsplit=1)[0] in said.stderr and "\n  -> " in said.stderr, said.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -59,3 +62,30 @@ def test_the_command_that_checks_a_journal_later_works_as_printed(desk: Desk, tm
     bare.state = tmp_path / "another"
     assert bare.type(*words).returncode == 0
     assert "--state-dir" in page.read_text().split("To verify it:")[1]
+
+
+def test_a_device_is_no_state_folder(desk: Desk) -> None:
+    """``chmod go-w /dev/null``, typed by root as it was printed, would break the machine."""
+    said = desk.type("runs", "--state-dir", "/dev/null")
+    assert said.returncode == 2 and "chmod" not in said.stderr and "--state-dir DIR" in said.stderr, (
+        said.stderr
+    )
+
+
+_TO_COPY = re.compile(
+    r"\b(?:ls|ls -[lRd]+|chmod [a-z0-9+-]+|chown (?:-R )?\{user_name\([a-z.()]*\)\}|df|df -h|rm -r) \{(?!shlex\.|[A-Z_]+\}|\d\})[^}]*\}"
+)
+
+
+def test_every_printed_command_quotes_its_path() -> None:
+    """It is copied and run: ``chmod go-w /srv/my files`` is about two others."""
+    known = {"manual.py"}  # whose paths are quoted before the lines are made
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name not in known
+        for line in path.read_text("utf-8").splitlines()
+        if _TO_COPY.search(line)
+    ]
+    assert found == []
+    assert _TO_COPY.search("remedy=f'ls -ld {folder}'"), "and it would be found"

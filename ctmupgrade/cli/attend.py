@@ -102,7 +102,9 @@ def wishes(
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
             wait_for_window=wait_for_window,
             faults=faults,
-            refused=lambda result: told.refused(result.code, plain.stop_lines(result.findings, made.cluster.nodes)),
+            refused=lambda result: told.refused(
+                result.code, plain.stop_lines(result.findings, made.cluster.nodes)
+            ),
             tell=_teller(common, looking.stop),
         )
 

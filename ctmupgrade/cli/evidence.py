@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,7 +86,9 @@ def check_signature(common: Common, file: Path | None, key: str) -> int:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file}: it cannot be read: {error.strerror}", remedy=f"ls -l {file}") from None
+        raise UsageError(
+            f"{file}: it cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(file))}"
+        ) from None
     said = verify(data, signature_of(file, key), key)
     if common.shown is Format.JSON:
         put_json({"schema": 1, "file": str(file), "signed_by": key, "good": True})

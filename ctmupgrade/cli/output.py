@@ -68,9 +68,13 @@ def need_file(output: Path, option: str) -> None:
         raise UsageError(f"{option} {output}: it is a folder", remedy="name a file in it")
     if not folder.is_dir():
         why = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
-        raise UsageError(f"{option} {output}: {why}", remedy="make that folder first, or name a file in another one")
+        raise UsageError(
+            f"{option} {output}: {why}", remedy="make that folder first, or name a file in another one"
+        )
     if not output.exists() and not os.access(folder, os.W_OK):
-        raise UsageError(f"{option} {output}: you may not write into {folder}", remedy="name a file in another folder")
+        raise UsageError(
+            f"{option} {output}: you may not write into {folder}", remedy="name a file in another folder"
+        )
 
 
 def printed_too(common: Common, output: Path | None) -> bool:
