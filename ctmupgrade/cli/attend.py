@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.left import told_where_it_stands
 from ctmupgrade.cli.notices import notices, tell
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
@@ -63,7 +64,13 @@ def wishes(
     if confirm_each:
         need_terminal("--confirm-each")
     # The notices are the last to end: the board is gone by then, and what they say stands below it.
-    with notices(common, made) as told, progress(common, made) as looking, _watching(common, made) as watch:
+    last: list[RunState] = []
+    with (
+        told_where_it_stands(last),
+        notices(common, made) as told,
+        progress(common, made) as looking,
+        _watching(common, made) as watch,
+    ):
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             looking.stop()
@@ -84,6 +91,7 @@ def wishes(
 
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
             looking.stop()
+            last[:] = [state]
             watch(state, event, key, tick)
             tell(told, state, event, watch.aside)
             if lines := last_words(common, made.cluster, made.home, state, event):
@@ -154,11 +162,12 @@ def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> l
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:
     """Return the end of a run: its report as the last line, or why there was none. The exit code is the run's, also
     where nobody takes the report any more."""
-    try:
-        _tell(common, made, outcome)
-    except OutputError as error:
-        give_up_output(error)
-    need_no_reader()
+    with told_where_it_stands([outcome.state] if outcome.state else []):
+        try:
+            _tell(common, made, outcome)
+        except OutputError as error:
+            give_up_output(error)
+        need_no_reader()
     return outcome.code
 
 

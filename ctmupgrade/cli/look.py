@@ -166,7 +166,9 @@ def plan(
 @registry.command(LOOK)
 def verify(
     common: Common,
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="the file from the vendor's support portal")
+    ],
     signer: Annotated[
         str, typer.Option("--signer", metavar="FPR", help="use this key, not cluster.yaml's")
     ] = "",
@@ -275,7 +277,10 @@ def notify(common: Common) -> int:
 
 
 @registry.command(LOOK)
-def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
+def record(
+    common: Common,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder for the recording")],
+) -> int:
     """Record what the live cluster answers to every question, without secrets, for a rehearsal: run --simulate DIR."""
     from ctmupgrade.commands.record import record as record_looks
 

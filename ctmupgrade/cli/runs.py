@@ -25,8 +25,8 @@ decisions = registry.group(
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="say why; the journal keeps it")]
-RunArg = Annotated[str, typer.Argument(metavar="RUN")]
-NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
+RunArg = Annotated[str, typer.Argument(metavar="RUN", help="its id, the beginning of it, or latest")]
+NodeArg = Annotated[str, typer.Argument(metavar="NODE", help="the node that is stuck")]
 
 
 @registry.command(AFTER)

@@ -138,7 +138,7 @@ def test_a_telephone_is_told_what_stops_a_run_in_a_few_lines() -> None:
     told = [f for check in ("clocks_agree", "services_started", "versions_equal")
             for f in (Finding(check, Verdict.UNKNOWN, f"ctm-{n}", "it is not known") for n in range(1, MANY + 1))]  # fmt: skip
     lines = stop_lines(
-        [*silent, *told, Finding("restored_once", Verdict.WARN, None, "never")], cluster(MANY).nodes
+        [*silent, *told, Finding("restored_once", Verdict.WARN, "", "never")], cluster(MANY).nodes
     )
     assert len(lines) == 2 and "all 20 nodes: connection refused" in lines[0], lines
     assert lines[1] == "60 more follow from that"
