@@ -35,8 +35,10 @@ from ctmupgrade.render.status import took_of
 from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader, unheard
 
 if TYPE_CHECKING:
+    from ctmupgrade.cli.progress import Working
     from ctmupgrade.commands.check import CheckResult
     from ctmupgrade.commands.faults import PlannedFault
+    from ctmupgrade.commands.notices import Notices
     from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.plan.plan import Plan
@@ -63,14 +65,8 @@ def wishes(
     json = common.shown is Format.JSON
     if confirm_each:
         need_terminal("--confirm-each")
-    # The notices are the last to end: the board is gone by then, and what they say stands below it.
     last: list[RunState] = []
-    with (
-        told_where_it_stands(last),
-        notices(common, made) as told,
-        progress(common, made) as looking,
-        _watching(common, made) as watch,
-    ):
+    with _attending(common, made, last) as (told, looking, watch):
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             looking.stop()
@@ -140,6 +136,21 @@ def _ask_for(common: Common, made: Setup, planned: Plan, step: Step) -> bool:
     said = node_question(planned, step, made.cluster.stable_for)
     lines = fold(common, [placed(line, common) for line in said])
     return ask(f"Upgrade {step.node} now?", lines, json=common.shown is Format.JSON, fresh=True)
+
+
+@contextmanager
+def _attending(
+    common: Common, made: Setup, last: list[RunState]
+) -> Iterator[tuple[Notices, Working, show.Watch]]:
+    """The notices are the last to end but one: the board is gone by then, and what they say stands below it. Behind them
+    whoever left is told where the run of ``last`` stands."""
+    with (
+        told_where_it_stands(last),
+        notices(common, made) as told,
+        progress(common, made) as looking,
+        _watching(common, made) as watch,
+    ):
+        yield told, looking, watch
 
 
 def _watching(common: Common, made: Setup) -> AbstractContextManager[show.Watch]:

@@ -137,6 +137,9 @@ def read_packed(path: Path) -> Packed:
             return _read(path, file, os.fstat(file.fileno()).st_size)
     except ForeignStateError:
         raise
+    except FileNotFoundError as error:
+        remedy = "name the file that `ctmupgrade handover FILE` wrote on the other machine"
+        raise UsageError(f"{path}: there is no such file", remedy=remedy) from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", remedy=f"ls -l {shlex.quote(str(path))}") from error
 
