@@ -251,3 +251,21 @@ def test_a_second_process_is_locked_out(go_live: Callable[..., Live]) -> None:
     assert f"ctmupgrade resume {run}" in said.stderr
     assert "abort" in said.stderr
     assert len(live.kinds("upgrade_started")) == 1
+
+
+@pytest.mark.parametrize("named", [["-c", "prod-e.yaml"], ["--simulate", "no-such-fixture"]])
+def test_a_file_that_was_named_and_is_not_there_is_not_every_cluster(desk: Desk, named: list[str]) -> None:
+    """``abort -c prod-e.yaml``, mistyped, would end the latest run of another cluster."""
+    desk.type("run", "--yes", scenario="upgrade-fails-on-node-2")
+    before = desk.journal.read_bytes()
+    for words in (
+        ["abort"],
+        ["abort", "latest"],
+        ["node", "skip", "latest", "ctm-2", "--reason", "x"],
+        ["status"],
+    ):
+        refused = desk.ok(*words, *named, code=2)["error"]
+        assert named[1] in refused["brief"], refused
+    assert desk.journal.read_bytes() == before
+    run = desk.journal.parent.name
+    assert desk.ok("status", run, *named)["run"] == run, "a run that is named in full needs no file"

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.cli.left import told_where_it_stands
+from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.run import journal
+from ctmupgrade.errors import Interrupted
 from tests.support.desk import SCENARIOS, Desk, Done
 from tests.support.live import PROGRAM, Live
+from tests.support.world_run import Drive, make_world
 
 
 @pytest.fixture
@@ -165,6 +170,31 @@ def test_who_leaves_is_told_how_to_go_on(go_live: Callable[..., Live], number: s
     assert code == 130, said
     assert f"ctmupgrade resume {run}" in said.rstrip().splitlines()[-1], said
     assert "nothing was being changed" not in said
+
+
+@pytest.mark.parametrize(
+    ("events", "brief", "remedy"),
+    [
+        ([journal.RunPaused("paused as asked", 7)], "run r-1 is paused", "ctmupgrade resume r-1"),
+        ([], "what the appliances are doing goes on", "ctmupgrade resume r-1"),
+        ([journal.RunEnded("done", {}, "")], "run r-1 has ended: done", "ctmupgrade report r-1"),
+    ],
+)
+def test_who_leaves_when_the_loop_is_over_is_told_where_the_run_stands(
+    tmp_path: Path, events: list[journal.Event], brief: str, remedy: str
+) -> None:
+    """A second Ctrl-C often comes when the run has just paused: "nothing was being changed" was the last line then."""
+    run = Drive(make_world(2), tmp_path)
+    at = run.world.clock.now()
+    state = journal.start(journal.RunStarted("r-1", "c", Mode.LIVE, run.plan(), "ops", 1, "0"), at)
+    for event in events:
+        state = journal.apply(state, event, at)
+    with pytest.raises(Interrupted) as left, told_where_it_stands([state]):
+        raise KeyboardInterrupt
+    assert brief in left.value.brief and remedy in left.value.remedy
+    with pytest.raises(KeyboardInterrupt) as begun, told_where_it_stands([]):
+        raise KeyboardInterrupt
+    assert not isinstance(begun.value, Interrupted), "no run has begun: nothing was being changed"
 
 
 # -- this machine's disk and streams -----------------------------------------------------------------------------

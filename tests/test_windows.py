@@ -185,3 +185,11 @@ def test_a_pause_ends_the_wait_for_the_window(tmp_path: Path) -> None:
     assert run.world.now - paused_at[0] < 1, "at once, not at the next look at the clock"
     assert {run.state.steps[f"{kind}:ctm-1"].status.value for kind in ("gate", "upgrade")} == {"pending"}
     assert run.state.steps["stage:ctm-1"].status.value == "done", "what changes nothing is done before"
+
+
+def test_a_window_has_its_own_clock_everywhere(typed: Callable[..., Any]) -> None:
+    """Its begin is before the clocks change, its end behind it; the run's own times are in UTC."""
+    window = "{start: 2026-03-29T00:30:00+01:00, finish_by: 2026-03-29T05:00:00+02:00}"
+    code, printed = typed("run", "--yes", window=window)
+    assert code == 7 and "the maintenance window begins at 2026-03-29 00:30+01:00" in printed
+    assert "from 2026-03-29 00:30+01:00 to 2026-03-29 05:00+02:00" in typed("status", window=window)[1]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 from ctmupgrade.cli.given import Common, Format
+from ctmupgrade.cli.left import told_where_it_stands
 from ctmupgrade.cli.notices import notices, tell
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.own_shell import last_words
@@ -34,11 +35,12 @@ from ctmupgrade.render.status import took_of
 from ctmupgrade.render.streams import OutputError, give_up_output, need_no_reader, unheard
 
 if TYPE_CHECKING:
+    from ctmupgrade.cli.progress import Working
     from ctmupgrade.commands.check import CheckResult
     from ctmupgrade.commands.faults import PlannedFault
+    from ctmupgrade.commands.notices import Notices
     from ctmupgrade.commands.plan_file import ReviewedPlan
     from ctmupgrade.commands.wiring import Setup
-    from ctmupgrade.core.checks.findings import Finding
     from ctmupgrade.core.plan.plan import Plan
 
 
@@ -63,8 +65,8 @@ def wishes(
     json = common.shown is Format.JSON
     if confirm_each:
         need_terminal("--confirm-each")
-    # The notices are the last to end: the board is gone by then, and what they say stands below it.
-    with notices(common, made) as told, progress(common, made) as looking, _watching(common, made) as watch:
+    last: list[RunState] = []
+    with _attending(common, made, last) as (told, looking, watch):
 
         def confirm_plan(planned: Plan, result: CheckResult) -> bool:
             looking.stop()
@@ -85,6 +87,7 @@ def wishes(
 
         def seen(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
             looking.stop()
+            last[:] = [state]
             watch(state, event, key, tick)
             tell(told, state, event, watch.aside)
             if lines := last_words(common, made.cluster, made.home, state, event):
@@ -103,7 +106,9 @@ def wishes(
             accept_partial=PartialConsent(common, watch.aside, accept_partial or bool(stop_after)),
             wait_for_window=wait_for_window,
             faults=faults,
-            refused=lambda result: told.refused(result.code, stops(placed_findings(result.findings, common))),
+            refused=lambda result: told.refused(
+                result.code, plain.stop_lines(result.findings, made.cluster.nodes)
+            ),
             tell=_teller(common, looking.stop),
         )
 
@@ -133,6 +138,21 @@ def _ask_for(common: Common, made: Setup, planned: Plan, step: Step) -> bool:
     return ask(f"Upgrade {step.node} now?", lines, json=common.shown is Format.JSON, fresh=True)
 
 
+@contextmanager
+def _attending(
+    common: Common, made: Setup, last: list[RunState]
+) -> Iterator[tuple[Notices, Working, show.Watch]]:
+    """The notices are the last to end but one: the board is gone by then, and what they say stands below it. Behind them
+    whoever left is told where the run of ``last`` stands."""
+    with (
+        told_where_it_stands(last),
+        notices(common, made) as told,
+        progress(common, made) as looking,
+        _watching(common, made) as watch,
+    ):
+        yield told, looking, watch
+
+
 def _watching(common: Common, made: Setup) -> AbstractContextManager[show.Watch]:
     return show.watching(common.shown, made.clock.now, made.cluster.window)
 
@@ -150,21 +170,15 @@ def _about(common: Common, made: Setup, planned: Plan, result: CheckResult) -> l
     ]
 
 
-def stops(findings: Iterable[Finding]) -> list[str]:
-    """Return in words what does not let a run begin."""
-    return [
-        f"{one.check}: {one.node}{': ' if one.node else ''}{one.summary}" for one in findings if one.stops
-    ]
-
-
 def finish(common: Common, made: Setup, outcome: Outcome) -> int:
     """Return the end of a run: its report as the last line, or why there was none. The exit code is the run's, also
     where nobody takes the report any more."""
-    try:
-        _tell(common, made, outcome)
-    except OutputError as error:
-        give_up_output(error)
-    need_no_reader()
+    with told_where_it_stands([outcome.state] if outcome.state else []):
+        try:
+            _tell(common, made, outcome)
+        except OutputError as error:
+            give_up_output(error)
+        need_no_reader()
     return outcome.code
 
 

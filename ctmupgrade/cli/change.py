@@ -52,7 +52,8 @@ def run(
 ) -> int:
     """Check, plan, ask, then upgrade.
 
-    Without a terminal nobody can be asked, and it ends with exit code 2 before anything is changed, but for --yes.
+    Without a terminal nobody can be asked: without --yes it ends with exit code 2 before anything is changed. A rehearsal
+    (--simulate) goes on.
     """
     if lists_faults(common, fault):
         return 0
@@ -143,8 +144,8 @@ def backup(
     *,
     options: Options,
 ) -> int:
-    """Create and download a system backup and its key from each node that needs one. Exit 0 of --verify: all downloaded
-    ones are whole."""
+    """Create and download a system backup and its key from each node that needs one. With --verify, exit 0 means that all
+    that were downloaded are whole."""
     if verify or prune or keep:
         from ctmupgrade.cli import backups
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ def check_chain(common: Common, run_id: str | None, head: str) -> int:
     from ctmupgrade.commands.choose import find
     from ctmupgrade.commands.status import verified
 
-    folder = find(request_of(common), cluster_name(common), run_id)
+    folder = find(request_of(common), cluster_name(common, run_id), run_id)
     found = verified(folder, head)
     if common.shown is Format.JSON:
         put_json({
@@ -85,7 +86,9 @@ def check_signature(common: Common, file: Path | None, key: str) -> int:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file}: it cannot be read: {error.strerror}", remedy=f"ls -l {file}") from None
+        raise UsageError(
+            f"{file}: it cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(file))}"
+        ) from None
     said = verify(data, signature_of(file, key), key)
     if common.shown is Format.JSON:
         put_json({"schema": 1, "file": str(file), "signed_by": key, "good": True})

@@ -12,7 +12,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import LOOK, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, split
-from ctmupgrade.cli.output import as_text, format_of, put_json, write_out
+from ctmupgrade.cli.output import as_text, format_of, printed_too, put_json, write_out
 from ctmupgrade.cli.place import from_anywhere, place_words, placed, placed_findings, placed_plan
 from ctmupgrade.cli.progress import progress, reading
 from ctmupgrade.errors import ExitCode, UsageError
@@ -150,10 +150,9 @@ def plan(
         fit = window_fit(made.cluster.window, planned.steps, planned.strategy, result.facts.at)
         document = plan_to_json(planned) | {"times": documents.times_document(planned)}
         document |= {"window": documents.window_document(fit)} if fit else {}
-        if common.shown is Format.JSON:
-            if output is None:
-                put_json(document)
-        else:
+        if printed_too(common, output):
+            put_json(document)
+        if common.shown is not Format.JSON:
             found = placed_findings(result.findings, common)
             show.findings(found, common.shown, made.cluster.nodes, verbose=common.verbose)
             show.plan(placed_plan(planned, common), common.shown, fit)
@@ -167,7 +166,9 @@ def plan(
 @registry.command(LOOK)
 def verify(
     common: Common,
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE")],
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="the file from the vendor's support portal")
+    ],
     signer: Annotated[
         str, typer.Option("--signer", metavar="FPR", help="use this key, not cluster.yaml's")
     ] = "",
@@ -243,15 +244,15 @@ def runbook(
         about = About(change, author or whoami(), place_words(there))
         found = placed_findings(result.findings, there)
         page = runbook_page(planned, made.cluster, result.facts, found, about)
-        if common.shown is Format.JSON and output is None:
-            text = page_markdown(page)
-            put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
-        elif suffix in (".html", ".htm"):
+        if suffix in (".html", ".htm"):
             from ctmupgrade.render.page_html import page_html
 
             write_out(page_html(page), output)
-        else:
+        elif output is not None or common.shown is not Format.JSON:
             write_out(page_markdown(page), output)
+        if printed_too(common, output):
+            text = page_markdown(page)
+            put_json({"schema": 1, "cluster": made.cluster.name, "plan": planned.id, "markdown": text})
     return result.code
 
 
@@ -276,7 +277,10 @@ def notify(common: Common) -> int:
 
 
 @registry.command(LOOK)
-def record(common: Common, directory: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
+def record(
+    common: Common,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder for the recording")],
+) -> int:
     """Record what the live cluster answers to every question, without secrets, for a rehearsal: run --simulate DIR."""
     from ctmupgrade.commands.record import record as record_looks
 

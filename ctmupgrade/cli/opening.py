@@ -16,6 +16,7 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.options import rate_of
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.parser import CommandRegistry
+from ctmupgrade.errors import UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.request import CommandRequest
@@ -87,12 +88,22 @@ def _not_read(common: Common) -> Iterator[str]:
         yield f"-c {typed} is not read: --simulate takes {own}"
 
 
-def cluster_name(common: Common) -> str | None:
-    """Return the cluster's name where its file tells it; a run can be looked at, and stopped, without it."""
+def cluster_name(common: Common, run: str | None) -> str | None:
+    """Return the cluster's name where its file tells it; a run can be looked at, and stopped, without it.
+
+    :param run: as typed: in full or by its beginning it needs no cluster.
+    :raises UsageError: no run is named, and the file that was named is not there: the latest run of all clusters would be
+        that of another one.
+    """
     from ctmupgrade.config.load import cluster_name as name_in
 
     path = common.simulate / "cluster.yaml" if common.simulate else common.cluster
     if path is None or not os.path.isfile(path):  # noqa: PTH113 - which raises nothing, whatever the folder is
+        if path not in (None, Path("cluster.yaml")) and run in (None, "latest"):
+            raise UsageError(
+                f"{path}: there is no such file, so it is not known whose run is meant",
+                remedy="ctmupgrade runs   # lists all runs: name one, or the file that is there",
+            )
         return None
     found = name_in(path)
     if found is None:

@@ -269,7 +269,12 @@ NodeRate = Annotated[
 ]
 
 
-RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="default: the latest")]
+RunId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="its id, the beginning of it, or latest; default: the latest that changes nodes"
+    ),
+]
 
 
 AcceptPartial = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -57,10 +58,28 @@ def format_of(output: Path | None, *suffixes: str) -> str:
 
 
 def need_file(output: Path, option: str) -> None:
-    """Refuse "-", which elsewhere is standard output: a file called that is not meant. :raises UsageError: it is named."""
+    """Refuse, before anything is looked at, what cannot be written: "-", which elsewhere is standard output (a file called
+    that is not meant), a folder, a file in no folder. :raises UsageError: it is named."""
     if str(output) == "-":
         raise UsageError(f"{option} -: it names a file; without it standard output is written to",
                          remedy=f"leave {option} away, or {option} ./-FILE")  # fmt: skip
+    folder = output.parent
+    if output.is_dir():
+        raise UsageError(f"{option} {output}: it is a folder", remedy="name a file in it")
+    if not folder.is_dir():
+        why = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
+        raise UsageError(
+            f"{option} {output}: {why}", remedy="make that folder first, or name a file in another one"
+        )
+    if not output.exists() and not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{option} {output}: you may not write into {folder}", remedy="name a file in another folder"
+        )
+
+
+def printed_too(common: Common, output: Path | None) -> bool:
+    """Return whether a document goes to standard output beside the file: there is one in every case, for programs."""
+    return common.shown is Format.JSON and (output is None or Path("/dev") not in output.absolute().parents)
 
 
 def write_out(text: str, output: Path | None) -> None:
@@ -77,5 +96,7 @@ def write_out(text: str, output: Path | None) -> None:
     try:
         write_private(output, f"{known_hidden(text)}\n".encode())
     except OSError as error:
-        raise UsageError(f"{output}: {error.strerror}") from None
+        raise UsageError(
+            f"{output}: {error.strerror}", remedy="name another file, in a folder that you may write to"
+        ) from None
     sys.stderr.write(f"written: {output}\n")

@@ -92,11 +92,16 @@ def placed_plan(plan: Plan, common: Common) -> Plan:
 def placed_report(report: Report, common: Common) -> Report:
     """Return a report whose commands work as they are printed."""
 
+    journal = report.journal
+    if journal is not None:
+        check = f"ctmupgrade report {report.run} --verify --head {journal.head}"
+        journal = replace(journal, check=placed(check, common))
+
     def all_of(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(placed(text, common) for text in texts)
 
     return replace(
-        report,
+        report, journal=journal,
         steps=tuple(replace(step, remedy=placed(step.remedy, common)) for step in report.steps),
         incidents=tuple(replace(one, remedy=placed(one.remedy, common)) for one in report.incidents),
         notes=all_of(report.notes), pending_reboots=all_of(report.pending_reboots), left_behind=all_of(report.left_behind),

@@ -11,7 +11,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, only_said, opened, registry, request_of
 from ctmupgrade.cli.options import OutFile, RunId
-from ctmupgrade.cli.output import fold, format_of, need_file, put_json, write_out
+from ctmupgrade.cli.output import fold, format_of, need_file, printed_too, put_json, write_out
 from ctmupgrade.cli.place import of_run, placed, placed_report
 from ctmupgrade.errors import ConfigError, UsageError
 
@@ -25,8 +25,8 @@ decisions = registry.group(
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="say why; the journal keeps it")]
-RunArg = Annotated[str, typer.Argument(metavar="RUN")]
-NodeArg = Annotated[str, typer.Argument(metavar="NODE")]
+RunArg = Annotated[str, typer.Argument(metavar="RUN", help="its id, the beginning of it, or latest")]
+NodeArg = Annotated[str, typer.Argument(metavar="NODE", help="the node that is stuck")]
 
 
 @registry.command(AFTER)
@@ -37,7 +37,7 @@ def status(common: Common, run_id: RunId = None) -> int:
     from ctmupgrade.render.progress_document import progress_document
     from ctmupgrade.render.status import status_lines
 
-    found = standing_of(request_of(common), cluster_name(common), run_id)
+    found = standing_of(request_of(common), cluster_name(common, run_id), run_id)
     state = found.view.state
     there = of_run(common, state.files)
     made = placed_report(found.report, there)
@@ -89,8 +89,8 @@ def watch(common: Common, run_id: RunId = None) -> int:
     from ctmupgrade.render.status import took_of
 
     request = request_of(common)
-    state = followed(common, request, cluster_name(common), run_id)
-    found = standing_of(request, cluster_name(common), state.run)
+    state = followed(common, request, cluster_name(common, run_id), run_id)
+    found = standing_of(request, cluster_name(common, state.run), state.run)
     there = of_run(common, state.files)
     made = placed_report(found.report, there)
     if common.shown is Format.JSON:
@@ -117,7 +117,7 @@ def _stop(common: Common, run_id: str | None, what: Literal["pause", "abort"]) -
         lines = fold(common, what_is_left(state))
         return ask("End this run for good? It cannot be resumed then.", lines, no=AS_IT_IS)
 
-    cluster = cluster_name(common)
+    cluster = cluster_name(common, run_id)
     control.refuse_to_guess(request_of(common), cluster, run_id, what)
     if common.dry_run:
         _folder, state, _running = state_of_run(request_of(common), cluster, run_id, going=True)
@@ -164,7 +164,7 @@ def _decide(
             return True
         return ask("Go on?", fold(common, meaning_lines(meaning)), no=AS_IT_IS)
 
-    request, cluster = request_of(common), cluster_name(common)
+    request, cluster = request_of(common), cluster_name(common, run)
     if common.dry_run:
         folder, meaning, _running = control.what_it_means(request, cluster, run, node, decision)
         words = {"node": node, "decision": decision}
@@ -251,13 +251,15 @@ def report(
     if sign and output is None:
         raise UsageError("--sign signs a file, and none is named", remedy="report -o FILE --sign KEY")
     format_of(output, ".md", ".markdown", ".html", ".htm", ".json")
-    made, state, _running = report_of(request_of(common), cluster_name(common), run_id)
+    made, state, _running = report_of(request_of(common), cluster_name(common, run_id), run_id)
     made = placed_report(made, of_run(common, state.files))
     text = evidence.report_text(made, common, output)
     if sign and output is not None:
         evidence.write_signed(text, output, sign)
     else:
         write_out(text, output)
+    if output is not None and printed_too(common, output):
+        write_out(evidence.report_text(made, common, None), None)
     return 0
 
 
@@ -267,8 +269,9 @@ def _bundle(common: Common, run_id: str | None, target: Path) -> int:
     from ctmupgrade.commands.choose import find
 
     folder, reason = None, ""
+    cluster = cluster_name(common, run_id)
     try:
-        folder = find(request_of(common), cluster_name(common), run_id)
+        folder = find(request_of(common), cluster, run_id)
     except UsageError:
         if run_id is not None:
             raise

@@ -13,7 +13,7 @@ import typer
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import AFTER, cluster_name, registry, request_of
 from ctmupgrade.cli.options import RunId
-from ctmupgrade.cli.output import format_of, put_json
+from ctmupgrade.cli.output import format_of, printed_too, put_json
 from ctmupgrade.cli.place import of_run, placed_report
 from ctmupgrade.errors import UsageError
 
@@ -56,6 +56,7 @@ def keep_file(common: Common, run_id: str | None, target: Path) -> int:
     from ctmupgrade.adapters.disk.private_file import write_private
     from ctmupgrade.commands.live import keep_fresh
     from ctmupgrade.core.redact import known_hidden
+    from ctmupgrade.render.documents import report_document
     from ctmupgrade.render.html import report_html
     from ctmupgrade.render.live import live_file
 
@@ -73,6 +74,8 @@ def keep_file(common: Common, run_id: str | None, target: Path) -> int:
     sight = keep_fresh(follower, write, time.sleep)
     state = sight.report.state if sight.report else "its journal cannot be read"
     sys.stderr.write(f"written: {target} ({follower.folder.run}: {state})\n")
+    if sight.report and printed_too(common, target):
+        put_json(report_document(sight.report))
     return 0
 
 
@@ -82,7 +85,7 @@ def _follower(common: Common, run_id: str | None) -> Follower:
     def shaped(report: Report, state: RunState) -> Report:
         return placed_report(report, of_run(common, state.files))
 
-    return follower_of(request_of(common), cluster_name(common), run_id, shaped)
+    return follower_of(request_of(common), cluster_name(common, run_id), run_id, shaped)
 
 
 def _site(follower: Follower) -> Site:

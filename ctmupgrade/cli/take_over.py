@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctmupgrade.commands.handover import HandedOver
     from ctmupgrade.core.run.summary import Summary
 
-File = Annotated[Path, typer.Argument(metavar="FILE")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="the packed run")]
 
 
 @registry.command(AFTER)

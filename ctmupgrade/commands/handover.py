@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +117,8 @@ def _pack(setup: Setup, folder: RunFolder, made: HandedOver) -> HandedOver:
         draft.drop()
         place = error.filename or made.file
         raise NodeError(
-            f"{place}: {error.strerror or error}", remedy=f"df {made.file.parent}; then the same again"
+            f"{place}: {error.strerror or error}",
+            remedy=f"df {shlex.quote(str(made.file.parent))}; then the same again",
         ) from error
     except BaseException:
         draft.drop()

@@ -104,4 +104,4 @@ def _ask(url: str) -> tuple[tuple[Member, ...], str]:
         return (), f"the nodes are examples: ksctl did not list any ({why.endless or 'no answer'})"
     except (OSError, *UNFORESEEN) as error:
         return (), f"the nodes are examples: ksctl did not list any ({error})"
-    return members, f"{len(members)} node(s) by ksctl cluster nodes list"
+    return members, f"{len(members)} node{'' if len(members) == 1 else 's'} by ksctl cluster nodes list"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ctmupgrade.adapters.notify.outbox import Outbox
@@ -48,7 +48,7 @@ def try_receivers(request: CommandRequest) -> TriedAll:
 
     :raises UsageError: cluster.yaml is wrong, or names no receiver.
     """
-    cluster = read_cluster(request)
+    cluster = read_cluster(replace(request, needs_archive=False))  # it may be tried weeks before
     if not cluster.notify:
         raise UsageError(
             f"cluster.yaml of {cluster.name} names no receiver",

@@ -79,7 +79,8 @@ def _refuse_unknown(setup: Setup, asked: RestoreRequest) -> None:
         )
     if asked.backup is not None and not asked.backup.is_file():
         raise UsageError(
-            f"--backup {asked.backup}: there is no such file", remedy=f"ls {asked.backup.parent}"
+            f"--backup {asked.backup}: there is no such file",
+            remedy=f"ls {shlex.quote(str(asked.backup.parent))}",
         )
 
 
@@ -178,7 +179,7 @@ def backup_named(setup: Setup, named_file: Path | None) -> Manifest:
             raise BlockedError(
                 f"--backup {named_file}: no manifest of cluster {setup.cluster.name} is beside it, so that nothing proves "
                 "what it is",
-                remedy=f"ls {folder}/*.manifest.json   # those that can be used",
+                remedy=f"ls {shlex.quote(str(folder))}/*.manifest.json   # those that can be used",
             )
         if named.problem:
             raise BlockedError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -151,7 +152,7 @@ def nothing_begun(home: Path) -> Iterator[None]:
         home = next(place for place in (home, *home.parents) if place.exists())
         raise UsageError(
             f"the state folder cannot be written to, and nothing was begun: {error.brief}",
-            remedy=f"fix that (ls -ld {home}; df {home}), or use another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
+            remedy=f"fix that (ls -ld {shlex.quote(str(home))}; df {shlex.quote(str(home))}), or use another: --state-dir DIR or CTMUPGRADE_STATE_DIR",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,13 +156,13 @@ def _bring(setup: Setup, offered: Offered, folder: RunFolder) -> None:
     need = sum(one.size for one in offered.packed.files)
     if offered.packed.files:
         if why := setup.tools.unusable_store():
-            raise UsageError(why, remedy=f"ls -ld {directory}")
+            raise UsageError(why, remedy=f"ls -ld {shlex.quote(str(directory))}")
         with nothing_begun(setup.home):
             make_dirs(directory)
         if shutil.disk_usage(directory).free < need:
             raise UsageError(
                 f"{directory}: the backups need {need} bytes, and so many are not free",
-                remedy=f"df {directory}",
+                remedy=f"df {shlex.quote(str(directory))}",
             )
     try:
         unpack(offered.packed, directory, f"{setup.cluster.name}-")
@@ -169,5 +170,5 @@ def _bring(setup: Setup, offered: Offered, folder: RunFolder) -> None:
         write_private(folder.journal, offered.packed.texts[JOURNAL])
     except OSError as error:
         raise UsageError(
-            f"{error.filename or setup.home}: {error.strerror}", remedy=f"df {setup.home}"
+            f"{error.filename or setup.home}: {error.strerror}", remedy=f"df {shlex.quote(str(setup.home))}"
         ) from error

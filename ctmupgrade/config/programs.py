@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def _program(source: Source, at: At, program: str, base: Path) -> None:
     if not path.is_file():
         source.complain(at, f"there is no file {path}")
     elif not os.access(path, os.X_OK):
-        source.complain(at, f"{path} cannot be executed: chmod +x {path}")
+        source.complain(at, f"{path} cannot be executed: chmod +x {shlex.quote(str(path))}")
 
 
 def _variables(source: Source, at: At, names: Sequence[str], secret: Collection[str]) -> None:

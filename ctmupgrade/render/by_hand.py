@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.phases import phase_now
-from ctmupgrade.core.plan.step_words import step_words
+from ctmupgrade.core.plan.step_words import after_step, step_words
 from ctmupgrade.core.plan.steps import Reboot, StageArchive, Step, is_look
 from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState
 from ctmupgrade.core.run.looks_again import leads_to_change
@@ -103,8 +103,9 @@ def _begun(one: Step, held: StepState, state: RunState, book: Book) -> Iterator[
             warning=True,
         )
     else:
+        error = after_step(one.id, held.error).rstrip(".")
         word = "It failed: " if held.status is Status.FAILED else "It is not known whether it happened: "
-        yield said(Strong(word), f"{held.error} Find the cause first, then look:", warning=True)
+        yield said(Strong(word), f"{error}. Find the cause first, then look:", warning=True)
     boot = BootMark.of_text(held.before.get("boot", "")).boot_id if isinstance(one.action, Reboot) else ""
     found = looks(one, book, boot)
     yield from look_parts(found)

@@ -123,7 +123,7 @@ def report_document(report: Report) -> dict[str, object]:
         "waived": [{"check": check, "reason": reason} for check, reason in report.waived],
         "decisions": list(report.decisions),
         "incidents": [asdict(incident) for incident in report.incidents],
-        "journal": asdict(report.journal) if report.journal else None,
+        "journal": {"lines": report.journal.lines, "head": report.journal.head} if report.journal else None,
         **({"programs": [asdict(one) for one in report.programs]} if report.programs else {}),
         "notes": list(report.notes),
         "findings": [asdict(one) for one in report.findings],

@@ -10,9 +10,10 @@ from typing import TypeAlias
 from ctmupgrade.core.plan.step_words import after_step, node_list
 from ctmupgrade.core.run.account import Account
 from ctmupgrade.core.run.journal import Status
-from ctmupgrade.core.run.report import IncidentLine, NodeLine, ProgramLine, Report, StepLine
+from ctmupgrade.core.run.report import IncidentLine, JournalHead, NodeLine, ProgramLine, Report, StepLine
 from ctmupgrade.render import timeline
 from ctmupgrade.render.account import away_words
+from ctmupgrade.render.markdown import check_of
 from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.observed import took_words
@@ -90,7 +91,7 @@ def _of_the_record(report: Report, zero: datetime) -> Iterator[Section]:
     if account is not None and account.timeline.bars:
         yield "steps", "Steps", (_steps(report, account, zero),)
     if report.journal is not None:
-        yield "journal", "Journal", (_journal(report, report.journal.lines, report.journal.head),)
+        yield "journal", "Journal", (_journal(report.run, report.journal),)
 
 
 def _headline(report: Report) -> str:
@@ -243,11 +244,11 @@ def _notes(report: Report) -> Iterator[Part]:
         yield folded("step-notes", "What the steps noted", tag("ul", joined(noted)))
 
 
-def _journal(report: Report, lines: int, head: str) -> Markup:
+def _journal(run: str, journal: JournalHead) -> Markup:
     return joined(
-        tag("p", f"The journal had {lines} lines when this was written. The sha256 of the last one, its head, was:"),
-        tag("p", tag("code", head)),
+        tag("p", f"The journal had {journal.lines} lines when this was written. The sha256 of the last one, its head, was:"),
+        tag("p", tag("code", journal.head)),
         tag("p", "Each line has the hash of the one before, so that this head vouches for all of them. To verify it:"),
-        tag("pre", f"ctmupgrade report {report.run} --verify --head {head}"),
+        tag("pre", check_of(run, journal)),
         tag("p", "It exits with 5 where a line was changed, removed or added since."),
     )  # fmt: skip

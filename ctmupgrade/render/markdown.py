@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from ctmupgrade.core.plan.step_words import after_step
 from ctmupgrade.core.run.journal import Status
-from ctmupgrade.core.run.report import IncidentLine, Report
+from ctmupgrade.core.run.report import IncidentLine, JournalHead, Report
 from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.render.account import account_lines
 from ctmupgrade.render.escape import code, markdown
@@ -138,14 +138,19 @@ def _with_remedy(one: IncidentLine) -> str:
     return f"{text} -> {'; '.join(one.remedy.splitlines())}" if one.remedy else text
 
 
+def check_of(run: str, journal: JournalHead) -> str:
+    """Return the command that tells whether a journal still ends as it did."""
+    return journal.check or f"ctmupgrade report {run} --verify --head {journal.head}"
+
+
 def _journal_lines(report: Report) -> list[str]:
     """What the journal ended in when this was written, for whoever checks it later."""
     if report.journal is None:
         return []
-    check = f"ctmupgrade report {report.run} --verify --head {report.journal.head}"
+    check = code(check_of(report.run, report.journal))
     return [
         "## Journal",
         "",
         f"- lines: {report.journal.lines}, head: `{report.journal.head}`",
-        f"- to check it later: `{check}`",
+        f"- to check it later: {check}",
     ]

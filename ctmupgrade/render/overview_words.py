@@ -17,12 +17,23 @@ MB = 1_000_000
 BAR = 16
 LATE_S = 30  # so much over the worst case before it is said
 
+_WEEK = 7  # days
+
 
 def hour(moment: datetime, now: datetime) -> str:
-    """Return a time as the clock of ``now`` shows it, with its day where that is another one."""
+    """Return a time as the clock of ``now`` shows it, with its day where that is another one: a weekday names one day only
+    within a week."""
     there = moment.astimezone(now.tzinfo)
-    same = there.date() == now.date()
-    return f"{there:%H:%M}" if same else f"{there:%a %H:%M}"
+    days = abs((there.date() - now.date()).days)
+    return f"{there:{'%H:%M' if not days else '%a %H:%M' if days < _WEEK else '%Y-%m-%d %H:%M'}}"
+
+
+def _edge(moment: datetime, now: datetime) -> str:
+    """Return when a window begins or ends: where its clock is not that of ``now``, as cluster.yaml has it, with its offset."""
+    if moment.utcoffset() == moment.astimezone(now.tzinfo).utcoffset():
+        return hour(moment, now)
+    offset = moment.isoformat()[len(moment.replace(tzinfo=None).isoformat()) :]
+    return f"{hour(moment, now.astimezone(moment.tzinfo))}{offset}"
 
 
 def count(number: int, what: str) -> str:
@@ -88,10 +99,10 @@ def window_words(view: Overview) -> str:
     if window.finish_by is None:
         return ""
     if window.start is not None and view.at < window.start:
-        begins = hour(window.start, view.at)
-        return f"window from {begins} to {hour(window.finish_by, view.at)}"
+        begins = _edge(window.start, view.at)
+        return f"window from {begins} to {_edge(window.finish_by, view.at)}"
     left = int((window.finish_by - view.at).total_seconds())
-    words = f"window until {hour(window.finish_by, view.at)}"
+    words = f"window until {_edge(window.finish_by, view.at)}"
     if not view.state.unfinished:
         return words
     if left <= 0:

@@ -84,6 +84,16 @@ def marked_finding_lines(
     return [(verdict, text) for verdict, line in lines for text in ours([line])]
 
 
+def stop_lines(findings: Iterable[Finding], nodes: Sequence[Node]) -> list[str]:
+    """Return what does not let a run begin, for a telephone: what is alike once, and what only follows from it counted."""
+    found = [f for f in findings if f.stops]
+    following = _following(found)
+    named = len({f.node for f in found if f.node})
+    leading = [f for f in found if f not in following]
+    lines = [line for group in alike(leading, nodes) for line in ours([_said(group, named)])]
+    return [*lines, *([f"{len(following)} more follow from that"] if following else [])]
+
+
 def _said(group: Sequence[Finding], nodes: int) -> str:
     """What is found of a group of nodes, in the words of the first."""
     first, names = group[0], [f.node for f in group if f.node]
@@ -173,7 +183,8 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += client_lines(plan)
     width = max((len(s.id) for s in plan.steps), default=0)
     for step in plan.steps:
-        holders = f"  [{step.holders} node(s) hold the data]" if step.holders >= 0 else ""
+        hold = "1 node holds" if step.holders == 1 else f"{step.holders} nodes hold"
+        holders = f"  [{hold} the data]" if step.holders >= 0 else ""
         worst = clock_time(worst_of(step))
         lines.append(
             f"  {step.id:{width}}  ~{clock_time(step.estimate_s):>8}, at worst {worst:>8}  {step.why}{holders}"
@@ -189,7 +200,7 @@ def question(plan: Plan, cluster_size: int) -> list[str]:
     """Return what is about to change, said before it is asked for: every node that a step touches, and all that erases."""
     nodes = node_list((step.node for step in plan.steps if step.node), cluster_size)
     lines = [
-        f"About to change {plan.cluster} ({cluster_size} node(s)): {nodes or 'no node'}",
+        f"About to change {plan.cluster} ({cluster_size} node{'' if cluster_size == 1 else 's'}): {nodes or 'no node'}",
         f"  {_in_short(plan)}",
     ]
     lines += [

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -192,7 +193,7 @@ class BackupStore:
         except OSError:  # it is not there yet
             return exposed(self.directory)
         if mode & (stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH):
-            return f"others can look into backup.directory (mode {mode:04o}): chmod 700 {self.directory}"
+            return f"others can look into backup.directory (mode {mode:04o}): chmod 700 {shlex.quote(str(self.directory))}"
         return exposed(self.directory)
 
     def _ready(self) -> None:
@@ -203,7 +204,8 @@ class BackupStore:
             raise NodeError(f"backup.directory {self.directory}: {error.strerror}") from error
         if why:
             raise NodeError(
-                f"backup.directory: {why}", remedy=f"make it yours, or name another: ls -ld {self.directory}"
+                f"backup.directory: {why}",
+                remedy=f"make it yours, or name another: ls -ld {shlex.quote(str(self.directory))}",
             )
 
 

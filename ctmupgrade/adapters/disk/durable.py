@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,5 +64,5 @@ def write_all(fd: int, data: bytes) -> None:
 
 def failed(path: Path, doing: str, error: OSError) -> JournalError:
     """Return the error of this program for the disk's: a full disk, or a sick one, each with its remedy."""
-    remedy = (_FULL if error.errno in _SPACE else _SICK).format(path.parent)
+    remedy = (_FULL if error.errno in _SPACE else _SICK).format(shlex.quote(str(path.parent)))
     return JournalError(f"{path}: {doing}: {error.strerror}", details=repr(error), remedy=remedy)

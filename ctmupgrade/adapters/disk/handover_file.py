@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,8 @@ class Draft:
             descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
         except OSError as error:
             raise UsageError(
-                f"{path}: {error.strerror}", remedy=f"ls -ld {path.parent}; df {path.parent}"
+                f"{path}: {error.strerror}",
+                remedy=f"ls -ld {shlex.quote(str(path.parent))}; df {shlex.quote(str(path.parent))}",
             ) from error
         self._part, self._file = Path(part), os.fdopen(descriptor, "wb")
 
@@ -135,8 +137,11 @@ def read_packed(path: Path) -> Packed:
             return _read(path, file, os.fstat(file.fileno()).st_size)
     except ForeignStateError:
         raise
+    except FileNotFoundError as error:
+        remedy = "name the file that `ctmupgrade handover FILE` wrote on the other machine"
+        raise UsageError(f"{path}: there is no such file", remedy=remedy) from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", remedy=f"ls -l {path}") from error
+        raise UsageError(f"{path}: {error.strerror}", remedy=f"ls -l {shlex.quote(str(path))}") from error
 
 
 def _refusal(path: Path, why: str) -> UsageError:
@@ -261,7 +266,8 @@ def _is_there(target: Path, one: Member) -> bool:
         return False
     if target.is_symlink() or not target.is_file() or _member(0, target).sha256 != one.sha256:
         raise UsageError(
-            f"{target}: another file of that name is there", remedy=f"move it away: ls -l {target}"
+            f"{target}: another file of that name is there",
+            remedy=f"move it away: ls -l {shlex.quote(str(target))}",
         )
     return True
 

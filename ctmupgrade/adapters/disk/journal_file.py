@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,7 +136,8 @@ def _read(path: Path) -> _Chain:
         return _Chain(data)
     except OSError as error:
         raise JournalError(
-            f"{path}: the journal cannot be read: {error.strerror}", remedy=f"ls -l {path.parent}"
+            f"{path}: the journal cannot be read: {error.strerror}",
+            remedy=f"ls -l {shlex.quote(str(path.parent))}",
         ) from error
 
 
@@ -298,7 +300,9 @@ class JournalFile:
         there = os.stat(self.path)  # noqa: PTH116 - its OSError is handled by the caller
         if (held.st_dev, held.st_ino, held.st_size) != (there.st_dev, there.st_ino, self._length):
             what = f"{self.path}: the journal was replaced or written by somebody else"
-            raise JournalError(what, remedy=f"ls -l {self.path.parent}; then: ctmupgrade resume")
+            raise JournalError(
+                what, remedy=f"ls -l {shlex.quote(str(self.path.parent))}; then: ctmupgrade resume"
+            )
 
     def lines(self) -> list[Line]:
         """Return all lines, read again. :raises JournalError: they do not hold together."""

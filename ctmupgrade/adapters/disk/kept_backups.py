@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -55,7 +56,8 @@ def _pairs(store: BackupStore) -> list[str]:
         return []
     except OSError as error:
         raise UsageError(
-            f"backup.directory {store.directory}: {error.strerror}", remedy=f"ls -ld {store.directory}"
+            f"backup.directory {store.directory}: {error.strerror}",
+            remedy=f"ls -ld {shlex.quote(str(store.directory))}",
         ) from None
     return [
         name for name in there if name.startswith(f"{store.cluster}-") and name.endswith((".backup", ".key"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shlex
 import stat
 from pathlib import Path
 
@@ -46,13 +47,15 @@ def open_ours(path: Path, flags: int = os.O_RDONLY) -> int:
         if error.errno in (errno.ELOOP, errno.EMLINK):
             raise ForeignStateError(
                 f"{path}: it is a link, and no link is followed here",
-                remedy=f"ls -l {path}   # put the file itself there",
+                remedy=f"ls -l {shlex.quote(str(path))}   # put the file itself there",
             ) from error
         raise
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ForeignStateError(f"{path}: it is no regular file", remedy=f"ls -l {path.parent}")
+            raise ForeignStateError(
+                f"{path}: it is no regular file", remedy=f"ls -l {shlex.quote(str(path.parent))}"
+            )
         _judge(path, found)
     except BaseException:
         os.close(descriptor)
@@ -73,13 +76,17 @@ def read_ours(path: Path, limit: int) -> bytes:
 
 
 def _judge(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):  # whose mode nobody should change
+        raise ForeignStateError(
+            f"{path}: it is neither a folder nor a file", remedy="name a folder: --state-dir DIR"
+        )
     _refuse_owner(path, found)
     mode = stat.S_IMODE(found.st_mode)
     shared = stat.S_ISDIR(found.st_mode) and mode & stat.S_ISVTX  # as /tmp: nobody can replace what is ours
     if mode & _OTHERS_WRITE and not shared:
         raise ForeignStateError(
             f"{path}: others than its owner may write to it (mode {mode:04o})",
-            remedy=f"if nobody else has written to it: chmod go-w {path}   "
+            remedy=f"if nobody else has written to it: chmod go-w {shlex.quote(str(path))}   "
             "# if not, use another folder: --state-dir DIR",
         )
 
@@ -89,7 +96,7 @@ def _refuse_owner(path: Path, found: os.stat_result) -> None:
         raise ForeignStateError(
             f"{path}: it belongs to {user_name(found.st_uid)}, and this process runs as {user_name(os.geteuid())}",
             remedy=f"run as {user_name(found.st_uid)}, or use another folder: --state-dir DIR; "
-            f"if its content is right: chown -R {user_name(os.geteuid())} {path}",
+            f"if its content is right: chown -R {user_name(os.geteuid())} {shlex.quote(str(path))}",
         )
 
 
@@ -105,7 +112,7 @@ def exposed(place: Path) -> str:
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             return (
                 f"anybody can move {place} away, because all may write to {folder} (mode {stat.S_IMODE(mode):04o}, "
-                f"without the sticky bit): chmod +t {folder}   # or o-w, or use another folder"
+                f"without the sticky bit): chmod +t {shlex.quote(str(folder))}   # or o-w, or use another folder"
             )
     return ""
 

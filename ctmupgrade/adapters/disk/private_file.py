@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 import tempfile
 from contextlib import suppress
@@ -68,5 +69,5 @@ def not_ours(folder: Path) -> str:
     if about.st_uid not in (os.geteuid(), 0):
         return f"{folder} belongs to another user (uid {about.st_uid})"
     if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others can write to {folder} (mode {stat.S_IMODE(about.st_mode):04o}): chmod go-w {folder}"
+        return f"others can write to {folder} (mode {stat.S_IMODE(about.st_mode):04o}): chmod go-w {shlex.quote(str(folder))}"
     return ""

@@ -34,7 +34,7 @@ def read_keyring(path: Path, signer: str) -> bytes:
         data = _at_most(fd, LARGEST + 1)
     except OSError as error:
         raise UsageError(
-            f"keyring {path} cannot be read: {error.strerror}", remedy=f"ls -l {path}"
+            f"keyring {path} cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(path))}"
         ) from error
     finally:
         os.close(fd)

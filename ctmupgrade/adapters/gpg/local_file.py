@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -20,11 +21,13 @@ def open_file(path: Path, what: str) -> tuple[Path, int]:
         fd = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not block us
     except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{what} cannot be read: {why}", remedy=f"ls -l {path}") from error
+        raise UsageError(f"{what} cannot be read: {why}", remedy=f"ls -l {shlex.quote(str(path))}") from error
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return real, fd
     os.close(fd)
-    raise UsageError(f"{what} is not a file", remedy=f"ls -l {path}   # give the path of the file itself")
+    raise UsageError(
+        f"{what} is not a file", remedy=f"ls -l {shlex.quote(str(path))}   # give the path of the file itself"
+    )
 
 
 def mark(about: os.stat_result) -> tuple[int, ...]:

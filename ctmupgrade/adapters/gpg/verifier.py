@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,7 +83,8 @@ class GpgVerifier:
                 raise SignatureError(f"{path} {error.what}", remedy=error.remedy) from error
             except OSError as error:
                 raise UsageError(
-                    f"{path} cannot be read: {error.strerror or error}", remedy=f"ls -l {path}"
+                    f"{path} cannot be read: {error.strerror or error}",
+                    remedy=f"ls -l {shlex.quote(str(path))}",
                 ) from error
         refuse_changed(path, fd, before)
         judge(path, said, key, signer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -95,7 +96,9 @@ def _unsafe(program: Path | None) -> str:
     except OSError:
         return ""
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"others can write to it (mode {stat.S_IMODE(mode):04o}): chmod go-w {program}"
+        return (
+            f"others can write to it (mode {stat.S_IMODE(mode):04o}): chmod go-w {shlex.quote(str(program))}"
+        )
     return ""
 
 

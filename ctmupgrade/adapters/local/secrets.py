@@ -90,7 +90,7 @@ def readable_by_others(path: Path) -> str:
     except OSError:
         return ""
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        return f"others can read the password file {path} (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}"
+        return f"others can read the password file {path} (mode {stat.S_IMODE(mode):04o}): chmod 600 {shlex.quote(str(path))}"
     return ""
 
 
@@ -103,12 +103,12 @@ def _read_file(node: Node, path: Path) -> str:
             if about.st_uid not in (os.geteuid(), 0):
                 raise UsageError(
                     f"{brief}, {path}: it belongs to {user_name(about.st_uid)}, who can change it",
-                    remedy=f"chown {user_name(os.geteuid())} {path}; chmod 600 {path}",
+                    remedy=f"chown {user_name(os.geteuid())} {shlex.quote(str(path))}; chmod 600 {shlex.quote(str(path))}",
                 )
             if mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise UsageError(
                     f"{brief}, {path}: others can write to it (mode {stat.S_IMODE(mode):04o})",
-                    remedy=f"chmod 600 {path}",
+                    remedy=f"chmod 600 {shlex.quote(str(path))}",
                 )
             return file.read(_LARGEST).decode("utf-8").rstrip("\r\n")
     except OSError as error:

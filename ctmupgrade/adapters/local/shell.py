@@ -146,7 +146,9 @@ class LocalShell:
             free = f"{disk_free(path)} bytes are free there"
             brief = f"{self._place}: {path} cannot be written: {error.strerror}"
             raise NodeError(
-                brief, details=free, remedy=f"df -h {path.parent}; ls -ld {path.parent}"
+                brief,
+                details=free,
+                remedy=f"df -h {shlex.quote(str(path.parent))}; ls -ld {shlex.quote(str(path.parent))}",
             ) from error
 
     def disconnect(self) -> None:

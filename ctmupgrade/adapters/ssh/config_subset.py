@@ -132,7 +132,9 @@ def _lines(file: Path) -> Iterator[_Line]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", remedy=f"ls -l {file}") from error
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(file))}"
+        ) from error
     if len(data) > _MOST:
         raise UsageError(
             f"{file} is longer than {_MOST} bytes", remedy="Set ssh.config: none in cluster.yaml."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -212,7 +213,7 @@ class Keyring:
                     text, f"Set {self.wanted.passphrase_env} to the passphrase of that key."
                 ) from error
         if trouble := unsafe_mode(path):
-            raise NotAKeyError(trouble, f"chmod 600 {path}")
+            raise NotAKeyError(trouble, f"chmod 600 {shlex.quote(str(path))}")
         return Credential(key, str(path), file=file)
 
     def _passphrase(self) -> str | None:

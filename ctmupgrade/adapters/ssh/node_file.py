@@ -7,6 +7,7 @@ known (a restricted shell forbids ``>``, and ``/`` in a command's name), so ``dd
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -99,9 +100,15 @@ class NodeFile:
         elif re.search("read-only", said, re.I):
             what, remedy = "its file system is read-only", "Check dmesg and mount on the node."
         elif re.search("permission denied", said, re.I):
-            what, remedy = "no permission", f"Check who owns the folder: ls -ld {self._folder()}"
+            what, remedy = (
+                "no permission",
+                f"Check who owns the folder: ls -ld {shlex.quote(str(self._folder()))}",
+            )
         else:
-            what, remedy = "writing failed", f"Check the node: df -h {self._folder()}; ls -l {self.target}"
+            what, remedy = (
+                "writing failed",
+                f"Check the node: df -h {shlex.quote(str(self._folder()))}; ls -l {shlex.quote(str(self.target))}",
+            )
         kept = "" if done is None else f" after {done} bytes"
         details = "\n".join(part for part in (said.strip(), disk.strip()) if part)
         brief = f"{self.place}: the node cannot store {self.target}{kept}: {what}"

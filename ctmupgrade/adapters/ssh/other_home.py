@@ -78,7 +78,9 @@ def moved_config(home: Path, folder: Path) -> tuple[Path, dict[str, str]]:
         if own.exists():
             lines.append(f'Include "{copies.copy(own)}"')
     except OSError as error:
-        raise UsageError(f"{own} cannot be read: {error.strerror}", remedy=f"ls -l {own}") from error
+        raise UsageError(
+            f"{own} cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(own))}"
+        ) from error
     if _SYSTEM.exists():
         lines.append(f"Include {_SYSTEM}")
     known = " ".join(f'"{home / ".ssh" / name}"' for name in ("known_hosts", "known_hosts2"))
@@ -93,5 +95,6 @@ def _refuse_unsafe(file: Path) -> None:
     status = file.stat()
     if status.st_uid not in (0, os.getuid()) or status.st_mode & 0o022:
         raise UsageError(
-            f"{file}: bad owner or permissions, others could write it", remedy=f"chmod 600 {file}"
+            f"{file}: bad owner or permissions, others could write it",
+            remedy=f"chmod 600 {shlex.quote(str(file))}",
         )

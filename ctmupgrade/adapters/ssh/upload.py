@@ -120,7 +120,7 @@ class Uploads:
         raise NodeError(
             f"{self._place}: the node has no way to write {job.file.target}",
             details="\n".join(refused),
-            remedy=f"Copy it by hand: scp {job.source.name} {self._place}:{job.file.target}",
+            remedy=f"Copy it by hand: scp {shlex.quote(str(job.source.name))} {self._place}:{job.file.target}",
         )
 
     def _verify(self, job: _Job) -> None:

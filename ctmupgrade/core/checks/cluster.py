@@ -32,7 +32,7 @@ def node_count_supported(q: Question) -> Iterator[Finding]:
             "set strategy: in-place or rebuild, or leave one node in cluster.yaml",
         )
     elif 1 <= count <= MAX_NODES:
-        yield Finding("node_count_supported", Verdict.PASS, "", f"{count} node(s)")
+        yield Finding("node_count_supported", Verdict.PASS, "", f"{count} node{'' if count == 1 else 's'}")
     else:
         yield Finding(
             "node_count_supported", Verdict.BLOCK, "", f"{count} nodes; a cluster has 1 to 20", "", VENDOR

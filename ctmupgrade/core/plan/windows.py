@@ -128,7 +128,7 @@ def _times(
 def not_begun(window: Window, now: datetime) -> str:
     """Return that the window has not begun; "" where it has."""
     if window.start is not None and now < window.start:
-        return f"the maintenance window begins at {clock(window, window.start)}"
+        return f"the maintenance window begins at {window.start.isoformat(' ', 'minutes')}"
     return ""
 
 

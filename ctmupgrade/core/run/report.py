@@ -64,6 +64,7 @@ class JournalHead:
 
     lines: int
     head: str
+    check: str = ""  # the command that tells it, where it is known with which options this run is found
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ctmupgrade.core.plan.step_words import step_words
+from ctmupgrade.core.plan.step_words import after_step, step_words
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, Step, changes_node, erases
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import title_of
@@ -64,7 +64,7 @@ def _doing(state: RunState) -> Iterator[str]:
     for step in _with_status(state, Status.FAILED, Status.INCONCLUSIVE):
         held = state.steps[step.id]
         word = "FAILED" if held.status is Status.FAILED else "NOT KNOWN WHETHER DONE"
-        yield f"{step.id}: {word}: {held.error[:_LONGEST]}"
+        yield f"{step.id}: {word}: {after_step(step.id, held.error)[:_LONGEST]}"
     if state.paused:
         yield f"It stands still: {state.paused}."
 

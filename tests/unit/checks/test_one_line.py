@@ -14,7 +14,7 @@ from ctmupgrade.core.looks.facts import ClockReading, Facts, NodeFacts, Ntp, Por
 from ctmupgrade.core.looks.node_state import Alarm, Licence
 from ctmupgrade.core.looks.shared_state import ClusterError
 from ctmupgrade.core.model import Options
-from ctmupgrade.render.plain import finding_lines
+from ctmupgrade.render.plain import finding_lines, stop_lines
 from tests.unit.values import cluster, facts, node_id
 
 MANY = 20
@@ -128,3 +128,17 @@ def test_what_one_node_says_of_another_stays_apart() -> None:
     ]
     lines = finding_lines(found, nodes=cluster(MANY).nodes)
     assert sum(line.startswith("BLOCK") for line in lines) == 3
+
+
+def test_a_telephone_is_told_what_stops_a_run_in_a_few_lines() -> None:
+    silent = [
+        Finding("node_reachable", Verdict.BLOCK, f"ctm-{n}", f"ctm-{n}: connection refused")
+        for n in range(1, MANY + 1)
+    ]
+    told = [f for check in ("clocks_agree", "services_started", "versions_equal")
+            for f in (Finding(check, Verdict.UNKNOWN, f"ctm-{n}", "it is not known") for n in range(1, MANY + 1))]  # fmt: skip
+    lines = stop_lines(
+        [*silent, *told, Finding("restored_once", Verdict.WARN, "", "never")], cluster(MANY).nodes
+    )
+    assert len(lines) == 2 and "all 20 nodes: connection refused" in lines[0], lines
+    assert lines[1] == "60 more follow from that"
