@@ -62,6 +62,21 @@ def test_a_healthy_cluster_is_watched_for_some_seconds(tmp_path: Path) -> None:
     )
 
 
+def test_a_recording_is_not_watched_for_ever(tmp_path: Path) -> None:
+    """No time passes in one: `check --simulate DIR` of it would never end."""
+    drive, said = Drive(make_world(3), tmp_path), list[str]()
+    drive.world.clock.stopped = True
+
+    def tell(words: str) -> None:
+        said.append(words)
+        assert len(said) < 20
+
+    result = looking.check_for_a_while(drive.setup(), time=None, tell=tell)
+    assert result.code is ExitCode.DONE and len(said) == 1
+    (found,) = [f for f in result.findings if f.check == CHECK]
+    assert found.summary == "every node that answers has been up for 15 min or more"
+
+
 def test_services_that_flap_on_a_node_that_is_long_up_block(tmp_path: Path) -> None:
     found = staying(LONG_UP, tmp_path)
     assert (found["verdict"], found["node"]) == ("block", "ctm-2")

@@ -29,8 +29,10 @@ def watched(
     first: Facts,
     time: timedelta,
     tell: Callable[[str], None],
-) -> Watched:
+) -> Watched | None:
     """Look at all nodes again, at most :data:`STREAK` times, and stop at the first look that is worse.
+
+    Return None where no time passes, as in a recording: there is nothing to watch, and it would never end.
 
     What a first look saw already has a finding of its own, perhaps a waived one, and counts as no change.
 
@@ -43,7 +45,10 @@ def watched(
         tell(
             f"all nodes are asked again until they have stayed healthy for {span(whole)}; {span(good)} so far"
         )
-        clock.sleep(max(0.0, min(whole / STREAK, began + whole - clock.monotonic())))
+        before, pause = clock.monotonic(), max(0.0, min(whole / STREAK, began + whole - clock.monotonic()))
+        clock.sleep(pause)
+        if pause > _NO_TIME and clock.monotonic() <= before:
+            return None
         asked, look = clock.monotonic() - began, look + 1
         nodes = all_health(looks, cluster, clock, gather)
         problems = cluster_problems(nodes, cluster, clock.now(), clustered=clustered)

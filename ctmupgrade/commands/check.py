@@ -143,6 +143,8 @@ def check_for_a_while(
         return result
     tools, first = setup.tools, result.facts
     seen = watched(setup.fleet, cluster, setup.clock, tools.gather, first=first, time=time, tell=tell)
+    if seen is None:
+        return result
     facts = replace(first, watched=seen)
     again = examine(facts, cluster, options, only=(STAYING,))
     place = [f.check for f in result.findings].index(STAYING)
