@@ -91,7 +91,8 @@ def test_pause_resume_and_abort(desk: Desk) -> None:
     assert said.returncode == 7
     run = desk.journal.parent.name
     assert f"ctmupgrade resume {run}" in said.stdout
-    assert desk.ok("status")["state"] == "paused"
+    document = desk.ok("status")
+    assert (document["state"], document["outcome"]) == ("paused", None), "it has no outcome yet"
     assert "nothing to pause" in desk.ok("pause")["said"]
     said = desk.type("resume", run, scenario="healthy-three")
     assert said.returncode == 0, said.stdout + said.stderr
@@ -107,7 +108,8 @@ def test_pause_resume_and_abort(desk: Desk) -> None:
 def test_a_decision_on_a_stuck_node(desk: Desk, decision: str) -> None:
     scenario = "upgrade-fails-on-node-2"
     assert desk.type("run", scenario=scenario).returncode == 5
-    assert desk.ok("status")["state"] == "failed"
+    document = desk.ok("status")
+    assert (document["state"], document["outcome"]) == ("failed", "failed")
     run = desk.journal.parent.name
     assert desk.type("node", decision, run, "nobody", "--reason", "x").returncode == 2
     assert desk.type("node", decision, run, "ctm-2", "--reason", " ").returncode == 2

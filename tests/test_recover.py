@@ -94,7 +94,7 @@ def test_a_recovery_takes_the_place_of_the_run_that_stopped(tmp_path: Path) -> N
     assert code == 6 and "afterwards:" in said and "ctm-1: it stays outside" in said
     runs = [path.parent.name for path in tmp_path.glob("*/*/journal.jsonl")]
     ends = [golden.call("status", run, "--state-dir", str(tmp_path), "--format", "json")[1] for run in runs]
-    assert sorted(json.loads(text)["outcome"] for text in ends) == ["done", "taken-over"]
+    assert sorted(json.loads(text)["outcome"] for text in ends) == ["aborted", "done"]
     assert golden.call("resume", "--state-dir", str(tmp_path), "--simulate", str(found.folder))[0] == 2
 
 

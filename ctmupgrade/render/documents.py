@@ -102,6 +102,14 @@ def window_document(fit: WindowFit | None) -> dict[str, object] | None:
     }
 
 
+OUTCOMES = ("done", "partial", "failed", "aborted", "nothing-to-do", "dry-run")
+
+
+def _outcome(word: str) -> str | None:
+    """The outcome as other programs know it; None where a run may still go on: what it waits for is its state."""
+    return "aborted" if word == "taken-over" else word if word in OUTCOMES else None
+
+
 def report_document(report: Report) -> dict[str, object]:
     """Return the document of ``status`` and ``report``, and the last line of a run."""
     more = step_fields(report.account) if report.account else {}
@@ -112,7 +120,7 @@ def report_document(report: Report) -> dict[str, object]:
         "cluster": report.cluster,
         "mode": report.mode,
         "state": report.state,
-        "outcome": report.outcome,
+        "outcome": _outcome(report.outcome),
         "strategy": report.strategy,
         "target": report.target,
         "by": report.by,
@@ -192,7 +200,7 @@ def blocked_document(
         "cluster": cluster.name,
         "mode": mode.value,
         "state": "aborted",
-        "outcome": "blocked",
+        "outcome": "aborted",
         "exit_code": code,
         "nodes": nodes,
         "steps": [],

@@ -209,7 +209,7 @@ def run(module):
     after = {n["name"]: n["version_after"] for n in report.get("nodes", [])}
     result = {
         "rc": code, "plan": plan, "nodes": nodes_of(before, after), "diff": diff_of(before, dict(before, **after)),
-        "changed": "steps" in report and report.get("outcome") not in ("nothing-to-do", "blocked"),
+        "changed": bool(report.get("run")) and report.get("outcome") != "nothing-to-do",
     }  # fmt: skip
     if report.get("run"):
         result["report"] = report
