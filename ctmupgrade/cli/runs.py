@@ -269,7 +269,10 @@ def _bundle(common: Common, run_id: str | None, target: Path) -> int:
     from ctmupgrade.commands.choose import find
 
     folder, reason = None, ""
-    cluster = cluster_name(common, run_id)
+    try:
+        cluster = cluster_name(common, run_id)
+    except UsageError:  # a file that is gone: the journal of the latest run is still worth having
+        cluster = None
     try:
         folder = find(request_of(common), cluster, run_id)
     except UsageError:

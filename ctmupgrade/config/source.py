@@ -79,7 +79,7 @@ class Source:
     def problems(self) -> list[str]:
         """Return all problems, in the order of their lines."""
         found = sorted(self._told.items(), key=lambda item: item[1][0])
-        return [f"{self.path}:{line}: {self._words(place, text)}" for place, (line, text) in found]
+        return [f"{self.path.name}:{line}: {self._words(place, text)}" for place, (line, text) in found]
 
     def _words(self, place: Place, text: str) -> str:
         also = sorted({*self._also.get(place, ())} - {self._told[place][0]})
