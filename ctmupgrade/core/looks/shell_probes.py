@@ -168,8 +168,8 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
     ends = (
         ("tail", "-n", "40", path),
         ("cat", path),
-        ("tail", "-c", _END_BYTES, path),
-    )  # the last: of endless lines
+        ("tail", "-c", _END_BYTES, path),  # of endless lines
+    )
     return Probe(f"log {path}", tuple(Query(argv, empty_too) for argv in ends))
 
 
