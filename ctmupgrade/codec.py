@@ -66,7 +66,7 @@ def plan_document(text: str, place: str) -> dict[str, object]:
     try:
         value = read_json(text)
     except BadJsonError as error:
-        raise UsageError(f"{place}: it is {error}", remedy=_NEW_PLAN) from None
+        raise UsageError(f"{place}: it is not a plan: {error}", remedy=_NEW_PLAN) from None
     if not isinstance(value, dict):
         raise UsageError(f"{place}: it is not a plan: an object is expected", remedy=_NEW_PLAN)
     return value
@@ -85,6 +85,9 @@ def plan_from_document(document: Mapping[str, object], place: str) -> Plan:
         plan: Plan = _adapter(Plan).validate_python(value)
     except ValidationError as error:
         raise UsageError(f"{place}: it is not a plan: {_first(error)}", remedy=_NEW_PLAN) from None
+    schema = document.get("schema")
+    if type(schema) is not int or schema != 1:  # True is no number here
+        raise UsageError(f"{place}: it is not a plan of this version: schema 1 is expected", remedy=_NEW_PLAN)
     return plan
 
 

@@ -26,6 +26,7 @@ from ctmupgrade.commands.wiring import setup
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.errors import BlockedError, UsageError
+from ctmupgrade.render.documents import times_document
 from tests.support.world_run import world_of
 
 SCENARIOS = Path(__file__).parents[1] / "fixtures" / "scenarios"
@@ -191,8 +192,10 @@ def test_harmless_options_are_taken_from_the_file(plans: dict[str, Plan], tmp_pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"not JSON", "it is not JSON, or cut short (line 1, column 1)"),
-        (b'{"steps": ', "it is not JSON, or cut short (line 1"),
+        (b"not JSON", "it is not a plan: not JSON, or cut short (line 1, column 1)"),
+        (b'{"steps": ', "it is not a plan: not JSON, or cut short (line 1"),
+        (b'{"cluster": "a", "cluster": "b"}', "it is not a plan: a key is there twice"),
+        (b"{} {}", "it is not a plan: there is more behind its end"),
         (b"[1]", "it is not a plan"),
         (b'{"steps": ["x"]}', "it is not a plan"),
         (b'{"steps": [[1]]}', "it is not a plan"),
@@ -217,12 +220,42 @@ def test_a_file_that_cannot_be_read_is_named_in_plain_words(tmp_path: Path) -> N
         read_plan(tmp_path)
 
 
+@pytest.mark.parametrize("schema", [2, 1.0, True, "1", None])
+def test_a_plan_of_another_schema_is_none_of_ours(
+    plans: dict[str, Plan], tmp_path: Path, schema: object
+) -> None:
+    document = json.loads(json.dumps(plan_to_json(plans["healthy-three"]))) | {"schema": schema}
+    with pytest.raises(UsageError, match="it is not a plan of this version: schema 1 is expected"):
+        _reviewed(document, tmp_path)
+
+
+def test_times_that_were_changed_in_the_file_are_named(plans: dict[str, Plan], tmp_path: Path) -> None:
+    """They decide nothing; but somebody has read them, and agreed to an outage of that length."""
+    now = plans["healthy-three"]
+    whole = json.loads(json.dumps(plan_to_json(now) | {"times": times_document(now)}))
+    refuse_difference(_reviewed(whole, tmp_path), now)
+    upgrade = next(n for n, step in enumerate(whole["steps"]) if step["action"] == "upgrade")
+    of_times = [path for path in _leaves(whole) if path[0] == "times"]
+    for path in [*of_times, ("steps", upgrade, "estimate_s"), ("steps", upgrade, "worst_s")]:
+        changed = copy.deepcopy(whole)
+        place: Any = changed
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = _other(place[path[-1]])
+        with pytest.raises(ReviewedPlanError, match="times: they are not the sums"):
+            refuse_difference(_reviewed(changed, tmp_path), now)
+
+
 def test_what_runs_have_taught_since_is_no_difference(plans: dict[str, Plan]) -> None:
     """``plan -o``, ``stage``, ``run --plan``: the uploads have told how fast the links are."""
     now = plans["healthy-three"]
     steps = tuple(replace(step, estimate_s=7, worst_s=9) for step in now.steps)
     document = json.loads(json.dumps(plan_to_json(now)))
-    refuse_difference(ReviewedPlan(Path("plan.json"), document, now), replace(now, steps=steps))
+    taught = {name: said.replace("38 min", "1 h 04 min") for name, said in now.clients.items()}
+    assert taught != now.clients
+    refuse_difference(
+        ReviewedPlan(Path("plan.json"), document, now), replace(now, steps=steps, clients=taught)
+    )
     for step in document["steps"]:
         del step["worst_s"]  # as an earlier version has written it
     refuse_difference(ReviewedPlan(Path("plan.json"), document, now), now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ctmupgrade.core.ksctl import certificate_trouble, sounds_away, sounds_later, sounds_like_login
@@ -20,6 +21,7 @@ from ctmupgrade.errors import (
     HostKeyError,
     LoginRefusedError,
     ProgramError,
+    TooMuchError,
     UnreachableError,
     named,
 )
@@ -38,6 +40,7 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
     anew, for a look harms nothing when it is repeated.
     """
     tried, answers = [], []  # in words for a person; and what was answered, of which alone meanings are read
+    endless = False
     for way in probe.ways:
         try:
             reply = _read(reader, way.argv, timeout)
@@ -57,10 +60,11 @@ def ask(reader: Reader, probe: Probe[T], *, timeout: float | None = None) -> May
         except CtmUpgradeError as error:
             tried.append(said_by(error))
             answers.append(error.details)
+            endless = endless or isinstance(error, TooMuchError)
         except UNFORESEEN as error:
             tried.append(f"{way.argv[0]}: {not_foreseen(error)}")
             answers.append("")
-    return _unknown(tried, answers)
+    return replace(_unknown(tried, answers), endless=endless)
 
 
 def _unknown(tried: Sequence[str], answers: Sequence[str]) -> Unknown:

@@ -41,7 +41,7 @@ def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, .
     for name in names[-limit:]:
         log = ask(reader, shell_probes.log_tail(name))
         if isinstance(log, Unknown):
-            if log.unreachable:
+            if log.unreachable or log.endless:
                 return log
             continue  # unreadable to us: an old run's, by root; a new one is followed on its terminal
         found.append(log)

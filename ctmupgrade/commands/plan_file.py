@@ -16,6 +16,7 @@ from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.differences import differences
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.errors import BlockedError, CtmUpgradeError, ExitCode, UsageError
+from ctmupgrade.render.documents import times_document
 
 _LARGEST = 16 * 2**20  # bytes; a plan of a hundred nodes has less than one of them
 _NEW_PLAN = "ctmupgrade plan -o FILE   # makes one"
@@ -91,6 +92,9 @@ def refuse_difference(reviewed: ReviewedPlan, now: Plan) -> None:
     :raises ReviewedPlanError: a field differs; the first ones are named.
     """
     found = differences(reviewed.document, plan_to_json(now))
+    times = reviewed.document.get("times")  # absent in a plan of an earlier version
+    if times is not None and times != times_document(reviewed.plan):
+        found.append("times: they are not the sums of the steps' estimates in the file")
     if found:
         stale = reviewed.document.get("basis") != dict(now.basis)
         what = "is stale" if stale else "is not the plan that would be made now"

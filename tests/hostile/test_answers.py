@@ -20,6 +20,7 @@ from ctmupgrade.adapters.transcripts import read_transcript
 from ctmupgrade.codec import plan_document, plan_from_document
 from ctmupgrade.collect.ask import ask, every_page
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.fact_table import logs_of
 from ctmupgrade.commands import node_marks
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.json_text import BadJsonError, read_first_object, read_json
@@ -27,7 +28,7 @@ from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.errors import JournalError, UsageError
+from ctmupgrade.errors import JournalError, TooMuchError, UsageError
 from ctmupgrade.ports import Reader, Reply, Screenful
 from ctmupgrade.sim import SimFleet
 from tests.hostile import corpus
@@ -75,6 +76,32 @@ class Says(Reader):
 
     def stream(self, *argv: str, timeout: float = 30.0) -> Iterator[bytes]:
         yield self._text.encode("utf-8", "replace")
+
+
+class EndlessLog(Says):
+    """A shell with one upgrade log, whose end by lines is more than an answer may be."""
+
+    def __init__(self, by_bytes: str | None) -> None:
+        super().__init__("")
+        self._by_bytes = by_bytes
+
+    def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+        if argv[0] == "ls":
+            return Reply(0, ".:\nks_upgrade_2026-11-29-224602.log\n", "")
+        if argv[:2] != ("tail", "-c") or self._by_bytes is None:
+            raise TooMuchError(f"no end of the answer to {argv[0]}")
+        return Reply(0, self._by_bytes, "")
+
+
+def test_the_end_of_a_log_of_endless_lines_is_read() -> None:
+    """Its verdict decides whether a reboot is due: a line of a megabyte before it hides nothing."""
+    logs = logs_of(EndlessLog("a" * 60_000 + "\nUpgrade to 2.21.0+15451 succeeded\nReboot the instance\n"))
+    assert not isinstance(logs, Unknown)
+    assert [log.version for log in logs] == ["2.21.0+15451"]
+
+
+def test_an_endless_log_is_not_taken_for_no_log() -> None:
+    assert isinstance(logs_of(EndlessLog(None)), Unknown)
 
 
 CONTROL_PROBES: tuple[Any, ...] = (

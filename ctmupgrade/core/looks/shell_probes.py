@@ -150,6 +150,9 @@ def log_search() -> Probe[tuple[str, ...]]:
     )
 
 
+_END_BYTES = "65536"  # of a log whose 40 last lines are more than an answer may be
+
+
 def log_tail(path: str) -> Probe[UpgradeLog]:
     """Return the end of one log, where its verdict stands."""
 
@@ -162,9 +165,12 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
             raise NotUnderstoodError("", excerpt(err))
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
-    return Probe(
-        f"log {path}", tuple(Query(argv, empty_too) for argv in (("tail", "-n", "40", path), ("cat", path)))
+    ends = (
+        ("tail", "-n", "40", path),
+        ("cat", path),
+        ("tail", "-c", _END_BYTES, path),  # of endless lines
     )
+    return Probe(f"log {path}", tuple(Query(argv, empty_too) for argv in ends))
 
 
 def port(host: str) -> Probe[PortState]:

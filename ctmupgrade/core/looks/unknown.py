@@ -16,7 +16,8 @@ class Unknown:
     ``login``: because ksctl's user or password is refused.
     ``certificate``: because TLS does not trust who answers, and why (:func:`ctmupgrade.core.ksctl.certificate_trouble`).
     ``remedy``: what to do about it, where whoever asked knows it better than the check that needs the answer.
-    ``later``: because the node is not ready to tell: it is added, removed or started, or catches up."""
+    ``later``: because the node is not ready to tell: it is added, removed or started, or catches up.
+    ``endless``: because an answer was longer, or took longer, than one may: something is there, but not what."""
 
     why: str
     unreachable: bool = False
@@ -25,6 +26,7 @@ class Unknown:
     certificate: str = ""
     remedy: str = ""
     later: bool = False
+    endless: bool = False
     kind: Literal["unknown"] = "unknown"
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from ctmupgrade.core.timing import without_times
+
 _LONGEST = 80  # characters of a value that are shown
 _ABSENT = object()
 _IGNORED = ("schema", "window", "times")  # clock times change, and what is done does not
@@ -26,7 +28,8 @@ def differences(given: Mapping[str, object], now: Mapping[str, object]) -> list[
 
     :param given: the document that was read from a file. :param now: the document of the plan as made now.
     """
-    found = list(_of(given, now, "", ("basis", "steps", "id", *_IGNORED)))
+    found = list(_of(given, now, "", ("basis", "steps", "id", "clients", *_IGNORED)))
+    found += _of(_untimed(given.get("clients", _ABSENT)), _untimed(now.get("clients", _ABSENT)), "clients")
     facts = list(_of(given.get("basis", _ABSENT), now.get("basis"), ""))
     steps = list(_of_steps(given.get("steps"), now.get("steps")))
     rest = list(_of(given.get("id", _ABSENT), now.get("id"), "id")) if not (found or facts or steps) else []
@@ -42,6 +45,13 @@ def _of(given: object, now: object, place: str, without: Sequence[str] = ()) -> 
                 yield from _of(given.get(name, _ABSENT), now.get(name, _ABSENT), inner)
     elif type(given) is not type(now) or given != now:
         yield f"{place}: was {_shown(given)}, is {_shown(now)}"
+
+
+def _untimed(clients: object) -> object:
+    """What clients notice, without for how long: that is learnt, as the steps' estimates are."""
+    if not isinstance(clients, Mapping):
+        return clients
+    return {name: without_times(said) if isinstance(said, str) else said for name, said in clients.items()}
 
 
 def _of_steps(given: object, now: object) -> Iterator[str]:
