@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -58,6 +60,22 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
     return {"schema": 1, **value}
 
 
+def sealed(document: Mapping[str, object]) -> dict[str, object]:
+    """Return a plan document with the digest of all that is in it, so that each later change of the file is seen."""
+    return {**document, "digest": _digest(document)}
+
+
+def is_sealed(document: Mapping[str, object]) -> bool:
+    """Return whether a plan document is as :func:`sealed` left it. Whoever can write the file can seal it again: what decides
+    anything is compared with the plan of now besides."""
+    return document.get("digest") == _digest({k: v for k, v in document.items() if k != "digest"})
+
+
+def _digest(document: Mapping[str, object]) -> str:
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def plan_document(text: str, place: str) -> dict[str, object]:
     """Read a plan file as plain JSON data.
 
@@ -77,7 +95,9 @@ def plan_from_document(document: Mapping[str, object], place: str) -> Plan:
 
     :param place: the file's name, for the message.
     :raises UsageError: it is not a plan of this version."""
-    value = {name: part for name, part in document.items() if name not in ("schema", "window", "times")}
+    value = {
+        name: part for name, part in document.items() if name not in ("schema", "window", "times", "digest")
+    }
     steps = value.get("steps")
     if isinstance(steps, list) and all(isinstance(step, dict) for step in steps):
         value["steps"] = [{**step, "action": step.get("details")} for step in steps]

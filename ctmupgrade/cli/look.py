@@ -138,7 +138,7 @@ def plan(
     options: Options,
 ) -> int:
     """Check, then show the steps: why, in which order, how long, and what users will notice."""
-    from ctmupgrade.codec import plan_to_json
+    from ctmupgrade.codec import plan_to_json, sealed
     from ctmupgrade.commands import check as looking
     from ctmupgrade.core.plan.windows import window_fit
     from ctmupgrade.render import documents, show
@@ -149,7 +149,7 @@ def plan(
             result, planned = looking.plan(made)
         fit = window_fit(made.cluster.window, planned.steps, planned.strategy, result.facts.at)
         document = plan_to_json(planned) | {"times": documents.times_document(planned)}
-        document |= {"window": documents.window_document(fit)} if fit else {}
+        document = sealed(document | ({"window": documents.window_document(fit)} if fit else {}))
         if printed_too(common, output):
             put_json(document)
         if common.shown is not Format.JSON:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from ctmupgrade.codec import plan_document, plan_from_document, plan_to_json
+from ctmupgrade.codec import is_sealed, plan_document, plan_from_document, plan_to_json
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.differences import differences
 from ctmupgrade.core.plan.plan import Plan
@@ -95,6 +95,10 @@ def refuse_difference(reviewed: ReviewedPlan, now: Plan) -> None:
     times = reviewed.document.get("times")  # absent in a plan of an earlier version
     if times is not None and times != times_document(reviewed.plan):
         found.append("times: they are not the sums of the steps' estimates in the file")
+    if not found and not is_sealed(reviewed.document):
+        found.append(
+            "digest: it is not the file's; the file was changed since it was made, or an earlier version made it"
+        )
     if found:
         stale = reviewed.document.get("basis") != dict(now.basis)
         what = "is stale" if stale else "is not the plan that would be made now"

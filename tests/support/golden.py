@@ -21,6 +21,7 @@ CHANGING = (
     (re.compile(r"(\"by\": \")[^\"]+(\")"), r"\1USER@HOST\2"),
     (re.compile(r"(\"lines\": |- lines: )\d+"), r"\g<1>0"),
     (re.compile(r"(head(?:\": \"|: `| ))[0-9a-f]{64}"), r"\1HEAD"),
+    (re.compile(r"(\"digest\": \")[0-9a-f]{64}"), r"\1DIGEST"),
     (re.compile(r"(\"pid\": )\d+"), r"\g<1>0"),
     (re.compile(r"(\"passed\": )\d+"), r"\g<1>0"),
     (re.compile(r"\b\d+ (findings of the checks passed)"), r"N \1"),

@@ -14,7 +14,7 @@ from ctmupgrade.core.timing import without_times
 
 _LONGEST = 80  # characters of a value that are shown
 _ABSENT = object()
-_IGNORED = ("schema", "window", "times")  # clock times change, and what is done does not
+_IGNORED = ("schema", "window", "times", "digest")  # clock times change, and what is done does not
 _OF_A_STEP = ("estimate_s", "worst_s")  # each run of the cluster teaches more about these
 
 
