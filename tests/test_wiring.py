@@ -69,9 +69,11 @@ def asked_of_ksctl(live: Live) -> dict[str, list[str]]:
 # Of a healthy member that answers the first way of each question. A look more is a round trip more for each
 # node, a call of ksctl more a login more at its control plane: whoever adds one means to.
 POLLED = ["systemctl show -p LoadState -p ActiveState -p SubState keysecure", "ps -eo args", "date +%s.%N"]
+GREETED = "ls -d ."  # once for a connection: does the shell greet before every output?
 POLLED_BY_KSCTL = ["cluster nodes list", "system info get", "services status", "cluster summary"]
 CHECKED = [
     "ls",
+    GREETED,
     "cat /proc/sys/kernel/random/boot_id",
     "df -P -k / .",
     "df -P -i / .",
@@ -117,7 +119,7 @@ def test_what_is_polled_is_asked_over_one_connection(wired: GoLive) -> None:
         for _ in range(3):
             all_health(made.fleet, made.cluster, made.clock, made.tools.gather)
     assert connections(live) == dict.fromkeys(live.fleet.servers, 1)
-    assert asked(live) == dict.fromkeys(live.fleet.servers, 3 * POLLED)
+    assert asked(live) == dict.fromkeys(live.fleet.servers, [POLLED[0], GREETED, *POLLED[1:], *2 * POLLED])
     assert asked_of_ksctl(live) == dict.fromkeys(live.fleet.servers, 3 * POLLED_BY_KSCTL)
 
 
