@@ -97,7 +97,9 @@ def test_a_plan_that_was_reviewed_may_be_run_later_in_its_window(
     file = tmp_path / "plan.json"
     assert typed("plan", "-o", str(file), "--format", "json")[0] == 0
     document = json.loads(file.read_text())
-    document["window"]["nodes"][0]["begins"] = "2026-01-01 00:00+00:00"  # as if it had been made on another day
+    document["window"]["nodes"][0]["begins"] = (
+        "2026-01-01 00:00+00:00"  # as if it had been made on another day
+    )
     del document["digest"]
     file.write_text(json.dumps(sealed(document)))
     assert typed("run", "--plan", str(file), "--yes", "--accept-partial")[0] == 7

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,11 +60,11 @@ def holder(*, helped: bool = False) -> Iterator[tuple[subprocess.Popen[str], Pat
 
 def test_it_is_gone_soon_after_a_kill(base: Path) -> None:
     with holder(helped=True) as (process, folder):
-        helper = [
-            child
-            for child in psutil.Process(process.pid).children()
-            if "--remove-after-us" in child.cmdline()
-        ]
+        helper: list[psutil.Process] = []
+        end = time.monotonic() + 60
+        while not helper and time.monotonic() < end:  # between fork and exec it looks like its parent
+            children = psutil.Process(process.pid).children()
+            helper = [child for child in children if "--remove-after-us" in child.cmdline()]
         process.kill()
         process.wait()
         psutil.wait_procs(helper, timeout=120)

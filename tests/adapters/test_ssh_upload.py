@@ -251,12 +251,12 @@ def test_missing_folder(sshd: Sshd, source: Path, tmp_path: Path, way: str) -> N
         list(only(SshShell(sshd.node()), way).upload(source, str(tmp_path / "absent" / "target")))
 
 
-def _cut_once_begun(sshd: Sshd, target: Path) -> None:
+def _cut_once_begun(sshd: Sshd, target: Path, number: signal.Signals = signal.SIGKILL) -> None:
     for _ in range(6000):
         if target.exists() and target.stat().st_size:
             break
         time.sleep(0.01)
-    sshd.cut()
+    sshd.cut(number)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -284,14 +284,14 @@ def test_stopped_server_is_lost(
         monkeypatch.setattr(module, "SILENCE", 2.0)
     monkeypatch.setattr(openssh, "_STALLED", 2.0)
     monkeypatch.setattr(node_file, "_SIZE_TIMEOUT", 2.0)
-    source = tmp_path / "archive"
+    source, target = tmp_path / "archive", tmp_path / "target"
     source.write_bytes(os.urandom(60 << 20))
     shell = only(SshShell(sshd.node(), rate_limit=10 << 20), way)
-    timer = threading.Timer(1.0, lambda: sshd.cut(signal.SIGSTOP))
-    timer.start()
+    stopper = threading.Thread(target=_cut_once_begun, args=(sshd, target, signal.SIGSTOP))
+    stopper.start()
     with pytest.raises(ConnectionLostError):
-        list(shell.upload(source, str(tmp_path / "target")))
-    timer.join()
+        list(shell.upload(source, str(target)))
+    stopper.join()
 
 
 def test_left_early_ends_the_child(sshd: Sshd, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_check_asks_every_node_the_same_and_hears_of_each(tmp_path: Path) -> Non
         both.ours()
     assert both.wrong == {}
     assert both.asked["check"] == again
-    assert {len(one.shell) for one in again} == {12}
+    assert {len(one.shell) for one in again} == {13}
     of_each = frozenset.intersection(*(frozenset(one.ksctl) for one in again))
     assert len(of_each) == 16
     shared = [words for one in again for words in one.ksctl if words not in of_each]
