@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_old_remains_of_killed_downloads_are_removed(folder: Path) -> None:
     assert not old.parent.exists()
     assert young.exists() and grows.exists() and other.exists() and mine.exists()
     assert (folder / "target").is_dir() and (folder / ".c-n1-b-9-x.arriving").is_symlink()
+
+
+def test_downloads_that_end_meanwhile_are_no_failure(folder: Path) -> None:
+    """Three nodes at once: found by a test that kills at random moments."""
+
+    def downloads(node: str) -> None:
+        store = BackupStore(folder, "c")
+        for n in range(300):
+            store.paths(node, f"b-{n}")[0].parent.rmdir()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(downloads, ("n1", "n2", "n3"))) == [None] * 3
 
 
 def test_names_cannot_be_guessed_and_remains_are_removed(folder: Path) -> None:

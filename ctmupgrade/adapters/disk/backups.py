@@ -57,11 +57,12 @@ class BackupStore:
         be under way in another process."""
         oldest = time.time() - _OLD_S
         for remains in self.directory.glob(f".{glob.escape(self.cluster)}-*{ARRIVING}"):
-            about = remains.lstat()
-            ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
-            again = remains.name.startswith(f".{stem}-")
-            if ours and (again or _last_change(remains, about.st_mtime) < oldest):
-                shutil.rmtree(remains, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another node's download has just ended
+                about = remains.lstat()
+                ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+                again = remains.name.startswith(f".{stem}-")
+                if ours and (again or _last_change(remains, about.st_mtime) < oldest):
+                    shutil.rmtree(remains, ignore_errors=True)
 
     def keep(self, manifest: Manifest) -> Manifest:
         """Move the downloaded pair into place and write the manifest last, so that it proves both.
