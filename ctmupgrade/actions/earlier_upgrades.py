@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
 from ctmupgrade.collect.ask import ask
-from ctmupgrade.collect.fact_table import logs_of
+from ctmupgrade.collect.upgrade_logs import dated_logs, logs_of
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.unknown import Unknown
-from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, undecided
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.version import Version
@@ -21,18 +21,35 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
 
     :raises InconclusiveError: there is one.
     """
-    logs = known(logs_of(shell), f"{step.node}: its earlier upgrade logs")
+    logs = known(dated_logs(shell), f"{step.node}: its earlier upgrade logs")
     version = known(
         ask(ctx.fleet.control(step.node), ksctl_probes.SYSTEM), f"{step.node}: its version"
     ).version
     _refuse_repeated(ctx, step, version)
     last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
+    _refuse_unread(ctx, step, undecided(logs))
     if last is None or Version.parse(last.version).release <= version.release:
         return
     raise InconclusiveError(
         f"{step.id}: not started: an upgrade of {step.node} to {last.version} succeeded and waits for its reboot "
         f"({last.path}); this run did not start it",
         remedy="if that is right, count the step as done (the reboot comes next); if the log is old, move it away first",
+        go_on=GoOn.DONE_OR_RETRY,
+    )
+
+
+def _refuse_unread(ctx: Ctx, step: Step, unread: Unknown | None) -> None:
+    """A log of this boot that cannot be read may be that of an upgrade that waits for its reboot. Those of this run's own
+    starts are judged where the script is followed, and by the person who then says what is to be done.
+
+    :raises InconclusiveError: there is one, and this run has started nothing there.
+    """
+    if unread is None or ctx.baselines.get(step.id) or ctx.earlier.get(step.id):
+        return
+    raise InconclusiveError(
+        f"{step.id}: not started: whether an earlier upgrade of {step.node} waits for its reboot is not known: {unread.why}",
+        remedy="read it on the node's console. If it has a success line, count the step as done (the reboot comes next); if "
+        "not, and no ks_upgrade.sh runs there, move it away first",
         go_on=GoOn.DONE_OR_RETRY,
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Session
 from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.upgrade_logs import read_log
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import file_probes, parse_shell, shell_probes
 from ctmupgrade.core.looks.excerpt import excerpt
@@ -113,7 +114,7 @@ def silence(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog]) -> float
 def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:
     """Return the newest log that was not there before the start, wherever it lies."""
     known = set(before.get("logs", "").split("|"))
-    path = session.own(Followed).log
+    path, told = session.own(Followed).log, ""
     if not path:
         names = ask(shell, shell_probes.LOG_LIST)
         if isinstance(names, Unknown):
@@ -125,8 +126,8 @@ def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLo
         if not fresh:
             return Unknown("no log yet")
         path = fresh[-1]
-    log = ask(shell, shell_probes.log_tail(path))
-    if isinstance(log, UpgradeLog):
+    log = read_log(shell, path)
+    if isinstance(log, UpgradeLog) and (log.verdict is not LogVerdict.UNREAD or path != told):
         session.own(Followed).log = path
     return log
 
@@ -155,6 +156,21 @@ def searched(shell: Shell, before: Mapping[str, str]) -> list[str]:
     found = ask(shell, shell_probes.log_search(), timeout=120.0)
     old = {name.rsplit("/", 1)[-1] for name in before.get("logs", "").split("|")}
     return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
+
+
+def to_read(log: Maybe[UpgradeLog]) -> str:
+    """Return what a person is told to read, as the start of a sentence."""
+    if not isinstance(log, UpgradeLog):
+        return "Take its words above (it left no log that is found on the node)"
+    where = "the node's console (ksadmin may not)" if log.verdict is LogVerdict.UNREAD else "the node"
+    return f"Read {log.path} on {where}"
+
+
+def without_words(log: Maybe[UpgradeLog]) -> str:
+    """Return why no line of a script tells how it ended."""
+    if isinstance(log, UpgradeLog) and log.verdict is LogVerdict.UNREAD:
+        return f"its log cannot be read: {log.why}"
+    return "its log is empty"
 
 
 def last_words(line: str) -> str:

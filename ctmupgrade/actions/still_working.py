@@ -20,6 +20,7 @@ from ctmupgrade.actions.script_log import (
     told_failed,
 )
 from ctmupgrade.collect.ask import ask, boot_against
+from ctmupgrade.collect.upgrade_logs import read_log
 from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
 from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.facts import Unknown
@@ -87,12 +88,8 @@ def _newest(step: Step, shell: Shell, earlier: Mapping[str, str]) -> tuple[Upgra
     path = next(reversed(fresh or names), "")
     if not path:
         return None, False
-    log = ask(shell, shell_probes.log_tail(path))
-    if isinstance(log, Unknown):
-        if log.unreachable:
-            known(log, f"{step.node}: {path}")
-        log = UpgradeLog(path, 0, LogVerdict.NONE)  # unreadable to us: its size tells whether it grows
-    return log, bool(fresh)
+    # Of one that cannot be read its size tells whether it grows.
+    return known(read_log(shell, path), f"{step.node}: {path}"), bool(fresh)
 
 
 def _still_counts(ctx: Ctx, step: Step, shell: Shell, log: UpgradeLog, earlier: Mapping[str, str]) -> bool:

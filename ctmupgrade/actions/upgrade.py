@@ -38,7 +38,9 @@ from ctmupgrade.actions.script_log import (
     seen_running,
     silence,
     since_start,
+    to_read,
     told_failed,
+    without_words,
 )
 from ctmupgrade.actions.stage import refuse_changed, refuse_size
 from ctmupgrade.actions.still_working import FOLLOWS, found_working
@@ -274,7 +276,7 @@ def _while_running(
             and silent >= max(enough, min(SILENT_S, longest_silence(ctx)))
         ):
             return _gone(ctx, step, log, silent)
-        if isinstance(log, UpgradeLog):
+        if isinstance(log, UpgradeLog) and log.verdict is not LogVerdict.UNREAD:
             gist = "the process list cannot be read"
             return LookResult(LookState.UNKNOWN, f"{gist}; {growth}", gist=gist)
         return LookResult(LookState.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
@@ -329,19 +331,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. {_to_read(log)} and fix the cause",
+            remedy=f"do not reboot {step.node}. {to_read(log)} and fix the cause",
             go_on=GoOn.RETRY,
         )
     return LookResult(
         LookState.UNKNOWN,
-        f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or 'its log is empty'}",
-        remedy=f"do not reboot {step.node}. {_to_read(log)}: find out whether the upgrade succeeded",
+        f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or without_words(log)}",
+        remedy=f"do not reboot {step.node}. {to_read(log)}: find out whether the upgrade succeeded",
         go_on=GoOn.DONE_OR_RETRY,
         final=looks >= SURE_LOOKS,
     )
-
-
-def _to_read(log: Maybe[UpgradeLog]) -> str:
-    if isinstance(log, UpgradeLog):
-        return f"Read {log.path} on the node"
-    return "Take its words above (it left no log that is found on the node)"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ctmupgrade.collect.ask import ask, not_foreseen
 from ctmupgrade.collect.fact_table import CONTROL_FACTS, SHELL_FACTS, Asked, Fact, answers
-from ctmupgrade.collect.patience import PatientControl
+from ctmupgrade.collect.patience import PatientReader
 from ctmupgrade.collect.state import hsm_ports
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks import shell_probes
@@ -45,17 +45,15 @@ def _clock_by_ksctl(facts: NodeFacts, clock: Clock) -> Maybe[ClockReading]:
 
 def health_of(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
     """Return what the gate between two nodes must know of one."""
-    asked = Asked(looks.shell(name), _patient(looks, cluster, name, clock), cluster, clock)
+    node = cluster.node(name)
+    shell, control = PatientReader.of_shell(looks, node, clock), PatientReader.of_control(looks, node, clock)
+    asked = Asked(shell, control, cluster, clock)
     unit = ask(asked.shell, shell_probes.UNIT)
     if isinstance(unit, Unknown) and unit.unreachable:
         return _silent(name, unit)
     found = answers(asked, [fact for fact in SHELL_FACTS if fact.health and fact.field != "unit"])
     found |= answers(asked, [fact for fact in CONTROL_FACTS if fact.health])
     return _facts(name, {"shell": True, "unit": unit, **found})
-
-
-def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> PatientControl:
-    return PatientControl(looks.control(name), cluster.node(name), clock)
 
 
 def _facts(name: str, found: Mapping[str, object]) -> NodeFacts:
@@ -79,9 +77,9 @@ def _unanswered(table: Iterable[Fact], why: Unknown) -> dict[str, object]:
 
 def node_facts(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> NodeFacts:
     """Return everything about one node, over one connection and its control plane: a row of the table each."""
-    control = _patient(looks, cluster, name, clock)
-    asked = Asked(looks.shell(name), control, cluster, clock)
-    reach = _reach(asked.shell)
+    node = cluster.node(name)
+    shell, control = PatientReader.of_shell(looks, node, clock), PatientReader.of_control(looks, node, clock)
+    asked, reach = Asked(shell, control, cluster, clock), _reach(shell)
     if isinstance(reach, Unknown) and reach.unreachable:
         control.hurry()
     found = {"shell": reach, **answers(asked, CONTROL_FACTS)}
@@ -145,7 +143,8 @@ def collect_nodes(looks: Looks, cluster: Cluster, clock: Clock, gather: Gather) 
         if isinstance(nodes[name].shell, Unknown):
             return {}
         unproven = [p for p in names if p != name and (name, p) not in proven]
-        return _ports(looks.shell(name), hosts, unproven) if unproven else {}
+        shell = PatientReader.of_shell(looks, cluster.node(name), clock)
+        return _ports(shell, hosts, unproven) if unproven else {}
 
     asked, consensus = gather(ports_of, names), _consensus_ports(looks, cluster, nodes, gather)
     using = [name for name in names if isinstance(nodes[name].hsm, tuple) and nodes[name].hsm]

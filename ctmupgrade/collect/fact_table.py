@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.state import interfaces_of
+from ctmupgrade.collect.upgrade_logs import dated_logs, running_upgrades
 from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state_probes
 from ctmupgrade.core.looks.cluster_views import Member, Membership
 from ctmupgrade.core.looks.facts import ClockReading, Maybe, Unknown
 from ctmupgrade.core.looks.node_state import DiskEncryption
 from ctmupgrade.core.looks.probes import Probe
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.ports import Clock, Reader
-
-LAST_LOGS = 3  # how many upgrade logs, newest first by name, are read
 
 
 def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
@@ -30,45 +28,6 @@ def clock_of(reader: Reader, clock: Clock) -> Maybe[ClockReading]:
     middle = before + (after - before) / 2
     spread = (after - before).total_seconds() / 2 + resolution / 2
     return ClockReading(there + resolution / 2 - middle.timestamp(), spread)
-
-
-def logs_of(reader: Reader, limit: int = LAST_LOGS) -> Maybe[tuple[UpgradeLog, ...]]:
-    """Return the newest upgrade logs and what they prove."""
-    names = ask(reader, shell_probes.LOG_LIST)
-    if isinstance(names, Unknown):
-        return names
-    found = []
-    for name in names[-limit:]:
-        log = ask(reader, shell_probes.log_tail(name))
-        if isinstance(log, Unknown):
-            if log.unreachable or log.endless:
-                return log
-            continue  # unreadable to us: an old run's, by root; a new one is followed on its terminal
-        found.append(log)
-    return tuple(found)
-
-
-def _dated(reader: Reader, logs: Maybe[tuple[UpgradeLog, ...]]) -> Maybe[tuple[UpgradeLog, ...]]:
-    """The logs, the newest of which tells whether it was written to in the boot that the node still has: both times
-    are of the node's own clock. One that somebody rebooted since is older than the boot."""
-    if isinstance(logs, Unknown) or not logs or not logs[-1].version:
-        return logs
-    mark, boot = ask(reader, file_probes.file_mark(logs[-1].path)), ask(reader, shell_probes.BOOTED_AT)
-    if isinstance(mark, Unknown) or isinstance(boot, Unknown):
-        return logs
-    return *logs[:-1], replace(logs[-1], in_this_boot=float(mark.split()[2]) > boot.since)
-
-
-def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
-    """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a
-    running script writes to from its start and which holds a success line only at its end."""
-    found = ask(reader, shell_probes.PROCESSES)
-    if isinstance(found, tuple) or found.unreachable:
-        return found
-    logs = logs_of(reader, limit=1)
-    if isinstance(logs, tuple) and all(log.verdict is LogVerdict.SUCCEEDED for log in logs):
-        return ()
-    return found
 
 
 def membership_in(members: Maybe[tuple[Member, ...]]) -> Membership | None:
@@ -166,7 +125,7 @@ SHELL_FACTS = (
     _by_shell("rights", shell_probes.RIGHTS),
     Fact("processes", lambda asked, _found: running_upgrades(asked.shell), health=True),
     Fact("clock", lambda asked, _found: clock_of(asked.shell, asked.clock), health=True),
-    Fact("logs", lambda asked, _found: _dated(asked.shell, logs_of(asked.shell))),
+    Fact("logs", lambda asked, _found: dated_logs(asked.shell)),
     Fact(
         "staged",
         lambda asked, _found: ask(asked.shell, file_probes.staged(asked.cluster.target.archive.name)),

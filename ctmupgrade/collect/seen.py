@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ctmupgrade.collect.ask import ask, every_page, not_foreseen
 from ctmupgrade.collect.fact_table import CONTROL_FACTS, Asked, answers
-from ctmupgrade.collect.patience import PatientControl
+from ctmupgrade.collect.patience import PatientReader
 from ctmupgrade.core.looks import seen_probes, state_probes
 from ctmupgrade.core.looks.facts import Facts, Maybe, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster
@@ -78,8 +78,8 @@ def _shared(control: Reader) -> dict[str, Maybe[Mapping[str, str]]]:
     }
 
 
-def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> PatientControl:
-    return PatientControl(looks.control(name), cluster.node(name), clock)
+def _patient(looks: Looks, cluster: Cluster, name: str, clock: Clock) -> PatientReader:
+    return PatientReader.of_control(looks, cluster.node(name), clock)
 
 
 def _nothing(error: Exception, of: Iterable[str]) -> Seen:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ctmupgrade.collect.ask import ask
-from ctmupgrade.collect.patience import PatientControl
+from ctmupgrade.collect.patience import PatientReader
 from ctmupgrade.core.looks import seen_probes, state_probes
 from ctmupgrade.core.looks.facts import Maybe, NodeFacts, PortState, Unknown
 from ctmupgrade.core.looks.luna_port import luna_port
@@ -62,7 +62,7 @@ def shared_state(
 
     def of(field: str) -> object:
         name = whom[field]
-        return ask(PatientControl(looks.control(name), cluster.node(name), clock), SHARED[field])
+        return ask(PatientReader.of_control(looks, cluster.node(name), clock), SHARED[field])
 
     answers: dict[str, Any] = gather(of, list(SHARED))
     return SharedState(**answers)

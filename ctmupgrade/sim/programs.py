@@ -229,20 +229,24 @@ def _from(data: bytes, count: str) -> bytes:
 
 
 def find(node: SimNode, path: str) -> File | None:
-    """Return a file that ksadmin may read."""
+    """Return a file whose folder ksadmin may look into; not whether they may read it."""
     where = files.absolute(path)
     return None if where.startswith(files.CLOSED) else node.files.get(where)
 
 
-def _absent(program: str, path: str) -> Reply:
-    closed = files.absolute(path).startswith(files.CLOSED)
+def _readable(file: File) -> bool:
+    return file.owner == "ksadmin" or int(file.mode[-1]) >= 4
+
+
+def _absent(program: str, path: str, *, closed: bool = False) -> Reply:
+    closed = closed or files.absolute(path).startswith(files.CLOSED)
     return refused(1, f"{program}: {path}: {'Permission denied' if closed else 'No such file or directory'}")
 
 
 def _hash(world: World, node: SimNode, path: str, form: str) -> Reply:
     file = find(node, path)
-    if file is None:
-        return _absent("hash", path)
+    if file is None or not _readable(file):
+        return _absent("hash", path, closed=file is not None)
     digest = files.sha256(world, node, file)
     spaced = " ".join(digest[i : i + 8].upper() for i in range(0, 64, 8))
     return said(form.format(path=path, hash=digest, spaced=spaced))
@@ -250,8 +254,8 @@ def _hash(world: World, node: SimNode, path: str, form: str) -> Reply:
 
 def _text(world: World, node: SimNode, path: str, cut: Callable[[bytes], bytes]) -> Reply:
     file = find(node, path)
-    if file is None:
-        return _absent("cat", path)
+    if file is None or not _readable(file):
+        return _absent("cat", path, closed=file is not None)
     data = files.content(world, node, file)
     if data is None:
         return refused(1, f"{path}: Input/output error: a virtual file has no bytes; use stream() or a hash")
@@ -267,7 +271,7 @@ def _stat(world: World, node: SimNode, form: str, path: str) -> Reply:
         "%s": files.size(world, node, file),
         "%n": path,
         "%a": file.mode,
-        "%U": "ksadmin",
+        "%U": file.owner,
         "%Y": int(world.clock.wall(written).timestamp() + node.clock_offset),
         "%Z": int(world.clock.wall(written).timestamp() + node.clock_offset),
         "%i": 4711,
@@ -309,8 +313,10 @@ def _ls_folder(world: World, node: SimNode, where: str, flags: str) -> list[str]
 def _ls_line(world: World, node: SimNode, where: str, name: str, flags: str) -> str:
     if "l" not in flags:
         return name
-    owner = "1000 50" if "n" in flags else "ksadmin staff"
     file = node.files.get(where)
+    owner = "1000 50" if "n" in flags else "ksadmin staff"
+    if file is not None and file.owner == "root":
+        owner = "0 0" if "n" in flags else "root root"
     if file is None:
         return f"drwxr-xr-x 2 {owner} 4096 Sep  2 13:57 {name}"
     mode = "".join("rwx"[i] if int(d) & (4 >> i) else "-" for d in file.mode[-3:] for i in range(3))

@@ -14,7 +14,7 @@ from statistics import median
 from ctmupgrade.core import timing
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
-from ctmupgrade.core.looks.upgrade_log import UpgradeLog
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.model import Cluster, Node
 from ctmupgrade.sim.clock import SimClock
 from ctmupgrade.sim.faults import Fault
@@ -173,9 +173,12 @@ def _logs(made: SimNode, facts: NodeFacts, mine: Mapping[Look, Mapping[str, obje
         text = next(
             (str(look.get("out", "")) for (_, _, argv), look in mine.items() if _reads(argv, log)), ""
         )
-        written = _IN_THIS_BOOT if log.in_this_boot else _BEFORE_IT
+        written = _IN_THIS_BOOT if log.in_this_boot or log.undecided else _BEFORE_IT
         data = text.encode()
-        made.files = {**made.files, absolute(log.path): File(len(data), data=data, mtime=written)}
+        file = File(len(data), data=data, mtime=written)
+        if log.verdict is LogVerdict.UNREAD:
+            file.mode, file.owner = "600", "root"
+        made.files = {**made.files, absolute(log.path): file}
 
 
 def _reads(argv: tuple[str, ...], log: UpgradeLog) -> bool:

@@ -129,6 +129,7 @@ class UpgradeTraits:
 
     tty_mode: str = "screen"  # screen, foreground (dies with the channel), background (returns at once)
     log_folder: str = HOME
+    log_of_root: bool = False  # nobody else may read it
     exit_code: int = -1  # -1: an honest one
     stops_services: bool = True  # its last phase waits for the new services to start
     shows_early: bool = False  # ksctl says the new version from the success line on, before the reboot
@@ -156,6 +157,7 @@ class File:
     hole: bool = False
     mtime: float = 0.0
     mode: str = "644"
+    owner: str = "ksadmin"
 
 
 @dataclass

@@ -37,7 +37,10 @@ def start(world: World, node: SimNode, archive: str, at: float, *, by: str = "ct
         run.outcome, run.text, run.duration = "fail", refusal, min(5.0, run.duration)
     node.upgrades = [*node.upgrades, run]
     if run.log:
-        node.files = {**node.files, run.log: File(0, f"upgrade:{len(node.upgrades) - 1}", mtime=at)}
+        log = File(0, f"upgrade:{len(node.upgrades) - 1}", mtime=at)
+        if node.upgrade.log_of_root:
+            log.mode, log.owner = "600", "root"
+        node.files = {**node.files, run.log: log}
     away = [m.name for m in members_of(world, node.cluster) if m is not node and _known_away(world, m)]
     world.record(node.name, "upgrade_started", f"{run.version} by {by}", at)
     if away and by == "ctmupgrade":

@@ -20,7 +20,7 @@ from ctmupgrade.adapters.transcripts import read_transcript
 from ctmupgrade.codec import plan_document, plan_from_document
 from ctmupgrade.collect.ask import ask, every_page
 from ctmupgrade.collect.collect import collect_nodes
-from ctmupgrade.collect.fact_table import logs_of
+from ctmupgrade.collect.upgrade_logs import logs_of
 from ctmupgrade.commands import node_marks
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.json_text import BadJsonError, read_first_object, read_json
@@ -28,8 +28,8 @@ from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes, state
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.errors import JournalError, TooMuchError, UsageError
-from ctmupgrade.ports import Reader, Reply, Screenful
+from ctmupgrade.errors import ConnectionLostError, JournalError, TooMuchError, UsageError
+from ctmupgrade.ports import Reader, Reply, Screenful, most_time
 from ctmupgrade.sim import SimFleet
 from tests.hostile import corpus
 from tests.hostile.nodes import ChangedLooks, same
@@ -101,7 +101,8 @@ def test_the_end_of_a_log_of_endless_lines_is_read() -> None:
 
 
 def test_an_endless_log_is_not_taken_for_no_log() -> None:
-    assert isinstance(logs_of(EndlessLog(None)), Unknown)
+    logs = logs_of(EndlessLog(None))
+    assert isinstance(logs, tuple) and [log.undecided for log in logs] == [True]
 
 
 CONTROL_PROBES: tuple[Any, ...] = (
@@ -222,6 +223,35 @@ def test_a_foreign_exception_is_that_nodes_alone(tmp_path: Path) -> None:
         Broken(drive.world, same, same), drive.cluster, drive.world.clock, drive.setup().tools.gather
     )
     assert isinstance(found["ctm-2"].system, Unknown) and not isinstance(found["ctm-1"].system, Unknown)
+
+
+@pytest.mark.parametrize("error", [TooMuchError, ConnectionLostError])
+def test_a_node_whose_every_look_drips_holds_nobody_up_for_long(
+    error: type[Exception], tmp_path: Path
+) -> None:
+    """It answers the first look: the others are not each waited for, and are unknown."""
+    drive = Drive(make_world(3), tmp_path)
+    clock, asked = drive.world.clock, []
+
+    class Drips(Says):
+        def read(self, *argv: str, timeout: float = 30.0) -> Reply:
+            if argv == ("ls",):
+                return Reply(0, "", "")
+            asked.append(argv)
+            clock.advance(most_time(timeout))
+            raise error("no end of the answer")
+
+    class Dripping(ChangedLooks):
+        def shell(self, node: str) -> Reader:
+            return Drips("") if node == "ctm-2" else super().shell(node)
+
+    began = clock.monotonic()
+    looks = Dripping(drive.world, same, same)
+    found = collect_nodes(looks, drive.cluster, clock, drive.setup().tools.gather)["ctm-2"]
+    assert found.shell is True and isinstance(found.processes, Unknown) and isinstance(found.logs, Unknown)
+    assert len(asked) < 20 and clock.monotonic() - began < 400, (
+        "a minute for the first, and some seconds for some others"
+    )
 
 
 def test_an_exception_in_a_steps_look_is_no_answer(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from ctmupgrade.core.checks.check import VENDOR, Question, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
-from ctmupgrade.core.looks.upgrade_log import LogVerdict
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, undecided
 from ctmupgrade.core.version import reached
 
 
@@ -120,7 +120,7 @@ def _has_failed(facts: NodeFacts) -> bool:
     return bool(
         isinstance(logs, tuple)
         and logs
-        and logs[-1].verdict is not LogVerdict.SUCCEEDED
+        and logs[-1].verdict not in (LogVerdict.SUCCEEDED, LogVerdict.UNREAD)
         and facts.processes == ()
     )
 
@@ -138,7 +138,7 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
         else:
             ended = (LogVerdict.SUCCEEDED, LogVerdict.DOUBTED)
             last = next((log for log in reversed(logs) if log.verdict in ended), None)
-            left = q.facts.unbooted_still(name)
+            left, unread = q.facts.unbooted_still(name), undecided(logs)
             if last is not None and last.waits(version):
                 how = "has succeeded" if last.verdict is LogVerdict.SUCCEEDED else "may have succeeded"
                 summary = f"an upgrade to {last.version} {how} and waits for its reboot ({last.path})"
@@ -152,6 +152,10 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                     f"(the version that it reports proves nothing)"
                 )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+            elif unread is not None:
+                remedy = "read it on the node's console, or reboot the node if no ks_upgrade.sh runs there; then: ctmupgrade check"
+                what = "whether an earlier upgrade failed or waits for its reboot"
+                yield unknown(check, name, unread, remedy, what)
             elif _has_failed(facts) and not reached(version, q.cluster.target.version):
                 last_line = logs[-1].last_line or "the log is empty"
                 summary = f"its last upgrade has no success line ({logs[-1].path}): {last_line}"

@@ -32,8 +32,9 @@ BOOT: Probe[BootMark] = Probe(
 # To compare with a mark that was made while the boot id could not be read.
 BOOT_TIME: Probe[BootMark] = Probe("boot time", BOOT.ways[1:])
 
-# In seconds since 1970, to compare with a file's time; the others are the node's local time.
+# In seconds since 1970, to compare with a file's time; the others are the node's local time, as in the names of logs.
 BOOTED_AT: Probe[BootMark] = Probe("time of boot", BOOT.ways[1:2])
+BOOTED_AT_LOCAL: Probe[BootMark] = Probe("local time of boot", BOOT.ways[2:])
 
 MOUNTS: Probe[tuple[Mount, ...]] = plain_probe(
     "free space", parse_shell.mounts, ("df", "-P", "-k", "/", "."), ("df", "-k", "/"), ("df", "-h", "/")
@@ -160,9 +161,9 @@ def log_tail(path: str) -> Probe[UpgradeLog]:
         verdict, version, last = log_verdict(out)
         return UpgradeLog(path, len(out), verdict, version, last)
 
-    def empty_too(_code: int, out: str, err: str) -> UpgradeLog:
-        if not out and err.strip():
-            raise NotUnderstoodError("", excerpt(err))
+    def empty_too(code: int, out: str, err: str) -> UpgradeLog:
+        if not out and (err.strip() or code != 0):
+            raise not_told(err, f"exit {code}")
         return of_text(out) if out else UpgradeLog(path, 0, LogVerdict.NONE)
 
     ends = (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from ctmupgrade.core.looks.unknown import Unknown
 from ctmupgrade.core.version import Version
 
 MOST_LINE = 4_096  # characters of a line that is kept; also the longest path of Linux
@@ -19,6 +21,7 @@ class LogVerdict(StrEnum):
     DOUBTED = "doubted"  # a success line, and words of a failure after it
     FAILED = "failed"
     NONE = "none"  # no verdict (yet)
+    UNREAD = "unread"  # it is there and cannot be read: it may hold any verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class UpgradeLog:
     """One ``ks_upgrade_*.log``. Its name's time is right; the times inside are not (docs/appliance.md 1.2).
 
     :ivar in_this_boot: whether it was last written to in the boot that the node still has; None: not known.
+    :ivar why: of one that is UNREAD, why.
     """
 
     path: str
@@ -34,6 +38,12 @@ class UpgradeLog:
     version: str = ""
     last_line: str = ""
     in_this_boot: bool | None = None
+    why: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """Return whether it may tell of an upgrade that runs, failed or waits for its reboot, and nobody can read which."""
+        return self.verdict is LogVerdict.UNREAD and self.in_this_boot is not False
 
     def waits(self, version: Version) -> bool:
         """Return whether this upgrade, on a node that says ``version``, still waits for its reboot. The version need not
@@ -43,6 +53,13 @@ class UpgradeLog:
         done = Version.parse(self.version)
         here = done.same_release(version) or (done.release == version.release and done.beta != version.beta)
         return done.release > version.release or (here and bool(self.in_this_boot))
+
+
+def undecided(logs: Iterable[UpgradeLog]) -> Unknown | None:
+    """Return why it is not known whether an upgrade failed or waits for its reboot: the newest log that may tell of one
+    cannot be read. None: no log leaves that open."""
+    log = next((log for log in reversed(tuple(logs)) if log.undecided), None)
+    return Unknown(f"{log.path} cannot be read: {log.why}") if log else None
 
 
 # Every pattern here takes a time that is linear in the text: tests/hostile/test_patterns.py.
@@ -98,6 +115,20 @@ def _version_of(release: str, rest: str) -> str:
         return str(Version.parse(release + rest))
     except ValueError:
         return release
+
+
+_NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$", re.ASCII)
+
+
+def began_at(path: str) -> float | None:
+    """Return when a log's upgrade began, by its name: seconds since 1970 as if the node's local time were UTC. The name
+    has the right time, the times inside have not (docs/appliance.md 1.2). None: it tells none."""
+    found = _NAMED_TIME.search(path)
+    try:
+        moment = datetime.strptime(found[1], "%Y-%m-%d-%H%M%S").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        moment = None
+    return moment.timestamp() if moment else None
 
 
 def failure_lines(text: str, limit: int = 5) -> str:

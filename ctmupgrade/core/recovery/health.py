@@ -12,6 +12,7 @@ from dataclasses import replace
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
+from ctmupgrade.core.looks.upgrade_log import undecided
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
 from ctmupgrade.core.recovery.scene import Scene
 
@@ -94,9 +95,10 @@ def _own(nodes: dict[str, NodeFacts]) -> Iterator[Problem]:
             yield Problem(name, f"its version is not known: {node.version.why}", unknown=True)
         if isinstance(node.membership, Unknown):
             yield Problem(name, f"whether it is a member is not known: {node.membership.why}", unknown=True)
-        if isinstance(node.logs, Unknown):
+        unread = node.logs if isinstance(node.logs, Unknown) else undecided(node.logs)
+        if unread is not None:
             text = "whether an upgrade of it failed or waits for its reboot is not known"
-            yield Problem(name, f"{text}: {node.logs.why}", unknown=True)
+            yield Problem(name, f"{text}: {unread.why}", unknown=True)
 
 
 def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
+from datetime import UTC
 
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.boot import Unbooted
 from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unknown
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
+from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog, began_at
 from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle, step
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import JOINING, Scene
 from ctmupgrade.core.timing import BOOT_S, SERVICES_S
 from ctmupgrade.core.version import Version
-
-_NAMED_TIME = re.compile(r"ks_upgrade_(\d{4}-\d\d-\d\d-\d{6})\.log$")
 
 
 def waiting_log(node: NodeFacts) -> UpgradeLog | None:
@@ -34,13 +31,12 @@ def booted_since(node: NodeFacts, log: UpgradeLog) -> bool:
     """
     if log.in_this_boot is not None:
         return not log.in_this_boot
-    found = _NAMED_TIME.search(log.path)
-    system = node.system
-    if not found or not isinstance(system, SystemInfo) or system.time is None or system.uptime_s < 0:
+    began, system = began_at(log.path), node.system
+    if began is None or not isinstance(system, SystemInfo) or system.time is None or system.uptime_s < 0:
         return False
-    began = datetime.strptime(found.group(1), "%Y-%m-%d-%H%M%S")  # noqa: DTZ007 - the node's own clock, like below
-    booted = system.time.replace(tzinfo=None) - timedelta(seconds=system.uptime_s)
-    return booted > began
+    return (
+        system.time.replace(tzinfo=UTC).timestamp() - system.uptime_s > began
+    )  # both in the node's own clock
 
 
 def failed_log(node: NodeFacts, target: Version) -> UpgradeLog | None:
@@ -49,7 +45,7 @@ def failed_log(node: NodeFacts, target: Version) -> UpgradeLog | None:
         return None
     last = node.logs[-1]
     done = not isinstance(node.version, Unknown) and node.version.same_release(target)
-    return None if last.verdict is LogVerdict.SUCCEEDED or done else last
+    return None if last.verdict in (LogVerdict.SUCCEEDED, LogVerdict.UNREAD) or done else last
 
 
 def running_upgrades(scene: Scene) -> Part:
