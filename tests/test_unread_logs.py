@@ -25,7 +25,8 @@ from tests.support.fault_run import broken_promises, story_of
 from tests.support.world_run import Drive, Killed, dies_at, make_world, versions
 
 NO_PROCESSES = ["ps", "pgrep", "sh"]
-NO_TIMES = ["stat", "uptime", "who"]
+NO_FILE_TIMES = ["stat", "ls --time-style=+%s"]  # as busybox's ls
+NO_TIMES = [*NO_FILE_TIMES, "uptime", "who"]
 BEFORE, SINCE = -2e6, -60.0  # the simulated nodes are up for 1,000,000 s
 OLD = "ks_upgrade_2025-12-18-094000.log"  # named at BEFORE
 NEW = "ks_upgrade_2026-01-10-205900.log"
@@ -135,12 +136,15 @@ def test_a_start_whose_end_nobody_saw_is_no_start_that_never_was(dies_after: flo
     [
         (OLD, BEFORE, [], False),
         (NEW, SINCE, [], True),
-        (OLD, BEFORE, ["stat"], False),  # by the name and the local time of boot
+        (OLD, BEFORE, ["stat"], False),  # by `ls`
         (NEW, SINCE, ["stat"], True),
+        (OLD, SINCE, ["stat"], True),
+        (OLD, BEFORE, NO_FILE_TIMES, False),  # by the name and the local time of boot
+        (NEW, SINCE, NO_FILE_TIMES, True),
         (OLD, BEFORE, NO_TIMES, True),
         (OLD, SINCE, [], True),  # it was written to for longer
-        ("ks_upgrade_x.log", BEFORE, ["stat"], True),
-        ("ks_upgrade_2026-99-99-999999.log", BEFORE, ["stat"], True),
+        ("ks_upgrade_x.log", BEFORE, NO_FILE_TIMES, True),
+        ("ks_upgrade_2026-99-99-999999.log", BEFORE, NO_FILE_TIMES, True),
     ],
 )
 def test_a_log_that_may_be_of_this_boot_stops_a_run(

@@ -69,6 +69,8 @@ def run(world: World, node: SimNode, argv: tuple[str, ...]) -> Reply | None:  # 
             return _on_files(world, node, argv)
 
 
+INODE = 4711  # of every file
+_EPOCH = "--time-style=+%s"  # an option of ls that not every ls has
 _INODES = (
     "Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n/dev/sda2      6553600 250000 6303600    4% /\n"
 )
@@ -274,7 +276,7 @@ def _stat(world: World, node: SimNode, form: str, path: str) -> Reply:
         "%U": file.owner,
         "%Y": int(world.clock.wall(written).timestamp() + node.clock_offset),
         "%Z": int(world.clock.wall(written).timestamp() + node.clock_offset),
-        "%i": 4711,
+        "%i": INODE,
     }
     for key, value in values.items():
         form = form.replace(key, str(value))
@@ -282,7 +284,11 @@ def _stat(world: World, node: SimNode, form: str, path: str) -> Reply:
 
 
 def _ls(world: World, node: SimNode, rest: list[str]) -> Reply:
-    flags = "".join(word[1:] for word in rest if word.startswith("-") and word != "--")
+    flags = "".join(word[1:] for word in rest if word.startswith("-") and not word.startswith("--"))
+    if _EPOCH in rest:
+        if f"ls {_EPOCH}" in node.shell.missing:
+            return refused(1, f"ls: unrecognized option '{_EPOCH}'")
+        flags += "T"
     paths = [word for word in rest if not word.startswith("-")] or ["."]
     out, err, shown = [], [], len(paths) > 1
     for path in sorted(paths, key=lambda p: files.is_folder(node, files.absolute(p))):
@@ -319,5 +325,8 @@ def _ls_line(world: World, node: SimNode, where: str, name: str, flags: str) -> 
         owner = "0 0" if "n" in flags else "root root"
     if file is None:
         return f"drwxr-xr-x 2 {owner} 4096 Sep  2 13:57 {name}"
+    written = world.clock.wall(files.written_at(world, node, file)).timestamp() + node.clock_offset
+    day = str(int(written)) if "T" in flags else "Sep  2 13:57"
+    inode = f"{INODE} " if "i" in flags else ""
     mode = "".join("rwx"[i] if int(d) & (4 >> i) else "-" for d in file.mode[-3:] for i in range(3))
-    return f"-{mode} 1 {owner} {files.size(world, node, file)} Sep  2 13:57 {name}"
+    return f"{inode}-{mode} 1 {owner} {files.size(world, node, file)} {day} {name}"

@@ -200,9 +200,15 @@ def file_size(text: str) -> int:
 
 
 def file_mark(text: str) -> str:
-    """Return the four numbers of ``stat -c '%s %i %Y %Z'``."""
-    if re.fullmatch(r"\d{1,20}(?: -?\d{1,20}){3}", text.strip(), re.ASCII):
-        return text.strip()
+    """Return the four numbers of ``stat -c '%s %i %Y %Z'``; of ``ls -lnid --time-style=+%s`` the time twice."""
+    said = text.strip()
+    if re.fullmatch(r"\d{1,20}(?: -?\d{1,20}){3}", said, re.ASCII):
+        return said
+    listed = re.match(
+        r"(\d{1,20}) +-\S{9,10} +\d{1,9} +\d{1,20} +\d{1,20} +(\d{1,20}) +(-?\d{1,20}) ", said, re.ASCII
+    )
+    if listed:
+        return f"{listed[2]} {listed[1]} {listed[3]} {listed[3]}"
     raise NotUnderstoodError("not the answer of stat", excerpt(text))
 
 

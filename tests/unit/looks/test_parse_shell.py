@@ -127,3 +127,23 @@ def test_only_the_vendor_s_line_is_success(text: str, verdict: LogVerdict, versi
 )
 def test_a_clock_behind_a_banner(text: str, seconds: float) -> None:
     assert parse_shell.epoch(text)[0] == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "mark"),
+    [
+        ("5 7 1733000000 1733000001\n", "5 7 1733000000 1733000001"),
+        ("7 -rw------- 1 0 0 5 1733000000 ks_upgrade_1.log\n", "5 7 1733000000 1733000000"),
+        ("7 -rw-r--r--. 1 0 0 5 -1 a b\n", "5 7 -1 -1"),
+        ("7 drwxr-xr-x 1 0 0 5 1733000000 x.log\n", ""),
+        ("7 lrwxrwxrwx 1 0 0 5 1733000000 x.log -> y\n", ""),
+        ("7 -rw------- 1 0 0 5 Nov 29 2026 x.log\n", ""),
+        ("-rw------- 1 0 0 5 1733000000 x.log\n", ""),
+    ],
+)
+def test_the_state_of_a_file_by_stat_or_by_ls(said: str, mark: str) -> None:
+    if mark:
+        assert parse_shell.file_mark(said) == mark
+    else:
+        with pytest.raises(NotUnderstoodError):
+            parse_shell.file_mark(said)
