@@ -47,7 +47,7 @@ class Owner:
     @property
     def folder(self) -> str:
         """Return the inner folder's name: no blanks, so that ``ls`` output splits."""
-        return "__".join((self.run, self.who, self.since)).replace(" ", "_").replace("/", "_")
+        return re.sub(r"[\s/]", "_", "__".join((self.run, self.who, self.since)))
 
 
 def owner_of(name: str) -> Owner:
@@ -58,8 +58,19 @@ def owner_of(name: str) -> Owner:
 
 
 def _said(listing: str) -> list[str]:
-    """The names of marks in a listing. A shell that greets, or warns of its use, says other words before it."""
-    return [word for word in listing.split() if word.count("__") >= 2 and "/" not in word and len(word) < 256]
+    """The names of marks in a listing. A shell that greets, or warns of its use, says other words before it.
+
+    A line that is a name with blanks in it is none that we make; a mark without a name is free to take, so it counts.
+    """
+    found: list[str] = []
+    for line in listing.split("\n"):
+        words = [word for word in line.split() if _names_someone(word)]
+        found += words or [line.strip()] * _names_someone(line)
+    return found
+
+
+def _names_someone(text: str) -> bool:
+    return text.count("__") >= 2 and "/" not in text and len(text) < 256
 
 
 def claim(

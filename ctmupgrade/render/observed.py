@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ctmupgrade.core.run.before_after import TITLES
 from ctmupgrade.core.run.report import Report
-from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine, TimesLine
+from ctmupgrade.core.run.report_lines import ClientPortLine, ClientsLine, ComparedLine, TimesLine
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render.escape import code, markdown
 from ctmupgrade.render.once import names_itself
@@ -24,6 +24,13 @@ def finding_texts(report: Report) -> Iterator[tuple[str, str]]:
         yield f"{where}{one.summary}", one.remedy
 
 
+def no_worse(lines: Iterable[ComparedLine]) -> str:
+    """Say that nothing is worse than before; what could not be looked at since is no proof of it."""
+    if any("not known now" in one.text and one.before != "not known" for one in lines):
+        return "nothing that could be compared is worse than before; what is not known now is listed"
+    return "nothing is worse than before"
+
+
 def observed_markdown(report: Report) -> Iterator[str]:
     """Yield the lines of both sections; nothing where nobody looked."""
     if report.findings or report.before_after:
@@ -32,7 +39,7 @@ def observed_markdown(report: Report) -> Iterator[str]:
             f"- **worse**: {markdown(text)}: {code(remedy)}" for text, remedy in finding_texts(report)
         )
         if not report.findings:
-            yield "- nothing is worse than before"
+            yield f"- {no_worse(report.before_after)}"
         shown = [one for one in report.before_after if one.verdict != "same"]
         if shown:
             yield from ("", "| where | what | before | after | |", "|---|---|---|---|---|")

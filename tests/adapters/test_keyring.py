@@ -53,6 +53,17 @@ def test_what_is_no_keyring_is_named(ring: Ring, tmp_path: Path, name: str) -> N
     assert word in error.brief and str(keyring) in error.brief and error.remedy
 
 
+@pytest.mark.skipif(not shutil.which("iconv"), reason="iconv is not installed")
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_what_is_shown_for_utf_16_makes_a_keyring_of_it(ring: Ring, tmp_path: Path, coding: str) -> None:
+    armored = vendor(ring, "--armor")
+    keyring = tmp_path / "the keys"
+    keyring.write_bytes(armored.decode().encode(coding))
+    error = no_keyring(ring, ring.sign(tmp_path / "a"), keyring)
+    subprocess.run(["sh", "-c", error.remedy], cwd=tmp_path, check=True)
+    assert (tmp_path / "vendor-signing-key.asc").read_bytes() == armored
+
+
 def blocks(ring: Ring, name: str = "revoked") -> tuple[bytes, bytes]:
     """A key, armored, and its revocation: the first alone makes its archive good, both together do not."""
     whole = ring.gpg("--armor", "--export", ring.fpr[name])

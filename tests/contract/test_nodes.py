@@ -150,6 +150,19 @@ def test_a_backup_and_its_key_are_downloaded(kind: Kind) -> None:
     assert (folder / "k").stat().st_size > 0
 
 
+@pytest.mark.parametrize("name", ["run-2__$(touch x)@`id` y__2026", "x y__you@there __ now"])
+def test_a_mark_with_blanks_in_its_name_is_somebodys(kind: Kind, name: str) -> None:
+    """Only one without a name, which a killed process left, is free to take."""
+    shell, mine = kind.fleet.shell("ctm-1"), Owner("run-1", "me@here\u00a0x", "now")
+    assert not any(char.isspace() for char in mine.folder)
+    assert shell.change("mkdir", MARK).ok and shell.change("mkdir", f"{MARK}/{name}").ok
+    with pytest.raises(LockedError, match="ctm-1"):
+        node_marks.claim(kind.fleet, ["ctm-1"], mine, over=lambda _run: False, say=lambda _line: None)
+    node_marks.claim(kind.fleet, ["ctm-1"], mine, over=lambda _run: True, say=lambda _line: None)
+    assert [owner.run for _, owner in node_marks.standing(kind.fleet, ["ctm-1"])] == ["run-1"]
+    node_marks.release(kind.fleet, ["ctm-1"], mine)
+
+
 def test_marks_are_made_respected_and_taken_away(kind: Kind) -> None:
     names, mine, theirs = (
         ["ctm-1", "ctm-2"],

@@ -64,12 +64,15 @@ def _at_most(fd: int, most: int) -> bytes:
 
 KEYBOX = "is gpg's own keybox (pubring.kbx), which cannot be imported"
 BOM = "begins with a byte order mark (BOM), so that gpg finds no key in it"
-UTF16 = "is UTF-16 text, in which gpg finds no key"
+UTF16 = {name: f"is {name} text, in which gpg finds no key" for name in ("UTF-16", "UTF-16LE", "UTF-16BE")}
 _KINDS: tuple[tuple[Callable[[bytes], object], str], ...] = (
     (lambda head: not head, "is empty (0 bytes)"),
     (lambda head: head[8:12] == b"KBXf", KEYBOX),
     (lambda head: head.startswith(b"\xef\xbb\xbf"), BOM),
-    (lambda head: head.startswith((b"\xff\xfe", b"\xfe\xff", b"-\0-\0", b"\0-\0-")), UTF16),
+    (lambda head: head.startswith((b"\xff\xfe", b"\xfe\xff")), UTF16["UTF-16"]),
+    # Without a mark iconv has to be told the order of the bytes.
+    (lambda head: head.startswith(b"-\0-\0"), UTF16["UTF-16LE"]),
+    (lambda head: head.startswith(b"\0-\0-"), UTF16["UTF-16BE"]),
     (lambda head: head.lstrip()[:64].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")),
      "is a web page, perhaps that of a login, and no key"),
     (lambda head: head.startswith(b"\x1f\x8b"), "is a gzip file, and no key"),
@@ -96,9 +99,8 @@ def _remedy(what: str, path: Path, signer: str) -> str:
         return f"gpg --no-default-keyring --keyring {name} --armor --export {signer} > {to}"
     if what == BOM:
         return f"tail -c +4 {name} > {to}"
-    if what == UTF16:
-        return f"iconv -f UTF-16 -t ASCII {name} > {to}"
-    return AGAIN
+    coded = next((coding for coding, told in UTF16.items() if what == told), "")
+    return f"iconv -f {coded} -t ASCII {name} > {to}" if coded else AGAIN
 
 
 def damaged(path: Path, details: str) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Protocol
 
 import paramiko
@@ -168,6 +169,14 @@ def unreachable(hop: Hop, phase: str, error: BaseException, said: str = "") -> U
     )
 
 
+# What OpenSSH has had for the longest time: a name that a server does not know keeps its sshd from starting.
+_OLDEST = ("ecdh-sha2-nistp256", "rsa-sha2-512", "aes128-ctr", "hmac-sha2-256")
+
+
+def _oldest(ours: Sequence[str]) -> str:
+    return next((name for name in _OLDEST if name in ours), ours[-1])
+
+
 def _incompatible(hop: Hop, transport: BoundedTransport, error: Exception) -> CtmUpgradeError:
     found = transport.mismatch()
     if found is None:
@@ -177,5 +186,6 @@ def _incompatible(hop: Hop, transport: BoundedTransport, error: Exception) -> Ct
         f"{hop.label}: the SSH server at {hop.place} and ctmupgrade have no {what} algorithm in common: "
         f"it has only {', '.join(theirs)[:300]}",
         details=f"ctmupgrade has: {', '.join(ours)}",
-        remedy=f"Allow one of them in the server's sshd_config, for example: {keyword} +{ours[0]}",
+        remedy=f"Allow one of them in the server's sshd_config, for example: {keyword} +{_oldest(ours)}. "
+        "Try the file before the server reads it: sshd -t",
     )

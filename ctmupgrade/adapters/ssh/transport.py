@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import paramiko
@@ -91,9 +91,14 @@ class BoundedTransport(paramiko.Transport):
         ignore_first_byte: bool = False,
     ) -> dict[str, Any]:
         parsed: dict[str, Any] = super()._really_parse_kex_init(m, ignore_first_byte)  # type: ignore[misc]
-        self.offered = {name: list(parsed[name]) for name in LISTS if name in parsed}
+        self.offered = {name: _algorithms(parsed[name]) for name in LISTS if name in parsed}
         return parsed
 
     def _parse_disconnect(self, m: paramiko.Message) -> None:
         m.get_int()
         self.said = m.get_string()[:1000].decode("utf-8", "replace").strip()
+
+
+def _algorithms(listed: Iterable[str]) -> list[str]:
+    """Without what stands among them and is none (RFC 8308; OpenSSH's strict key exchange)."""
+    return [name for name in listed if not name.startswith(("kex-strict-", "ext-info-"))]

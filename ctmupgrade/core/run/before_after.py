@@ -208,3 +208,13 @@ def worse_findings(looks: BeforeAfter, only: Container[str] | None = None) -> It
             yield FindingLine(
                 line.topic, "warn", line.node, summary, _REMEDY[line.topic], line.when, line.time
             )
+
+
+def unknown_now(looks: BeforeAfter, only: Container[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Yield node and topic of what was known before the run and could not, or not wholly, be looked at since. That
+    nothing is worse was not seen there. :param only: nodes; None: all."""
+    for line in compared(looks, only):
+        before = _first(looks.before.get(line.node), looks.before.get("", Seen()))
+        unknown = line.topic in looks.after[line.node].seen.not_known
+        if line.verdict == "not known" and unknown and line.topic in before.topics:
+            yield line.node, TITLES[line.topic]

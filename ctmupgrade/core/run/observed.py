@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ctmupgrade.core.run.before_after import NOTHING_SEEN, BeforeAfter, looks_after, worse_findings
+from ctmupgrade.core.run.before_after import (
+    NOTHING_SEEN,
+    BeforeAfter,
+    looks_after,
+    unknown_now,
+    worse_findings,
+)
 from ctmupgrade.core.run.client_ports import Clients, clients_after
 from ctmupgrade.core.run.events import Event
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
@@ -41,11 +48,24 @@ def observed_words(event: NodesSeen | PortsWatched | PortsSeen, held: Observed) 
             told = "; ".join(f"{one.node}: {one.summary}" for one in worse)
             names = [name for name in nodes if name]
             who = ", ".join(names) if len(names) <= _MOST_NAMES else f"{len(names)} nodes"
-            return told or f"{who}: nothing is worse than before the run"
+            return told or f"{who}: {_no_worse(held.looks, nodes)}"
         case PortsWatched(ports=ports):
             return f"watching {len(ports)} ports of clients from here"
         case PortsSeen(answers=answers):
             return _ports_words(event, held.clients) if answers else "no port of a client has changed"
+
+
+def _no_worse(looks: BeforeAfter, nodes: Container[str]) -> str:
+    """Say that nothing is worse; of what could not be looked at, that it is not known."""
+    topics: dict[str, list[str]] = {}
+    for node, topic in unknown_now(looks, nodes):
+        topics.setdefault(node, []).append(topic)
+    if not topics:
+        return "nothing is worse than before the run"
+    named = [": ".join(filter(None, (node, ", ".join(found)))) for node, found in topics.items()]
+    more = len(named) - _MOST_NAMES
+    told = "; ".join(named[:_MOST_NAMES] + [f"and {more} more nodes"] * (more > 0))
+    return f"nothing that could be compared is worse than before the run; not known now: {told}"
 
 
 def _ports_words(event: PortsSeen, clients: Clients | None) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.run.before_after import NOTHING_SEEN, WORSE, compared, looks_after, worse_findings
+from ctmupgrade.core.run.observed import Observed, observed_words
 from ctmupgrade.core.run.seen_events import NodesSeen, Seen
 from ctmupgrade.core.run.topics import MOST_ITEMS, seen_of
+from ctmupgrade.render.observed import no_worse
 
 AT = datetime(2026, 1, 10, 21, 0, tzinfo=UTC)
 # topic: before, after, what is told ("" where nothing is worse)
@@ -59,6 +61,20 @@ def test_what_cannot_be_known_is_told_and_is_no_finding() -> None:
     assert not list(worse_findings(held))
     never = looks(Seen(), Seen.of({"counts": {"keys": "1"}}))
     assert [one.text for one in compared(never)] == ["not known before: nobody looked"]
+
+
+def test_nothing_is_called_no_worse_that_could_not_be_looked_at() -> None:
+    failed = Seen(not_known={"alarms": "no answer"})
+    held = looks(Seen.of({"alarms": {}}), failed)
+    said = observed_words(NodesSeen("end", {"ctm-1": failed}), Observed(held))
+    assert "could be compared" in said and "not known now: ctm-1: alarms" in said
+    assert "could be compared" in no_worse(compared(held))
+    for unknown_before in (Seen(), failed):
+        held = looks(unknown_before, failed)
+        assert observed_words(NodesSeen("end", {"ctm-1": failed}), Observed(held)).endswith(
+            ": nothing is worse than before the run"
+        )
+        assert no_worse(compared(held)) == "nothing is worse than before"
 
 
 def test_a_later_look_that_fails_hides_nothing_of_an_earlier_one() -> None:
