@@ -253,6 +253,8 @@ FORMS = {
     "community X": f"snmp community {S} ro",
     "SAS": f"https://x.blob.core.windows.net/b/f?sv=2020&sig={S}%3D&se=2026",
     "Oracle": f"sqlplus scott/{S}@db",
+    "a kind before it": f"username ops password 7 {S}",
+    "a kind before it, alone": f"enable secret 5 {S}",
     "sudo -S": f"echo {S} | sudo -S reboot",
     "sudo -S, quoted": f"printf '{S}\\n' | sudo -k -S -p '' reboot",
     "htpasswd -b": f"htpasswd -b /etc/f admin {S}",

@@ -96,9 +96,11 @@ _SHORT_FLAGS = (
 _SAID = (
     re.compile(r"(?i)\bidentified\s{1,4}by\s{1,4}(?=\S)"),
     re.compile(r"(?i)\bpass(?:in|out)?\s{1,4}(?:pass|env):(?=\S)"),
-    re.compile(r"(?i)\b(?:login|user(?:name)?)\s{1,8}\S{1,128}\s{1,8}pass(?:word|wd)?\s{1,8}(?=\S)"),
     re.compile(
-        r"(?i)\b(?:passw(?:or)?d|passphrase|secret|community|bindpw|rootpw)\s{1,4}(?:(?:is|was|of)\s{1,4})?"
+        r"(?i)\b(?:login|user(?:name)?)\s{1,8}\S{1,128}\s{1,8}pass(?:word|wd)?\s{1,8}(?:\d\s{1,4})?(?=\S)"
+    ),
+    re.compile(
+        r"(?i)\b(?:passw(?:or)?d|passphrase|secret|community|bindpw|rootpw)\s{1,4}(?:(?:is|was|of|\d)\s{1,4})?"
         r"(?=\S{0,64}\d)(?=\S{0,64}[^\W\d_])(?=\S{6})(?!\S{1,64} (?:not found|is missing|does not))"
     ),
     # one word behind a prompt that names somebody, at the end of its line
