@@ -260,8 +260,20 @@ def test_jump_host_is_trusted_as_little(start_sshd: StartSshd) -> None:
 
 def test_jump_host_that_cannot_reach_the_node(start_sshd: StartSshd) -> None:
     jump = start_sshd()
-    with pytest.raises(UnreachableError, match="forwarding by the jump host"):
+    with pytest.raises(UnreachableError, match="forwarding by the jump host") as error:
         answers(jump, port=free_port(), proxy_jump=f"{jump.settings.user}@127.0.0.1:{jump.port}")
+    assert "Exception" not in error.value.brief and "on the jump host: nc -vz 127.0.0.1" in error.value.remedy
+
+
+@pytest.mark.parametrize("line", ["AllowTcpForwarding no", "PermitOpen 127.0.0.1:9"])
+def test_a_jump_host_that_forbids_forwarding_is_named(start_sshd: StartSshd, line: str) -> None:
+    target, jump = start_sshd(), start_sshd(line)
+    known = target.settings.known_hosts
+    assert known
+    known.write_text(known.read_text() + (jump.settings.known_hosts or known).read_text())
+    with pytest.raises(UnreachableError, match=r"forwarding by the jump host .*: it forbids that") as error:
+        answers(target, known_hosts=known, proxy_jump=f"{jump.settings.user}@127.0.0.1:{jump.port}")
+    assert "AllowTcpForwarding, PermitOpen" in error.value.remedy
 
 
 def test_jump_host_of_the_config(start_sshd: StartSshd, tmp_path: Path, home: Path) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import paramiko
 
 
+def forbids_forwarding(error: BaseException) -> bool:
+    """Return whether an SSH server answered that it makes no such connection for us (RFC 4254 5.1: administratively
+    prohibited, unknown channel type); another answer is that the connection failed."""
+    return isinstance(error, paramiko.ChannelException) and error.code in (1, 3)
+
+
 def reason(error: BaseException) -> str:
     """Return a foreign error in words; many of paramiko's and of the socket's have an empty text."""
+    if isinstance(error, paramiko.ChannelException):  # its own text is its constructor's call
+        return str(error.text).lower() or "refused"
     causes = (error, error.__cause__, error.__context__)
     if any(isinstance(one, TimeoutError) for one in causes):
         return "no answer in time"

@@ -10,7 +10,7 @@ import paramiko
 
 from ctmupgrade.adapters.ssh.carriers import DroppedError
 from ctmupgrade.adapters.ssh.dial import CommandSocket, tcp
-from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.errors import forbids_forwarding, reason
 from ctmupgrade.adapters.ssh.host_certificates import shows_certificate
 from ctmupgrade.adapters.ssh.transport import BoundedTransport
 from ctmupgrade.adapters.ssh.trust import Trust
@@ -130,7 +130,23 @@ def _dial(hop: Hop, via: Before) -> Stream:
             "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=via.patience
         )
     except Exception as error:
-        raise unreachable(hop, f"forwarding by the jump host {via.carrying_place}", error) from error
+        raise _not_forwarded(hop, via.carrying_place, error) from error
+
+
+def _not_forwarded(hop: Hop, jump: str, error: Exception) -> UnreachableError:
+    """The jump host answers, and makes no connection to the node."""
+    forbids = forbids_forwarding(error)
+    remedy = (
+        "AllowTcpForwarding, PermitOpen or DisableForwarding in the jump host's sshd_config, or restrict, permitopen or "
+        f"no-port-forwarding at the key in its authorized_keys: allow {hop.place} there, or take another jump host"
+        if forbids
+        else f"Check that the node is up and that the jump host reaches it; on the jump host: nc -vz {hop.host} {hop.port}"
+    )
+    why = "it forbids that" if forbids else reason(error)
+    return UnreachableError(
+        f"{hop.label}: no SSH connection to {hop.place}: forwarding by the jump host {jump}: {why}",
+        remedy=remedy,
+    )
 
 
 def _first(hop: Hop, patience: float) -> socket.socket:

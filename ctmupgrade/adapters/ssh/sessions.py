@@ -6,14 +6,13 @@ import paramiko
 
 from ctmupgrade.adapters.ssh.channel import bounded, outlives
 from ctmupgrade.adapters.ssh.connect import CHANNEL_TIMEOUT, Link
-from ctmupgrade.adapters.ssh.errors import reason
+from ctmupgrade.adapters.ssh.errors import forbids_forwarding, reason
 from ctmupgrade.errors import ForwardingRefusedError, NodeError, UnreachableError
 
 FOREIGN = (paramiko.SSHException, OSError, EOFError)  # what paramiko raises
 _NO_SESSION = 2  # the code of a refused channel where MaxSessions is used up
 
 
-_FORBIDDEN = (1, 3)  # "administratively prohibited", and a server that knows no such channels
 _TCP_TIMEOUT = 10.0  # seconds until the node must have connected
 
 
@@ -90,7 +89,7 @@ def tcp_from_node(link: Link, place: str, host: str, port: int) -> paramiko.Chan
             "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=_TCP_TIMEOUT
         )
     except paramiko.ChannelException as error:
-        if error.code in _FORBIDDEN:
+        if forbids_forwarding(error):
             raise ForwardingRefusedError(
                 f"{place}: its SSH server forbids forwarding to {there} (TCP forwarding: {reason(error)})",
                 remedy=(
