@@ -107,6 +107,16 @@ def test_a_question_on_the_terminal_is_shown(said: str, asks: bool) -> None:
     assert question_on(text) == (said.strip() if asks else "")
 
 
+def test_a_script_that_waits_for_an_answer_to_the_end_is_not_only_stuck(tmp_path: Path) -> None:
+    """Where there is no line of a log, what its terminal asks is all that tells why."""
+    asks = {"kind": "upgrade_hangs", "node": "ctm-1", "asks": "Do you want to continue? [y/N] "}
+    drive = alone(tmp_path, faults=[{"kind": "log_missing", "node": "ctm-1"}, asks])
+    assert drive.start() == 5
+    [(_, held)] = drive.stuck
+    assert "STUCK" in held.error and "Do you want to continue? [y/N]" in held.error
+    assert "do not reboot ctm-1" in held.remedy
+
+
 def test_nobody_is_sent_to_a_log_that_is_not_there(tmp_path: Path) -> None:
     faults = [
         {"kind": "log_missing", "node": "ctm-1"},

@@ -94,6 +94,7 @@ class Patience:
     :param grace: so long NOT_YET or UNKNOWN is tolerated before it is believed.
     :param apart: while looks are good, so long is between two of them at least.
     :param waits: and while they are not; a poll where that is longer.
+    :param starts: so often one process starts it at most, where nothing seems to come of it; 0: as often as there is time.
     """
 
     timeout: timedelta
@@ -102,6 +103,7 @@ class Patience:
     grace: timedelta = timedelta(0)
     apart: timedelta = timedelta(0)
     waits: timedelta = timedelta(0)
+    starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ def _settled_look(
 def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task:
     patience = handler.patience(ctx)
     began, since = ctx.clock.monotonic(), ctx.clock.now()
-    good, good_since, not_yet_since = 0, 0.0, -1.0
+    good, good_since, not_yet_since, starts = 0, 0.0, -1.0, 1
     while True:
         seen = careful_look(ctx, handler, step, before)
         if seen.note:
@@ -229,9 +229,9 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
             raise InconclusiveError(f"{step.id}: {seen.detail}", remedy=seen.remedy, go_on=seen.go_on)
         not_yet_since = _since_when(seen, not_yet_since, now)
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
-        if _never_arrived(ctx, step, patience, not_yet_since):
+        if starts != patience.starts and _never_arrived(ctx, step, patience, not_yet_since):
             yield Noted(f"nothing came of it ({seen.detail or 'as the node shows'}); starting it again")
-            not_yet_since = -1.0
+            not_yet_since, starts = -1.0, starts + 1
             before = yield from _started(ctx, handler, step)
         if now - began >= patience.timeout.total_seconds() and not good:  # good looks may go on to their end
             raise _too_late(ctx, step, seen, patience)

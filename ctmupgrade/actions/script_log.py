@@ -190,15 +190,17 @@ def growth_of(ctx: Ctx, session: Session, log: Maybe[UpgradeLog]) -> str:
         session.last, session.last_at = mark, now
     still = now - session.last_at
     if still >= ctx.cluster.timeouts.stuck.total_seconds():
-        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {line}"
+        words = line or _asked(session) or "it has said nothing"
+        return f"STUCK: its log has not grown for {clock_time(round(still))} (still waiting): {words}"
     if line:
         return last_words(line)
+    asks = _asked(session)
+    return f"no log line yet; {asks}" if asks else "no log line yet"
+
+
+def _asked(session: Session) -> str:
     asks = question_on(session.text)
-    return (
-        f"no log line yet; its terminal may wait for an answer, which is not given: {asks}"
-        if asks
-        else "no log line yet"
-    )
+    return f"its terminal may wait for an answer, which is not given: {asks}" if asks else ""
 
 
 def question_on(text: str) -> str:

@@ -37,6 +37,8 @@ class Waited:
     all_at: float = -math.inf
 
 
+MOST_REBOOTS = 3
+NOT_REBOOTED = "it has not rebooted yet"
 LOOKS = 3  # good looks in a row before a node counts as back
 
 
@@ -112,8 +114,10 @@ class RebootHandler(StepHandler):
     lost_words = "sudo reboot sent; it closed the connection, as every reboot does; checking its boot"
 
     def patience(self, ctx: Ctx) -> Patience:
-        """Wait ``timeouts.reboot``; a node that goes down answers for some seconds yet."""
-        return Patience(ctx.cluster.timeouts.reboot, grace=timedelta(seconds=max(20.0, 3 * ctx.poll)))
+        """Wait ``timeouts.reboot``; a node that goes down answers for some seconds yet. It is asked for a few times only: one
+        that reboots, and whose boot does not tell, would be rebooted for as long as there is time."""
+        grace = timedelta(seconds=max(20.0, 3 * ctx.poll))
+        return Patience(ctx.cluster.timeouts.reboot, grace=grace, starts=MOST_REBOOTS)
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Wait until the script has ended. The boot to compare with is the one before the upgrade, so
@@ -183,7 +187,10 @@ class RebootHandler(StepHandler):
                 "whether it has rebooted is not known: its boot id cannot be compared with the earlier one",
             )
         if not changed:
-            return LookResult(LookState.NOT_YET, "it has not rebooted yet")
+            if ctx.session(step).refused:
+                return LookResult(LookState.NOT_YET, NOT_REBOOTED)
+            remedy = f"uptime   # on {step.node}: whether it rebooted all the same; if not, reboot it at its console"
+            return LookResult(LookState.NOT_YET, NOT_REBOOTED, remedy=remedy, go_on=GoOn.DONE_OR_RETRY)
         return LookResult(LookState.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
 
 

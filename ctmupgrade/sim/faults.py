@@ -57,7 +57,7 @@ STRIKING: dict[str, tuple[str, ...]] = {
 # Change how the next run of the script goes.
 UPGRADE: dict[str, tuple[str, ...]] = {
     "upgrade_fails": ("at", "text"),  # at: once, middle
-    "upgrade_hangs": (),
+    "upgrade_hangs": ("asks",),
     "upgrade_no_verdict": (),
     "upgrade_old_version": (),
     "upgrade_slow": ("seconds",),

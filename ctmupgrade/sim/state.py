@@ -217,6 +217,7 @@ class UpgradeRun:
     tty_mode: str = "screen"
     exit_code: int = -1
     text: str = ""  # the words of a failure
+    asks: str = ""  # what its terminal asks when it hangs
     ended: float = NEVER
     truncated: int = 0  # so many of the log's last lines never reach the disk
     by: str = "ctmupgrade"

@@ -103,7 +103,7 @@ def _bend(run: UpgradeRun, fault: Fault) -> None:
             run.text = fault.text("text", "Upgrade failed: cannot migrate the database")
             run.waits = False
         case "upgrade_hangs":
-            run.outcome, run.text = "hang", HUNG
+            run.outcome, run.text, run.asks = "hang", HUNG, fault.text("asks", "")
         case "upgrade_no_verdict":
             run.outcome = "no_verdict"
         case "upgrade_old_version":

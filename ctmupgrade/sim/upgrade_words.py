@@ -113,7 +113,7 @@ def screen_text(world: World, node: SimNode, run: UpgradeRun) -> tuple[str, bool
         case _:
             head = f"{NOTICE}Detected a terminal, launching a screen session, session recorded in log file ({name}).\r\n"
     if not over:
-        return head, False
+        return head + run.asks, False
     tail = "\r\n".join(log_text(world, node, run).splitlines()[-20:])
     show = f"Showing the last 20 lines of the log file ({name}), for convenience. Open the file for more details."
     return f"{head}[screen is terminating]\r\n{show}\r\n\r\n{tail}\r\n", True

@@ -61,9 +61,15 @@ def server_version(text: str) -> SystemInfo:
     return SystemInfo(version, field_text(value.get("server_model")))
 
 
+_IN_WORDS = {"r": "ready", "none": "not clustered"}
+
+
 def _code(status: Json) -> str:
-    """A status code; "" is one too (joined a moment ago, not published yet), "?" is that none is told."""
-    return field_text(status["code"]) if "code" in status else "?"
+    """A status code; "" is one too (joined a moment ago, not published yet), "?" is that none is told. Small letters are the
+    only ones known: one in capitals is the same where its own words say so."""
+    code = field_text(status["code"]) if "code" in status else "?"
+    small = code.lower()
+    return small if _IN_WORDS.get(small) == field_text(status.get("description")).lower() else code
 
 
 def membership(text: str) -> Membership:
@@ -131,15 +137,20 @@ def services(text: str) -> Services:
     """Read ``ksctl services status``. No service gets lost: where two have one name, or none, both are kept."""
     value = json_object(text)
     rows = value.get("services", value.get("resources"))
-    overall = field_text(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
+    overall = _state(value.get("status") or value.get("overallStatus") or value.get("overall_status"))
     by_name: dict[str, str] = {}
     for row in rows_of({"resources": rows}):
         name = field_text(row.get("name"))
         again = sum(other == name or other.startswith(f"{name} (") for other in by_name)
-        by_name[f"{name} ({again + 1})" if again else name] = field_text(row.get("status"))
+        by_name[f"{name} ({again + 1})" if again else name] = _state(row.get("status"))
     if not overall and not by_name:
         raise NotUnderstoodError("not a services status", excerpt(text))
     return Services(overall, by_name)
+
+
+def _state(value: object) -> str:
+    """A service's state: one word, which is the same in capitals (other lists of the appliance have them: `Completed`)."""
+    return field_text(value).lower()
 
 
 def ntp(text: str) -> Ntp:

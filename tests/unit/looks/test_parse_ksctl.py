@@ -120,3 +120,16 @@ def test_what_is_no_row_of_a_list_is_not_left_out(parse: object, row: object) ->
     text = json.dumps({"total": 2, "resources": [{"nodeID": "a", "id": "a"}, row]})
     with pytest.raises(NotUnderstoodError):
         parse(text)  # type: ignore[operator]
+
+
+def test_capitals_change_no_state() -> None:
+    """A code in capitals counts where its own words say the same: no list of codes has any."""
+    rows = [{"name": "web", "status": "Started"}, {"name": "csm", "status": "DISABLED"}]
+    assert parse_ksctl.services(json.dumps({"status": "STARTED", "services": rows})).started
+    node = {"nodeID": "a", "host": "h", "status": {"code": "R", "description": "Ready"}}
+    [row] = parse_ksctl.members(json.dumps([node]))
+    assert row.ready
+    [row] = parse_ksctl.members(json.dumps([{**node, "status": {"code": "R", "description": "removing"}}]))
+    assert not row.ready
+    left = {"nodeID": "", "status": {"code": "NONE", "description": "Not clustered"}}
+    assert not parse_ksctl.membership(json.dumps(left)).clustered
