@@ -154,14 +154,13 @@ def _backed_up(scene: Scene, steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def keeps_own_data(scene: Scene, name: str) -> bool:
-    """Return whether a node holds data of its own that a backup can still save and none has: healthy, apart from the
-    cluster, and not erased before."""
+    """Return whether a node holds data of its own that a backup can still save: healthy, apart from the cluster, and not
+    erased before. One that is here, however young, may be from before it left: what clients wrote since is on the node."""
     return (
         name not in scene.members
         and name not in scene.past.emptied
         and scene.healthy(name)
         and not scene.facts.backups_possible
-        and not fresh_manifest(scene.facts, name)
     )
 
 

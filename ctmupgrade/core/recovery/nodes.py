@@ -154,7 +154,10 @@ def _unbooted(scene: Scene, name: str) -> Version | None:
 def _reboot(scene: Scene, name: str) -> Part:
     membership = scene.facts.nodes[name].membership
     member = not isinstance(membership, Unknown) and membership.clustered
-    clustered = member and not scene.known.gone  # a member that is gone for good would never be seen as ready
+    # Where the members are not the nodes of cluster.yaml, or one is gone for good, all would never be seen ready: then the
+    # node itself is asked, and what is wrong with the cluster afterwards is looked at again.
+    others = bool(scene.known.gone) or bool(scene.via and (scene.unmatched or scene.foreign))
+    clustered = member and not others
     seconds = int(scene.cluster.stable_for.total_seconds())
     return Part(
         steps=(

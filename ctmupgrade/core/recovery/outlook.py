@@ -27,6 +27,9 @@ class Service:
     together: bool = True
 
 
+NO_BACKUP = "NO backup of it is made"
+
+
 def service_of(scene: Scene) -> Service:
     """Return who serves clients now."""
     nodes = scene.facts.nodes
@@ -151,9 +154,13 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
     for one in steps:
         match one.action:
             case ResetNode():
-                made = "a backup of it is made first" if one.node in saved else "NO backup of it is made"
-                here = bool(fresh_manifest(scene.facts, one.node))
-                yield _erased(scene, one.node, "a fresh backup of it is on this machine" if here else made)
+                here = fresh_manifest(scene.facts, one.node)
+                none = (
+                    "no new backup of it is made; the downloaded one may lack the last of it"
+                    if here
+                    else NO_BACKUP
+                )
+                yield _erased(scene, one.node, "a backup of it is made first" if one.node in saved else none)
             case RemoveNode(force=True):
                 yield f"{one.node}: what clients wrote to it that had not reached the others when it went out"
             case NewCluster() if scene.past.survivor and scene.past.survivor != one.node:

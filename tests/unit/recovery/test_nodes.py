@@ -56,6 +56,19 @@ def test_a_reboot_that_is_missing_is_done_one_at_a_time() -> None:
     assert {s.node for s in found.steps} == {"ctm-2"} and found.explained == {"ctm-2"}
 
 
+def test_a_node_is_not_awaited_by_others_that_are_no_members() -> None:
+    """ctm-3 stands apart, and joins again after this reboot: a wait for it before would never end."""
+    members = (make.member(1), make.member(2))
+    whole = make.facts(make.node(1, members), make.node(2, members))
+    for seen, clustered in (
+        (make.facts(*whole.nodes.values(), make.node(3, ())), False),
+        (make.facts(*whole.nodes.values()), True),
+    ):
+        waits = make.with_node(seen, replace(seen.nodes["ctm-2"], logs=(make.done_log(),)))
+        [_, awaits, settles] = nodes.reboots(make.scene(waits)).steps
+        assert awaits.action == AwaitNode(clustered) and settles.action == Settle(clustered)
+
+
 def test_no_node_is_rebooted_while_another_is_out() -> None:
     seen = make.with_node(make.healthy(), make.silent(3))
     waits = make.with_node(seen, replace(seen.nodes["ctm-2"], logs=(make.done_log(),)))
