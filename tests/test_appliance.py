@@ -120,6 +120,25 @@ def test_a_delete_answered_in_vain_is_sent_again_three_times(vain: int, code: in
     assert len(sent) == min(vain, 3) + 1
 
 
+@pytest.mark.parametrize(("times", "sent"), [(1, 2), (0, 4)])
+def test_a_delete_that_a_node_puts_off_is_sent_again(times: int, sent: int, tmp_path: Path) -> None:
+    """HTTP 500 while it is removed means later; that it calls itself unclustered proves no deletion. Not without end: what is
+    left is also cleared where the join is refused for it."""
+    drive = drive_of(tmp_path, times={"removed_s": 0.0})
+    answer: dict[str, Any] = {"text": "NCERRInternalServerError: unexpected error"}
+    drive.world.inject(Fault("error", "ctm-2", "command ksctl cluster delete", times=times, params=answer))
+    begun: list[str] = []
+    drive.hook = lambda step, event, _: begun.append(step) if isinstance(event, StepStarted) else None
+    code = drive.start()
+    assert begun.count("delete-cluster:ctm-2") == sent
+    if times:
+        assert code == 0, drive.stuck
+        deleted, upgraded = (
+            drive.world.of_kind(kind, "ctm-2")[0].at for kind in ("cluster_deleted", "upgrade_started")
+        )
+        assert deleted < upgraded
+
+
 def test_a_join_waits_until_services_no_longer_flap(tmp_path: Path) -> None:
     """`started` for a moment between two `error` is no time for a join."""
     drive = drive_of(tmp_path, times={"flap_s": 200.0})

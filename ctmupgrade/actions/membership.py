@@ -11,13 +11,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ctmupgrade.actions.answers import note_refusal
+from ctmupgrade.actions.answers import note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, known
 from ctmupgrade.actions.health import caught_up_is_waived, replication_behind
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.commands import new_cluster_argv, removal_argv
+from ctmupgrade.core.ksctl import sounds_away, sounds_later
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
@@ -106,14 +107,19 @@ class RemoveHandler(StepHandler):
         return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
-AGAIN = 3  # so often `cluster delete` is sent again, where it was answered 200 and the node is a member all the same
+AGAIN = (
+    3  # so often `cluster delete` is sent again where it was answered 200, or put off, and nothing came of it
+)
 
 
 @dataclass(slots=True)
 class Deletion:
-    """Whether `cluster delete` was sent by this process."""
+    """What this process knows of the `cluster delete` that it sent last.
+
+    :ivar put_off: it was answered as by a node that does nothing for now; what was said."""
 
     sent: bool = False
+    put_off: str = ""
 
 
 class DeleteClusterHandler(StepHandler):
@@ -127,6 +133,7 @@ class DeleteClusterHandler(StepHandler):
 
     def __init__(self) -> None:
         self.answered = 0  # so often this process was answered 200
+        self.put_off = 0  # and so often that the node does nothing for now
 
     def patience(self, ctx: Ctx) -> Patience:
         """Wait twice ``timeouts.service``, for logins may fail twice for long; two looks must agree."""
@@ -166,6 +173,10 @@ class DeleteClusterHandler(StepHandler):
             session.own(Deletion).sent = False
             raise
         yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
+        said = refused(reply)
+        if said and sounds_later(said.said) and not sounds_away(said.said) and self.put_off < AGAIN:
+            self.put_off += 1
+            session.own(Deletion).put_off = said.words
         if not session.unsure and not session.refused:  # an answer of 200 is no proof: see above
             self.answered += 1
             session.unsure = self.answered <= AGAIN
@@ -186,6 +197,8 @@ class DeleteClusterHandler(StepHandler):
                 f"it still reports {own.code or 'that it is a member'}",
                 remedy=f"ksctl cluster delete -y   # on {step.node}, until ksctl cluster info there says none; if it never does, ask vendor support",
             )
+        if put_off := ctx.session(step).own(Deletion).put_off:
+            return LookResult(LookState.NOT_YET, f"it is in no cluster, but put the deletion off: {put_off}")
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
 
 
