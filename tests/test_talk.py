@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import pty
 import re
 import shlex
 import signal
 import subprocess
+import sys
+import threading
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from ctmupgrade.cli.questions import ask
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.live import PROGRAM, clean_environ
 from tests.support.terminal import Terminal, on_terminal
@@ -314,3 +321,32 @@ def test_every_printed_command_says_where_the_files_are(desk: Desk) -> None:
     assert len(found) > 5
     lacking = [c for c in found if "--simulate" not in c or "--state-dir" not in c]
     assert lacking == []
+
+
+class _Interrupted(io.StringIO):
+    """A terminal that is told of Ctrl-C while it is written to."""
+
+    whole = 0
+
+    def flush(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)  # another thread takes the signal
+        self.whole += 1
+
+
+def test_a_question_is_written_whole_whichever_thread_takes_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted in the middle of it, it would be written twice."""
+    ours, theirs = pty.openpty()
+    out, ended = _Interrupted(), threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    try:
+        with os.fdopen(ours), os.fdopen(theirs) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            monkeypatch.setattr(sys, "stdout", out)
+            with pytest.raises(KeyboardInterrupt):
+                ask("Go on?")
+    finally:
+        ended.set()
+        other.join()
+    assert out.whole == 1 and out.getvalue().count("[y/N]:") == 1

@@ -90,9 +90,19 @@ def _ctrl_c_ends() -> Iterator[None]:
 
 @contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Keep Ctrl-C back for the moment in which the question is written: in the middle of it, it would be written twice."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Keep Ctrl-C back for the moment in which the question is written: in the middle of it, it would be written twice.
+
+    :raises KeyboardInterrupt: it came, and the question is written. A mask would not do: another thread would take the
+        signal, and this one be interrupted all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt

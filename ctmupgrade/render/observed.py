@@ -26,7 +26,7 @@ def finding_texts(report: Report) -> Iterator[tuple[str, str]]:
 
 def no_worse(lines: Iterable[ComparedLine]) -> str:
     """Say that nothing is worse than before; what could not be looked at since is no proof of it."""
-    if any("not known now" in one.text and one.before != "not known" for one in lines):
+    if any(one.unknown_now for one in lines):
         return "nothing that could be compared is worse than before; what is not known now is listed"
     return "nothing is worse than before"
 

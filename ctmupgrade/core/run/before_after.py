@@ -173,7 +173,8 @@ def _compared(node: str, topic: str, before: Seen, later: LaterLook) -> Compared
     unknown = [*_why("before", was, before, topic), *_why("now", now, later.seen, topic)]
     verdict = "worse" if worse else "not known" if unknown else "same" if was == now else "changed"
     text = "; ".join([_some(worse)] * bool(worse) + unknown)
-    return ComparedLine(node, topic, *told, verdict, text, later.when, iso_time(later.at))
+    unknown_now = verdict == "not known" and was is not None and topic in later.seen.not_known
+    return ComparedLine(node, topic, *told, verdict, text, later.when, iso_time(later.at), unknown_now)
 
 
 def _why(when: str, items: Items | None, seen: Seen, topic: str) -> Iterator[str]:
@@ -214,7 +215,5 @@ def unknown_now(looks: BeforeAfter, only: Container[str] | None = None) -> Itera
     """Yield node and topic of what was known before the run and could not, or not wholly, be looked at since. That
     nothing is worse was not seen there. :param only: nodes; None: all."""
     for line in compared(looks, only):
-        before = _first(looks.before.get(line.node), looks.before.get("", Seen()))
-        unknown = line.topic in looks.after[line.node].seen.not_known
-        if line.verdict == "not known" and unknown and line.topic in before.topics:
+        if line.unknown_now:
             yield line.node, TITLES[line.topic]

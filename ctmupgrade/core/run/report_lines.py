@@ -68,6 +68,7 @@ class ComparedLine:
         ``certificates``, ``products``, ``time_servers``, ``counts`` or ``cte_clients``.
     :ivar before: in words, as ``after``. :ivar verdict: ``same``, ``changed``, ``worse`` or ``not known``.
     :ivar text: what differs, or why it is not known; "" where nothing does.
+    :ivar unknown_now: it was known before, and could not, or not wholly, be looked at since: that it is not worse was not seen.
     """
 
     node: str
@@ -78,6 +79,7 @@ class ComparedLine:
     text: str
     when: str
     time: str
+    unknown_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
