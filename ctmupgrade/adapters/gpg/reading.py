@@ -51,9 +51,9 @@ def read_once(
 
     hashing = _Hashing(file)
     with ThreadPoolExecutor(3) as pool:
-        said, count = pool.submit(check), pool.submit(signatures, file)
-        digest = pool.submit(hashing.run) if progress else None
-        try:
+        try:  # gpg may run from here on, and the end of the block waits for it
+            said, count = pool.submit(check), pool.submit(signatures, file)
+            digest = pool.submit(hashing.run) if progress else None
             _attend([count, said, *([digest] if digest else ())], hashing, progress or (lambda _done: None))
             return said.result(), count.result(), digest.result() if digest else None
         except BaseException:
