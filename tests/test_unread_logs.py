@@ -160,7 +160,7 @@ def test_a_log_that_may_be_of_this_boot_stops_a_run(
         assert (
             name in found[0].summary
             and "Permission denied" in found[0].summary
-            and "reboot" in found[0].remedy
+            and "do not reboot it" in found[0].remedy
         )
 
 
@@ -194,6 +194,17 @@ def test_one_that_came_after_the_checks_stops_its_node(tmp_path: Path) -> None:
     assert drive.start(plan) == 6
     [(step, held)] = drive.stuck
     assert step == f"upgrade:{NODE}" and "Permission denied" in held.error and "node done" in held.remedy
+    assert starts(drive) == 0
+
+
+def test_a_doubted_success_that_came_after_the_checks_stops_its_node_too(tmp_path: Path) -> None:
+    drive = drive_of(tmp_path)
+    plan, node = drive.plan(), drive.world.nodes[NODE]
+    data = b"Upgrade to 2.21.0+15451 succeeded\nERROR: the old database is put back\n"
+    node.files = {**node.files, f"{HOME}/{NEW}": File(len(data), data=data, mtime=SINCE)}
+    assert drive.start(plan) == 6
+    [(step, held)] = drive.stuck
+    assert step == f"upgrade:{NODE}" and "may have succeeded and waits for its reboot" in held.error
     assert starts(drive) == 0
 
 

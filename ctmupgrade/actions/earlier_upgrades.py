@@ -26,25 +26,29 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
         ask(ctx.fleet.control(step.node), ksctl_probes.SYSTEM), f"{step.node}: its version"
     ).version
     _refuse_repeated(ctx, step, version)
-    last = next((log for log in reversed(logs) if log.verdict is LogVerdict.SUCCEEDED), None)
-    _refuse_unread(ctx, step, undecided(logs))
+    own = bool(ctx.baselines.get(step.id) or ctx.earlier.get(step.id))  # a person has judged what came of it
+    ended = (LogVerdict.SUCCEEDED,) if own else (LogVerdict.SUCCEEDED, LogVerdict.DOUBTED)
+    last = next((log for log in reversed(logs) if log.verdict in ended), None)
+    if not own:
+        _refuse_unread(step, undecided(logs))
     if last is None or Version.parse(last.version).release <= version.release:
         return
+    how = "succeeded" if last.verdict is LogVerdict.SUCCEEDED else "may have succeeded"
     raise InconclusiveError(
-        f"{step.id}: not started: an upgrade of {step.node} to {last.version} succeeded and waits for its reboot "
+        f"{step.id}: not started: an upgrade of {step.node} to {last.version} {how} and waits for its reboot "
         f"({last.path}); this run did not start it",
         remedy="if that is right, count the step as done (the reboot comes next); if the log is old, move it away first",
         go_on=GoOn.DONE_OR_RETRY,
     )
 
 
-def _refuse_unread(ctx: Ctx, step: Step, unread: Unknown | None) -> None:
+def _refuse_unread(step: Step, unread: Unknown | None) -> None:
     """A log of this boot that cannot be read may be that of an upgrade that waits for its reboot. Those of this run's own
     starts are judged where the script is followed, and by the person who then says what is to be done.
 
     :raises InconclusiveError: there is one, and this run has started nothing there.
     """
-    if unread is None or ctx.baselines.get(step.id) or ctx.earlier.get(step.id):
+    if unread is None:
         return
     raise InconclusiveError(
         f"{step.id}: not started: whether an earlier upgrade of {step.node} waits for its reboot is not known: {unread.why}",

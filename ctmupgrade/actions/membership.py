@@ -107,9 +107,8 @@ class RemoveHandler(StepHandler):
         return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
-AGAIN = (
-    3  # so often `cluster delete` is sent again where it was answered 200, or put off, and nothing came of it
-)
+# So often `cluster delete` is sent again where it was answered 200, or put off, and nothing came of it.
+AGAIN = 3
 
 
 @dataclass(slots=True)

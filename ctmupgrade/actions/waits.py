@@ -37,7 +37,7 @@ class Waited:
     all_at: float = -math.inf
 
 
-MOST_REBOOTS = 3
+MOST_REBOOTS = 3  # of a node by one process
 NOT_REBOOTED = "it has not rebooted yet"
 LOOKS = 3  # good looks in a row before a node counts as back
 

@@ -28,9 +28,8 @@ class Patience:
     silences: int
 
 
-SHELL = Patience(
-    usual=30.0, brief=LONG, silences=6
-)  # a program that hangs, as df on a lost mount, is asked in several ways
+# A program that hangs, as df on a lost mount, is asked in several ways: that alone is no shell that is gone.
+SHELL = Patience(usual=30.0, brief=LONG, silences=6)
 
 
 class PatientReader:

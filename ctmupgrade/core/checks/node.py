@@ -153,7 +153,10 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                 )
                 yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
             elif unread is not None:
-                remedy = "read it on the node's console, or reboot the node if no ks_upgrade.sh runs there; then: ctmupgrade check"
+                remedy = (
+                    "read it on the node's console: with a success line the node waits for its reboot; without one do not "
+                    "reboot it, fix the cause and move the log away"
+                )
                 what = "whether an earlier upgrade failed or waits for its reboot"
                 yield unknown(check, name, unread, remedy, what)
             elif _has_failed(facts) and not reached(version, q.cluster.target.version):
