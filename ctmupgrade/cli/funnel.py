@@ -14,6 +14,7 @@ import typer
 
 from ctmupgrade.cli.complaint import complain, complain_usage, tell
 from ctmupgrade.cli.memory import no_core_dumps
+from ctmupgrade.cli.waking import wake_for_signals
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 from ctmupgrade.render.streams import (
     OutputError,
@@ -101,6 +102,7 @@ def funnel(program: Callable[[], object]) -> int:
     try:
         usable_streams()
         no_core_dumps()
+        wake_for_signals()
         code = program()
         if type(code) is bool or not isinstance(code, int) or not 0 <= code <= 255:
             raise TypeError(f"a command ended without an exit code: {code!r}")

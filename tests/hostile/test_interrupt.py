@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import subprocess
@@ -64,6 +65,35 @@ def test_a_mebibyte_that_made_patterns_backtrack_is_an_unknown(desk: Path, name:
     assert process.returncode == 3, complaint
     verdicts = {f["check"]: f["verdict"] for f in json.loads(said)["findings"]}
     assert verdicts["services_started"] in ("unknown", "block")
+
+
+def interrupted_from_another_thread(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C that the main thread does not take: Python deals with it there all the same."""
+    threads = (int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir())
+    others = [thread for thread in threads if thread != process.pid]
+    assert ctypes.CDLL(None).tgkill(process.pid, others[0], signal.SIGINT) == 0
+
+
+def ends_at_once(process: subprocess.Popen[str]) -> None:
+    began = time.monotonic()
+    _, complaint = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, complaint
+    assert time.monotonic() - began < 15, complaint  # less than one look may take: it is not waited for
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_ctrl_c_that_another_thread_takes_ends_a_wait(desk: Path, command: str) -> None:
+    """Seen as: Ctrl-C in the moment before the wait begins, on a busy machine, waited for all that the wait did."""
+    process = start(desk, "sleep 60", command)
+    try:
+        end = time.monotonic() + PATIENCE
+        while not (desk / "asked").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the main thread waits by now
+        interrupted_from_another_thread(process)
+        ends_at_once(process)
+    finally:
+        process.kill()
 
 
 @pytest.mark.parametrize(
