@@ -94,6 +94,30 @@ def test_a_change_of_any_field_is_refused(plans: dict[str, Plan], name: str) -> 
     refuse_difference(ReviewedPlan(Path("plan.json"), document, now), now)
 
 
+@pytest.mark.parametrize("name", ["healthy-three", "rebuild-three", "standalone"])
+def test_a_change_of_any_field_is_refused_with_a_digest_that_fits(plans: dict[str, Plan], name: str) -> None:
+    """Who can write the file can seal it: each field is compared with our own plan besides. Times decide nothing."""
+    now = plans[name]
+    document = _file_of(now)
+    compared = [
+        path
+        for path in _leaves(document)
+        if path[0] not in ("schema", "window", "times", "digest")
+        and path[-1] not in ("estimate_s", "worst_s")
+    ]
+    assert {path[0] for path in compared} >= {"steps", "basis", "clients", "id"}
+    for path in compared:
+        changed = copy.deepcopy(document)
+        place = changed
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = _other(place[path[-1]])
+        del changed["digest"]
+        with pytest.raises(ReviewedPlanError) as refused:
+            refuse_difference(ReviewedPlan(Path("plan.json"), sealed(changed), now), now)
+        assert "digest" not in refused.value.brief
+
+
 def _without(*kinds: str) -> Callable[[Document], None]:
     def change(document: Document) -> None:
         steps = [s for s in document["steps"] if s["action"] not in kinds]
