@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from ctmupgrade.adapters.ssh import handshake
-from ctmupgrade.adapters.ssh.carriers import Gate
+from ctmupgrade.adapters.ssh.carriers import DroppedError, Gate
 from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.core import manual_commands
@@ -383,6 +383,27 @@ class _Thing:
 
     def close(self) -> None:
         self.closed = True
+
+
+def test_a_jump_host_that_takes_one_login_at_a_time_and_long_for_it() -> None:
+    """A login of some seconds (a directory is asked, or the machine is busy): who is dropped waits for who is let in."""
+    gate: Gate[_Thing] = Gate()
+    slot = threading.Lock()
+
+    def login() -> _Thing:
+        if not slot.acquire(blocking=False):
+            raise DroppedError("dropped before the login")
+        try:
+            time.sleep(5.5)
+            return _Thing()
+        finally:
+            slot.release()
+
+    def look(_number: int) -> None:
+        gate.board(login, lambda line: None).leave()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(look, range(4)))
 
 
 def test_the_last_one_ends_what_is_shared() -> None:

@@ -59,7 +59,8 @@ class Gate(Generic[C]):
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._limit = _AT_ONCE
-        self._entering = 0
+        self._entering = 0  # whose turn it is
+        self._knocking = 0  # who wants in, those included
         self._entered = -_LATELY
         self._carriers: list[Carrier[C]] = []
 
@@ -69,10 +70,11 @@ class Gate(Generic[C]):
         :param dial: makes a new one.
         :raises UnreachableError: whatever ``dial`` raises, where none is there that could be shared.
         """
-        with self._turn():
+        with self._counted():
             for pause in (*_PAUSES, None):
                 try:
-                    return self._new(dial())
+                    with self._turn():
+                        return self._new(dial())
                 except (HostKeyError, AuthenticationError):
                     raise
                 except UnreachableError as error:
@@ -81,8 +83,8 @@ class Gate(Generic[C]):
                         return shared
                     if pause is None or not isinstance(error, DroppedError) or not self._others():
                         raise
-                    log(f"{error.brief}; uploading one block after the other from now on")
-                    time.sleep(pause * random.uniform(0.8, 1.2))
+                    log(f"{error.brief}; logging in one after the other from now on")
+                time.sleep(pause * random.uniform(0.8, 1.2))  # not in our turn: that is for who is let in now
             raise AssertionError("the last turn returns or raises")
 
     def leave(self, carrier: Carrier[C]) -> None:
@@ -93,6 +95,16 @@ class Gate(Generic[C]):
                 return
             self._carriers = [one for one in self._carriers if one is not carrier]
         carrier.link.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._change:
+            self._knocking += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._knocking -= 1
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -124,7 +136,7 @@ class Gate(Generic[C]):
     def _others(self) -> bool:
         """Whether others of ours are let in, or try at the same time: then it is their number that is too much."""
         with self._change:
-            others = self._entering > 1 or time.monotonic() - self._entered < _LATELY
+            others = self._knocking > 1 or time.monotonic() - self._entered < _LATELY
             if others:
                 self._limit = 1
             return others
