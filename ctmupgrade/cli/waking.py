@@ -34,16 +34,16 @@ class _Waker:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._main = threading.main_thread().ident or 0
-        self._dealt = (
-            0  # how often the nudge's handler has run; a lock in it could be taken twice by one thread
-        )
+        self._dealt = 0  # runs of the nudge's handler; a lock in it could be taken twice by one thread
 
     def start(self) -> None:
         """Begin. :raises RuntimeError: there is no thread left for it. :raises ValueError: not the main thread."""
         signal.signal(NUDGE, self._nudged)
-        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        sys.unraisablehook = self._unraisable
         threading.Thread(target=self._go_on, name="waker", daemon=True).start()
+        signal.set_wakeup_fd(
+            self._writer, warn_on_full_buffer=False
+        )  # from here on somebody reads what it tells
+        sys.unraisablehook = self._unraisable
 
     def _nudged(self, _number: int, _frame: FrameType | None) -> None:
         self._dealt += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import paramiko
@@ -29,6 +30,10 @@ LISTS = {
 }
 
 
+# What closing a channel raises where the jump host that it goes through is gone: it would take leave of it.
+_GONE = (EOFError, OSError, paramiko.SSHException)
+
+
 class _BoundedPacketizer(Packetizer):
     """Ends the connection instead of keeping what no honest server sends."""
 
@@ -40,6 +45,11 @@ class _BoundedPacketizer(Packetizer):
         if not line.startswith("SSH-"):
             self.greeted = (*self.greeted[-2:], line[:200])
         return line
+
+    def close(self) -> None:
+        """Close the connection, whatever its way says: what comes after this tells those who wait."""
+        with suppress(*_GONE):
+            super().close()
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > LARGEST_PACKET + _SPARE:
@@ -64,6 +74,16 @@ class BoundedTransport(paramiko.Transport):
         options = self.get_security_options()
         options.ciphers = CIPHERS
         options.digests = DIGESTS
+
+    def run(self) -> None:
+        """Serve the connection to its end, which is no traceback where its way is gone."""
+        with suppress(*_GONE):
+            super().run()
+
+    def close(self) -> None:
+        """End it, also where its way is gone. Again: nothing happens."""
+        with suppress(*_GONE):
+            super().close()
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
