@@ -406,6 +406,45 @@ def test_a_jump_host_that_takes_one_login_at_a_time_and_long_for_it() -> None:
         list(pool.map(look, range(4)))
 
 
+def test_a_jump_host_that_counts_a_login_for_a_while_after_it() -> None:
+    """sshd counts a login until it has ended the process that made it, which is after the client was told "success"."""
+    gate: Gate[_Thing] = Gate()
+    slot = threading.Lock()
+    everyone = threading.Barrier(12)
+
+    def login() -> _Thing:
+        if not slot.acquire(blocking=False):
+            raise DroppedError("dropped before the login")
+        timer = threading.Timer(0.1, slot.release)
+        timer.daemon = True
+        timer.start()
+        return _Thing()
+
+    def look(_number: int) -> None:
+        everyone.wait()
+        gate.board(login, lambda line: None).leave()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(look, range(12)))
+
+
+def test_a_jump_host_that_lets_nobody_in_is_given_up_soon() -> None:
+    gate: Gate[_Thing] = Gate()
+    tries: list[int] = []
+
+    def look(number: int) -> None:
+        def login() -> _Thing:
+            tries.append(number)
+            raise DroppedError("dropped before the login")
+
+        with pytest.raises(DroppedError):
+            gate.board(login, lambda line: None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(look, range(4)))
+    assert max(tries.count(number) for number in range(4)) <= 5
+
+
 def test_the_last_one_ends_what_is_shared() -> None:
     gate: Gate[_Thing] = Gate()
     thing = _Thing()

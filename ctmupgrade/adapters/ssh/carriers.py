@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from ctmupgrade.errors import AuthenticationError, HostKeyError, UnreachableError
 
 _AT_ONCE = 6  # logins at the same time; sshd begins to drop them at 10
-_PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds before we knock again where others of ours are let in
+_PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds before we knock again
 _LATELY = 60.0  # seconds
 
 
@@ -62,6 +62,7 @@ class Gate(Generic[C]):
         self._entering = 0  # whose turn it is
         self._knocking = 0  # who wants in, those included
         self._entered = -_LATELY
+        self._let_in = 0  # how many, ever
         self._carriers: list[Carrier[C]] = []
 
     def board(self, dial: Callable[[], C], log: Callable[[str], None]) -> Carrier[C]:
@@ -71,7 +72,8 @@ class Gate(Generic[C]):
         :raises UnreachableError: whatever ``dial`` raises, where none is there that could be shared.
         """
         with self._counted():
-            for pause in (*_PAUSES, None):
+            pauses, let_in = iter(_PAUSES), self._let_in
+            while True:
                 try:
                     with self._turn():
                         return self._new(dial())
@@ -81,11 +83,16 @@ class Gate(Generic[C]):
                     if shared := self._shared():
                         log(f"{error.brief}; using the existing connection instead, which is slower")
                         return shared
-                    if pause is None or not isinstance(error, DroppedError) or not self._others():
+                    if not isinstance(error, DroppedError) or not self._others():
+                        raise
+                    # sshd counts a login for a moment after it. Who knocks in that moment, each time another one
+                    # of ours was let in, would have no try left for when it is free.
+                    if self._let_in != let_in:
+                        pauses, let_in = iter(_PAUSES), self._let_in
+                    if (pause := next(pauses, None)) is None:
                         raise
                     log(f"{error.brief}; logging in one after the other from now on")
                 time.sleep(pause * random.uniform(0.8, 1.2))  # not in our turn: that is for who is let in now
-            raise AssertionError("the last turn returns or raises")
 
     def leave(self, carrier: Carrier[C]) -> None:
         """See :meth:`Carrier.leave`."""
@@ -122,6 +129,7 @@ class Gate(Generic[C]):
         carrier = Carrier(link, self)
         with self._change:
             self._entered = time.monotonic()
+            self._let_in += 1
             self._carriers.append(carrier)
         return carrier
 
