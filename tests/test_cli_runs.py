@@ -104,6 +104,22 @@ def test_pause_resume_and_abort(desk: Desk) -> None:
     assert desk.type("resume", scenario="healthy-three").returncode == 2
 
 
+@pytest.mark.parametrize("written", [b"", b'{"event": {"type": "run-st'], ids=["nothing", "half a line"])
+def test_a_process_that_died_before_its_first_line_left_no_run(desk: Desk, written: bytes) -> None:
+    """It has changed nothing, and must not stand in the way of the run that is to be gone on with."""
+    assert desk.type("run", "--stop-after", "ctm-1", scenario="healthy-three").returncode == 7
+    run = desk.journal.parent
+    dead = run.parent / "29991231T235959-abcdef0"
+    dead.mkdir(0o700)
+    (dead / "journal.jsonl").touch(0o600)
+    (dead / "journal.jsonl").write_bytes(written)
+    assert desk.ok("status")["run"] == run.name
+    assert [one["run"] for one in desk.ok("runs")["runs"]] == [run.name]
+    assert desk.type("status", dead.name).returncode == 2
+    assert desk.type("resume", scenario="healthy-three").returncode == 0
+    assert desk.ok("status")["state"] == "done"
+
+
 @pytest.mark.parametrize("decision", ["retry", "skip", "done"])
 def test_a_decision_on_a_stuck_node(desk: Desk, decision: str) -> None:
     scenario = "upgrade-fails-on-node-2"

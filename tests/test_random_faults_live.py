@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ctmupgrade.adapters.disk.run_store import RunFolder
+from ctmupgrade.adapters.disk.run_store import folders
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
@@ -38,8 +38,9 @@ LONGEST = 1200.0  # seconds of one process, after which it is stuck
 
 
 def _state(live: Live) -> RunState | None:
-    """The newest upgrade, as its journal says: a later ``stage`` is none."""
-    states = [RunFolder(journal.parent).state() for journal in live.journals()]
+    """The newest upgrade, as its journal says: a later ``stage`` is none, and what died before its first line no run."""
+    homes = sorted(path for path in live.state.glob("*") if path.is_dir())
+    states = [run.state() for home in homes for run in folders(home)]
     upgrades = [state for state in states if kind_of(state) in (RunKind.UPGRADE, RunKind.REBUILD)]
     return upgrades[-1] if upgrades else None
 
