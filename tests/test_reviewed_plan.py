@@ -118,6 +118,24 @@ def test_a_change_of_any_field_is_refused_with_a_digest_that_fits(plans: dict[st
         assert "digest" not in refused.value.brief
 
 
+@pytest.mark.parametrize("name", ["healthy-three", "rebuild-three", "standalone"])
+def test_a_file_that_lacks_any_step_is_refused_as_different(
+    plans: dict[str, Plan], name: str, tmp_path: Path
+) -> None:
+    """As somebody's editor leaves it: the steps after it still name the one that is gone."""
+    now = plans[name]
+    document = _file_of(now)
+    for number in range(len(document["steps"])):
+        changed = copy.deepcopy(document)
+        del changed["steps"][number]
+        with pytest.raises(ReviewedPlanError):
+            refuse_difference(_reviewed(changed, tmp_path), now)
+    changed = copy.deepcopy(document)
+    changed["steps"].reverse()
+    with pytest.raises(ReviewedPlanError):
+        refuse_difference(_reviewed(changed, tmp_path), now)
+
+
 def _without(*kinds: str) -> Callable[[Document], None]:
     def change(document: Document) -> None:
         steps = [s for s in document["steps"] if s["action"] not in kinds]
