@@ -225,3 +225,29 @@ def test_resume_goes_on_with_no_forged_step(tmp_path: Path) -> None:
     assert file.read_text() == forged, "nothing was written, and nothing was done"
     file.write_text(honest)
     assert golden.call("resume", "--yes", *place)[0] == 0
+
+
+def _reversed(plan: dict[str, Any]) -> None:
+    plan["steps"].reverse()
+
+
+def _in_a_circle(plan: dict[str, Any]) -> None:
+    plan["steps"][0]["after"] = [plan["steps"][-1]["id"]]
+
+
+def _lacking_one_that_is_to_come(plan: dict[str, Any]) -> None:
+    named = {one for step in plan["steps"] for one in step["after"]}
+    last = [step for step in plan["steps"] if step["id"] in named][-1]
+    plan["steps"].remove(last)
+
+
+@pytest.mark.parametrize("forge", [_reversed, _in_a_circle, _lacking_one_that_is_to_come])
+def test_a_journal_whose_steps_are_in_no_order_is_unusable_and_no_bug(
+    tmp_path: Path, forge: Callable[[dict[str, Any]], None]
+) -> None:
+    place = ["--state-dir", str(tmp_path), "--simulate", str(golden.SCENARIOS / "healthy-three")]
+    assert golden.call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
+    forge_plan(next(tmp_path.glob("*/*/journal.jsonl")), forge)
+    assert golden.call("resume", "--yes", *place)[0] == 5
+    for words in (["status"], ["report"], ["abort"]):
+        assert golden.call(*words, *place[:2])[0] == 5, words

@@ -66,6 +66,16 @@ class Plan:
                 return step
         raise KeyError(step_id)
 
+    def out_of_order(self) -> str:
+        """Return the id of the first step that comes after one which does not stand before it; "" where all is in order,
+        as our own plans are. A plan that was read from outside need not be."""
+        before: set[str] = set()
+        for step in self.steps:
+            if not before.issuperset(step.after):
+                return step.id
+            before.add(step.id)
+        return ""
+
     def critical_path_s(self, of: Container[str] | None = None, *, worst: bool = False) -> int:
         """Return seconds of the longest chain of steps.
 

@@ -204,12 +204,16 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
 def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
     """Return the state after all events.
 
-    :raises ValueError: the first is not RunStarted, or there is none.
+    :raises ValueError: the first is not RunStarted, or there is none, or its plan's steps are in no order to go through.
     """
     state: RunState | None = None
     for event, at in events:
         match event, state:
             case RunStarted(), None:
+                if wrong := event.plan.out_of_order():
+                    raise ValueError(
+                        f"step {wrong} of its plan comes after one that does not stand before it"
+                    )
                 state = start(event, at)
             case _, None:
                 raise ValueError("the journal does not start with the start of a run")
