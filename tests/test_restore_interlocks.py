@@ -55,15 +55,14 @@ def _changed(plan: Plan, change: Callable[[Step], Step]) -> Plan:
 
 def _elsewhere(step: Step) -> Step:
     """Another node makes the cluster, and all join that one."""
+    after = tuple("new-cluster:ctm-2" if a == "new-cluster:ctm-1" else a for a in step.after)
     match step.action:
         case NewCluster():
-            return replace(step, id="new-cluster:ctm-2", node="ctm-2")
+            return replace(step, id="new-cluster:ctm-2", node="ctm-2", after=after)
         case JoinNode():
-            return replace(step, action=JoinNode("ctm-2"))
+            return replace(step, action=JoinNode("ctm-2"), after=after)
         case _:
-            return replace(
-                step, after=tuple("new-cluster:ctm-2" if a == "new-cluster:ctm-1" else a for a in step.after)
-            )
+            return replace(step, after=after)
 
 
 def _refused(drive: RestoreDrive, plan: Plan, said: str, *harm: str) -> None:
