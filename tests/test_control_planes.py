@@ -62,6 +62,20 @@ def test_two_urls_that_lead_to_one_appliance_are_told(live: Live, config: Path) 
     assert "delete" not in said.stdout and "does not list" not in said.stdout
 
 
+def test_a_node_that_nobody_looked_at_is_not_at_the_target(live: Live, config: Path) -> None:
+    """One node is at the target, and answers for the other one too."""
+    config.write_text(config.read_text().replace("https://ctm-2.sim", "https://ctm-1.sim:8443"))
+    one = live.world.nodes["ctm-1"]
+    before, one.version = one.version, live.world.archive.version
+    try:
+        for words in (["run", "--yes"], ["run", "--yes", "--nodes", "ctm-2"], ["run", "--dry-run"]):
+            said = live.run(*words)
+            assert said.returncode == 3, said.stdout
+            assert "belong to one appliance (id " in said.stdout + said.stderr
+    finally:
+        one.version = before
+
+
 def test_a_node_that_is_off_is_known_by_what_its_name_stands_for(live: Live, config: Path) -> None:
     """The cluster lists it by a name (``127.2`` is one, for a resolver), and it does not tell its id."""
     address = live.world.nodes["ctm-2"].cluster_host

@@ -181,15 +181,22 @@ def plan(setup: Setup) -> tuple[CheckResult, Plan]:
     return result, make_plan(result.facts, setup.cluster, setup.request.options)
 
 
+_WHO_IS_WHO = ("cluster_members_match", "node_count_supported")
+
+
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
-    """Return whether every node that is asked for has the target's version already, and waits for no reboot: it may say the
-    new version before (docs/appliance.md 1.2)."""
+    """Return whether every node that is asked for is proven to have the target's version already, and to wait for no reboot:
+    it may say the new version before (docs/appliance.md 1.2).
+
+    A version is what answered at a node's url: where it is not proven who is who, it may be another node's.
+    """
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
     versions = [result.facts.nodes[name].version for name in names]
-    waiting = {
-        f.node for f in result.findings if f.check == "no_reboot_pending" and f.verdict is Verdict.BLOCK
-    }
-    return not waiting.intersection(names) and all(
-        not isinstance(v, Unknown) and reached(v, target) for v in versions
+    open_ = [f for f in result.findings if f.verdict in (Verdict.BLOCK, Verdict.UNKNOWN)]
+    waiting = {f.node for f in open_ if f.check == "no_reboot_pending"}
+    return (
+        not waiting.intersection(names)
+        and not any(f.check in _WHO_IS_WHO for f in open_)
+        and all(not isinstance(v, Unknown) and reached(v, target) for v in versions)
     )
