@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -301,6 +302,28 @@ def test_a_signed_report(state: Path, keys: dict[str, tuple[str, str, str]], kin
     assert _typed(state, *check, public)[0] == 5
     signature.unlink()
     assert _typed(state, *check, public)[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["ssh", "gpg"])
+def test_who_signs_gets_no_secret(
+    keys: dict[str, tuple[str, str, str]], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KSCTL_PASSWORD", "OPS_WORD"):
+        monkeypatch.setenv(name, "s3cr3t-of-ours")
+    program = tmp_path / {"ssh": "ssh-keygen", "gpg": "gpg"}[kind]
+    program.write_text(f'#!/bin/sh\nenv > {tmp_path}/seen\nexec {shutil.which(program.name)} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert sign(b"report", keys[kind][0])
+    assert "PATH=" in (tmp_path / "seen").read_text() and "s3cr3t" not in (tmp_path / "seen").read_text()
+
+
+def test_a_report_that_is_a_pipe_is_not_waited_for(
+    state: Path, keys: dict[str, tuple[str, str, str]], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "r.md")
+    check = ("report", "--verify-signature", str(tmp_path / "r.md"), "--signed-by", keys["ssh"][1])
+    assert _typed(state, *check)[0] == 2
 
 
 def test_a_signature_for_another_purpose_is_none(

@@ -15,9 +15,13 @@ import pytest
 
 from ctmupgrade.adapters.local.shell import LocalShell
 from ctmupgrade.adapters.transcripts import worth_keeping
+from ctmupgrade.commands.known_secrets import known_secrets
+from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
+from ctmupgrade.errors import UsageError
 from tests.support.desk import SCENARIOS, Desk, Done
+from tests.support.live import signing_key, start_live
 
 PASSWORD, KEY_PASSWORD = "Kp-S3cr3t&<x>'q", "bk-Pässw0rd/77+aa"
 NODE = Node("n", "local", "https://h", "h", SshSettings(), KsctlSettings())
@@ -183,6 +187,37 @@ def test_commands_on_this_machine_get_no_secret(monkeypatch: pytest.MonkeyPatch)
     shell = LocalShell(NODE)
     assert PASSWORD not in shell.read("env").out + shell.change("env").out
     assert PASSWORD.encode() not in b"".join(shell.stream("env"))
+
+
+def test_programs_of_the_ssh_configuration_get_no_secret(tmp_path: Path) -> None:
+    """Whatever cluster.yaml calls its variables, and whichever node it is about."""
+    more = "notify:\n  - {webhook: {url_env: LIVE_HOOK}}"
+    with signing_key() as signing:
+        live = start_live(tmp_path, signing, nodes=2, size=5_000, extra=more)
+        text = live.cluster.read_text().replace("ssh: {", "ssh: {jump: {passphrase_env: LIVE_JUMP}, ", 1)
+        live.cluster.write_text(text)
+        ssh = tmp_path / "home" / ".ssh"
+        ssh.mkdir(mode=0o700, exist_ok=True)
+        (ssh / "config").write_text(f'Match exec "env >> {tmp_path}/seen; false"\n  Port 1\n')
+        said = live.run("check", LIVE_HOOK="https://h.example/x", LIVE_JUMP="jump-s3cr3t", AWS_PROFILE="prod")
+        live.close()
+    seen = (tmp_path / "seen").read_text()
+    assert said.returncode in (0, 3) and "AWS_PROFILE=prod" in seen, said.stdout + said.stderr
+    assert "LIVE_" not in seen
+
+
+def test_the_passphrase_of_a_jump_host_is_a_secret(tmp_path: Path) -> None:
+    text = (SCENARIOS / "standalone" / "cluster.yaml").read_text()
+    path = tmp_path / "cluster.yaml"
+    path.write_text(f"{text}\nssh: {{jump: {{passphrase_env: JUMP_PW}}}}\n")
+    cluster = load_cluster(path, simulated=True)
+    assert "JUMP_PW" in cluster.secret_variables
+    assert "over the hills" in list(known_secrets(cluster, {"JUMP_PW": "over the hills"}))
+    path.write_text(
+        path.read_text() + "checks:\n  own:\n  - {name: mine, run: [/bin/true], environment: [JUMP_PW]}\n"
+    )
+    with pytest.raises(UsageError, match="JUMP_PW holds a secret"):
+        load_cluster(path, simulated=True)
 
 
 def test_gpg_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,12 @@ class LiveFleet:
         if node.is_own:
             return LocalShell(node, opened=self._opened)
         return SshShell(
-            node, log=self._say, rate_limit=self._node_rate, limiter=self._limiter, opened=self._opened
+            node,
+            log=self._say,
+            rate_limit=self._node_rate,
+            limiter=self._limiter,
+            opened=self._opened,
+            withheld=self._cluster.secret_variables,
         )
 
     def control(self, node: str) -> Control:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ctmupgrade.adapters.disk.bounded_file import MIB, read_bounded
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import cluster_name, request_of
 from ctmupgrade.cli.output import as_text, put_json, write_out
@@ -16,6 +17,9 @@ from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.core.run.report import Report
+
+
+_LARGEST_REPORT = 256 * MIB  # bytes
 
 
 def report_text(made: Report, common: Common, output: Path | None) -> str:
@@ -84,7 +88,7 @@ def check_signature(common: Common, file: Path | None, key: str) -> int:
             remedy="report --verify-signature FILE --signed-by KEY.pub",
         )
     try:
-        data = file.read_bytes()
+        data = read_bounded(file, _LARGEST_REPORT)
     except OSError as error:
         raise UsageError(
             f"{file}: it cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(file))}"

@@ -47,9 +47,11 @@ def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _of_a_file(path: Path | None) -> Iterator[str]:
     """A password file's content; where there is no such file its name may be the password."""
-    if path is None or (path.exists() and not path.is_file()):
+    if path is None:
         return
     try:
+        if path.exists() and not path.is_file():
+            return
         with path.open("rb") as file:
             yield file.read(_LARGEST).decode("utf-8", "surrogateescape")
     except FileNotFoundError:

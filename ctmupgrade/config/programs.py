@@ -81,9 +81,11 @@ def contacts_of(file: FileKeys) -> tuple[Contact, ...]:
 
 def secret_variables(file: FileKeys) -> set[str]:
     """Return the variables that, by the file, hold secrets of ours; ksctl's own are secret whatever it says."""
-    found = {file.backup.key_password_env, file.ksctl.password_env, file.ssh.passphrase_env}
+    found = {file.backup.key_password_env, file.ksctl.password_env}
+    for ssh in (file.ssh, *(node.ssh for node in file.nodes)):
+        found |= {ssh.passphrase_env, ssh.jump.passphrase_env if ssh.jump else None}
     for node in file.nodes:
-        found |= {node.ksctl.password_env, node.passphrase_env, node.ssh.passphrase_env}
+        found |= {node.ksctl.password_env, node.passphrase_env}
     for one in file.notify:
         found |= {one.webhook.url_env} if one.webhook else set()
         found |= {one.mail.password_env} if one.mail else set()
@@ -106,7 +108,13 @@ def _program(source: Source, at: At, program: str, base: Path) -> None:
             )
         return
     path = base / program
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError) as error:  # a name too long
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        source.complain(at, f"{str(path)[:200]} cannot be looked at: {why}")
+        return
+    if not there:
         source.complain(at, f"there is no file {path}")
     elif not os.access(path, os.X_OK):
         source.complain(at, f"{path} cannot be executed: chmod +x {shlex.quote(str(path))}")

@@ -193,7 +193,7 @@ class Cluster:
         """Return the environment variables in which, by cluster.yaml, secrets are."""
         names = {self.backup.key_password_env}
         for node in (*self.nodes, *self.fresh):
-            names |= {node.ksctl.password_env, node.ssh.passphrase_env}
+            names |= {node.ksctl.password_env, node.ssh.passphrase_env, node.ssh.jump.passphrase_env}
         names.update(*map(variables_of, self.notify))
         return tuple(sorted(name for name in names if name))
 

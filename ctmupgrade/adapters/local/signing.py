@@ -6,17 +6,25 @@ as FILE.sig (ssh) or FILE.asc (gpg).
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.private_folder import private_folder
+from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.errors import CtmUpgradeError, UsageError
 
 NAMESPACE = "ctmupgrade-report"  # an ssh signature for one purpose is none for another
 LIMIT_S = 120.0  # a person may have to type a passphrase
 _FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})", re.ASCII)
 _SIGNER = "signer"
+# Where the keys are, and what asks a person for a passphrase. No secret of the cluster's is needed for that.
+_FOR_A_KEY = (
+    "GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "PINENTRY_USER_DATA", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "TERM",
+    "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS",
+)  # fmt: skip
 
 
 def is_fingerprint(key: str) -> bool:
@@ -73,8 +81,8 @@ def verify(data: bytes, signature: Path, key: str) -> str:
 
 def _verify_ssh(data: bytes, signature: Path, key: str) -> str:
     try:
-        words = Path(key).read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
+        words = read_text_bounded(Path(key)).split()
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"--signed-by {key}: cannot be read: {error}", remedy="name the public key: KEY.pub"
         ) from None
@@ -121,7 +129,10 @@ _BAD = "the report was changed, or another key signed it: ask for it again, and 
 
 def _run(argv: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(argv, input=data, capture_output=True, timeout=LIMIT_S, check=False)
+        environ = {name: value for name, value in os.environ.items() if name in _FOR_A_KEY} | login_environ()
+        return subprocess.run(
+            argv, input=data, env=environ, capture_output=True, timeout=LIMIT_S, check=False
+        )
     except FileNotFoundError:
         raise UsageError(
             f"{argv[0]} is not installed here", remedy=f"install {argv[0]}, or use the other"

@@ -121,11 +121,13 @@ def connect(
     prefer: Mapping[str, str] | None = None,
     log: Log | None = None,
     patience: float = CONNECT_TIMEOUT,
+    withheld: Iterable[str] = (),
 ) -> Link:
     """Return an authenticated connection to ``node``, through its jump hosts, every host key checked.
 
     :param prefer: for each hop's label the fingerprint of the key it accepted last time.
     :param patience: seconds for TCP, and for a jump host's forwarding.
+    :param withheld: names of variables that no program of the SSH configuration gets.
     :raises HostKeyError: a host key is unknown, changed or revoked.
     :raises AuthenticationError: no key is usable, or none is accepted.
     :raises IncompatibleError: the server has no algorithm in common with us.
@@ -134,7 +136,7 @@ def connect(
     """
     entry = _Entry(prefer or {}, log or _silent, patience)
     try:
-        hops = route(node)
+        hops = route(node, withheld)
         link = Link([], [], patience)
         return _through(link, hops, entry)
     except CtmUpgradeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 
 from ctmupgrade.adapters.ssh.carriers import DroppedError
@@ -17,9 +18,10 @@ LONG_EVERY = 6  # so often a node that did not answer gets the whole time again:
 class Dialler:
     """Makes connections. Thread-safe, for what it keeps is advice only."""
 
-    def __init__(self, node: Node, log: Log) -> None:
+    def __init__(self, node: Node, log: Log, withheld: Collection[str] = ()) -> None:
         self._node = node
         self._log = log
+        self._withheld = withheld
         self._accepted: dict[str, str] = {}
         self._unanswered = 0  # attempts in a row that made no connection
 
@@ -44,6 +46,11 @@ class Dialler:
         # A server that let us in before may still count a connection that we have just ended.
         for pause in _PAUSES if self._accepted else ():
             with suppress(DroppedError):
-                return connect(self._node, prefer=self._accepted, log=self._log, patience=patience)
+                return self._try(patience)
             time.sleep(pause)
-        return connect(self._node, prefer=self._accepted, log=self._log, patience=patience)
+        return self._try(patience)
+
+    def _try(self, patience: float) -> Link:
+        return connect(
+            self._node, prefer=self._accepted, log=self._log, patience=patience, withheld=self._withheld
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -69,14 +69,16 @@ class SshShell:
         rate_limit: int | None = None,
         limiter: Limiter | None = None,
         opened: Callable[[Path], OpenFile] = OpenFile.at,
+        withheld: Collection[str] = (),
     ) -> None:
         """:param log: gets a line for each choice made (key, way of uploading).
         :param rate_limit: bytes per second of this node's uploads; None is unlimited.
         :param limiter: a limit shared with other nodes, besides ``rate_limit``.
-        :param opened: how a file to be uploaded is opened."""
+        :param opened: how a file to be uploaded is opened.
+        :param withheld: names of variables that no program of the SSH configuration gets."""
         self._node = node
         self._log: Callable[[str], None] = log or (lambda _line: None)
-        self._dial = Dialler(node, self._log).dial
+        self._dial = Dialler(node, self._log, withheld).dial
         self._lock = threading.Lock()
         self._shared: Shared | None = None
         self._missing: dict[str, Reply] = {}
@@ -84,7 +86,7 @@ class SshShell:
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
             self,
-            node.name,
+            node,
             dial=self._dial_beside,
             logins=self._logins,
             away=self._away,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,20 +76,20 @@ class Hop:
         )
 
 
-def route(node: Node) -> tuple[Hop, ...]:
+def route(node: Node, withheld: Iterable[str] = ()) -> tuple[Hop, ...]:
     """Return the servers on the way, the node last. cluster.yaml wins over the SSH configuration.
 
+    :param withheld: names of variables with secrets of the cluster's, which no program of that configuration gets.
     :raises UsageError: ``proxy_jump`` or the SSH configuration cannot be followed.
     :raises UnreachableError: the ssh program gave no answer about it in time.
     """
-    return _Way(node).hops()
+    return _Way(node, withheld).hops()
 
 
 class _Way:
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, withheld: Iterable[str]) -> None:
         self._node, self._settings = node, node.ssh
-        named = (node.ssh.passphrase_env, node.ssh.jump.passphrase_env, node.ksctl.password_env)
-        self._environ = helper_environ(frozenset(name for name in named if name))
+        self._environ = helper_environ(frozenset(withheld))
         # Without a passwd entry the ssh program does not run at all.
         self._program = shutil.which("ssh") if home_of_ssh() else None
 
