@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -218,7 +218,10 @@ def agent(*paths: Path, passphrase: str = "") -> Iterator[str]:
     sock = folder / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
     try:
-        while not sock.exists():
+        while True:  # its name is there before it listens
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(sock))
+                break
             time.sleep(0.01)
         ask = folder / "ask"
         ask.write_text(f"#!/bin/sh\necho '{passphrase}'\n")

@@ -36,6 +36,14 @@ def way(node: Node = NODE, **settings: object) -> tuple[Hop, ...]:
     return route(replace(node, ssh=replace(node.ssh, **settings)))  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def home_with_a_blank(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "my home"
+    (folder / ".ssh").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
 def places(hops: tuple[Hop, ...]) -> list[str]:
     return [f"{hop.user}@{hop.place}" for hop in hops]
 
@@ -134,6 +142,50 @@ def test_files_in_files(config: Path, home: Path) -> None:
     assert hops[0].wanted.named == ()
 
 
+def test_a_folder_and_a_link_to_nothing_are_passed_over(config: Path, home: Path) -> None:
+    """As ssh does; whatever else cannot be read is named by its own name."""
+    parts = home / ".ssh" / "conf.d"
+    (parts / "old").mkdir(parents=True)
+    (parts / "gone").symlink_to("nothing")
+    (parts / "nobody").symlink_to("/dev/null")
+    (parts / "with").write_text("Host ctm-1\n  HostName 192.0.2.7\n")
+    config.write_text("Include conf.d/*\n")
+    assert places(way()) == ["me@192.0.2.7:22"]
+    os.mkfifo(parts / "pipe")
+    with pytest.raises(UsageError, match=r"conf\.d/pipe cannot be read: it is no regular file"):
+        way()
+
+
+@pytest.mark.parametrize("without", [False, True])
+def test_a_pipe_in_place_of_the_configuration_is_not_waited_for(
+    home: Path, without: bool, request: pytest.FixtureRequest
+) -> None:
+    os.mkfifo(home / ".ssh" / "config")
+    if without:
+        request.getfixturevalue("no_ssh")
+    with pytest.raises(UsageError, match="config cannot be read: it is no regular file"):
+        way()
+
+
+def test_a_home_with_a_blank_in_its_name(home_with_a_blank: Path) -> None:
+    folder = home_with_a_blank / ".ssh"
+    (folder / "config").write_text(
+        'Host *\n  IdentityFile ~/.ssh/k   # mine\n  IdentityFile %d/.ssh/l\n  IdentityFile "~/.ssh/m"\n'
+        "  UserKnownHostsFile ~/.ssh/a ~/.ssh/b\n  ProxyCommand nc %%h ~/x\n"
+    )
+    [node] = way()
+    assert node.wanted.named == (folder / "k", folder / "l", folder / "m")
+    assert node.files[:2] == (folder / "a", folder / "b")
+
+
+def test_a_byte_order_mark_is_named_without_ssh(config: Path, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("no_ssh")
+    config.write_bytes(b"\xef\xbb\xbfHost *\n")
+    with pytest.raises(UsageError, match="config:1: it begins with a byte order mark") as caught:
+        way()
+    assert "sed -i" in caught.value.remedy and "Install" not in caught.value.remedy
+
+
 def test_a_configuration_that_others_may_write_is_refused(config: Path) -> None:
     config.write_text("Host *\n")
     config.chmod(0o622)
@@ -170,7 +222,7 @@ def test_secrets_of_ours_are_not_shown_to_programs_of_the_configuration(
         'test -z "$KSCTL_PASSWORD$OPS_WORD$CTM_BACKUP_KEY_PASSWORD" && test "$AWS_PROFILE" = prod\n'
     )
     config.write_text(f'Match exec "sh {script}"\n  HostName 127.0.0.7\n')
-    assert way(passphrase_env="OPS_WORD")[0].host == "127.0.0.7"
+    assert route(NODE, ["OPS_WORD"])[0].host == "127.0.0.7"
 
 
 @pytest.mark.parametrize("line", ["ProxyUseFdpass yes", "BindInterface lo", "PubkeyAuthentication no"])

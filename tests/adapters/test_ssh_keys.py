@@ -141,6 +141,17 @@ def test_a_public_half_names_a_key_of_the_agent(
         assert answers(server, identity_file=None) == "hello\n"  # what is named goes first
 
 
+@pytest.mark.parametrize("before", ["# my key\n", "\n", "  \t", "\r\n# a\n\n"])
+def test_a_public_half_stands_where_ssh_finds_it(
+    sshd: Sshd, keys: Path, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = tmp_path / "half.pub"
+    half.write_text(before + Path(f"{keys / 'user'}.pub").read_text())
+    with agent(keys / "user") as sock:
+        monkeypatch.setenv("SSH_AUTH_SOCK", sock)
+        assert answers(sshd, identity_file=half) == "hello\n"
+
+
 @pytest.fixture
 def signed(start_sshd: StartSshd, keys: Path, tmp_path: Path) -> tuple[Sshd, Path, Path]:
     """A server that takes certificates only, a key, and the authority."""
@@ -203,6 +214,22 @@ def test_what_is_wrong_with_a_refused_certificate_is_said(
         answers(server, identity_file=key)
     assert says in caught.value.details
     assert "with user-cert.pub" in caught.value.details
+
+
+@pytest.mark.parametrize("what", ["damaged", "another key's", "a host's"])
+def test_a_certificate_that_is_left_out_is_named(
+    signed: tuple[Sshd, Path, Path], what: str, tmp_path: Path
+) -> None:
+    server, key, authority = signed
+    made = certify(key, authority, server.settings.user, *(["-h"] if what == "a host's" else []))
+    if what == "damaged":
+        made.write_text(made.read_text().replace("AAAA", "AAAB", 1))
+    if what == "another key's":
+        made.write_text(certify(keygen(tmp_path / "x"), authority, server.settings.user).read_text())
+    with pytest.raises(AuthenticationError) as caught:
+        answers(server, identity_file=key)
+    says = "is for another key" if what == "another key's" else "is no user certificate that can be read"
+    assert f"{made} is left out: it {says}" in caught.value.details
 
 
 # -- agents ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import subprocess
@@ -17,13 +18,14 @@ import pytest
 from ctmupgrade.adapters.ssh.patterns import matches
 from ctmupgrade.adapters.ssh.shell import SshShell
 from ctmupgrade.adapters.ssh.transport import LARGEST_PACKET
-from ctmupgrade.adapters.ssh.trust import known_keys
+from ctmupgrade.adapters.ssh.trust import known_keys, revoked_keys
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.errors import (
     AuthenticationError,
     ConnectionLostError,
+    HostKeyError,
     IncompatibleError,
     UnreachableError,
 )
@@ -180,6 +182,19 @@ def test_keys_that_openssh_does_not_read(tmp_path: Path, keys: Path, form: bytes
     file = tmp_path / "known"
     file.write_bytes(text + b"\n")
     assert not known_keys([file], HOST, 22)
+
+
+def test_a_list_that_is_a_pipe_or_too_long(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert known_keys([tmp_path / "pipe", tmp_path / "none", Path(os.devnull)], HOST, 22) == ()
+    with pytest.raises(HostKeyError, match="it is no regular file"):
+        revoked_keys(tmp_path / "pipe")
+    with (tmp_path / "long").open("wb") as file:
+        file.truncate(17 << 20)
+    with pytest.raises(HostKeyError, match="is longer than"):
+        known_keys([tmp_path / "long"], HOST, 22)
+    with pytest.raises(HostKeyError, match="is longer than"):
+        revoked_keys(tmp_path / "long")
 
 
 def test_patterns_take_linear_time() -> None:

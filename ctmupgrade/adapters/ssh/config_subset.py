@@ -7,6 +7,7 @@ understood may say where the connection must go, or whom to trust.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.bounded_file import read_bounded
 from ctmupgrade.adapters.ssh.client_config import Asked, ClientConfig, client_config
 from ctmupgrade.adapters.ssh.patterns import filled, matches_list
 from ctmupgrade.adapters.ssh.surroundings import user_folder
@@ -127,17 +129,18 @@ def _keep(line: _Line, found: dict[str, list[str]]) -> None:
 
 def _lines(file: Path) -> Iterator[_Line]:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(_MOST + 1)
+        data = b"" if file.is_char_device() else read_bounded(file, _MOST)  # /dev/null
     except FileNotFoundError:
         return
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {error.strerror}", remedy=f"ls -l {shlex.quote(str(file))}"
+            f"{file} cannot be read: {error.strerror}",
+            remedy=f"ls -l {shlex.quote(str(file))}; or set ssh.config: none in cluster.yaml.",
         ) from error
-    if len(data) > _MOST:
+    if data.startswith(codecs.BOM_UTF8):
         raise UsageError(
-            f"{file} is longer than {_MOST} bytes", remedy="Set ssh.config: none in cluster.yaml."
+            f"{file}:1: it begins with a byte order mark, which ssh does not read either",
+            remedy=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {shlex.quote(str(file))}",
         )
     for number, raw in enumerate(data.split(b"\n"), 1):
         text = raw.decode("utf-8", "surrogateescape").strip(" \t\r\f")

@@ -18,7 +18,7 @@ import paramiko
 _CLASSES: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 _MOST = 1 << 20  # bytes of a key file
 _PKCS8 = re.compile(rb"-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----")
-_PUBLIC = re.compile(rb"^(?:ssh-|ecdsa-|sk-)[\w@.-]{3,60}[ \t]+[A-Za-z0-9+/=]{40,}")
+_PUBLIC = re.compile(rb"(?:ssh-|ecdsa-|sk-)[\w@.-]{3,60}[ \t]+[A-Za-z0-9+/=]{40,}")
 
 
 class NeedsPassphraseError(Exception):
@@ -76,8 +76,8 @@ def load_key(path: Path, passphrase: str | None) -> paramiko.PKey:
     :raises NeedsPassphraseError: it is locked. :raises PublicHalfError: it is only the public half.
     """
     data = _content(path)
-    if public := _PUBLIC.match(data):
-        raise PublicHalfError(_public_blob(public[0].split()[1]))
+    if public := _public_line(data):
+        raise PublicHalfError(_public_blob(public.split()[1]))
     _refuse_foreign_forms(data, path)
     if b"PRIVATE KEY-----" not in data:
         raise NotAKeyError("not a private key (ed25519, ecdsa or RSA in OpenSSH, PEM or PKCS#8 form)")
@@ -103,8 +103,8 @@ def public_blob(path: Path) -> bytes | None:
     """Return the public half of a key file: of itself, of ``path.pub``, or of the open part of an OpenSSH file."""
     for file in (path, Path(f"{path}.pub")):
         with suppress(OSError, NotAKeyError):
-            if public := _PUBLIC.match(_content(file)):
-                return _public_blob(public[0].split()[1])
+            if public := _public_line(_content(file)):
+                return _public_blob(public.split()[1])
     with suppress(OSError, NotAKeyError, binascii.Error, UnicodeError, paramiko.SSHException):
         lines = _content(path).decode("ascii").split("-----")
         if len(lines) > 2 and "OPENSSH" in lines[1]:
@@ -113,14 +113,17 @@ def public_blob(path: Path) -> bytes | None:
 
 
 def certificate(path: Path) -> Certificate | None:
-    """Return the user certificate in a file; None where there is none."""
+    """Return the user certificate in a file; None where there is none, a host's too."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - most keys have no certificate
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
     try:
-        data = _content(path)
+        data = _public_line(_content(path))
         found = serialization.load_ssh_public_identity(data)
-        if not isinstance(found, serialization.SSHCertificate):
+        if (
+            not isinstance(found, serialization.SSHCertificate)
+            or found.type is not serialization.SSHCertificateType.USER
+        ):
             return None
         plain = found.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -142,6 +145,17 @@ def _content(path: Path) -> bytes:
     if len(data) > _MOST:
         raise NotAKeyError("far too long for a key")
     return data
+
+
+def _public_line(data: bytes) -> bytes:
+    """The line with the public key, where ssh finds it: behind comments and empty lines, before any private key; b""
+    where there is none."""
+    for line in data.split(b"\n"):
+        if line.startswith(b"-----BEGIN"):
+            break
+        if _PUBLIC.match(text := line.strip(b" \t\r")):
+            return text
+    return b""
 
 
 def _public_blob(text: bytes) -> bytes:

@@ -243,7 +243,11 @@ class Keyring:
         offers = []
         for path in dict.fromkeys(paths):
             found = certificate(path)
-            if found and found.key_blob == one.key.asbytes():
+            if found is None and os.path.lexists(path):
+                self.note(f"{path} is left out: it is no user certificate that can be read")
+            elif found and found.key_blob != one.key.asbytes() and path not in self.wanted.certificates:
+                self.note(f"{path} is left out: it is for another key")
+            elif found and found.key_blob == one.key.asbytes():
                 key = copy.copy(one.key)
                 key.load_certificate(found.line)
                 offers.append(Credential(key, one.origin, one.file, one.agent, found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import paramiko
 
+from ctmupgrade.adapters.disk.bounded_file import MIB, read_bounded
 from ctmupgrade.adapters.ssh.agent import CERTIFICATE
 from ctmupgrade.adapters.ssh.fingerprint import fingerprint
 from ctmupgrade.adapters.ssh.host_certificates import (
@@ -22,6 +24,7 @@ from ctmupgrade.adapters.ssh.patterns import matches
 from ctmupgrade.errors import HostKeyError
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+_MOST = 16 * MIB  # bytes of a list of host keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
     :raises HostKeyError: it cannot be read, or is a KRL; as in OpenSSH no host is trusted then.
     """
     try:
-        data = file.read_bytes()
+        data = read_bounded(file, _MOST)
     except OSError as error:
         why = error.strerror or str(error)
     else:
@@ -81,9 +84,14 @@ def revoked_keys(file: Path) -> tuple[KnownKey, ...]:
 
 def _lines(file: Path) -> list[tuple[str, list[str]]]:
     try:
-        return list(_fields(file, file.read_bytes()))
-    except OSError:
-        return []
+        return list(_fields(file, read_bounded(file, _MOST)))
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            return []
+        raise HostKeyError(
+            f"{file}: {error.strerror}: what it revokes is not known",
+            remedy="Name a shorter one: ssh.known_hosts in cluster.yaml.",
+        ) from error
 
 
 def _fields(file: Path, data: bytes) -> Iterator[tuple[str, list[str]]]:
