@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
 import shutil
 import stat
 import tempfile
@@ -206,7 +208,22 @@ def test_one_that_cannot_be_written_does_not_stay_and_stops_nothing(tmp_path: Pa
     drive = EscapingDrive("healthy-three", tmp_path, poll=POLL)
     (tmp_path / ESCAPE).symlink_to(tmp_path / "of somebody else")
     assert drive.start() == 0
-    assert not (tmp_path / "of somebody else").exists() and drive.file.is_file()
+    assert not (tmp_path / "of somebody else").exists() and not drive.file.is_symlink()
+    assert "Nothing is left to do" in drive.file.read_text(encoding="utf-8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # bytes: as a full disk
+    try:
+        drive.escape.write(drive.state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not drive.file.exists() and not list(tmp_path.glob(f".{ESCAPE}.*"))
+
+
+def test_a_pipe_in_its_place_holds_nobody_up(tmp_path: Path) -> None:
+    drive = EscapingDrive("healthy-three", tmp_path, poll=POLL)
+    os.mkfifo(drive.file)
+    assert drive.start() == 0
+    assert drive.file.is_file() and "Nothing is left to do" in drive.file.read_text(encoding="utf-8")
 
 
 def test_what_a_node_said_of_a_failure_is_shown_as_data(tmp_path: Path) -> None:

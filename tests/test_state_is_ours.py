@@ -135,6 +135,26 @@ def test_a_pipe_in_its_place_hangs_nobody(run: RunFolder) -> None:
     _refused(run)
 
 
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a link"])
+@pytest.mark.parametrize("words", ["status", "runs", "report", "watch", "pause", "abort"])
+def test_a_lock_that_is_no_file_is_named(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str, words: str
+) -> None:
+    lock = run.path.parent / "lock"
+    lock.unlink(missing_ok=True)
+    match what:
+        case "a folder":
+            lock.mkdir()
+        case "a pipe":
+            os.mkfifo(lock)
+        case _:
+            lock.symlink_to("/dev/zero")
+    code, said = _said(monkeypatch, run, [words])
+    assert code in ((0, 2, 3) if words in ("runs", "report") else (2, 3)), (code, said)
+    if words not in ("runs", "report"):
+        assert "lock" in said
+
+
 LOOKS = (
     ["status"],
     ["report"],

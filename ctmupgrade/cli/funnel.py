@@ -26,7 +26,7 @@ from ctmupgrade.render.streams import (
 
 _SURROUNDINGS = (
     "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE",
-    "ENOLCK", "ENODEV", "ENXIO", "ELOOP", "ENAMETOOLONG",
+    "ENOLCK", "ENODEV", "ENXIO", "ELOOP", "ENAMETOOLONG", "EISDIR", "ENOTDIR",
 )  # fmt: skip
 _DISK = {getattr(errno, name) for name in _SURROUNDINGS}
 

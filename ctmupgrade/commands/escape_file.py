@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ctmupgrade.adapters.disk.private_file import write_private
+from ctmupgrade.adapters.disk.private_file import replace_private
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode
@@ -66,7 +66,7 @@ class EscapeFile:
         """Write it. A run is never stopped for it: where it cannot be written it goes, for an old one would mislead."""
         text = known_hidden(by_hand_markdown(state, self._cluster(), self._place))
         try:
-            write_private(self._path, text.encode(), durable=self._durable)
+            replace_private(self._path, text.encode(), durable=self._durable)
         except OSError:
             with suppress(OSError):
                 self._path.unlink()

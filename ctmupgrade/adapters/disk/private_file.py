@@ -32,6 +32,15 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     if there is not None and not stat.S_ISREG(there.st_mode):
         _write_through(path, data)
         return
+    replace_private(path, data, durable=durable)
+
+
+def replace_private(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file that only its owner can read in the place of whatever is there: a pipe is not written to, and a link
+    goes.
+
+    :param durable: as above. :raises OSError: it cannot be written; a folder is there.
+    """
     descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600, new, no link
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -144,9 +144,12 @@ def _begun(journal: Path) -> bool:
 
 
 def is_running(home: Path) -> bool:
-    """Return whether a process holds the cluster's lock now. Writes nothing."""
+    """Return whether a process holds the cluster's lock now. Writes nothing.
+
+    :raises ForeignStateError: what is there is no file of ours.
+    """
     try:
-        with (home / "lock").open("rb") as file:
+        with os.fdopen(open_ours(home / "lock"), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
