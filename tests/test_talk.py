@@ -18,10 +18,15 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.cli.given import Common
+from ctmupgrade.cli.place import placed
 from ctmupgrade.cli.questions import ask
 from tests.support.desk import SCENARIOS, Desk
 from tests.support.live import PROGRAM, clean_environ
 from tests.support.terminal import Terminal, on_terminal
+
+COMMANDS = "check|plan|run|resume|status|watch|pause|abort|recover|restore|drill|report|backup|stage"
+PACKAGE = Path(__file__).parents[1] / "ctmupgrade"
 
 STUCK = "upgrade-fails-on-node-2"
 
@@ -321,6 +326,34 @@ def test_every_printed_command_says_where_the_files_are(desk: Desk) -> None:
     assert len(found) > 5
     lacking = [c for c in found if "--simulate" not in c or "--state-dir" not in c]
     assert lacking == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ctmupgrade check; ctmupgrade abort 20261130T110258-3843495; then: ctmupgrade recover   # or: ctmupgrade run",
+        "ctmupgrade resume 20261130T110258-3843495   or   ctmupgrade abort 20261130T110258-3843495",
+        "look with `ctmupgrade check`, then `ctmupgrade abort x`",
+        "ctmupgrade watch   # shows it\nctmupgrade pause   # stops it; or: ctmupgrade abort",
+    ],
+)
+def test_each_of_several_commands_has_its_place(text: str) -> None:
+    place = Common(cluster=Path("prod.yaml"), state_dir=Path("/s"))
+    said = placed(text, place)
+    assert said.count("-c prod.yaml --state-dir /s") == text.count("ctmupgrade ")
+    assert said.replace(" -c prod.yaml --state-dir /s", "") == text
+    assert placed(said, place) == said
+
+
+def test_no_printed_command_is_followed_by_a_comma() -> None:
+    """Its options come last: the comma would be a part of the last one's value."""
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if "pages" in file.parts:  # of the catalogue: no options are put there
+            continue
+        for text in re.findall(r'"[^"\n]*"', file.read_text(encoding="utf-8")):
+            found += re.findall(rf"\bctmupgrade (?:{COMMANDS})(?: \{{[^}}]*\}})?,.*", text)
+    assert found == []
 
 
 class _Interrupted(io.StringIO):

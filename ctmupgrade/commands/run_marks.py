@@ -102,7 +102,7 @@ class Marks:
                 f"the journal of run {self._mine.run} was set back or changed: {node} has a head of line "
                 f"{kept.lines} ({kept.head}), and the journal has {len(hashes)} lines without it",
                 remedy=f"bring the newest journal of that run back (of a backup, or another machine); where there is "
-                f"none: ctmupgrade check, ctmupgrade abort {self._mine.run}, then ctmupgrade recover or run",
+                f"none: ctmupgrade check; ctmupgrade abort {self._mine.run}; then: ctmupgrade recover   # or: ctmupgrade run",
             )
 
     def _is_over(self, run: str) -> bool:

@@ -45,7 +45,7 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
     if different:
         raise BlockedError(
             f"cluster.yaml is no longer that of run {state.run}: {', '.join(different)}",
-            remedy="put it back as it was, or: ctmupgrade abort, then ctmupgrade run",
+            remedy=f"put it back as it was; or: ctmupgrade abort {state.run}; then: ctmupgrade run",
         )
 
 
@@ -83,7 +83,7 @@ def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[],
         raise BlockedError(
             f"the plan in the journal of run {state.run} is not one that ctmupgrade would make: {different[0]}",
             details="\n".join(different[1:20]),
-            remedy=f"find out who wrote to the journal; then: ctmupgrade abort {state.run}, and ctmupgrade run",
+            remedy=f"find out who wrote to the journal; then: ctmupgrade abort {state.run}; then: ctmupgrade run",
         )
     raise BlockedError(
         f"no node that answers keeps the head of the journal of run {state.run}, so that nothing vouches for its steps",

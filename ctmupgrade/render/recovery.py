@@ -58,7 +58,9 @@ def _block(title: str, texts: Iterable[str]) -> list[str]:
 def _step_lines(steps: Sequence[Step]) -> Iterator[str]:
     for number, step in enumerate(steps, 1):
         mark = mark_of(step.action)
-        marked = f"{mark} {step.node}: " if mark else ""
+        # The member that is deleted is told by its id: what a name in cluster.yaml stands for may have changed.
+        member = f" (id {step.action.node_id})" if isinstance(step.action, RemoveNode) else ""
+        marked = f"{mark} {step.node}{member}: " if mark else ""
         yield f"  {number}. {step.id}: {marked}{step.why} (about {clock_time(step.estimate_s)})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -212,10 +213,15 @@ def test_sftp_only(start_sshd: StartSshd, source: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_offered(jail: Callable[..., Sshd], source: Path, tmp_path: Path) -> None:
+    server = jail("ls")
+    node = server.node()
     with pytest.raises(NodeError, match="no way to write") as caught:
-        list(SshShell(jail("ls").node()).upload(source, str(tmp_path / "target")))
+        list(SshShell(node).upload(source, str(tmp_path / "target")))
     for name in WAYS:
         assert name in caught.value.details
+    words = shlex.split(caught.value.remedy.splitlines()[-1])
+    assert words[0] == "scp" and words[words.index("-P") + 1] == str(node.ssh.port)
+    assert words[-1].startswith(f"{node.ssh.user}@{node.host}:"), "the node's name is in no DNS"
 
 
 # -- uploads that break ----------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class ClusterLock:
         who = f"{info.get('by', 'unknown')} (pid {info.get('pid', '?')})"
         run = f"run {info.get('run', 'unknown')}, since {info.get('since', 'unknown')}"
         return LockedError(f"the cluster is locked by {who}, {run}", details=f"lock file: {self.path}",
-                           remedy="ctmupgrade watch shows that run; ctmupgrade pause or abort stops it")  # fmt: skip
+                           remedy="ctmupgrade watch   # shows that run\nctmupgrade pause   # stops it; or: ctmupgrade abort")  # fmt: skip
 
     @property
     def intact(self) -> bool:

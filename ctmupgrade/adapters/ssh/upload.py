@@ -22,6 +22,8 @@ from ctmupgrade.adapters.ssh.node_file import ABSENT, NodeFile, UnusableError
 from ctmupgrade.adapters.ssh.openssh import send_by_child
 from ctmupgrade.adapters.ssh.parallel_upload import CHUNK, FAR, send_by_ranges
 from ctmupgrade.adapters.ssh.rate_limit import Limiter, take
+from ctmupgrade.core.manual_commands import upload
+from ctmupgrade.core.model import Node
 from ctmupgrade.errors import ConnectionLostError, NodeError, UnreachableError, UsageError
 from ctmupgrade.ports import Sent, Shell
 
@@ -45,7 +47,7 @@ class Uploads:
     def __init__(
         self,
         shell: Shell,
-        place: str,
+        node: Node,
         *,
         dial: Callable[[], Link],
         logins: Callable[[], Sequence[Login]],
@@ -58,7 +60,8 @@ class Uploads:
         :param away: seconds of a round trip. :param opened: how the file of a path is opened, once for an upload.
         """
         self._shell = shell
-        self._place = place
+        self._node = node
+        self._place = node.name
         self._dial = dial
         self._logins = logins
         self._away = away
@@ -120,7 +123,7 @@ class Uploads:
         raise NodeError(
             f"{self._place}: the node has no way to write {job.file.target}",
             details="\n".join(refused),
-            remedy=f"Copy it by hand: scp {shlex.quote(str(job.source.name))} {self._place}:{job.file.target}",
+            remedy=f"Copy it by hand, then run the same command again:\n  {upload(self._node, str(job.source.name))}",
         )
 
     def _verify(self, job: _Job) -> None:
