@@ -88,6 +88,9 @@ WRONG = {
     "an empty user": ("nodes:", 'ssh: {user: ""}\nnodes:', 6, ["a user's name is expected"]),
     "a port beyond all": ("nodes:", "ssh: {port: 65536}\nnodes:", 6, ["a port from 1 to 65535"]),
     "no time": ("nodes:", "window: {start: tonight}\nnodes:", 6, ["a time with its timezone", "tonight"]),
+    "an archive with a dash": (
+        "archive: ", "archive: ./-f_v2.21.0.tar.gz.gpg  # ", 3, ["-f_v2.21.0.tar.gz.gpg", "begins with a dash", "mv /"],
+    ),
     "nothing to wait for": ("nodes:", "ksctl: {timeout: 0}\nnodes:", 6, ["a number above 0"]),
 }  # fmt: skip
 FOREIGN = ("instance of", "valid dictionary", "after validation", "Input should", "Keys", "unable to parse")
@@ -103,6 +106,24 @@ def test_a_value_that_cannot_be_meant(tmp_path: Path, case: str) -> None:
     for word in words:
         assert word in said, said
     assert not [word for word in FOREIGN if word in said], "the validation library's words"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "ssh: {identity_file: ./LONG}",
+        "ssh: {jump: {identity_file: ./LONG}}",
+        "checks: {own: [{name: a, run: [./LONG]}]}",
+        "hooks: {after_node: [./LONG]}",
+    ],
+)
+def test_a_path_that_is_too_long_is_named_with_its_line(tmp_path: Path, more: str) -> None:
+    text = (HEAD + NODES).replace("nodes:", f"{more.replace('LONG', 'k' * 300)}\nnodes:", 1)
+    (tmp_path / "cluster.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_cluster(tmp_path / "cluster.yaml")
+    assert "cluster.yaml:6: " in f"{caught.value.brief}\n{caught.value.details}"
+    assert "File name too long" in f"{caught.value.brief}\n{caught.value.details}"
 
 
 @pytest.mark.parametrize("line", ["cluster: '12'", 'cluster: "true"', "cluster: 12a", "cluster: 2026-12-05"])

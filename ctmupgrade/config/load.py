@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -190,6 +192,13 @@ class _Builder:
     def _target(self, raw: TargetKeys) -> Target:
         file = self._file if self.needs_archive else self._path
         archive = file(("target", "archive"), raw.archive)
+        if archive.name.startswith("-"):
+            new = archive.with_name(archive.name.lstrip("-"))
+            self.source.complain(
+                ("target", "archive"),
+                f"{archive.name}: programs on the appliance take a name that begins with a dash for an option; rename it: "
+                f"mv {shlex.quote(str(archive))} {shlex.quote(str(new))}",
+            )
         named = NAMED_VERSION.search(archive.name)
         version: Version | None = raw.version
         if version is None and named:
@@ -287,7 +296,10 @@ class _Builder:
     def _key(self, place: Place, text: str) -> Path:
         """A key's file. It may be missing where its public half is there and names a key of the ssh-agent."""
         path = self._path(place, text)
-        return path if Path(f"{path}.pub").is_file() else self._file(place, text)
+        with suppress(OSError, ValueError):  # of the key itself it is said below
+            if Path(f"{path}.pub").is_file():
+                return path
+        return self._file(place, text)
 
     def _file(self, place: Place, text: str) -> Path:
         path = self._path(place, text)

@@ -139,6 +139,8 @@ def test_password_from_file_and_command(fake: Path, tmp_path: Path) -> None:
         ({"password_command": "sh -c 'echo why >&2; exit 3'"}, "ended with 3"),
         ({"password_command": "no-such-program"}, "cannot be started"),
         ({"password_command": "true"}, "is empty"),
+        ({"password_command": "cat /dev/zero"}, "longer than 65536 bytes"),
+        ({"password_command": "sh -c 'yes >&2'"}, "longer than 65536 bytes"),
         ({}, "KSCTL_PASSWORD"),
     ],
 )
@@ -148,6 +150,13 @@ def test_missing_password_names_its_place(
     it = control(fake, tmp_path, **{"password_env": None, **place})
     with pytest.raises(UsageError, match=says):
         it.read("fail")
+
+
+def test_a_password_file_that_holds_more_than_a_password_is_refused(fake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pw"
+    file.write_text("x" * 65_537)
+    with pytest.raises(UsageError, match="longer than 65536 bytes"):
+        control(fake, tmp_path, password_env=None, password_file=file).read("fail")
 
 
 def test_prompts_are_answered_on_a_terminal(fake: Path, tmp_path: Path) -> None:

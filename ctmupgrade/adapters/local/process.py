@@ -70,9 +70,9 @@ def on_terminal(argv: Sequence[str]) -> list[str]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program that was started in a session of its own, with its children."""
+    """End a program; one that was started in a session of its own with its children."""
     with suppress(OSError):
-        if hasattr(os, "killpg"):
+        if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.ownership import user_name
-from ctmupgrade.adapters.local.process import operators_environ
+from ctmupgrade.adapters.local.process import Running, StoppedError, kill, operators_environ
 from ctmupgrade.core.model import Node, Secret
 from ctmupgrade.core.redact import SecretValues, learn
 from ctmupgrade.errors import UsageError
 
 _PASSWORD_COMMAND_TIMEOUT = 60.0  # seconds
-_LARGEST = 65_536  # bytes of a password file
+_LARGEST = 65_536  # bytes of a password file, and of what a command prints
 
 
 class Scrubber:
@@ -110,7 +110,10 @@ def _read_file(node: Node, path: Path) -> str:
                     f"{brief}, {path}: others can write to it (mode {stat.S_IMODE(mode):04o})",
                     remedy=f"chmod 600 {shlex.quote(str(path))}",
                 )
-            return file.read(_LARGEST).decode("utf-8").rstrip("\r\n")
+            data = file.read(_LARGEST + 1)
+            if len(data) > _LARGEST:
+                raise UsageError(f"{brief}: it is longer than {_LARGEST} bytes")
+            return data.decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise UsageError(f"{brief}: {error.strerror}", remedy="see cluster.yaml; ls -l") from None
     except UnicodeError:
@@ -120,22 +123,33 @@ def _read_file(node: Node, path: Path) -> str:
 def _ask_command(node: Node, command: str, environ: Mapping[str, str], withheld: Iterable[str]) -> str:
     """What the operator's program prints. The command itself is not shown: a password may be in it, or be it."""
     brief = f"{node.name}: ksctl.password_command"
+    heard = {"out": bytearray(), "err": bytearray()}
     try:
-        done = subprocess.run(
+        # Not in a session of its own: it may ask a person at this terminal.
+        process = subprocess.Popen(
             shlex.split(command),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=operators_environ(withheld, environ),
-            timeout=_PASSWORD_COMMAND_TIMEOUT,
-            check=False,
         )
     except OSError as error:
         raise UsageError(f"{brief} cannot be started: {error.strerror}") from None
     except (ValueError, IndexError):
         raise UsageError(f"{brief} cannot be started: it is no command line") from None
-    except subprocess.TimeoutExpired:  # its exception holds the output: not chained
-        raise UsageError(f"{brief} did not end within {_PASSWORD_COMMAND_TIMEOUT:g} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise UsageError(f"{brief} ended with {done.returncode}", details="\n".join(said.splitlines()[-5:]))
-    return done.stdout.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    running = Running(process)
+    try:
+        for name, piece in running.pieces(total=_PASSWORD_COMMAND_TIMEOUT, most=_LARGEST):
+            heard[name] += piece
+    except StoppedError as why:
+        raise UsageError(f"{brief}: {why.endless or 'it did not end'}") from None
+    finally:
+        if process.poll() is None:
+            kill(process)
+        running.leave()
+    if process.returncode:
+        said = heard["err"].decode("utf-8", "replace").strip()
+        raise UsageError(
+            f"{brief} ended with {process.returncode}", details="\n".join(said.splitlines()[-5:])
+        )
+    return heard["out"].decode("utf-8", "surrogateescape").rstrip("\r\n")
