@@ -19,12 +19,12 @@ from ctmupgrade.actions.programs import OperatorPrograms
 from ctmupgrade.actions.window import WINDOW, MaintenanceWindow
 from ctmupgrade.core.go_on import GoOn, to_go_on
 from ctmupgrade.core.plan.steps import (
-    CompareSettings,
     MakeBackup,
     RunUpgrade,
     StageArchive,
     Step,
     VerifyArchive,
+    begins_a_turn,
     in_service,
     is_look,
 )
@@ -242,17 +242,15 @@ class Executor:
         """Why a step may not start now although it is ready; "" where it may."""
         if self.state.steps[step.id].started is not None:
             return ""
-        late = self.window.late(step)
-        if late or not isinstance(step.action, RunUpgrade):
+        if (late := self.window.late(step)) or not begins_a_turn(step.action):
             return late
         if self.controls.stop_after and self._is_over(self.controls.stop_after) and step.node:
             return f"stopped after {self.controls.stop_after}, as asked"
-        return "" if self.controls.confirm(step) else f"not confirmed: {step.id}"
+        wanted = not isinstance(step.action, RunUpgrade) or self.controls.confirm(step)
+        return "" if wanted else f"not confirmed: {step.id}"
 
     def _is_over(self, node: str) -> bool:
-        # The comparison with before runs beside the next node's gate, which must not overtake a stop for it.
-        steps = [s for s in self.state.plan.steps if s.node == node]
-        mine = [s for s in steps if not isinstance(s.action, CompareSettings)]
+        mine = self.state.plan.work_on(node)
         return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
 
     def _wait_for_window(self) -> None:

@@ -60,20 +60,54 @@ def test_roots_state_folder_is_not_an_empty_one_for_others() -> None:
 # -- runs and their journals -------------------------------------------------------------------------------------
 
 
-def test_at_the_target_nothing_is_done(desk: Desk) -> None:
+def _there(desk: Desk, second: str) -> str:
+    """A cluster at the target, and what is said of its second node besides."""
     folder = desk.folder / "there"
     folder.mkdir()
-    for name in ("cluster.yaml", "world.yaml"):
-        text = (SCENARIOS / "healthy-three" / name).read_text()
-        (folder / name).write_text(text)
-    world = (folder / "world.yaml").read_text().replace("2.20.0+15016", "2.21.0+15451")
+    (folder / "cluster.yaml").write_text((SCENARIOS / "healthy-three" / "cluster.yaml").read_text())
     (folder / "world.yaml").write_text(
-        world if "2.21.0+15451" in world else f"{world}\ndefaults: {{version: 2.21.0+15451}}\n"
+        "defaults: {version: 2.21.0+15451}\nnodes:\n  - {name: ctm-1}\n"
+        f"  - {{name: ctm-2{second}}}\n  - {{name: ctm-3}}\n"
     )
-    said = desk.type("run", "--format", "json", "--simulate", str(folder))
+    return str(folder)
+
+
+def test_at_the_target_nothing_is_done(desk: Desk) -> None:
+    said = desk.type("run", "--format", "json", "--simulate", _there(desk, ""))
     assert said.returncode == 0, said.stderr
     last = json.loads(said.stdout.splitlines()[-1])
     assert (last["outcome"], last["steps"]) == ("nothing-to-do", [])
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (", services: {web: error}", "services_started"),
+        (", unit: failed", "services_started"),
+        (", version: 2.21.0-beta_7+51895", "versions_equal"),
+        (", version: 2.21.0-ea1+51000", "versions_equal"),
+    ],
+)
+def test_a_node_that_does_not_work_is_not_verified(desk: Desk, second: str, says: str) -> None:
+    said = desk.type("run", "--yes", "--simulate", _there(desk, second))
+    assert said.returncode == 3 and says in said.stdout, said.stdout + said.stderr
+
+
+def test_a_run_stops_after_a_node_or_not_at_all(desk: Desk) -> None:
+    said = desk.type("run", "--stop-after", "ctm-1", "--yes", scenario="one-already-upgraded")
+    assert said.returncode == 2 and "ctm-2, ctm-3" in said.stderr, said.stderr
+    assert "the plan has nothing to do on it" in said.stderr
+    said = desk.type("run", "--stop-after", "ctm-2", "--yes", scenario="one-already-upgraded")
+    assert said.returncode == 7
+
+
+@pytest.mark.parametrize(("node", "others"), [("ctm-1", {"ctm-2", "ctm-3"}), ("ctm-2", {"ctm-3"})])
+def test_a_rebuild_stops_after_a_node(desk: Desk, node: str, others: set[str]) -> None:
+    said = desk.type("run", "--stop-after", node, "--yes", "--format", "json", scenario="rebuild-three")
+    assert said.returncode == 7, said.stderr
+    steps = {one["id"]: one["status"] for one in json.loads(said.stdout.splitlines()[-1])["steps"]}
+    assert not [name for name in others if steps[f"join:{name}"] != "pending"], steps
+    assert desk.type("resume", "--yes", scenario="rebuild-three").returncode == 0
 
 
 def test_runs_of_the_same_second_sort_by_their_beginning(tmp_path: Path) -> None:

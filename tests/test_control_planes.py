@@ -76,6 +76,31 @@ def test_a_node_that_nobody_looked_at_is_not_at_the_target(live: Live, config: P
         one.version = before
 
 
+def test_urls_that_were_exchanged_are_told_and_nothing_is_done(live: Live, config: Path) -> None:
+    """The cluster says at which address each id is: the url of one node must not lead to another one's."""
+    text = config.read_text()
+    config.write_text(
+        text.replace("https://ctm-1.sim", "X").replace("https://ctm-2.sim", "https://ctm-1.sim").replace("X", "https://ctm-2.sim")
+    )  # fmt: skip
+    for name in ("ctm-1", "ctm-2"):
+        live.world.nodes[name].version = live.world.archive.version
+        for words, code in (
+            (["check"], 3), (["run", "--yes"], 3), (["run", "--yes", "--nodes", name], 3), (["backup"], 3),
+            (["recover"], 6), (["recover", "--rejoin", "ctm-2", "--yes"], 6),
+        ):  # fmt: skip
+            said = live.run(*words)
+            assert said.returncode == code, (words, said.stdout, said.stderr)
+            assert "leads to the appliance that the cluster lists at" in said.stdout + said.stderr, words
+        live.world.nodes[name].version = "2.20.0+15016"
+    assert not live.world.of_kind("removed") and not live.world.of_kind("backup_created")
+
+
+def test_a_backup_of_one_appliance_is_none_of_two(live: Live, config: Path) -> None:
+    config.write_text(config.read_text().replace("https://ctm-2.sim", "https://ctm-1.sim:8443"))
+    said = live.run("backup")
+    assert said.returncode == 3 and "belong to one appliance (id " in said.stdout + said.stderr
+
+
 def test_a_node_that_is_off_is_known_by_what_its_name_stands_for(live: Live, config: Path) -> None:
     """The cluster lists it by a name (``127.2`` is one, for a resolver), and it does not tell its id."""
     address = live.world.nodes["ctm-2"].cluster_host

@@ -326,6 +326,33 @@ def test_a_report_that_is_a_pipe_is_not_waited_for(
     assert _typed(state, *check)[0] == 2
 
 
+@pytest.mark.parametrize("kind", ["ssh", "gpg"])
+def test_pipes_and_endless_files_in_place_of_a_signature(
+    state: Path, keys: dict[str, tuple[str, str, str]], kind: str
+) -> None:
+    signer, public, _ = keys[kind]
+    file = state / "r.json"
+    signature = signature_of(file, signer)
+    os.mkfifo(signature)
+    assert _typed(state, "report", "-o", str(file), "--sign", signer)[0] == 0
+    check = ("report", "--verify-signature", str(file), "--signed-by", public)
+    assert signature.is_file() and _typed(state, *check)[0] == 0
+    with signature.open("ab") as more:
+        more.truncate(1 << 22)
+    assert _typed(state, *check)[0] == 2
+
+
+def test_a_report_into_a_pipe_is_signed(state: Path, keys: dict[str, tuple[str, str, str]]) -> None:
+    """What is signed is what was written, never what stands in the file by then."""
+    pipe = state / "pipe.md"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        assert _typed(state, "report", "-o", str(pipe), "--sign", keys["ssh"][0])[0] == 0
+        assert reader.stdout
+        data = reader.stdout.read()
+    verify(data, signature_of(pipe, keys["ssh"][0]), keys["ssh"][1])
+
+
 def test_a_signature_for_another_purpose_is_none(
     keys: dict[str, tuple[str, str, str]], tmp_path: Path
 ) -> None:

@@ -356,6 +356,22 @@ def test_others_could_have_written_it(tmp_path: Path, program: Callable[..., str
     assert result.code == -1 and "others can write to it" in result.error and not called(tmp_path)
 
 
+def test_a_folder_in_which_anybody_may_put_another_one(tmp_path: Path, program: Callable[..., str]) -> None:
+    program("mine.sh")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "mine.sh").rename(tmp_path / "open" / "mine.sh")
+    (tmp_path / "open").chmod(0o777)
+    result = ran(tmp_path, "./open/mine.sh")
+    assert result.code == -1 and "all may write to" in result.error and not called(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a program to another user")
+def test_another_user_could_change_it(tmp_path: Path, program: Callable[..., str]) -> None:
+    os.chown(tmp_path / program("theirs.sh"), 65534, 65534)
+    result = ran(tmp_path, "./theirs.sh")
+    assert result.code == -1 and "it belongs to nobody" in result.error and not called(tmp_path)
+
+
 def test_the_journal_has_them_before_they_run(tmp_path: Path, program: Callable[..., str]) -> None:
     run = drive(tmp_path, hooks=Hooks(before_run=(program("b", "exit 1"),)))
     assert run.start() == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -544,6 +545,17 @@ def test_the_exposition_format_is_kept(run: Drive) -> None:
 def test_a_place_where_no_file_can_be_is_trouble(tmp_path: Path) -> None:
     said = why(MetricsFile(tmp_path / "none" / "a.prom").send)
     assert said == "No such file or directory"
+
+
+def test_what_somebody_put_in_its_way_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "ours").write_text("ours")
+    (tmp_path / "ours").chmod(0o600)
+    for name in (f".a.prom.{os.getpid()}", f".a.prom.{os.getpid()}.part"):
+        os.link(tmp_path / "ours", tmp_path / name)
+    MetricsFile(tmp_path / "a.prom").send(b"numbers")
+    assert (tmp_path / "a.prom").read_bytes() == b"numbers" and (tmp_path / "ours").read_text() == "ours"
+    assert stat.S_IMODE((tmp_path / "a.prom").stat().st_mode) == 0o644
+    assert len(list(tmp_path.iterdir())) == 4 and Path(os.devnull).is_char_device()
 
 
 # -- the command -------------------------------------------------------------------------------------------------

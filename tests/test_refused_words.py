@@ -138,6 +138,25 @@ def test_simulate_says_what_a_fixture_needs(desk: Desk, command: list[str], plac
     assert place in said and "ctmupgrade init" not in said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "archive: {size: " + "9" * 400 + "}\nnodes:\n  - {name: ctm-1}\n",
+        "nodes:\n  - {name: ctm-1, times: {ksctl_s: .nan}}\n",
+        "nodes:\n  - {name: ctm-1, times: {ksctl_s: .inf}}\n",
+        "nodes:\n  - {name: ctm-1, times: {shell_s: 1e18}}\n",
+        "nodes:\n  - {name: ctm-1, times: {shell_s: -1e18}}\n",
+    ],
+)
+def test_numbers_of_a_fixture_have_bounds(desk: Desk, text: str) -> None:
+    folder = desk.folder / "odd"
+    folder.mkdir()
+    (folder / "cluster.yaml").write_text((SCENARIOS / "standalone" / "cluster.yaml").read_text())
+    (folder / "world.yaml").write_text(text)
+    said = desk.type("run", "--yes", "--simulate", str(folder))
+    assert said.returncode == 2 and "a number up to" in said.stderr, said.stderr
+
+
 # -- what is counted and how it ends -----------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, NodeDecided, RequestRefused, StopAsked
 from ctmupgrade.errors import ForeignStateError
 from tests.support.golden import call
+from tests.support.live import Live, signing_key, start_live
 from tests.support.world_run import Drive, make_world
 
 NOBODY = 65534
@@ -40,6 +41,15 @@ def run(tmp_path: Path) -> RunFolder:
     file.close()
     (folder.path / "requests").mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with signing_key() as signing:
+        made = start_live(tmp_path_factory.mktemp("mode"), signing, nodes=1, size=5_000,
+                          more={"clustered": False}, extra="strategy: standalone")  # fmt: skip
+        yield made
+        made.close()
 
 
 def _refused(run: RunFolder) -> None:
@@ -75,6 +85,15 @@ def test_a_folder_that_others_may_write_is_refused(run: RunFolder, levels: int, 
 def test_a_state_folder_may_be_one_like_tmp(run: RunFolder) -> None:
     run.path.parents[1].chmod(0o1777)
     run.state()
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o666, True), (0o602, True), (0o664, False), (0o600, False)])
+def test_a_cluster_yaml_that_all_may_write_to_is_told(live: Live, mode: int, told: bool) -> None:
+    """It names programs that run here."""
+    live.cluster.chmod(mode)
+    said = live.run("check")
+    assert said.returncode == 0, said.stderr
+    assert (f"others can write to {live.cluster}" in said.stderr) is told, said.stderr
 
 
 def test_a_folder_above_where_anybody_can_move_ours_away_is_told(tmp_path: Path) -> None:

@@ -345,6 +345,12 @@ def test_each_of_several_commands_has_its_place(text: str) -> None:
     assert placed(said, place) == said
 
 
+def test_a_sentence_about_the_program_is_no_command() -> None:
+    place = Common(cluster=Path("prod.yaml"))
+    assert placed("ctmupgrade runs on ctm-1 itself", place) == "ctmupgrade runs on ctm-1 itself"
+    assert placed("ctmupgrade runs", place) == "ctmupgrade runs -c prod.yaml"
+
+
 def test_no_printed_command_is_followed_by_a_comma() -> None:
     """Its options come last: the comma would be a part of the last one's value."""
     found = []

@@ -12,7 +12,7 @@ import typer
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_bounded
 from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.opening import cluster_name, request_of
-from ctmupgrade.cli.output import as_text, put_json, write_out
+from ctmupgrade.cli.output import as_text, bytes_of, put_json, write_out
 from ctmupgrade.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def write_signed(text: str, output: Path, key: str) -> None:
     """Write a report and, beside it, its signature."""
     from ctmupgrade.adapters.local.signing import sign, signature_of
 
+    signature = sign(bytes_of(text), key)  # not of what stands in the file by then
     write_out(text, output)
-    write_out(sign(output.read_bytes(), key).decode("ascii").strip(), signature_of(output, key))
+    write_out(signature.decode("ascii").strip(), signature_of(output, key), derived=True)
 
 
 def check_signature(common: Common, file: Path | None, key: str) -> int:

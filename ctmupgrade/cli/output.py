@@ -82,19 +82,27 @@ def printed_too(common: Common, output: Path | None) -> bool:
     return common.shown is Format.JSON and (output is None or Path("/dev") not in output.absolute().parents)
 
 
-def write_out(text: str, output: Path | None) -> None:
+def bytes_of(text: str) -> bytes:
+    """Return what :func:`write_out` writes of a text."""
+    from ctmupgrade.core.redact import known_hidden
+
+    return f"{known_hidden(text)}\n".encode()
+
+
+def write_out(text: str, output: Path | None, *, derived: bool = False) -> None:
     """Print a text, or write it into a file that only its owner can read.
 
+    :param derived: nobody named the file: a pipe that is there is replaced, not written to.
     :raises UsageError: the file cannot be written, or is a link.
     """
     if output is None:
         typer.echo(text)
         return
-    from ctmupgrade.adapters.disk.private_file import write_private
-    from ctmupgrade.core.redact import known_hidden
+    from ctmupgrade.adapters.disk.private_file import replace_private, write_private
 
     try:
-        write_private(output, f"{known_hidden(text)}\n".encode())
+        write = replace_private if derived and not output.is_symlink() else write_private
+        write(output, bytes_of(text))
     except OSError as error:
         raise UsageError(
             f"{output}: {error.strerror}", remedy="name another file, in a folder that you may write to"

@@ -21,7 +21,7 @@ _COMMANDS = (
 )
 _RUN = r"\d{8}T\d{6}-[0-9a-f]{7}"  # an id, as commands.runs makes them
 _OURS = re.compile(
-    rf"\bctmupgrade (?:node (?:retry|skip|done) {_RUN} \S+|(?:{_COMMANDS})(?![\w-])(?: {_RUN})?)(?P<rest>(?:(?!\bctmupgrade )[^\n;`])*)"
+    rf"\bctmupgrade (?!runs on )(?:node (?:retry|skip|done) {_RUN} \S+|(?:{_COMMANDS})(?![\w-])(?: {_RUN})?)(?P<rest>(?:(?!\bctmupgrade )[^\n;`])*)"
 )
 
 

@@ -181,14 +181,16 @@ def plan(setup: Setup) -> tuple[CheckResult, Plan]:
     return result, make_plan(result.facts, setup.cluster, setup.request.options)
 
 
-_WHO_IS_WHO = ("cluster_members_match", "node_count_supported")
+# Without these a version may be another node's, or not stay what it is; and "every node verified" is more than a version.
+_PROVES_TARGET = (
+    "cluster_members_match", "node_count_supported", "no_upgrade_running", "services_started", "every_node_ready",
+    "replication_connected",
+)  # fmt: skip
 
 
 def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
-    """Return whether every node that is asked for is proven to have the target's version already, and to wait for no reboot:
-    it may say the new version before (docs/appliance.md 1.2).
-
-    A version is what answered at a node's url: where it is not proven who is who, it may be another node's.
+    """Return whether every node that is asked for is proven to have the target's version already, to work, and to wait for no
+    reboot: it may say the new version before (docs/appliance.md 1.2).
     """
     target = setup.cluster.target.version
     names: Sequence[str] = options.nodes or tuple(result.facts.nodes)
@@ -197,6 +199,6 @@ def all_at_target(result: CheckResult, setup: Setup, options: Options) -> bool:
     waiting = {f.node for f in open_ if f.check == "no_reboot_pending"}
     return (
         not waiting.intersection(names)
-        and not any(f.check in _WHO_IS_WHO for f in open_)
+        and not any(f.check in _PROVES_TARGET for f in open_)
         and all(not isinstance(v, Unknown) and reached(v, target) for v in versions)
     )

@@ -16,6 +16,7 @@ from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.near import nearest
 from ctmupgrade.core.plan.new_instances import fresh_problems, with_fresh
+from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.tested_paths import documents_force
 from ctmupgrade.errors import UsageError
 
@@ -63,6 +64,19 @@ def known_node(name: str, known: Collection[str], option: str) -> None:
     """Refuse an unknown node: what waits for it would wait for ever. :raises UsageError: no node of the run has that name."""
     if name and name not in known:
         raise UsageError(f"{option} {name}: the run has no such node", remedy=nodes_known(name, known))
+
+
+def stops_somewhere(name: str, plan: Plan) -> None:
+    """Refuse to stop after a node that the plan leaves as it is: the run would go on to the end.
+
+    :raises UsageError: no step of the plan is the node's own.
+    """
+    at_work = {step.node for step in plan.steps if step.node and plan.work_on(step.node)}
+    if name and plan.steps and name not in at_work:
+        raise UsageError(
+            f"--stop-after {name}: the plan has nothing to do on it",
+            remedy=f"leave it out, or name one of these: {', '.join(sorted(at_work))}",
+        )
 
 
 def nodes_known(name: str, known: Collection[str]) -> str:

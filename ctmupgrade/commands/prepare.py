@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ctmupgrade.commands import check
@@ -9,6 +10,8 @@ from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute, locked
 from ctmupgrade.commands.runs import hold, new_run_id
 from ctmupgrade.commands.wiring import Setup
+from ctmupgrade.core.checks.findings import Finding, Verdict
+from ctmupgrade.core.checks.membership import who_is_who
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan, plan_of
@@ -44,6 +47,8 @@ def _prepare(
     result = check.check(setup, only=_STAGE if kind is StageArchive else _BACKUP)
     wanted = node_order(setup.cluster, setup.request.options)
     stops = tuple(f for f in result.findings if f.stops and (not f.node or f.node in wanted))
+    if kind is MakeBackup:
+        stops += tuple(_confused(result.facts, setup, wanted))
     out = {f.node for f in stops}
     names = tuple(name for name in wanted if name not in out)
     narrowed = CheckResult(result.facts, stops)
@@ -59,6 +64,13 @@ def _prepare(
             ended = replace(execute(setup, wishes, folder, state), result=result)
     code = ended.code if ended.code is not ExitCode.DONE else narrowed.code
     return replace(ended, code=code, left_out=stops, examined=result.findings)
+
+
+def _confused(facts: Facts, setup: Setup, wanted: tuple[str, ...]) -> Iterator[Finding]:
+    """Nodes whose backup would be another's: their urls do not lead to them."""
+    for problem in who_is_who(facts.nodes, setup.cluster):
+        for name in {problem.node, problem.beside}.intersection(wanted):
+            yield Finding("cluster_members_match", Verdict.BLOCK, name, problem.text, problem.remedy)
 
 
 def _plan_to_prepare(

@@ -12,7 +12,7 @@ from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.drill import resumed
 from ctmupgrade.commands.faults import refuse_unknown_steps
-from ctmupgrade.commands.options import known_node
+from ctmupgrade.commands.options import known_node, stops_somewhere
 from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import hold, restore_backups, restore_world, to_go_on, unfinished
@@ -58,6 +58,7 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     refuse_missing_archive(setup, steps_left(state))
     own_node_is_last(setup, state)
     known_node(wishes.stop_after, state.plan.versions, "--stop-after")
+    stops_somewhere(wishes.stop_after, state.plan)
     refuse_unknown_steps(wishes.faults, state.plan)
     if setup.request.dry_run or not wishes.confirm_resume(state):
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED

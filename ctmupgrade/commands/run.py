@@ -20,7 +20,7 @@ from ctmupgrade.commands.escape_file import escape_of
 from ctmupgrade.commands.faults import PlannedFault, refuse_unknown_steps, struck_by
 from ctmupgrade.commands.kept_progress import KeptProgress
 from ctmupgrade.commands.kept_world import kept_beside
-from ctmupgrade.commands.options import known_node
+from ctmupgrade.commands.options import known_node, stops_somewhere
 from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
 from ctmupgrade.commands.restore_memory import journals_for, note_proofs, remembered
 from ctmupgrade.commands.run_marks import Marks
@@ -137,6 +137,7 @@ def _run_locked(setup: Setup, wishes: RunOptions, run_id: str) -> Outcome:
     if wishes.reviewed is not None:
         refuse_difference(wishes.reviewed, plan)
     refuse_unknown_steps(wishes.faults, plan)
+    stops_somewhere(wishes.stop_after, plan)
     if setup.mode is Mode.DRY_RUN:
         state, folder = begin(setup, wishes, plan, run_id, result.findings)
         return end(folder, state, "dry-run", setup, result)

@@ -185,17 +185,19 @@ def _live(request: CommandRequest, cluster: Cluster, hashes: PrefixHashes) -> Se
         port_watch=lambda: TcpPortWatch(clock.now),
     )
     programs = LocalPrograms(cluster.folder, cluster.secret_variables)
-    warnings = tuple(_warnings(cluster, store.warning(), home))
+    warnings = tuple(_warnings(cluster, store.warning(), home, request.cluster))
     return Setup(request, cluster, tools, served=fleet.served, warnings=warnings, programs=programs)
 
 
-def _warnings(cluster: Cluster, of_backups: str, home: Path) -> Iterator[str]:
+def _warnings(cluster: Cluster, of_backups: str, home: Path, file: Path) -> Iterator[str]:
     """What others on this machine can read or move away, and what to do about it."""
-    from ctmupgrade.adapters.disk.ownership import exposed
+    from ctmupgrade.adapters.disk.ownership import exposed, writable_by_all
     from ctmupgrade.adapters.local.secrets import readable_by_others
 
     if of_backups:
         yield of_backups
+    if said := writable_by_all(file):
+        yield f"{said}   # it names programs that run here"
     for path in sorted({node.ksctl.password_file for node in cluster.nodes if node.ksctl.password_file}):
         if said := readable_by_others(path):
             yield said

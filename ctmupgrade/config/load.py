@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +25,7 @@ from ctmupgrade.config.programs import contacts_of, hooks_of, own_of, secret_var
 from ctmupgrade.config.receivers import metrics_of, receivers_of
 from ctmupgrade.config.schema import PRIVATE, FileKeys, KsctlKeys, NodeKeys, SkipKeys, SshKeys, TargetKeys
 from ctmupgrade.config.source import LIBRARY, Place, Source, not_yaml, parse, read_text
-from ctmupgrade.config.values import is_name
+from ctmupgrade.config.values import is_name, looks_like_an_option
 from ctmupgrade.core.checks.catalogue import CHECKS
 from ctmupgrade.core.jumps import JumpSettings
 from ctmupgrade.core.model import (
@@ -192,13 +190,8 @@ class _Builder:
     def _target(self, raw: TargetKeys) -> Target:
         file = self._file if self.needs_archive else self._path
         archive = file(("target", "archive"), raw.archive)
-        if archive.name.startswith("-"):
-            new = archive.with_name(archive.name.lstrip("-"))
-            self.source.complain(
-                ("target", "archive"),
-                f"{archive.name}: programs on the appliance take a name that begins with a dash for an option; rename it: "
-                f"mv {shlex.quote(str(archive))} {shlex.quote(str(new))}",
-            )
+        if why := looks_like_an_option(archive):
+            self.source.complain(("target", "archive"), why)
         named = NAMED_VERSION.search(archive.name)
         version: Version | None = raw.version
         if version is None and named:
@@ -296,10 +289,7 @@ class _Builder:
     def _key(self, place: Place, text: str) -> Path:
         """A key's file. It may be missing where its public half is there and names a key of the ssh-agent."""
         path = self._path(place, text)
-        with suppress(OSError, ValueError):  # of the key itself it is said below
-            if Path(f"{path}.pub").is_file():
-                return path
-        return self._file(place, text)
+        return path if os.path.isfile(f"{path}.pub") else self._file(place, text)  # noqa: PTH113 - takes any length
 
     def _file(self, place: Place, text: str) -> Path:
         path = self._path(place, text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -192,6 +193,17 @@ def _user(value: object) -> str:
 def is_name(text: str) -> bool:
     """Return whether a cluster or a node may be called so: it becomes a folder, and a part of step ids."""
     return bool(_NAME.fullmatch(text))
+
+
+def looks_like_an_option(archive: Path) -> str:
+    """Return what to say of an archive that the appliance's programs would take for an option; "" where they would not."""
+    if not archive.name.startswith("-"):
+        return ""
+    new = archive.with_name(archive.name.lstrip("-"))
+    return (
+        f"{archive.name}: programs on the appliance take a name that begins with a dash for an option; rename it: "
+        f"mv {shlex.quote(str(archive))} {shlex.quote(str(new))}"
+    )
 
 
 def _name(value: object) -> str:

@@ -113,29 +113,42 @@ def _reach(node: Node, port: str) -> list[str]:
     if settings.identity_file:
         words += ["-i", str(settings.identity_file)]
     if settings.known_hosts:
-        path = str(settings.known_hosts)
-        # The value is read like a line of ssh_config: blanks would make two files of it.
-        words += ["-o", f'UserKnownHostsFile="{path}"' if " " in path else f"UserKnownHostsFile={path}"]
-    if settings.config:
-        words += ["-F", "none" if str(settings.config) == "/dev/null" else str(settings.config)]
+        words += _known(str(settings.known_hosts))
+    words += _config(settings)
     return words + _through(settings)
 
 
+def _known(path: str) -> list[str]:
+    """The option for a file of host keys. Its value is read like a line of ssh_config: blanks would make two files of it."""
+    return ["-o", f'UserKnownHostsFile="{path}"' if " " in path else f"UserKnownHostsFile={path}"]
+
+
+def _config(settings: SshSettings) -> list[str]:
+    if not settings.config:
+        return []
+    return ["-F", "none" if str(settings.config) == "/dev/null" else str(settings.config)]
+
+
 def _through(settings: SshSettings) -> list[str]:
-    """The options for the jump hosts. ``-J`` shows them no key and no known_hosts: one that has its own gets a
-    command of its own."""
+    """The options for the jump hosts. ``-J`` shows them no key and no known_hosts, and takes a configuration with a blank in
+    its name apart: then each gets a command of its own, with the one before it inside."""
     if not settings.proxy_jump:
         return []
     # cluster.yaml may have blanks behind the commas, and a slash at the end of an ssh:// form; ssh takes neither.
     specs = [_filled(spec.strip().rstrip("/"), settings.jump) for spec in settings.proxy_jump.split(",")]
     jump = settings.jump
-    if len(specs) > 1 or not (jump.identity_file or jump.known_hosts):
+    if not (jump.identity_file or jump.known_hosts or " " in str(settings.config or "")):
         return ["-J", ",".join(specs)]
-    words = ["ssh", *(["-i", str(jump.identity_file)] if jump.identity_file else [])]
-    words += ["-o", f"UserKnownHostsFile={jump.known_hosts}"] if jump.known_hosts else []
-    begin = shlex.join(words).replace("%", "%%")
-    place = specs[0] if "://" in specs[0] else f"ssh://{specs[0]}"
-    return ["-o", f"ProxyCommand={begin} -W '[%h]:%p' {shlex.quote(place)}"]
+    command = ""
+    for spec in specs:
+        words = ["ssh", *(["-i", str(jump.identity_file)] if jump.identity_file else [])]
+        words += _known(str(jump.known_hosts)) if jump.known_hosts else []
+        words += _config(settings)
+        words += ["-o", f"ProxyCommand={command}"] if command else []
+        begin = shlex.join(words).replace("%", "%%")
+        place = spec if "://" in spec else f"ssh://{spec}"
+        command = f"{begin} -W '[%h]:%p' {shlex.quote(place)}"
+    return ["-o", f"ProxyCommand={command}"]
 
 
 def _filled(spec: str, jump: JumpSettings) -> str:

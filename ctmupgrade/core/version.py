@@ -16,7 +16,10 @@ _VERSION = re.compile(
 )
 
 
-_BETA = re.compile(r"(?:alpha|beta|rc|dev|pre|preview|snapshot)\d{0,9}\b", re.IGNORECASE | re.ASCII)
+_BETA = re.compile(
+    r"(?:alpha|beta|rc|dev|pre|preview|snapshot|ea|nightly)[-_.]?\d{0,9}(?![a-z0-9])",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True, order=False)

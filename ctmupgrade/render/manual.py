@@ -51,7 +51,7 @@ COUNTED_SERVICES = """grep -o '"status": "[^"]*"' | sort | uniq -c"""
 COUNTED_VIEWS = """grep -oE '"(summary|connected|lastUpdated)": [^,]*' | sort | uniq -c"""
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
 _IN_REMEDY = re.compile(
-    r"(?:(?<!\S)KSCTL_URL=\S+ )?\bksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
+    r"(?:(?<!\S)KSCTL_URL=\S+ )?(?<![\w/.-])ksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
     r"|network|ntp|products|properties|quorum-policy|scheduler|services|system|users) \w+)"
 )
 
@@ -108,13 +108,14 @@ class Book:
 
     def addressed(self, remedy: str, name: str) -> str:
         """Return a check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
-        which a node that is down cannot do and a removed one must not."""
+        which a node that is down cannot do and a removed one must not, unless it says that this very node must answer."""
         nodes = (*self.cluster.nodes, *self.cluster.fresh)
         own = next((node for node in nodes if node.name == name), nodes[0])
         other = next((node for node in self.cluster.nodes if node.name != name), own)
 
         def spelled(found: re.Match[str]) -> str:
-            return f"{ksctl_for(other if found[1].startswith('cluster nodes') else own)} {found[1]}"
+            elsewhere = found[1].startswith("cluster nodes") and f"# on {name};" not in remedy
+            return f"{ksctl_for(other if elsewhere else own)} {found[1]}"
 
         return _IN_REMEDY.sub(spelled, remedy)
 

@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+_MOST = 10**15  # bytes, or seconds: more than anything here has
+
 
 @lru_cache(maxsize=64)
 def _hints(kind: Any) -> dict[str, Any]:
@@ -58,10 +60,12 @@ def _plain(kind: Any, value: object, place: str) -> Any:
     match value:
         case bool() if kind in (bool, object):
             return value
-        case int() | float() if kind is float and not isinstance(value, bool):
-            return float(value)
-        case int() if kind is int and not isinstance(value, bool):
-            return value
+        case int() | float() if kind in (int, float) and not isinstance(value, bool):
+            if not -_MOST <= value <= _MOST:  # not a number is neither
+                raise ValueError(f"{place}: a number up to {_MOST} is expected")
+            if kind is int and isinstance(value, float):
+                raise ValueError(f"{place}: int is expected, not {value!r}")
+            return kind(value)
         case str() if kind is bytes:
             return base64.b64decode(value)
         case _ if kind is object or (kind is str and isinstance(value, str)):

@@ -72,7 +72,7 @@ def recorded_world(cluster: Cluster, nodes: Mapping[str, NodeFacts], recording: 
 def _archive(cluster: Cluster, known: Mapping[str, object]) -> SimArchive:
     made = SimArchive(cluster.target.archive.name, version=str(cluster.target.version))
     size, sha256 = known.get("size"), known.get("sha256")
-    made.size = size if isinstance(size, int) and size > 0 else made.size
+    made.size = size if isinstance(size, int) and 0 < size <= 10**15 else made.size
     made.sha256 = sha256 if isinstance(sha256, str) else made.sha256
     made.signer = cluster.target.signer
     return made

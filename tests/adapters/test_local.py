@@ -94,6 +94,13 @@ def test_silence_is_lost_and_ended(shell: LocalShell) -> None:
     assert not [argv for argv in processes() if argv[-2:] == ("sleep", "3131")]
 
 
+def test_a_child_that_is_left_behind_holds_nobody_up(shell: LocalShell) -> None:
+    begun = time.monotonic()
+    said = shell.read("sh", "-c", "sleep 60 & echo done", timeout=50.0)
+    assert (said.code, said.out) == (0, "done\n")
+    assert time.monotonic() - begun < 30
+
+
 def test_killed_is_lost(shell: LocalShell) -> None:
     with pytest.raises(ConnectionLostError, match="signal 9"):
         shell.read("sh", "-c", "kill -9 $$")

@@ -112,6 +112,32 @@ def test_the_printed_command_goes_the_same_way(start_sshd: StartSshd, bastion: S
     assert bastion.logins() == 1
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_the_printed_command_goes_through_several(
+    start_sshd: StartSshd, bastion: Sshd, tmp_path: Path, known: bool
+) -> None:
+    """With keys of the jump hosts' own, or a configuration with a blank in its name, which ``-J`` loses."""
+    target, inner = start_sshd(), start_sshd()
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    hosts = folder / "known"
+    hosts.write_text("".join(s.settings.known_hosts.read_text() for s in (bastion, inner)))  # type: ignore[union-attr]
+    specs = f"{ME}@127.0.0.1:{bastion.port}, {ME}@127.0.0.1:{inner.port}"
+    (inner.folder / "authorized_keys").write_text(f"{public(key_of(bastion))}\n")
+    (folder / "config").write_text(
+        "" if known else f'UserKnownHostsFile "{hosts}"\nIdentityFile {key_of(bastion)}\n'
+    )
+    own = JumpSettings(None, None, key_of(bastion), None, hosts) if known else JumpSettings()
+    node = target.node(proxy_jump=specs, jump=own, config=folder / "config")
+    line = manual_commands.shell(node, "echo", "hello")
+    done = subprocess.run(
+        line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "hello\n", done.stderr
+    assert (bastion.logins(), inner.logins()) == (1, 1)
+    assert answers(target, proxy_jump=specs, jump=own, config=folder / "config") == "hello\n"
+
+
 def test_the_jump_host_of_a_jump_host(start_sshd: StartSshd, bastion: Sshd, config: Path, home: Path) -> None:
     target, inner = start_sshd(), start_sshd()
     known_at_home(home, bastion, inner)

@@ -42,6 +42,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "shell": shlex.quote,
     "shell, backslashes": lambda v: "".join(c if c.isalnum() else f"\\{c}" for c in v),
     "shell, another way": lambda v: v.replace("'", "'\\''"),
+    "shell in a shell": lambda v: shlex.quote(shlex.quote(v)),
+    "a unit": lambda v: v.replace("%", "%%"),
     "SQL": lambda v: v.replace("'", "''"),
     "percent": lambda v: urllib.parse.quote(v, safe=""),
     "percent, path": urllib.parse.quote,

@@ -117,6 +117,17 @@ def exposed(place: Path) -> str:
     return ""
 
 
+def writable_by_all(file: Path) -> str:
+    """Return what to say of a file that every user may write to; "" where not all may, or it cannot be looked at."""
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return ""
+    if mode & stat.S_IWOTH:
+        return f"others can write to {file} (mode {mode:04o}): chmod o-w {shlex.quote(str(file))}"
+    return ""
+
+
 def user_name(user: int) -> str:
     """Return a user's name for a message, or its number where it has none."""
     try:

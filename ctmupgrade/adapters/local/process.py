@@ -18,6 +18,8 @@ from ctmupgrade.adapters.own_program import ON_TERMINAL, helper
 
 _CHUNK = 65_536
 _BUSY_TRIES, _BUSY_PAUSE = 20, 0.05  # seconds each
+_TICK = 0.5  # seconds after which it is looked whether a program has ended
+_LEFT_OPEN = 5.0  # seconds of silence after its end: what is heard then is not its own
 
 # What another program needs of our environment. Whatever else is in there may be a password: cluster.yaml names
 # variables that are, and who holds a terminal lives on after us.
@@ -109,28 +111,36 @@ class Running:
     def pieces(
         self, *, silence: float | None = None, total: float | None = None, most: int | None = None
     ) -> Iterator[tuple[str, bytes]]:
-        """Yield ("out" | "err" | a watched name, bytes) as they come, until both outputs have ended.
+        """Yield ("out" | "err" | a watched name, bytes) as they come, until both outputs have ended, or the program has and
+        a child that it left behind, which holds them open, says nothing for some seconds.
 
         :param silence: seconds without a piece that are too long.
         :param total: seconds in all that are too long.
         :param most: bytes of one of the outputs that are too many.
         :raises StoppedError: the program was ended.
         """
-        end = time.monotonic() + total if total is not None else None
+        last = ended = time.monotonic()
+        end = last + total if total is not None else None
         heard: dict[str, int] = {}
         while self._open & {"out", "err"}:
-            rest = [left for left in (silence, end and end - time.monotonic()) if left is not None]
-            if end is not None and time.monotonic() >= end:
+            now = time.monotonic()
+            if end is not None and now >= end:
                 self._stop(f"it did not end within {total:g} s")
-            try:
-                for name, piece in self._next(max(0.0, min(rest)) if rest else None):
+            if silence is not None and now >= last + silence:
+                self._stop()
+            if self.process.poll() is None:
+                ended = now
+            elif now >= max(last, ended) + _LEFT_OPEN:
+                break
+            limits = [last + silence] if silence is not None else []
+            limits += [end] if end is not None else []
+            with suppress(queue.Empty):
+                for name, piece in self._next(max(0.0, min([_TICK, *(limit - now for limit in limits)]))):
                     heard[name] = heard.get(name, 0) + len(piece)
                     if most is not None and heard[name] > most:
                         self._stop(f"it is longer than {most} bytes")
                     yield name, piece
-            except queue.Empty:
-                over = silence is not None and end is not None and time.monotonic() >= end
-                self._stop(f"it did not end within {total:g} s" if over else "")
+                last = time.monotonic()
         try:
             self.process.wait(timeout=silence if end is None else max(0.1, end - time.monotonic()))
         except subprocess.TimeoutExpired:

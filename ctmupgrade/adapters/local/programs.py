@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.ownership import exposed, user_name
 from ctmupgrade.adapters.local.process import kill, network_environ
 from ctmupgrade.core.clean_text import clean
 from ctmupgrade.core.own_programs import OUTPUT_KEPT, shortened
@@ -91,15 +92,18 @@ class LocalPrograms:
 
 def _unsafe(program: Path | None) -> str:
     """Why a program is not run: others could have written it. One that is missing is reported by its start."""
+    if program is None:
+        return ""
     try:
-        mode = program.stat().st_mode if program is not None else 0
+        about = program.stat()
     except OSError:
         return ""
+    mode = stat.S_IMODE(about.st_mode)
+    if about.st_uid not in (os.geteuid(), 0):
+        return f"it belongs to {user_name(about.st_uid)}, who can change it: chown {user_name(os.geteuid())} {shlex.quote(str(program))}"
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return (
-            f"others can write to it (mode {stat.S_IMODE(mode):04o}): chmod go-w {shlex.quote(str(program))}"
-        )
-    return ""
+        return f"others can write to it (mode {mode:04o}): chmod go-w {shlex.quote(str(program))}"
+    return exposed(program)
 
 
 def _attended(

@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
+from ctmupgrade.adapters.disk.bounded_file import read_bounded, read_text_bounded
 from ctmupgrade.adapters.disk.private_folder import private_folder
 from ctmupgrade.adapters.local.process import login_environ
 from ctmupgrade.errors import CtmUpgradeError, UsageError
@@ -72,11 +72,20 @@ def verify(data: bytes, signature: Path, key: str) -> str:
     :raises ReportSignatureError: it is not a good signature of that key over these bytes.
     :raises UsageError: a file or the program is missing.
     """
-    if not signature.is_file():
+    try:
+        taken = read_bounded(signature)
+    except OSError as error:
         raise UsageError(
-            f"{signature}: there is no such signature", remedy="ctmupgrade report -o FILE --sign KEY"
-        )
-    return _verify_gpg(data, signature, key) if is_fingerprint(key) else _verify_ssh(data, signature, key)
+            f"{signature}: the signature cannot be read: {error.strerror}",
+            remedy="ctmupgrade report -o FILE --sign KEY   # makes it",
+        ) from None
+    with private_folder() as folder:
+        copy = folder / "signature"
+        copy.write_bytes(taken)
+        try:
+            return _verify_gpg(data, copy, key) if is_fingerprint(key) else _verify_ssh(data, copy, key)
+        except ReportSignatureError as error:
+            raise ReportSignatureError(f"{signature}: {error.brief}", remedy=_BAD) from None
 
 
 def _verify_ssh(data: bytes, signature: Path, key: str) -> str:
@@ -106,7 +115,7 @@ def _verify_ssh(data: bytes, signature: Path, key: str) -> str:
         ]
         done = _run(argv, data)
     if done.returncode != 0:
-        raise ReportSignatureError(f"{signature}: no good signature of {key}: {_said(done)}", remedy=_BAD)
+        raise ReportSignatureError(f"no good signature of {key}: {_said(done)}")
     return _said(done)
 
 
@@ -118,9 +127,7 @@ def _verify_gpg(data: bytes, signature: Path, key: str) -> str:
     good = any(words[:1] == ["GOODSIG"] for words in status)
     keys = [{words[1], words[-1]} for words in status if words[:1] == ["VALIDSIG"] and len(words) > 1]
     if done.returncode != 0 or not good or len(keys) != 1 or _bare(key) not in keys[0]:
-        raise ReportSignatureError(
-            f"{signature}: no good signature of {_bare(key)}: {_said(done)}", remedy=_BAD
-        )
+        raise ReportSignatureError(f"no good signature of {_bare(key)}: {_said(done)}")
     return f"Good signature of {_bare(key)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,16 @@ class MetricsFile:
 
     def send(self, payload: bytes) -> None:
         """Put a text in the file's place. :raises NotDeliveredError: it cannot be written."""
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")  # does not end as what is collected
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        part = ""
         try:
-            descriptor = os.open(part, flags, 0o644)
+            # Does not end as what is collected; new, no link, whatever somebody has put there.
+            descriptor, part = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask says
                 file.write(payload)
-            part.replace(self.path)
+            Path(part).replace(self.path)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
+            if part:
+                with suppress(OSError):
+                    Path(part).unlink()
             raise NotDeliveredError(error.strerror or "it cannot be written") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -71,6 +72,36 @@ def one_appliance(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
             yield Problem("", text, beside=name, remedy=remedy)
 
 
+def at_anothers_address(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[tuple[str, str, str]]:
+    """Yield nodes whose control plane is, by its id, the member that the cluster lists at another node's address: node, the
+    other node, address. Only what contradicts cluster.yaml for certain: an address of nobody's, or of several, says nothing.
+    """
+    told = Counter(facts.node_id for facts in nodes.values())
+    ids = {node_id: name for node_id, name in names_by_id(nodes).items() if told[node_id] == 1}
+    listed = {
+        (ids[member.node_id], member.host)
+        for facts in nodes.values()
+        for member in (() if isinstance(facts.members, Unknown) else facts.members)
+        if member.node_id in ids
+    }
+    for name, host in sorted(listed):
+        other = name_at(host, cluster)
+        if other and other != name:
+            yield name, other, host
+
+
+def who_is_who(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
+    """Yield where urls are known not to lead to the nodes that have them: what is seen of one may be another's."""
+    yield from one_appliance(nodes)
+    for name, other, host in at_anothers_address(nodes, cluster):
+        yield Problem(
+            name,
+            f"its url leads to the appliance that the cluster lists at {host}, which is {other}'s address",
+            beside=other,
+            remedy=f"give {name} and {other} in cluster.yaml the url of their own control plane each",
+        )
+
+
 def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Iterator[Problem]:
     """Yield what speaks against it: every node lists exactly the nodes of cluster.yaml.
 
@@ -78,7 +109,7 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
     its id. To remove it is advised only where it is dead and each of ours is proven to be another.
     """
     twice = list(one_appliance(nodes))
-    yield from twice
+    yield from who_is_who(nodes, cluster)
     confused = {
         name for p in twice for name, facts in nodes.items() if facts.node_id == nodes[p.beside].node_id
     }

@@ -19,7 +19,7 @@ from ctmupgrade.core.plan.estimates import worst_of
 from ctmupgrade.core.plan.notes import note, past_notes
 from ctmupgrade.core.plan.own_node import own_node_notes
 from ctmupgrade.core.plan.rebuild import rebuild_notes, survivor_of, what_is_at_stake
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import CompareSettings, Step
 from ctmupgrade.core.plan.strategies import needs_upgrade, node_order, steps_for
 from ctmupgrade.core.restorable import backup_fits
 
@@ -66,15 +66,11 @@ class Plan:
                 return step
         raise KeyError(step_id)
 
-    def out_of_order(self) -> str:
-        """Return the id of the first step that comes after one which does not stand before it; "" where all is in order,
-        as our own plans are. A plan that was read from outside need not be."""
-        before: set[str] = set()
-        for step in self.steps:
-            if not before.issuperset(step.after):
-                return step.id
-            before.add(step.id)
-        return ""
+    def work_on(self, node: str) -> tuple[Step, ...]:
+        """Return a node's own steps but the comparison with before, which runs beside the next node's gate: a stop after the
+        node must not wait for it."""
+        own = (step for step in self.steps if step.node == node)
+        return tuple(step for step in own if not isinstance(step.action, CompareSettings))
 
     def critical_path_s(self, of: Container[str] | None = None, *, worst: bool = False) -> int:
         """Return seconds of the longest chain of steps.

@@ -232,6 +232,14 @@ def in_service(action: Action) -> bool:
     return isinstance(action, quiet | restore_actions.Harmless)
 
 
+def begins_a_turn(action: Action) -> bool:
+    """Return whether a node's turn begins with it, or it cannot be taken back: held where a run is to stop after the node before.
+    What a node has begun (a reboot after its upgrade) goes on."""
+    return isinstance(
+        action, RunUpgrade | RemoveNode | DeleteClusterConfig | ResetNode | JoinNode | NewCluster
+    )
+
+
 def erases(action: Action) -> bool:
     """Return whether it erases all data of its node (vendor pages "Reset System" and "Clusters and Nodes")."""
     return isinstance(action, ResetNode | JoinNode | restore_actions.Erasing)

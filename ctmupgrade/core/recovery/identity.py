@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from ctmupgrade.core.checks.membership import at_anothers_address
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
 from ctmupgrade.core.recovery.scene import Scene
 
 
 def one_appliance(scene: Scene) -> Part:
-    """Return the nodes whose control planes turn out to be one and the same: then nothing that is seen of either
-    can be told apart, and nothing is done."""
+    """Return the nodes whose control planes turn out to be one and the same, or another node's: then nothing that is seen of
+    them can be told apart, and nothing is done."""
     by_id: dict[str, list[str]] = {}
     for name, node in scene.facts.nodes.items():
         if node.node_id:
             by_id.setdefault(node.node_id, []).append(name)
-    return together(_one_appliance(i, names) for i, names in by_id.items() if len(names) > 1)
+    same = together(_one_appliance(i, names) for i, names in by_id.items() if len(names) > 1)
+    return same + together(
+        _elsewhere(*found) for found in at_anothers_address(scene.facts.nodes, scene.cluster)
+    )
+
+
+def _elsewhere(name: str, other: str, host: str) -> Part:
+    text = f"the url of {name} leads to the appliance that the cluster lists at {host}, which is {other}'s address"
+    asks = (
+        f"give {name} and {other} in cluster.yaml the url of their own control plane each, then check again"
+    )
+    return Part(
+        (Trouble(text, sentence=text, urgency=Urgency.TODAY),), (Advice(asks, ("ctmupgrade recover",)),)
+    )
 
 
 def _one_appliance(node_id: str, names: list[str]) -> Part:

@@ -134,7 +134,7 @@ def _run(run: str, *, first: bool) -> str:
     if (
         run[0] in _QUOTES
     ):  # the end of a quoted word, the quote, the beginning of the next; doubled in SQL and YAML
-        return (r"(?<![\\'\"])" if first else "") + rf"(?:{each}|[\\'\"]){{{count},{8 * count + 8}}}"
+        return (r"(?<![\\'\"])" if first else "") + rf"(?:{each}|[\\'\"]){{{count},{24 * count + 8}}}"
     if run[0] == "+" or run[0].isspace():
         return (r"(?<![\s+])" if first else "") + rf"(?:{each}|\\{{0,8}}[\s+]){{1,{2 * count + 2}}}"
     raw = "|".join(_raw(char) for char in sorted(set(run)))
@@ -145,7 +145,9 @@ def _run(run: str, *, first: bool) -> str:
         lost = ("(?<!\ufffd)" if first else "") + f"\ufffd{{{count},{4 * count}}}"
         others = "|".join(_escapes(char, _SLASHES) for char in sorted(set(run)))
         return rf"(?:(?:{before}(?:{raw})|{each})(?:\\{{0,8}}(?:{raw})|{others}){{{count - 1}}}|{lost})"
-    return f"(?:{each}|{before}{raw})" if run in "%&" else f"(?:{before}{raw}|{each})"
+    if run == "%":  # doubled in crontabs, units and ini files
+        return f"(?:{each}|{before}%{{1,4}})"
+    return f"(?:{each}|{before}{raw})" if run == "&" else f"(?:{before}{raw}|{each})"
 
 
 def _raw(char: str) -> str:

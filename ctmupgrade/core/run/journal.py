@@ -201,6 +201,17 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
     return replace(state, steps=steps, decisions=(*state.decisions, event))
 
 
+def _out_of_order(plan: Plan) -> str:
+    """The id of the first step that comes after one which does not stand before it; "" where all is in order, as in our own plans.
+    A plan that was read from outside need not be."""
+    before: set[str] = set()
+    for step in plan.steps:
+        if not before.issuperset(step.after):
+            return step.id
+        before.add(step.id)
+    return ""
+
+
 def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
     """Return the state after all events.
 
@@ -210,7 +221,7 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
     for event, at in events:
         match event, state:
             case RunStarted(), None:
-                if wrong := event.plan.out_of_order():
+                if wrong := _out_of_order(event.plan):
                     raise ValueError(
                         f"step {wrong} of its plan comes after one that does not stand before it"
                     )
