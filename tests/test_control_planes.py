@@ -168,3 +168,34 @@ def test_a_refused_login_names_the_domain(live: Live, config: Path) -> None:
     assert "ksctl.auth_domain (if the user belongs to a domain other than root)" in live.run("check").stdout
     config.write_text(config.read_text().replace("timeout: 30", "timeout: 30, auth_domain: users"))
     assert "login as admin of the authentication domain users is refused" in live.run("check").stdout
+
+
+def test_an_old_backup_that_a_list_left_out_is_not_the_new_one(tmp_path: Path) -> None:
+    """The list is empty before the order, and shows the old one alone for two looks after it."""
+    old = {"id": "old-1", "created": -2592000.0, "key_id": "key-default", "content": "data-main"}
+    with signing_key() as signing:
+        live = start_live(tmp_path, signing, nodes=1, size=5_000, more={"clustered": False},
+                          extra="strategy: standalone", backups=[old])  # fmt: skip
+        look = (
+            "import json,sys; d=json.load(sys.stdin); "
+            "d['resources']=[r for r in d['resources'] if r['id']=='old-1']; d['total']=1; print(json.dumps(d))"
+        )
+        wrapped(
+            live,
+            live.cluster,
+            f"""case "$*" in
+"backup create"*) touch {tmp_path}/ordered;;
+"backup list"*)
+  if [ ! -e {tmp_path}/ordered ]; then echo '{{"skip": 0, "limit": 100, "total": 0, "resources": null}}'; exit 0; fi
+  echo x >> {tmp_path}/looks
+  if [ $(wc -l < {tmp_path}/looks) -le 2 ]; then "$REAL" "$@" | python3 -c "{look}"; exit 0; fi;;
+esac
+exec "$REAL" "$@" """,
+        )
+        said = live.run("backup")
+        kept = [json.loads(path.read_text()) for path in (tmp_path / "backups").glob("*.json")]
+        live.close()
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert (tmp_path / "looks").read_text().count("x") > 2
+    made = next(one for one in kept if "system" not in one)
+    assert "old-1" not in json.dumps(made) and "backup-0001" in json.dumps(made)

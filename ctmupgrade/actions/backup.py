@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -87,6 +88,8 @@ class BackupHandler(StepHandler):
             "backup", "create", "--scope", "system", "--description", f"ctmupgrade {ctx.run}"
         )
         yield Noted(note_refusal(ctx, step, reply, "backup create"))
+        with suppress(NotUnderstoodError):
+            ctx.session(step).own(Held).ordered = str(json_object(reply.out).get("id") or "")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Find the new backup; once it is complete, download it and the key that opens it.
@@ -96,10 +99,19 @@ class BackupHandler(StepHandler):
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
         earlier = set(before.get("known", "").split("|"))
-        fresh = [e for e in entries if e.id not in earlier and e.scope in ("system", "")]
+        # A list may have lacked an old one when it was asked first: what is old by its own time is not the new one.
+        oldest = ctx.clock.now() - ctx.cluster.backup.max_age
+        fresh = [
+            e
+            for e in entries
+            if e.id not in earlier
+            and e.scope in ("system", "")
+            and (e.created is None or e.created >= oldest)
+        ]
         if not fresh:
             return LookResult(LookState.NOT_YET, "the new backup is not listed")
-        entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
+        named = [e for e in fresh if e.id == ctx.session(step).own(Held).ordered]
+        entry = max(named or fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
         complete = _completeness(control, entry)
         if complete is False:
             return LookResult(
@@ -174,6 +186,7 @@ class BackupHandler(StepHandler):
 class Held:
     """What the node holds, and the HSM partitions that it uses; asked once, however often a download is tried."""
 
+    ordered: str = ""  # the id that `backup create` answered, where it did
     asked: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     hsm: tuple[str, ...] | None = None

@@ -13,8 +13,10 @@ from ctmupgrade.actions.answers import Refusal, note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
+from ctmupgrade.actions.settings import recorded
 from ctmupgrade.actions.waits import refuse_host_keys
 from ctmupgrade.collect.ask import ask
+from ctmupgrade.collect.settings import read_settings
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv
 from ctmupgrade.core.go_on import GoOn
@@ -22,10 +24,11 @@ from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.node_settings import counts_of, short_of
 from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
-from ctmupgrade.errors import CtmUpgradeError, NodeError, UnreachableError
+from ctmupgrade.errors import CtmUpgradeError, InconclusiveError, NodeError, UnreachableError
 
 CLEARINGS = 3  # `cluster delete` may answer 200 and do nothing (docs/appliance.md 6): so often it is tried before a join
 STEADY_LOOKS = 3  # as many good looks in a row as a node needs to count as back
@@ -56,6 +59,25 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
     if busy:
         return NodeError(f"{step.id}: {busy[0].host} is {busy[0].state}; only one join at a time")
     return None
+
+
+def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
+    """Make sure that a node is erased for a cluster that has the data: as many keys and users as were recorded, but for what
+    clients may have changed meanwhile. What was not recorded, or is not told, is not compared.
+
+    :raises InconclusiveError: the member that lets it in has lost some.
+    """
+    wanted = counts_of(recorded(ctx, via))
+    short = (
+        ", ".join(short_of(wanted, counts_of(read_settings(ctx.fleet.control(via), tuple(wanted)))))
+        if wanted
+        else ""
+    )
+    if short:
+        raise InconclusiveError(
+            f"{step.id}: not started: {via} has {short}, so {step.node} may be the only one that has the others",
+            remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
+        )
 
 
 def wait_until_steady(
@@ -109,6 +131,7 @@ class JoinHandler(StepHandler):
         yield from wait_until_steady(
             ctx, lambda: join_hindrance(ctx, step, via, up=(via, step.node)), "before the join"
         )
+        refuse_lost_data(ctx, step, via)
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

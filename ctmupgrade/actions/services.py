@@ -11,7 +11,7 @@ from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.interlocks import joined_through
-from ctmupgrade.actions.joining import join_hindrance, wait_until_steady
+from ctmupgrade.actions.joining import join_hindrance, refuse_lost_data, wait_until_steady
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.collect import collect
 from ctmupgrade.collect.ask import ask
@@ -64,6 +64,7 @@ class ResetHandler(StepHandler):
             yield from wait_until_steady(
                 ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before the reset"
             )
+            refuse_lost_data(ctx, step, via)
         return {"reset": "asked"}
 
     def _refuse_sound(self, ctx: Ctx, step: Step) -> None:

@@ -27,7 +27,7 @@ from ctmupgrade.core.node_settings import (
     restoring,
     what_to_do,
 )
-from ctmupgrade.core.plan.steps import CompareSettings, RestoreSettings, Step, erases
+from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, RestoreSettings, Step, erases
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import NotToldError, NotYetError
@@ -241,4 +241,16 @@ class CompareHandler(StepHandler):
             return LookResult(LookState.NOT_YET, "not compared")
         told = {"fewer": own.fewer, "not_known": own.not_known}
         found = {name: text for name, text in told.items() if text}
+        joins = (s.action for s in ctx.plan.steps if s.node == step.node)
+        for via in [action.via for action in joins if isinstance(action, JoinNode)]:
+            found["member"] = "ready" if _is_ready_member(ctx, step.node, via) else "not ready"
         return LookResult(LookState.DONE, evidence={"differences": own.differences, **found})
+
+
+def _is_ready_member(ctx: Ctx, node: str, via: str) -> bool:
+    """Whether the member that was to let it in lists it as ready. No answer proves nothing."""
+    members = ask(ctx.fleet.control(via), ksctl_probes.MEMBERS)
+    own = ask(ctx.fleet.control(node), ksctl_probes.MEMBERSHIP)
+    if isinstance(members, Unknown) or isinstance(own, Unknown) or not own.node_id:
+        return False
+    return any(member.ready and member.node_id == own.node_id for member in members)

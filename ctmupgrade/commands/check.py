@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.collect.collect import collect_nodes
+from ctmupgrade.collect.counts import count_of
 from ctmupgrade.collect.own_checks import own_findings
 from ctmupgrade.collect.state import shared_state
 from ctmupgrade.collect.staying import watched
@@ -20,6 +21,7 @@ from ctmupgrade.core.checks.findings import Finding, Verdict, overall, silent_no
 from ctmupgrade.core.checks.staying import CHECK as STAYING
 from ctmupgrade.core.checks.staying import how_long
 from ctmupgrade.core.looks.facts import ArchiveFacts, Facts, Maybe, Unknown
+from ctmupgrade.core.looks.holding import Holds, Journals, holding_of
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.near import nearest
 from ctmupgrade.core.plan.plan import Plan, make_plan
@@ -124,7 +126,23 @@ def check(setup: Setup, *, only: Collection[str] = (), hashed: bool = True) -> C
     facts = collect(setup, hashed=hashed)
     own = own_findings(cluster, setup.fleet, setup.programs, setup.tools.gather, only=only)
     found = (*examine(facts, cluster, options, only=only), *weighed(own, facts, cluster, options))
-    return CheckResult(facts, found)
+    filled = tuple(_filled(setup, facts)) if not only or _NEW in only else ()
+    named = {finding.node for finding in filled}
+    return CheckResult(facts, (*(f for f in found if f.check != _NEW or f.node not in named), *filled))
+
+
+_NEW = "fresh_instances_ready"
+
+
+def _filled(setup: Setup, facts: Facts) -> Iterator[Finding]:
+    """New instances that hold something, which their join would erase: a mistyped address is enough."""
+    for name, fresh in facts.fresh.items():
+        if isinstance(fresh.membership, Unknown) or fresh.membership.clustered:
+            continue  # judged by that
+        held = holding_of(fresh, count_of(setup.fleet.control(name)), Journals(), {})
+        if held.state is Holds.DATA:
+            text = f"the new instance at {setup.cluster.node(name).host} is not empty: {held.why}; its join would erase that"
+            yield Finding(_NEW, Verdict.BLOCK, name, text, "name an instance that is new: --fresh NODE=HOST")
 
 
 def check_for_a_while(

@@ -16,7 +16,7 @@ from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.decisions import Decision, Meaning, meaning_lines, meaning_of
+from ctmupgrade.core.run.decisions import Decision, Meaning, builds_the_cluster, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import kind_of
 from ctmupgrade.core.run.programs import not_put_back
@@ -171,6 +171,12 @@ def what_it_means(
         )
     if node not in found.plan.nodes:
         raise UsageError(f"{node} is not in run {folder.run}", remedy=nodes_known(node, found.plan.nodes))
+    if decision == "skip" and builds_the_cluster(found, node):
+        raise UsageError(
+            f"{node} is the node from which the new cluster is built: without it no other can join, so it cannot be left out",
+            remedy=f"mend it, then: ctmupgrade node retry {folder.run} {node} --reason 'cause fixed'\n"
+            f"or end this run: ctmupgrade abort {folder.run}\nthen: ctmupgrade recover",
+        )
     meaning = meaning_of(found, node, decision, running=running, at=found.at)
     if not meaning.steps:
         what = "nothing is left to do there" if decision == "skip" else "no step of it is stuck"

@@ -18,6 +18,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.differences import changed
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.plan.restore_choice import newest_whole
+from ctmupgrade.core.plan.steps import JoinNode
 from ctmupgrade.core.recovery.decide import Circumstances
 from ctmupgrade.core.recovery.diagnose import diagnose, without_data
 from ctmupgrade.core.recovery.pin import pin_of
@@ -116,6 +117,9 @@ def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running
     blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""
     around = Circumstances(left.run if left is not None else "", running, blocked)
     found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
+    if richer := _richer(setup, found, known):
+        past = replace(past, richer=richer)
+        found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
     notes = tuple(str(advice) for advice in found.advice)
     made = plan_of(found.steps, result.facts, setup.cluster, setup.request.options, notes)
     empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
@@ -132,6 +136,20 @@ def _without_keys(setup: Setup, facts: Facts) -> frozenset[str]:
         return frozenset()
     counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), list(told))
     return frozenset(name for name, found in counted.items() if found.get("keys") == 0)
+
+
+def _richer(setup: Setup, found: Diagnosis, known: OperatorInput) -> frozenset[str]:
+    """Return the nodes that the way back would erase although they have more keys than the member that lets them in. What
+    is not told proves nothing: the journals and the members' lists decide then."""
+    pairs = {
+        step.node: step.action.via
+        for step in found.steps
+        if isinstance(step.action, JoinNode) and step.node not in known.rejoin
+    }
+    names = sorted({*pairs, *pairs.values()})
+    counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), names) if pairs else {}
+    keys = {n: c for n in names if not isinstance(c := counted[n].get("keys", Unknown("")), Unknown)}
+    return frozenset(n for n, via in pairs.items() if n in keys and via in keys and keys[n] > keys[via])
 
 
 def refuse_running(setup: Setup) -> None:

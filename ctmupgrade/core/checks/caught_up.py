@@ -50,6 +50,16 @@ def behind_problems(
     return list(caught_up_problems(nodes, ids, now, most)) if len(cluster.nodes) > 1 else []
 
 
+def blocked_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    """Yield the nodes that take no changes any more from another, as that one's report says; how far one is behind passes."""
+    ids, reports = names_by_id(nodes), fresh_reports(nodes)
+    for own, name in ids.items():
+        peers = reports[own].peers if own in reports else {}
+        for peer, seen in ids.items():
+            if peer != own and peer in peers and peers[peer].lag.blocked:
+                yield from _lag_problems(seen, name, peers[peer].lag, WORKING)
+
+
 def caught_up_problems(
     nodes: Mapping[str, NodeFacts], ids: Mapping[str, str], now: datetime, most: MostLag
 ) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.caught_up import blocked_problems
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.looks.upgrade_log import undecided
@@ -110,6 +111,7 @@ def _between(nodes: dict[str, NodeFacts], scene: Scene) -> list[Problem]:
     found = [*health.membership_problems(nodes, cluster), *health.readiness_problems(nodes, cluster)]
     if len(kept) > 1:
         found += health.replication_problems(nodes, cluster, scene.facts.at)
+        found += blocked_problems(nodes)
     return list(dict.fromkeys(found))
 
 

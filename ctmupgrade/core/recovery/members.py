@@ -191,6 +191,12 @@ def _doubt_of_data(scene: Scene, name: str, again: tuple[str, ...]) -> Advice | 
             "clients wrote to it then is on it alone. If nobody needs that data, join it again, which erases it",
             again,
         )
+    if name in scene.past.richer:
+        return Advice(
+            f"{name} stays outside the cluster with its data: it has more keys than {scene.via}, so {scene.via} may not have the "
+            "cluster's data. Find out which of them clients used. If nobody needs what is on it, join it again, which erases it",
+            again,
+        )
     lone = sum(m.ready for m in scene.members.values()) == 1
     vouched = scene.via in (scene.past.survivor, scene.known.survivor) or name in scene.past.emptied
     if lone and not vouched:

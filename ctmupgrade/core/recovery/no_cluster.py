@@ -129,7 +129,7 @@ def _base(scene: Scene, able: list[str]) -> Base:
                 ),
             ),
         )
-    untouched = [n for n in holding if n not in (past.survivor, past.held_back)]
+    untouched = [n for n in holding if n not in (past.survivor, past.held_back, *past.replaced)]
     if past.survivor and untouched:
         return _without_survivor(scene, untouched[0])
     others = tuple(scene.again(survivor=n) for n in holding)

@@ -84,7 +84,8 @@ class Scene:
 
     def held_back(self, name: str) -> bool:
         """Return whether it is to stay apart until an operator names it."""
-        return name in (self.past.held_back, self.options.hold_back) and name not in self.known.rejoin
+        apart = {self.past.held_back, self.options.hold_back, *self.past.replaced}
+        return name in apart and name not in self.known.rejoin
 
     def again(self, *, gone: str = "", rejoin: tuple[str, ...] = (), survivor: str = "") -> str:
         """Return the ``recover`` command with all that was given, and more; what is said now takes the place of what

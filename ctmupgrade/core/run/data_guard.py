@@ -13,7 +13,7 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.plan.plan import Plan
 from ctmupgrade.core.plan.restore_actions import EraseNode, ResetSpare, RestoreBackup
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, ResetNode, Step, step_id
-from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.journal import RunState, Status, said_only
 
 
 def holders(plan: Plan, state: RunState, names: Collection[str] | None = None) -> set[str]:
@@ -30,7 +30,7 @@ def _holds(plan: Plan, state: RunState, name: str) -> bool:
     over = (Status.DONE, Status.SKIPPED)
     join = by_id.get(step_id("join", name))
     if join is Status.DONE:
-        return True
+        return not said_only(state.steps[step_id("join", name)])
     if any(s.node == name and isinstance(s.action, RestoreBackup) for s in plan.steps):
         return by_id.get(step_id("prove-restore", name)) is Status.DONE
     if name in plan.without_data:

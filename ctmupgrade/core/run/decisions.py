@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ctmupgrade.core.plan.step_words import step_words
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Step
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import NodeDecided, RunState, Status
 from ctmupgrade.core.run.report import version_after
@@ -29,6 +29,13 @@ class Meaning:
     steps: tuple[Step, ...]
     before: RunState
     following: Step | None
+
+
+def builds_the_cluster(state: RunState, node: str) -> bool:
+    """Return whether nodes are to join a cluster that this node has yet to make."""
+    makes = [s.id for s in state.plan.steps if isinstance(s.action, NewCluster) and s.node == node]
+    joins = any(isinstance(step.action, JoinNode) for step in state.plan.steps)
+    return joins and any(state.steps[one].status not in _OVER for one in makes)
 
 
 def meaning_of(state: RunState, node: str, decision: Decision, *, running: bool, at: datetime) -> Meaning:

@@ -201,6 +201,11 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
     return replace(state, steps=steps, decisions=(*state.decisions, event))
 
 
+def said_only(step: StepState) -> bool:
+    """Return whether a step is done by an operator's word alone: no look has proven it."""
+    return step.status is Status.DONE and "operator" in step.evidence
+
+
 def _out_of_order(plan: Plan) -> str:
     """The id of the first step that comes after one which does not stand before it; "" where all is in order, as in our own plans.
     A plan that was read from outside need not be."""

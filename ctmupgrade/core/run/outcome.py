@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ctmupgrade.core.plan.steps import CompareSettings, RecordSettings, RunUpgrade, Step
-from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, RecordSettings, RunUpgrade, Step
+from ctmupgrade.core.run.journal import RunState, Status, said_only
 from ctmupgrade.core.version import Version
 
 
@@ -18,7 +18,7 @@ def left_undone(state: RunState) -> tuple[str, ...]:
     """Return the nodes of the plan that are not what the plan was for; "" stands for a step of no node.
 
     A node is what the plan was for when none of its steps that matter was skipped and, where it was to be upgraded,
-    a look has proven the target's version.
+    a look has proven the target's version; where an operator's word alone says that it has joined, a look that it is a member.
     """
     names = dict.fromkeys(step.node for step in state.plan.steps)
     return tuple(name for name in names if _is_undone(state, name))
@@ -27,6 +27,9 @@ def left_undone(state: RunState) -> tuple[str, ...]:
 def _is_undone(state: RunState, node: str) -> bool:
     steps = [step for step in state.plan.steps if step.node == node]
     if any(state.steps[step.id].status is Status.SKIPPED and _matters(step) for step in steps):
+        return True
+    joins = [step for step in steps if isinstance(step.action, JoinNode) and said_only(state.steps[step.id])]
+    if joins and not any(state.steps[step.id].evidence.get("member") == "ready" for step in steps):
         return True
     return any(isinstance(step.action, RunUpgrade) for step in steps) and not at_target(state, node)
 

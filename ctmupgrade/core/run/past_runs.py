@@ -25,7 +25,7 @@ from ctmupgrade.core.plan.steps import (
     changes_node,
     step_id,
 )
-from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState
+from ctmupgrade.core.run.journal import STUCK, RunState, Status, StepState, said_only
 from ctmupgrade.core.version import Version
 
 
@@ -39,7 +39,9 @@ class RunHistory:
     :ivar survivor: the node that keeps the data in that run, where it is a rebuild.
     :ivar hurt: the survivor's upgrade began, and nothing proves that the survivor is well since.
     :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
+    :ivar replaced: nodes in whose place a run was to join new instances: they keep their old data, apart.
     :ivar emptied: nodes whose own data was erased, and which no join has filled again.
+    :ivar richer: nodes that have more keys than the member through which they would join, as both tell now.
     :ivar alone: nodes that took clients' writes after the others had been removed from their cluster, and that no
         other has joined since: what was written then is on each of them alone."""
 
@@ -48,7 +50,9 @@ class RunHistory:
     survivor: str = ""
     hurt: bool = False
     held_back: str = ""
+    replaced: frozenset[str] = frozenset()
     emptied: frozenset[str] = frozenset()
+    richer: frozenset[str] = frozenset()
     alone: frozenset[str] = frozenset()
     stuck: frozenset[str] = frozenset()
     joins: Mapping[str, datetime] = field(default_factory=dict)
@@ -61,9 +65,10 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
     alone: set[str] = set()
     joins: dict[str, datetime] = {}
     last: RunState | None = None
-    held_back, any_run = "", False
+    held_back, any_run, replaced = "", False, set[str]()
     for state in states:
         any_run = True
+        replaced |= {name for name, _host in state.plan.options.fresh}
         if state.plan.strategy is StrategyName.REBUILD and state.plan.options.hold_back:
             held_back = state.plan.options.hold_back
         for step in state.plan.steps:
@@ -74,8 +79,10 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
             _joins(joins, step, held)
             if not isinstance(step.action, JoinNode | ResetNode | EraseNode | RestoreBackup):
                 continue
-            if isinstance(step.action, JoinNode | RestoreBackup) and held.status is Status.DONE:
+            proven = held.status is Status.DONE and not said_only(held)
+            if isinstance(step.action, JoinNode | RestoreBackup) and proven:
                 emptied.discard(step.node)
+                replaced.discard(step.node)
                 held_back = "" if step.node == held_back else held_back
             else:
                 emptied.add(step.node)
@@ -84,8 +91,9 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
         if any(changes_node(step.action) for step in state.plan.steps):
             last = state if state.unfinished else last
     kept = RunHistory(
-        held_back=held_back, emptied=frozenset(emptied), alone=frozenset(alone), joins=joins, any_run=any_run
-    )
+        held_back=held_back, replaced=frozenset(replaced), emptied=frozenset(emptied), alone=frozenset(alone),
+        joins=joins, any_run=any_run,
+    )  # fmt: skip
     if last is None:
         return kept
     survivor = _survivor(last)
@@ -162,6 +170,7 @@ def _hurt(state: RunState, survivor: str) -> bool:
         state.steps.get(step_id("upgrade", survivor)),
         state.steps.get(step_id("await", survivor)),
     )
-    if upgrade is None or upgrade.status in (Status.PENDING, Status.SKIPPED):
+    if upgrade is None or upgrade.started is None:
         return False
-    return proof is None or proof.status not in (Status.DONE, Status.SKIPPED)
+    left = Status.SKIPPED in (upgrade.status, proof.status if proof else None)
+    return left or proof is None or proof.status is not Status.DONE
