@@ -117,7 +117,8 @@ class Upgrade(StepHandler):
             raise NodeError(f"{step.node}: an upgrade that this run did not start is running: {running[0]}")
         refuse_earlier(ctx, step, shell)
         refuse_size(ctx, step.node, shell)
-        return {"boot": boot.text(), **earlier_logs(shell, logs)}
+        taken = ctx.clock.now().timestamp()
+        return {"boot": replace(boot, taken=taken).text(), **earlier_logs(shell, logs)}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Start the script on a terminal, or follow one that was started before. Nothing is sent where looks have aged."""

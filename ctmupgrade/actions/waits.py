@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
@@ -141,7 +141,7 @@ class RebootHandler(StepHandler):
         earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
         if not boot.differs_from(BootMark.of_text(earlier)):
             refuse_doubted(step, shell)
-        return {"boot": earlier or boot.text()}
+        return {"boot": earlier or replace(boot, taken=ctx.clock.now().timestamp()).text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Send ``sudo reboot``, unless it was rebooted since its upgrade.

@@ -11,18 +11,24 @@ from ctmupgrade.core.version import Version
 @dataclass(frozen=True, slots=True)
 class BootMark:
     """What changes with a reboot. ``boot_id`` proves it; ``since`` (epoch seconds) is the fallback,
-    known to wobble by a second, so differences below ``WOBBLE`` prove nothing."""
+    known to wobble by a second, so differences below ``WOBBLE`` prove nothing.
+
+    :ivar taken: when this machine looked, epoch seconds; 0: not kept. A boot of later is not older than that."""
 
     boot_id: str = ""
     since: float = 0.0
+    taken: float = 0.0
 
     def differs_from(self, other: BootMark) -> bool | None:
         """Return whether it is another boot; None where the two cannot be compared."""
         if self.boot_id and other.boot_id:
             return self.boot_id != other.boot_id
-        if self.since and other.since:
-            return abs(self.since - other.since) > WOBBLE
-        return None
+        if not self.since or not other.since:
+            return None
+        if abs(self.since - other.since) <= WOBBLE:
+            return False
+        # Without a reboot the time of the boot moves when the clock is set: then it is still long before that look.
+        return None if other.taken and self.since < other.taken - CLOCKS else True
 
     def text(self) -> str:
         """Return it as evidence in a journal."""
@@ -34,6 +40,7 @@ class BootMark:
         return cls(**json.loads(text)) if text else cls()
 
 
+CLOCKS = 26 * 3600.0  # seconds; two clocks, and what a time without its zone may mean, differ by no more
 WOBBLE = 10.0  # seconds; `uptime -s` and btime differ by 1 s on one boot, a real reboot takes longer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctmupgrade.core.looks import parse_shell
+from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, failure_lines, log_verdict
 
@@ -80,6 +81,20 @@ def test_times_of_boot_a_second_apart_are_one_boot() -> None:
     )
     assert one.differs_from(two) is False
     assert one.differs_from(parse_shell.boot_id("3f1f0000-0000-4000-8000-000000000001")) is None
+
+
+def test_a_clock_that_was_set_is_no_reboot() -> None:
+    """The time of the boot moves with it; a boot of later is not older than the look before it."""
+    day = 86_400.0
+    before = BootMark(since=1000 * day, taken=1011 * day)
+    assert BootMark(since=1000 * day + 45).differs_from(before) is None
+    assert BootMark(since=1000 * day + 2).differs_from(before) is False
+    assert BootMark(since=1011 * day + 60).differs_from(before) is True
+    assert BootMark(since=1010.4 * day).differs_from(before) is True, "a time without its zone"
+    assert BootMark(since=1000 * day + 45).differs_from(BootMark(since=1000 * day)) is True, (
+        "an old journal's"
+    )
+    assert BootMark.of_text(before.text()) == before
 
 
 @pytest.mark.parametrize(
