@@ -24,7 +24,7 @@ from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.node_settings import counts_of, short_of
+from ctmupgrade.core.node_settings import counts_of
 from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
@@ -62,20 +62,24 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
 
 
 def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
-    """Make sure that a node is erased for a cluster that has the data: as many keys and users as were recorded, but for what
-    clients may have changed meanwhile. What was not recorded, or is not told, is not compared.
+    """Make sure that a node is erased for a cluster that has the data: at least half of the keys and users that were recorded.
+    Clients go on making and destroying them; one that was reset has none. What was not recorded, or is not told, is not
+    compared.
 
-    :raises InconclusiveError: the member that lets it in has lost some.
+    :raises InconclusiveError: the member that lets it in has lost more.
     """
     wanted = counts_of(recorded(ctx, via))
-    short = (
-        ", ".join(short_of(wanted, counts_of(read_settings(ctx.fleet.control(via), tuple(wanted)))))
-        if wanted
-        else ""
-    )
-    if short:
+    if not wanted:
+        return
+    found = counts_of(read_settings(ctx.fleet.control(via), tuple(wanted)))
+    lost = [
+        f"{found[name]} of {count} {name}"
+        for name, count in wanted.items()
+        if 2 * found.get(name, count) < count
+    ]
+    if lost:
         raise InconclusiveError(
-            f"{step.id}: not started: {via} has {short}, so {step.node} may be the only one that has the others",
+            f"{step.id}: not started: {via} has {', '.join(lost)}, so {step.node} may be the only one that has the others",
             remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
         )
 
