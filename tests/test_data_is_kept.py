@@ -74,6 +74,19 @@ def test_recover_does_not_erase_the_node_with_the_data_for_an_empty_cluster(tmp_
     assert code == 3 and "ERASES ctm-3" in said, "a person has named it"
 
 
+@pytest.mark.parametrize("second", ["data-main", "data-b"])
+def test_recover_erases_no_other_living_cluster(tmp_path: Path, second: str) -> None:
+    """Two clusters of two: whose data counts is for a person, also where both have as many keys."""
+    nodes = _plain(4, version=NEW, cluster="A")
+    for node in nodes[2:]:
+        node.update(cluster="B", data=second)
+    place = _fixture(tmp_path, "in-place", nodes, 4, keys={"data-main": 1000, "data-b": 1000})
+    code, said = call("recover", "--yes", *place)
+    assert code == 6 and "ctm-3 is in another cluster, with ctm-4" in said and "ERASES" not in said, said
+    code, said = call("recover", "--rejoin", "ctm-3,ctm-4", *place)
+    assert code == 3 and "ERASES ctm-3" in said, said
+
+
 def test_a_join_that_somebody_says_is_done_is_looked_at(tmp_path: Path) -> None:
     faults = [{"kind": "join_fails", "node": "ctm-3", "at": 0.5, "code": "vanish", "times": 0}]
     place = _fixture(tmp_path, "rebuild", _plain(), faults=faults)
