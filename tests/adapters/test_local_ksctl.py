@@ -140,7 +140,7 @@ def test_password_from_file_and_command(fake: Path, tmp_path: Path) -> None:
         ({"password_command": "no-such-program"}, "cannot be started"),
         ({"password_command": "true"}, "is empty"),
         ({"password_command": "cat /dev/zero"}, "longer than 65536 bytes"),
-        ({"password_command": "sh -c 'yes >&2'"}, "longer than 65536 bytes"),
+        ({"password_command": "sh -c 'yes 4711 >&2; true'"}, "longer than 65536 bytes"),
         ({}, "KSCTL_PASSWORD"),
     ],
 )
@@ -150,6 +150,10 @@ def test_missing_password_names_its_place(
     it = control(fake, tmp_path, **{"password_env": None, **place})
     with pytest.raises(UsageError, match=says):
         it.read("fail")
+    left = [
+        one for one in psutil.process_iter(["cmdline", "status"]) if one.info["cmdline"] == ["yes", "4711"]
+    ]
+    assert not left, "what a command has started goes with it"
 
 
 def test_a_password_file_that_holds_more_than_a_password_is_refused(fake: Path, tmp_path: Path) -> None:

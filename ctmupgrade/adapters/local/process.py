@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -85,9 +85,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 class Running:
     """A started program whose outputs are read by threads, so that neither can block the other."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes = b"") -> None:
-        """:param stdin: written and closed, where the program was given a pipe."""
-        self.process = process
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: bytes = b"",
+        end: Callable[[subprocess.Popen[bytes]], None] = kill,
+    ) -> None:
+        """:param stdin: written and closed, where the program was given a pipe. :param end: ends it where it is stopped."""
+        self.process, self._end = process, end
         self._pieces: queue.Queue[tuple[str, bytes]] = queue.Queue(maxsize=64)
         self._open: set[str] = set()
         self._left = False
@@ -157,7 +162,7 @@ class Running:
             self._open.discard(name)
 
     def _stop(self, endless: str = "") -> NoReturn:
-        kill(self.process)
+        self._end(self.process)
         raise StoppedError(endless)
 
     def _pump(self, name: str, descriptor: int) -> None:
