@@ -12,24 +12,15 @@ from typing import Any
 import pytest
 
 from tests.support.golden import call
+from tests.support.world_run import write_fixture
 
-ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
 NEW = "2.21.0+15451"
 Kept = tuple[str, ...]
 
 
 def _fixture(folder: Path, strategy: str, nodes: list[dict[str, Any]], count: int = 3, **world: Any) -> Kept:
     """A fixture, and the words that name it."""
-    place = folder / "fixture"
-    place.mkdir()
-    config = {
-        "cluster": "kept", "strategy": strategy,
-        "target": {"archive": f"./{ARCHIVE}", "signer": "0123456789ABCDEF0123456789ABCDEF01234567"},
-        "backup": {"key_password_env": "CTM_BACKUP_KEY_PASSWORD"},
-        "nodes": [{"name": f"ctm-{i + 1}", "host": f"10.0.0.{11 + i}"} for i in range(count)],
-    }  # fmt: skip
-    (place / "cluster.yaml").write_text(json.dumps(config), encoding="utf-8")
-    (place / "world.yaml").write_text(json.dumps({"nodes": nodes, **world}), encoding="utf-8")
+    place = write_fixture(folder, strategy, nodes, count, **world)
     return ("--simulate", str(place), "--state-dir", str(folder / "state"))
 
 

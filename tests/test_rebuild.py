@@ -28,26 +28,14 @@ from ctmupgrade.errors import UsageError
 from ctmupgrade.sim import Fault, World, status
 from tests.support import golden
 from tests.support.promises import check_promises
-from tests.support.world_run import Drive, make_world, world_of
+from tests.support.world_run import Drive, make_world, world_of, write_fixture
 
 REBUILD = StrategyName.REBUILD
-ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
 NEW = "2.21.0+15451"
 
 
 def _folder(tmp_path: Path, nodes: list[dict[str, Any]], named: int = 3, **world: Any) -> Path:
-    """A fixture: a world, and a cluster.yaml that names its first nodes. JSON is YAML."""
-    folder = tmp_path / "fixture"
-    folder.mkdir()
-    config = {
-        "cluster": "rebuilt", "strategy": "rebuild",
-        "target": {"archive": f"./{ARCHIVE}", "signer": "0123456789ABCDEF0123456789ABCDEF01234567"},
-        "backup": {"key_password_env": "CTM_BACKUP_KEY_PASSWORD"},
-        "nodes": [{"name": f"ctm-{i + 1}", "host": f"10.0.0.{11 + i}"} for i in range(named)],
-    }  # fmt: skip
-    (folder / "cluster.yaml").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "world.yaml").write_text(json.dumps({"nodes": nodes, **world}), encoding="utf-8")
-    return folder
+    return write_fixture(tmp_path, "rebuild", nodes, named, **world)
 
 
 def _run(folder: Path, state_dir: Path, **options: Any) -> tuple[Outcome, World]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
@@ -23,7 +23,7 @@ from ctmupgrade.collect.settings import read_settings
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.ksctl import backup_state, sounds_away, sounds_later, sounds_like_login
 from ctmupgrade.core.looks import ksctl_probes, state_probes
-from ctmupgrade.core.looks.backups import BackupEntry, BackupKey, Manifest
+from ctmupgrade.core.looks.backups import AHEAD, BackupEntry, BackupKey, Manifest
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.json_rows import json_object
 from ctmupgrade.core.looks.unknown import Unknown
@@ -78,7 +78,8 @@ class BackupHandler(StepHandler):
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
         version = known(ask(control, ksctl_probes.SYSTEM), f"{step.node}: its version").version
-        return {"known": "|".join(e.id for e in entries), "version": str(version)}
+        asked = ctx.clock.now().isoformat()
+        return {"known": "|".join(e.id for e in entries), "version": str(version), "asked": asked}
         yield  # pragma: no cover
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
@@ -99,19 +100,13 @@ class BackupHandler(StepHandler):
         control = ctx.fleet.control(step.node)
         entries = known(every_page(control, ksctl_probes.backups), f"{step.node}: its backups")
         earlier = set(before.get("known", "").split("|"))
-        # A list may have lacked an old one when it was asked first: what is old by its own time is not the new one.
-        oldest = ctx.clock.now() - ctx.cluster.backup.max_age
-        fresh = [
-            e
-            for e in entries
-            if e.id not in earlier
-            and e.scope in ("system", "")
-            and (e.created is None or e.created >= oldest)
-        ]
+        found = [e for e in entries if e.id not in earlier and e.scope in ("system", "")]
+        ordered = [e for e in found if e.id == ctx.session(step).own(Held).ordered]
+        fresh = ordered or [e for e in found if not _is_older(e, ctx.cluster, before)]
         if not fresh:
-            return LookResult(LookState.NOT_YET, "the new backup is not listed")
-        named = [e for e in fresh if e.id == ctx.session(step).own(Held).ordered]
-        entry = max(named or fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
+            older = f"; {len(found)} that were not listed before are old" if found else ""
+            return LookResult(LookState.NOT_YET, f"the new backup is not listed{older}")
+        entry = max(fresh, key=lambda e: e.created.timestamp() if e.created else 0.0)
         complete = _completeness(control, entry)
         if complete is False:
             return LookResult(
@@ -182,11 +177,20 @@ class BackupHandler(StepHandler):
         )
 
 
+def _is_older(entry: BackupEntry, cluster: Cluster, before: Evidence) -> bool:
+    """Whether a backup is, by its own time, older than one that could be fresh when this one was ordered: a listing may have
+    lacked it then. Without a time of either nothing says so."""
+    if entry.created is None or "asked" not in before:
+        return False
+    return entry.created < datetime.fromisoformat(before["asked"]) - cluster.backup.max_age - AHEAD
+
+
 @dataclass(slots=True)
 class Held:
-    """What the node holds, and the HSM partitions that it uses; asked once, however often a download is tried."""
+    """What one backup's looks remember: the id that ``backup create`` answered, where it did; what the node holds, and the
+    HSM partitions that it uses, which is asked once, however often a download is tried."""
 
-    ordered: str = ""  # the id that `backup create` answered, where it did
+    ordered: str = ""
     asked: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     hsm: tuple[str, ...] | None = None

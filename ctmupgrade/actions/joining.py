@@ -81,6 +81,7 @@ def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
         raise InconclusiveError(
             f"{step.id}: not started: {via} has {', '.join(lost)}, so {step.node} may be the only one that has the others",
             remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
+            go_on=GoOn.RETRY,
         )
 
 

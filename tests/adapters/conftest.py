@@ -238,3 +238,13 @@ def agent(*paths: Path, passphrase: str = "") -> Iterator[str]:
         process.kill()
         process.wait()
         shutil.rmtree(folder)
+
+
+def left_running(*argv: str) -> bool:
+    """Whether a process with just this command line is there, and stays for some seconds."""
+    end = time.monotonic() + 10
+    while [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == list(argv)]:
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.1)
+    return False

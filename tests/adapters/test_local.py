@@ -21,6 +21,7 @@ from ctmupgrade.core.looks.boot import BootMark
 from ctmupgrade.core.model import KsctlSettings, Node, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, SilentError, TooMuchError, UsageError
 from ctmupgrade.ports import MOST_ANSWER, Shell, Terminal
+from tests.adapters.conftest import left_running
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -99,6 +100,13 @@ def test_a_child_that_is_left_behind_holds_nobody_up(shell: LocalShell) -> None:
     said = shell.read("sh", "-c", "sleep 60 & echo done", timeout=50.0)
     assert (said.code, said.out) == (0, "done\n")
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("session", ["", "setsid "])
+def test_a_child_that_prints_without_an_end_is_ended(shell: LocalShell, session: str) -> None:
+    with pytest.raises(TooMuchError, match="longer than"):
+        shell.read("sh", "-c", f"{session}yes 4712 & exit 0", timeout=50.0)
+    assert not left_running("yes", "4712")
 
 
 def test_killed_is_lost(shell: LocalShell) -> None:

@@ -21,6 +21,7 @@ from ctmupgrade.core.ksctl import sounds_like_login
 from ctmupgrade.core.model import KsctlSettings, Node, Secret, SshSettings
 from ctmupgrade.errors import ConnectionLostError, NodeError, TooMuchError, UsageError
 from ctmupgrade.ports import Control
+from tests.adapters.conftest import left_running
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -141,6 +142,7 @@ def test_password_from_file_and_command(fake: Path, tmp_path: Path) -> None:
         ({"password_command": "true"}, "is empty"),
         ({"password_command": "cat /dev/zero"}, "longer than 65536 bytes"),
         ({"password_command": "sh -c 'yes 4711 >&2; true'"}, "longer than 65536 bytes"),
+        ({"password_command": "sh -c 'yes 4711 & exit 0'"}, "longer than 65536 bytes"),
         ({}, "KSCTL_PASSWORD"),
     ],
 )
@@ -150,10 +152,7 @@ def test_missing_password_names_its_place(
     it = control(fake, tmp_path, **{"password_env": None, **place})
     with pytest.raises(UsageError, match=says):
         it.read("fail")
-    left = [
-        one for one in psutil.process_iter(["cmdline", "status"]) if one.info["cmdline"] == ["yes", "4711"]
-    ]
-    assert not left, "what a command has started goes with it"
+    assert not left_running("yes", "4711"), "what a command has started goes with it"
 
 
 def test_a_password_file_that_holds_more_than_a_password_is_refused(fake: Path, tmp_path: Path) -> None:

@@ -235,3 +235,23 @@ def at_step(world: World, kind_or_id: str, *faults: Fault, moment: str = "start"
 def versions(world: World) -> Sequence[str]:
     """X.Y.Z of every node, as it really is."""
     return [node.version.partition("+")[0] for node in world.nodes.values()]
+
+
+ARCHIVE = "610-000611-034_SW_Upgrade_Package_CipherTrust_Manager_v2.21.0_RevA.tar.gz.gpg"
+
+
+def write_fixture(
+    folder: Path, strategy: str, nodes: list[dict[str, Any]], count: int = 3, **world: Any
+) -> Path:
+    """A fixture below ``folder``: a world, and a cluster.yaml that names its first ``count`` nodes. JSON is YAML."""
+    place = folder / "fixture"
+    place.mkdir()
+    config = {
+        "cluster": "rebuilt", "strategy": strategy,
+        "target": {"archive": f"./{ARCHIVE}", "signer": "0123456789ABCDEF0123456789ABCDEF01234567"},
+        "backup": {"key_password_env": "CTM_BACKUP_KEY_PASSWORD"},
+        "nodes": [{"name": f"ctm-{i + 1}", "host": f"10.0.0.{11 + i}"} for i in range(count)],
+    }  # fmt: skip
+    (place / "cluster.yaml").write_text(json.dumps(config), encoding="utf-8")
+    (place / "world.yaml").write_text(json.dumps({"nodes": nodes, **world}), encoding="utf-8")
+    return place

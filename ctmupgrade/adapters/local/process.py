@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -72,12 +72,11 @@ def on_terminal(argv: Sequence[str]) -> list[str]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program; one that was started in a session of its own with its children."""
+    """End a program; where it was started in a session of its own with its children, also when it has ended before them."""
     with suppress(OSError):
-        if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
+        if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+    process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
 
@@ -85,17 +84,12 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 class Running:
     """A started program whose outputs are read by threads, so that neither can block the other."""
 
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        stdin: bytes = b"",
-        end: Callable[[subprocess.Popen[bytes]], None] = kill,
-    ) -> None:
-        """:param stdin: written and closed, where the program was given a pipe. :param end: ends it where it is stopped."""
-        self.process, self._end = process, end
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes = b"") -> None:
+        """:param stdin: written and closed, where the program was given a pipe."""
+        self.process = process
         self._pieces: queue.Queue[tuple[str, bytes]] = queue.Queue(maxsize=64)
         self._open: set[str] = set()
-        self._left = False
+        self._left = self._stopped = False
         for name, pipe in (("out", process.stdout), ("err", process.stderr)):
             if pipe is not None:
                 self.watch(name, os.dup(pipe.fileno()))
@@ -162,12 +156,14 @@ class Running:
             self._open.discard(name)
 
     def _stop(self, endless: str = "") -> NoReturn:
-        self._end(self.process)
+        # Whoever goes on to print, a child in our own session for one, finds no reader any more, which ends it.
+        self._left = self._stopped = True
+        kill(self.process)
         raise StoppedError(endless)
 
     def _pump(self, name: str, descriptor: int) -> None:
         piece = b"-"
-        while piece:
+        while piece and not self._stopped:
             try:
                 piece = os.read(descriptor, _CHUNK)
             except OSError:  # a terminal without a program at its other end says EIO

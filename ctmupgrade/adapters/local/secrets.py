@@ -7,7 +7,6 @@ import shlex
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.ownership import user_name
@@ -138,7 +137,7 @@ def _ask_command(node: Node, command: str, environ: Mapping[str, str], withheld:
         raise UsageError(f"{brief} cannot be started: {error.strerror}") from None
     except (ValueError, IndexError):
         raise UsageError(f"{brief} cannot be started: it is no command line") from None
-    running = Running(process, end=_end)
+    running = Running(process)
     try:
         for name, piece in running.pieces(total=_PASSWORD_COMMAND_TIMEOUT, most=_LARGEST):
             heard[name] += piece
@@ -146,7 +145,7 @@ def _ask_command(node: Node, command: str, environ: Mapping[str, str], withheld:
         raise UsageError(f"{brief}: {why.endless or 'it did not end'}") from None
     finally:
         if process.poll() is None:
-            _end(process)
+            kill(process)
         running.leave()
     if process.returncode:
         said = heard["err"].decode("utf-8", "replace").strip()
@@ -154,13 +153,3 @@ def _ask_command(node: Node, command: str, environ: Mapping[str, str], withheld:
             f"{brief} ended with {process.returncode}", details="\n".join(said.splitlines()[-5:])
         )
     return heard["out"].decode("utf-8", "surrogateescape").rstrip("\r\n")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program that is in our session, with its children: what one of them goes on to print is read by nobody."""
-    import psutil  # noqa: PLC0415 - only a command that hangs needs it
-
-    with suppress(psutil.Error):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-    kill(process)
