@@ -15,10 +15,12 @@ import pytest
 from ctmupgrade.commands import check
 from ctmupgrade.config.load import load_cluster
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.manual_commands import ksctl
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.plan.plan import Plan, make_plan
+from ctmupgrade.render.manual import Book
 from ctmupgrade.render.runbook import runbook_markdown
 from tests.support.driver import ScenarioDrive
 from tests.support.live import NAME, Signing
@@ -280,7 +282,7 @@ def test_remedies_name_the_node_too(tmp_path: Path) -> None:
     ]
     assert ours and {one.url for one in ours} <= set(URLS.values())
     lists = [text for text in remedies if "cluster nodes list" in text]
-    itself = [text for text in lists if "# on three;" in text]
+    itself = [text for text in lists if "# must answer" in text]
     others = {one.url for text in lists if text not in itself for one in asked(hand.calls(text))}
     assert others and URLS["three"] not in others, "it is down: another one must tell"
     assert {one.url for text in itself for one in asked(hand.calls(text))} == {URLS["three"]}, (
@@ -288,6 +290,20 @@ def test_remedies_name_the_node_too(tmp_path: Path) -> None:
     )
     (login,) = [one for text in remedies if text.startswith("ssh ") for one in hand.calls(text)]
     assert login.argv == ("-i", str(tmp_path / "a key"), "ksadmin@10.9.0.13")
+
+
+@pytest.mark.parametrize("program", ["other-ksctl", "env ksctl", "/opt/a/ksctl", "ksctl"])
+def test_a_remedy_that_names_its_node_stays_as_it_is(tmp_path: Path, program: str) -> None:
+    cluster = cluster_of(tmp_path, "in-place", tuple(n.replace("env other-ksctl", program) for n in NODES))
+    plan, _ = book_of(drive_of(tmp_path, cluster), cluster)
+    book = Book(plan, cluster)
+    for node in cluster.nodes:
+        named = ksctl(node, "cluster", "nodes", "list", note="must answer")
+        assert book.addressed(named, node.name) == named
+        both = book.addressed(f"{named}; ksctl system info get", node.name)
+        assert both == f"{named}; {ksctl(node, 'system', 'info', 'get')}"
+    with_path = "/opt/b/ksctl cluster nodes list"
+    assert book.addressed(with_path, "two") == with_path, "not the program that cluster.yaml names"
 
 
 # -- gpg, the real one -------------------------------------------------------------------------------------------

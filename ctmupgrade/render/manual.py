@@ -50,8 +50,8 @@ MEMBERS = """sed -nE '/"(host|description)"/p'"""
 COUNTED_SERVICES = """grep -o '"status": "[^"]*"' | sort | uniq -c"""
 COUNTED_VIEWS = """grep -oE '"(summary|connected|lastUpdated)": [^,]*' | sort | uniq -c"""
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
-_IN_REMEDY = re.compile(
-    r"(?:(?<!\S)KSCTL_URL=\S+ )?(?<![\w/.-])ksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
+_IN_REMEDY = (
+    r"(?<![\w/.-])ksctl (?P<words>(?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
     r"|network|ntp|products|properties|quorum-policy|scheduler|services|system|users) \w+)"
 )
 
@@ -108,16 +108,19 @@ class Book:
 
     def addressed(self, remedy: str, name: str) -> str:
         """Return a check's remedy with a node's URL and program: its own; another one's where members are listed or removed,
-        which a node that is down cannot do and a removed one must not, unless it says that this very node must answer."""
+        which a node that is down cannot do and a removed one must not. A ksctl that names its node already stays."""
         nodes = (*self.cluster.nodes, *self.cluster.fresh)
         own = next((node for node in nodes if node.name == name), nodes[0])
         other = next((node for node in self.cluster.nodes if node.name != name), own)
 
         def spelled(found: re.Match[str]) -> str:
-            elsewhere = found[1].startswith("cluster nodes") and f"# on {name};" not in remedy
-            return f"{ksctl_for(other if elsewhere else own)} {found[1]}"
+            words = found["words"]
+            if words is None:
+                return found[0]
+            return f"{ksctl_for(other if words.startswith('cluster nodes') else own)} {words}"
 
-        return _IN_REMEDY.sub(spelled, remedy)
+        named = "|".join(re.escape(f"{ksctl_for(node)} ") for node in nodes)
+        return re.sub(f"(?:{named})|{_IN_REMEDY}", spelled, remedy)
 
     def commands(self, step: Step) -> Iterator[str]:
         """Yield the lines for a step."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ctmupgrade.core.checks.problem import Problem, not_known
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown
+from ctmupgrade.core.manual_commands import ksctl
 from ctmupgrade.core.model import Cluster, Node
 
 DEAD = frozenset(("d", "k"))  # down, killed: as other members report them
@@ -117,8 +118,8 @@ def membership_problems(nodes: Mapping[str, NodeFacts], cluster: Cluster) -> Ite
     for name, facts in nodes.items():
         if isinstance(facts.members, Unknown):
             problem = not_known(name, "its list of members", facts.members)
-            remedy = problem.remedy or f"ksctl cluster nodes list   # on {name}; must answer"
-            yield replace(problem, remedy=remedy)
+            ask = ksctl(cluster.node(name), "cluster", "nodes", "list", note="must answer")
+            yield replace(problem, remedy=problem.remedy or ask)
             continue
         who = [(member, name_of(member, ids, cluster)) for member in facts.members]
         strange = [member for member, known in who if not known]

@@ -135,7 +135,7 @@ def test_a_list_that_cannot_be_read_says_to_read_it() -> None:
     assert "delete" not in told.remedy and "control_plane_reachable" in told.remedy
     f["n2"] = NodeFacts("n2", members=Unknown("cut short"))
     (told,) = (p for p in membership_problems(f, made) if p.node == "n2")
-    assert told.remedy == "ksctl cluster nodes list   # on n2; must answer"
+    assert told.remedy == "KSCTL_URL=https://127.0.0.2 ksctl cluster nodes list   # must answer"
 
 
 def test_two_nodes_at_one_control_plane_are_told_and_nothing_is_to_be_deleted() -> None:
