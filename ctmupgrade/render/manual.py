@@ -50,8 +50,8 @@ MEMBERS = """sed -nE '/"(host|description)"/p'"""
 COUNTED_SERVICES = """grep -o '"status": "[^"]*"' | sort | uniq -c"""
 COUNTED_VIEWS = """grep -oE '"(summary|connected|lastUpdated)": [^,]*' | sort | uniq -c"""
 # ksctl in a check's remedy, which was written for a terminal where one node's URL is set.
-_IN_REMEDY = (
-    r"(?<![\w/.-])ksctl (?P<words>(?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
+_IN_REMEDY = re.compile(
+    r"(?<![\w/.-])ksctl ((?:alarms|backup|backupkeys|ca|cluster|diskenc|hsm|interfaces|licensing"
     r"|network|ntp|products|properties|quorum-policy|scheduler|services|system|users) \w+)"
 )
 
@@ -114,13 +114,14 @@ class Book:
         other = next((node for node in self.cluster.nodes if node.name != name), own)
 
         def spelled(found: re.Match[str]) -> str:
-            words = found["words"]
-            if words is None:
-                return found[0]
-            return f"{ksctl_for(other if words.startswith('cluster nodes') else own)} {words}"
+            return f"{ksctl_for(other if found[1].startswith('cluster nodes') else own)} {found[1]}"
 
-        named = "|".join(re.escape(f"{ksctl_for(node)} ") for node in nodes)
-        return re.sub(f"(?:{named})|{_IN_REMEDY}", spelled, remedy)
+        def between(text: str, named: list[str]) -> str:
+            if not named:
+                return _IN_REMEDY.sub(spelled, text)
+            return named[0].join(between(part, named[1:]) for part in text.split(named[0]))
+
+        return between(remedy, [f"{ksctl_for(node)} " for node in nodes])
 
     def commands(self, step: Step) -> Iterator[str]:
         """Yield the lines for a step."""
