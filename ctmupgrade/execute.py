@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ctmupgrade.actions import handler
 from ctmupgrade.actions.base import Ctx
+from ctmupgrade.actions.ending import END, EndProof
 from ctmupgrade.actions.observe import Observer
 from ctmupgrade.actions.perform import of_this_machine, perform
 from ctmupgrade.actions.programs import OperatorPrograms
@@ -34,7 +35,7 @@ from ctmupgrade.core.run.expected_releases import expected_releases
 from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.looks_again import leads_to_change
-from ctmupgrade.core.run.outcome import outcome_of
+from ctmupgrade.core.run.outcome import last_versions, outcome_of
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, Trouble, worst
 from ctmupgrade.ports import Programs, Record, TaskEvent, Tasks
@@ -77,6 +78,7 @@ class Executor:
     programs: OperatorPrograms = field(init=False)
     window: MaintenanceWindow = field(init=False)
     observer: Observer = field(init=False)
+    ending: EndProof = field(init=False)
 
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
@@ -85,6 +87,7 @@ class Executor:
             self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
         )
         self.observer = Observer(self.ctx, self.tasks, lambda: self.state, self.emit)
+        self.ending = EndProof(self.ctx, self.tasks, lambda: self.state, self._stopping)
         self.programs = OperatorPrograms(
             self.ctx, wanted.programs, lambda: self.state, self.emit, self._take_requests
         )
@@ -139,7 +142,8 @@ class Executor:
                 self._start_ready()
             waits = self.window.waiting and not self._stopping()  # who stops does not sit out its last sleep
             idle = not (self.running or waits)
-            if idle and not self.observer.last_look(all_over=self._all_over() and not self.trouble):
+            over = self._all_over() and not self.trouble
+            if idle and not self.observer.last_look(all_over=over) and not self.ending.waits(all_over=over):
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -262,7 +266,7 @@ class Executor:
         step = happening.key
         if self.observer.takes(happening):
             return
-        if step == WINDOW:
+        if step in (WINDOW, END):
             self._waited(happening)
             return
         self._rests(step, happening.tick)
@@ -286,8 +290,12 @@ class Executor:
 
     def _waited(self, happening: TaskEvent) -> None:
         if happening.tick is not None:
-            self.controls.watch(self.state, None, WINDOW, happening.tick)
-            self.tasks.go_on(WINDOW)
+            self.controls.watch(self.state, None, happening.key, happening.tick)
+            self.tasks.go_on(happening.key)
+            return
+        if happening.key == END:
+            error = self.ending.takes(happening)
+            self._stop_for(error.brief if error else "", error.exit_code if error else ExitCode.DONE)
             return
         self.window.waiting, self.started_from = False, None
         if happening.error is not None:
@@ -322,11 +330,11 @@ class Executor:
 
     def _finish(self) -> ExitCode:
         self.observer.end()
-        if self._all_over() and not self.trouble:
+        if self._all_over() and not self.trouble and self.ending.proven:
             outcome = outcome_of(self.state)
             self.programs.end(outcome)
             self.controls.leave()
-            self.emit(journal.RunEnded(outcome, self._versions()))
+            self.emit(journal.RunEnded(outcome, last_versions(self.state)))
             return ExitCode.DONE if outcome == "done" else ExitCode.PARTIAL
         if self.state.stop == "abort" and not self.trouble:
             self.programs.end("aborted")
@@ -338,11 +346,3 @@ class Executor:
         self.programs.end(words.get(last.code, "failed"))
         self.emit(journal.RunPaused(last.why, last.code, last.step))
         return last.code
-
-    def _versions(self) -> dict[str, str]:
-        found = dict(self.state.plan.versions)
-        for step in self.state.plan.steps:
-            version = self.state.steps[step.id].evidence.get("version")
-            if step.node and version:
-                found[step.node] = version
-        return found

@@ -187,6 +187,18 @@ def test_without_a_process_list_a_log_of_this_boot_may_be_written_to(
     assert ("no_upgrade_running" in {f.check for f in findings(drive)}) is not told
 
 
+@pytest.mark.parametrize(
+    ("last", "told"), [("Installing\n", False), ("Upgrade to 2.21.0+15451 succeeded\n", True)]
+)
+def test_without_a_process_list_a_log_in_another_folder_is_looked_for(
+    last: str, told: bool, tmp_path: Path
+) -> None:
+    drive = drive_of(tmp_path, NO_PROCESSES)
+    node, data = drive.world.nodes[NODE], last.encode()
+    node.files = {**node.files, f"/opt/elsewhere/{NEW}": File(len(data), data=data, mtime=SINCE)}
+    assert (running_upgrades(SimFleet(drive.world).shell(NODE)) == ()) is told
+
+
 def test_one_that_came_after_the_checks_stops_its_node(tmp_path: Path) -> None:
     drive = drive_of(tmp_path)
     plan = drive.plan()

@@ -67,13 +67,23 @@ def _in_this_boot(reader: Reader, log: UpgradeLog) -> bool | None:
 def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
     """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a running script
     writes to from its start and which holds a success line only at its end. One that cannot be read either tells that
-    nothing runs where it is older than the boot."""
+    nothing runs where it is older than the boot. A log in no likely folder is searched for."""
     found = ask(reader, shell_probes.PROCESSES)
     if isinstance(found, tuple) or found.unreachable:
         return found
-    logs = dated_logs(reader, limit=1)
+    logs = dated_logs(reader, limit=1) or _elsewhere(reader)
     ended = isinstance(logs, tuple) and all(
         log.verdict is LogVerdict.SUCCEEDED or (log.verdict is LogVerdict.UNREAD and not log.undecided)
         for log in logs
     )
     return () if ended else found
+
+
+def _elsewhere(reader: Reader) -> Maybe[tuple[UpgradeLog, ...]]:
+    names = ask(reader, shell_probes.log_search())
+    if isinstance(names, Unknown):
+        return names if names.unreachable else ()
+    if not names:
+        return ()
+    newest = read_log(reader, names[-1])
+    return newest if isinstance(newest, Unknown) else (newest,)

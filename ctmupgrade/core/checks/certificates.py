@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -10,7 +11,11 @@ from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.node_state import Interface
 
 MARGIN = timedelta(days=30)
-_SHOW = "ksctl interfaces certificate get --name {}"
+
+
+def _show(interface: str) -> str:
+    """The command that shows a certificate; the name is what a node said."""
+    return f"ksctl interfaces certificate get --name {shlex.quote(interface)}"
 
 
 def interface_certs_last(q: Question) -> Iterator[Finding]:
@@ -23,13 +28,13 @@ def interface_certs_last(q: Question) -> Iterator[Finding]:
             if verdict := _judged(q, end):
                 what = "has expired" if end <= q.facts.at else f"ends on {end:%Y-%m-%d}"
                 summary = f"the certificate of its interface {interface.name} {what}"
-                remedy = f"renew it before the upgrade, then: {_SHOW.format(interface.name)}"
+                remedy = f"renew it before the upgrade, then: {_show(interface.name)}"
                 found.append(Finding(check, verdict, name, summary, remedy))
         for interface_name, why in interfaces.not_read:
             summary = f"the certificate of its interface {interface_name} could not be looked up: {why}"
             found.append(
                 Finding(
-                    check, Verdict.WARN, name, summary, f"{_SHOW.format(interface_name)}   # look by hand"
+                    check, Verdict.WARN, name, summary, f"{_show(interface_name)}   # look by hand"
                 )
             )
     yield from or_pass(

@@ -23,6 +23,7 @@ from ctmupgrade.core.looks.json_rows import (
     listing,
     node_id,
     rows_of,
+    total_of,
 )
 from ctmupgrade.core.version import Version
 
@@ -82,7 +83,10 @@ def membership(text: str) -> Membership:
 
 
 def members(text: str) -> tuple[Member, ...]:
-    """Read ``ksctl cluster nodes list``."""
+    """Read ``ksctl cluster nodes list``: all of it, for one that is not shown is a member too."""
+    shown, total = total_of(text)
+    if shown < total:
+        raise NotUnderstoodError(f"only {shown} of {total} members were shown")
     return tuple(_member(row) for row in rows_of(listing(text)))
 
 

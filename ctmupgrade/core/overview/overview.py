@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -121,7 +122,7 @@ def make_overview(state: RunState, doing: Doing, now: datetime, *, alive: bool) 
     return Overview(
         state, now, alive, title_of(state), kind_of(state).value, before,
         sum(state.steps[step.id].status in OVER for step in state.plan.steps), rows,
-        (*_window_work(doing, now), *(works[s.id] for s in state.plan.steps if not s.node and s.id in works)),
+        (*_beside_the_steps(doing, now), *(works[s.id] for s in state.plan.steps if not s.node and s.id in works)),
         ahead.whole(), health_of(state), doing,
     )  # fmt: skip
 
@@ -135,14 +136,15 @@ def _work(state: RunState, step: Step, doing: Doing, now: datetime, *, alive: bo
     return Work(step.id, phase_of(step), since, _seconds(since, now), step.estimate_s, worst_of(step), said)
 
 
-def _window_work(doing: Doing, now: datetime) -> tuple[Work, ...]:
-    said = doing.activities.get("window")
-    if said is None:
-        return ()
-    left = _seconds(now, said.gives_up) if said.gives_up else 0
-    return (
-        Work("window", "waiting for the window", said.since, _seconds(said.since, now), left, left, said),
-    )
+_BESIDE = {"window": "waiting for the window", "ending": "making sure that all is still well"}
+
+
+def _beside_the_steps(doing: Doing, now: datetime) -> Iterator[Work]:
+    """The waits that are of no step."""
+    for key, words in _BESIDE.items():
+        if (said := doing.activities.get(key)) is not None:
+            left = _seconds(now, said.gives_up) if said.gives_up else 0
+            yield Work(key, words, said.since, _seconds(said.since, now), left, left, said)
 
 
 def _row(state: RunState, name: str, works: dict[str, Work], ahead: Forecast, took_s: int | None) -> NodeRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -182,8 +183,8 @@ def _restores(manifests: Sequence[Manifest], cluster: Cluster) -> Iterator[Advic
             f"a backup of {manifest.node} from {manifest.created:%Y-%m-%d %H:%M} ({manifest.file}) can be restored on a new "
             f"appliance on {made.short}{also}, never on an older version; wait until all its services are started before any join",
             (
-                f"ksctl backupkeys upload --file {manifest.key_file}",
-                f"ksctl backup upload --file {manifest.file}",
+                f"ksctl backupkeys upload --file {shlex.quote(manifest.key_file)}",
+                f"ksctl backup upload --file {shlex.quote(manifest.file)}",
                 "ksctl backup restore --id ID",
             ),
         )

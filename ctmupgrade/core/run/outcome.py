@@ -39,6 +39,16 @@ def _matters(step: Step) -> bool:
     return not isinstance(step.action, CompareSettings | RecordSettings)
 
 
+def last_versions(state: RunState) -> dict[str, str]:
+    """Return each node's version: the last that a step of the run has proven, else the plan's."""
+    found = dict(state.plan.versions)
+    for step in state.plan.steps:
+        version = state.steps[step.id].evidence.get("version")
+        if step.node and version:
+            found[step.node] = version
+    return found
+
+
 def at_target(state: RunState, node: str) -> bool:
     """Return whether a look in this run has proven that a node has the target's version."""
     proven = [

@@ -133,3 +133,12 @@ def test_capitals_change_no_state() -> None:
     assert not row.ready
     left = {"nodeID": "", "status": {"code": "NONE", "description": "Not clustered"}}
     assert not parse_ksctl.membership(json.dumps(left)).clustered
+
+
+@pytest.mark.parametrize("total", [2, 99])
+def test_a_list_of_members_that_is_cut_off_is_not_understood(total: int) -> None:
+    rows = json.dumps(
+        {"skip": 0, "limit": 1, "total": total, "resources": [{"nodeID": "a" * 32, "host": "10.0.0.1"}]}
+    )
+    with pytest.raises(NotUnderstoodError, match=f"only 1 of {total} members"):
+        parse_ksctl.members(rows)

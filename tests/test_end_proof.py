@@ -1,0 +1,127 @@
+"""The end of a run: what was proven of a node an hour ago is looked at again, of all nodes, before a run ends with 0.
+
+Each was found by readers who changed the world while the last node was at work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctmupgrade.core.model import Options
+from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, Status
+from ctmupgrade.core.ticks import Tick
+from ctmupgrade.sim import Fault, World
+from tests.support.golden import call
+from tests.support.world_run import Drive, Hook, make_world, mend, write_fixture
+
+REBUILD = Options(survivor="ctm-1")
+OLD = "2.20.0+15016"
+
+
+def _when(step: str, deed: Callable[[], None]) -> Hook:
+    """Do something once, when a step has been journaled as begun."""
+    left = [deed]
+
+    def hook(key: str, event: Event | None, _tick: Tick | None) -> None:
+        if left and key == step and isinstance(event, journal.StepStarted):
+            left.pop()()
+
+    return hook
+
+
+def _snapshot(world: World, name: str) -> None:
+    """Somebody puts a node back to how it was before its upgrade."""
+    node = world.nodes[name]
+    node.version, node.boot, node.upgrades, node.pending = OLD, node.boot + 1, [], ""
+    world.touch()
+
+
+def _drive(folder: Path, strategy: StrategyName, count: int = 3) -> Drive:
+    world = make_world(count, clustered=strategy is not StrategyName.STANDALONE)
+    return Drive(world, folder, strategy, REBUILD if strategy is StrategyName.REBUILD else Options())
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.IN_PLACE, StrategyName.STANDALONE])
+def test_a_node_that_went_back_meanwhile_is_seen(tmp_path: Path, strategy: StrategyName) -> None:
+    count = 1 if strategy is StrategyName.STANDALONE else 2
+    last = f"ctm-{count}"
+    drive = _drive(tmp_path, strategy, count)
+    step = f"compare-settings:{last}"
+    drive.hook = _when(step, lambda: _snapshot(drive.world, "ctm-1"))
+    assert drive.start() == 5
+    state = drive.state
+    assert all(held.status is Status.DONE for held in state.steps.values())
+    assert "at the end not all is well: ctm-1" in state.paused and OLD in state.paused
+    assert drive.resume() == 5, "nothing has changed"
+    drive.world.nodes["ctm-1"].version = "2.21.0+15451"
+    drive.world.touch()
+    assert drive.resume() == 0
+
+
+FAULTS = {
+    "removed": Fault("remove_member", "ctm-2", times=1),
+    "broken": Fault("broken", "ctm-2"),
+    "away": Fault("unreachable", "ctm-2"),
+    "services": Fault("services", "ctm-2"),
+    "down": Fault("member_code", "ctm-2", params={"code": "d"}),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_rebuild_ends_with_0_only_where_all_are_members_and_well(tmp_path: Path, kind: str) -> None:
+    drive = _drive(tmp_path, StrategyName.REBUILD)
+    drive.hook = _when("join:ctm-3", lambda: drive.world.inject(FAULTS[kind]))
+    code = drive.start()
+    assert code in (4, 5), (code, drive.state.paused)
+    assert "ctm-2" in drive.state.paused
+    mend(drive.world)
+    assert drive.resume() == 0
+
+
+def test_a_pause_at_the_very_end_needs_no_second_process(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.IN_PLACE, 2)
+    asked = [journal.StopAsked("pause", "me")]
+    drive.requests = lambda: [asked.pop()] if asked and _is_over(drive) else []
+    assert drive.start() == 0
+
+
+def test_a_pause_ends_the_wait_for_a_node_that_is_not_well(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.IN_PLACE, 2)
+    drive.hook = _when("compare-settings:ctm-2", lambda: _snapshot(drive.world, "ctm-1"))
+    begun = drive.world.now
+    asked = [journal.StopAsked("pause", "me")]
+    drive.requests = lambda: [asked.pop()] if asked and _is_over(drive) else []
+    assert drive.start() == 7
+    assert drive.state.name == "paused" and drive.state.unfinished
+    assert drive.world.now > begun
+
+
+def _is_over(drive: Drive) -> bool:
+    return all(held.status is Status.DONE for held in drive.state.steps.values())
+
+
+def test_what_passes_by_itself_is_waited_for(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.REBUILD)
+    fault = Fault("services", "ctm-2", for_s=300)
+    drive.hook = _when("compare-settings:ctm-3", lambda: drive.world.inject(fault))
+    assert drive.start() == 0
+
+
+def test_the_words_tell_the_way_on(tmp_path: Path) -> None:
+    """As a person sees it: the command's last lines, and what `status` says afterwards."""
+    faults = [{"kind": "broken", "node": "ctm-2", "when": "join_started:ctm-3 + 600s"}]
+    place = (
+        "--simulate",
+        str(write_fixture(tmp_path, "rebuild", [{"name": f"ctm-{i}"} for i in (1, 2, 3)], faults=faults)),
+    )
+    words = (*place, "--state-dir", str(tmp_path / "state"))
+    code, said = call("run", "--yes", "--survivor", "ctm-1", *words)
+    assert code in (4, 5), said
+    assert "ctmupgrade recover" in said and "resume" in said
+    code, said = call("status", *words)
+    assert "at the end not all is well" in said, said
