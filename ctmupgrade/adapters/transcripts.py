@@ -7,6 +7,7 @@ No look carries a secret; what an appliance might print of one is removed.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,10 @@ from ctmupgrade.ports import Control, Looks, Reader, Reply, Sent, Shell, Signed,
 
 TRANSCRIPT = "transcript.jsonl"
 MOST = 256 * MIB  # of a transcript
+_LONGEST = 30 * 24 * 3600.0  # seconds that a recording may take
+_MOST_SIZE = 10**15  # bytes of an archive
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_SIGNER = re.compile(r"[0-9A-Fa-f]{16,64}")
 _PROCESSES = frozenset(way.argv for way in shell_probes.PROCESSES.ways)
 _NAME = "ks_upgrade"
 
@@ -191,8 +196,10 @@ def read_transcript(folder: Path) -> tuple[Header, dict[tuple[str, str, tuple[st
     try:
         text = read_text_bounded(path, MOST)
         lines = [read_json(line) for line in text.split("\n") if line.strip()]
-        header = Header(_moment(lines[0]["at"]), dict(lines[0]["archive"]))
-        looks = {(x["node"], x["side"], tuple(map(str, x["argv"]))): x for x in lines[1:]}
+        if lines[0].get("schema", 1) != 1:
+            raise ValueError("its schema is not 1")
+        header = Header(_moment(lines[0]["at"]), _archive(lines[0]["archive"]))
+        looks = {(x["node"], x["side"], tuple(map(str, x["argv"]))): _look(x) for x in lines[1:]}
     except (OSError, *UNFORESEEN) as error:
         raise UsageError(f"{path}: not a transcript: {error}", remedy="ctmupgrade record DIR") from None
     return header, looks
@@ -204,6 +211,27 @@ def _moment(text: str) -> datetime:
     if at.tzinfo is None or at.year not in range(1970, 2200):
         raise ValueError("no time with its zone")
     return at
+
+
+def _archive(value: object) -> dict[str, object]:
+    """:raises ValueError: not what is known of a verified archive, or of one that could not be verified."""
+    found = dict(value) if isinstance(value, dict) else None
+    if found is None:
+        raise ValueError("no archive in its first line")
+    if "sha256" in found:
+        size = found.get("size")
+        whole = isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_SIZE
+        if not (whole and _HASH.fullmatch(str(found["sha256"])) and _SIGNER.fullmatch(str(found.get("signer")))):
+            raise ValueError("size, sha256 or signer of the archive in its first line")
+    return found
+
+
+def _look(value: dict[str, object]) -> dict[str, object]:
+    """:raises ValueError: made at no time at which a recording may still go on."""
+    after = value.get("after", 0)
+    if not isinstance(after, int | float) or not 0 <= after <= _LONGEST:
+        raise ValueError(f"a look after {after!r} s")
+    return value
 
 
 @dataclass(slots=True)
@@ -307,8 +335,7 @@ class ReplayVerifier:
         found = self._archive
         if "sha256" not in found:
             raise UsageError(str(found.get("problem", "no archive was recorded")))
-        size = found["size"]
         return Signed(
-            archive, size if isinstance(size, int) else 0, str(found["sha256"]), str(found["signer"]),
+            archive, int(str(found["size"])), str(found["sha256"]), str(found["signer"]),
             str(found["signer"]), None,
         )  # fmt: skip

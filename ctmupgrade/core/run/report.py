@@ -146,12 +146,20 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
             f"NOT finished: steps of {name or 'the run'} were skipped" for name in left_undone(state)
         )
     target = Version.parse(state.plan.target.version)
-    behind = [n for n in nodes if n.version_after and not Version.parse(n.version_after).same_release(target)]
+    behind = [n for n in nodes if n.version_after and not _is_of(n.version_after, target)]
     rest = [name for name in left_undone(state) if name not in {n.name for n in behind}]
     return (
         *(f"NOT at {target.short}: {n.name} is still on {n.version_after}" for n in behind),
         *(f"NOT finished: steps of {name or 'the run'} were skipped, or are not proven" for name in rest),
     )
+
+
+def _is_of(text: str, target: Version) -> bool:
+    """Whether it is of that release; what is no version, as in a journal that somebody has changed, is of none."""
+    try:
+        return Version.parse(text).same_release(target)
+    except ValueError:
+        return False
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
