@@ -40,7 +40,7 @@ def remove_gone(scene: Scene) -> Part:
 
 
 def _gone(scene: Scene) -> list[str]:
-    return [n for n in scene.silent if n in scene.members and n in scene.known.gone]
+    return [n for n in scene.silent if n in scene.members and scene.given_up(n)]
 
 
 def take_all_back(scene: Scene, names: list[str]) -> Part:

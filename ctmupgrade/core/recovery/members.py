@@ -13,7 +13,7 @@ from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.recovery import joins
 from ctmupgrade.core.recovery.nodes import failed_log
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
-from ctmupgrade.core.recovery.scene import JOINING, LEAVING, Scene
+from ctmupgrade.core.recovery.scene import JOINING, LEAVING, OperatorInput, Scene
 
 _QUEUES = "the other nodes queue changes for it; their disks will eventually fill"
 
@@ -68,6 +68,8 @@ def _all_silent(scene: Scene) -> Part:
 
 
 def _silent(scene: Scene, name: str, member: Member | None) -> Part:
+    if alive := scene.seen_alive_by(name):
+        return _cut_off(scene, name, alive)
     given_up = name in scene.known.gone
     if member is None and scene.via and given_up and not scene.foreign:
         return advise(f"{name} is no longer a member; remove it from cluster.yaml")
@@ -75,6 +77,24 @@ def _silent(scene: Scene, name: str, member: Member | None) -> Part:
     left = _QUEUES if member is not None else "it serves no clients until it is back"
     trouble = Trouble(f"{name} does not answer{seen}", name, explains=True, state="out", if_left=left)
     return Part((trouble,), (_bring_back(scene, name, member, given_up=given_up),))
+
+
+def _cut_off(scene: Scene, name: str, seen: tuple[str, ...]) -> Part:
+    """Return that only the way from this machine to a node is broken: the cluster works with it, so it is not removed."""
+    words = f"{' and '.join(seen)} list{'s' if len(seen) == 1 else ''} it as ready and connected"
+    trouble = Trouble(
+        f"{name} does not answer this machine; {words}", name, explains=True, state="out of this machine's reach",
+        if_left="as its cluster sees it, it serves clients",
+    )  # fmt: skip
+    asks = OperatorInput(
+        tuple(n for n in scene.known.gone if n != name), scene.known.rejoin, scene.known.survivor
+    )
+    kept = "it is not removed; " if name in scene.known.gone else ""
+    text = (
+        f"{name}: {kept}fix the way from this machine to it (its network, a VPN, a jump host), or use another machine. If it went "
+        "out a moment ago, wait until no other node lists it as ready; if it shall go, power it off first. Then check again"
+    )
+    return Part((trouble,)) + advise(text, f"ctmupgrade recover{asks.words}")
 
 
 def _bring_back(scene: Scene, name: str, member: Member | None, *, given_up: bool) -> Advice:

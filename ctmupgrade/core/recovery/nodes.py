@@ -131,7 +131,7 @@ def _reboot_of(scene: Scene, name: str) -> Part:
         name, explains=True, state="waiting for its reboot",
         if_left="it serves clients without the reboot; its upgrade must not be started again",
     )  # fmt: skip
-    out = [n for n in scene.silent if n not in scene.known.gone]
+    out = [n for n in scene.silent if not scene.given_up(n)]
     if version.release != scene.cluster.target.version.release:
         more = advise(f"{name}: that is not the target of cluster.yaml; correct target.version first")
     elif out:

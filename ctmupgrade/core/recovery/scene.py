@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.alive import seen_alive_by
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Options
@@ -81,6 +82,16 @@ class Scene:
     def foreign(self) -> dict[str, Member]:
         """Return the members that no configured node was found to be, by host."""
         return {host: m for host, m in self.members.items() if host not in self.facts.nodes}
+
+    def seen_alive_by(self, name: str) -> tuple[str, ...]:
+        """Return the members that are connected to a node that does not answer here: only the way to it is broken."""
+        if name not in self.silent:
+            return ()
+        return seen_alive_by(name, self.facts.nodes, self.cluster, self.facts.at)
+
+    def given_up(self, name: str) -> bool:
+        """Return whether a silent node is gone for good: an operator says so, and no member is connected to it."""
+        return name in self.known.gone and name in self.silent and not self.seen_alive_by(name)
 
     def held_back(self, name: str) -> bool:
         """Return whether it is to stay apart until an operator names it."""

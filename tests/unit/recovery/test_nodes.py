@@ -70,11 +70,14 @@ def test_a_node_is_not_awaited_by_others_that_are_no_members() -> None:
 
 
 def test_no_node_is_rebooted_while_another_is_out() -> None:
-    seen = make.with_node(make.healthy(), make.silent(3))
+    listed = (make.member(1), make.member(2), make.member(3, "d", "down"))
+    seen = make.facts(make.node(1, listed), make.node(2, listed), make.silent(3))
     waits = make.with_node(seen, replace(seen.nodes["ctm-2"], logs=(make.done_log(),)))
     assert nodes.reboots(make.scene(waits)).steps == ()
     given_up = nodes.reboots(make.scene(waits, OperatorInput(gone=("ctm-3",))))
     assert [s.node for s in given_up.steps] == ["ctm-2"] * 3
+    alive = make.with_node(make.with_node(make.healthy(), make.silent(3)), waits.nodes["ctm-2"])
+    assert nodes.reboots(make.scene(alive, OperatorInput(gone=("ctm-3",)))).steps == (), "it is not gone"
 
 
 def test_services_are_restarted_by_what_still_answers_and_never_in_a_join() -> None:
