@@ -6,7 +6,8 @@ from ctmupgrade.actions.backup import BackupHandler
 from ctmupgrade.actions.base import StepHandler
 from ctmupgrade.actions.drilling import CompareCountsHandler, ResetSpareHandler
 from ctmupgrade.actions.joining import JoinHandler
-from ctmupgrade.actions.membership import DeleteClusterHandler, NewClusterHandler, RemoveHandler
+from ctmupgrade.actions.membership import DeleteClusterHandler, RemoveHandler
+from ctmupgrade.actions.new_cluster import NewClusterHandler
 from ctmupgrade.actions.restore_proof import ProveRestoreHandler
 from ctmupgrade.actions.restoring import RestoreBackupHandler, UploadBackupHandler, UploadKeyHandler
 from ctmupgrade.actions.services import EraseHandler, ResetHandler, RestartHandler

@@ -1,4 +1,4 @@
-"""Removing nodes, unclustering them, a new cluster, joins.
+"""Removing nodes and unclustering them.
 
 Membership is always decided by *another* member: a removed node looks like a rebooting one, and the id of a
 removed node answers with an internal error (docs/appliance.md 6). Long calls may time out although they succeeded, and
@@ -13,25 +13,28 @@ from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler, known
-from ctmupgrade.actions.health import caught_up_is_waived, replication_behind
+from ctmupgrade.actions.health import all_health, caught_up_is_waived, replication_behind
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.checks import health
+from ctmupgrade.core.checks.alive import seen_alive_by
 from ctmupgrade.core.checks.health import Problem
-from ctmupgrade.core.commands import new_cluster_argv, removal_argv
+from ctmupgrade.core.commands import removal_argv
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.ksctl import sounds_away, sounds_later
 from ctmupgrade.core.looks import ksctl_probes
-from ctmupgrade.core.looks.cluster_views import Member
-from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.cluster_views import Member, Membership
+from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
-from ctmupgrade.errors import LoginRefusedError, NodeError
+from ctmupgrade.errors import InconclusiveError, LoginRefusedError, NodeError
 
 JOINING = frozenset(("creating", "b", "i", "c", "o"))
 UNDER_WAY = JOINING | {
     "",
     "m",
 }  # "": joined a moment ago and not published yet (seen on 2.21.3 for up to 100 s)
+MEMBER = JOINING | {"", "r"}  # who is listed so is in the cluster, or is coming into it
 BEHIND = "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find the cause"
 
 
@@ -45,6 +48,39 @@ def member_for(ctx: Ctx, members: tuple[Member, ...], name: str) -> Member | Non
     own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
     ids = {} if isinstance(own, Unknown) or not own.node_id else {own.node_id: name}
     return next((m for m in members if health.name_of(m, ids, ctx.cluster) == name), None)
+
+
+def member_again(
+    ctx: Ctx, members: tuple[Member, ...], name: str, node_id: str, own: Membership | None = None
+) -> Member | None:
+    """Return the line of a node that is a member, under another id than ``node_id``: somebody joined it again.
+
+    :param own: what the node says of itself, where that was asked already; else it is asked only where somebody is
+        listed at an address that is nobody's: a node that was removed may not answer for half an hour.
+    """
+    others = [m for m in members if m.node_id != node_id and m.code in MEMBER]
+    at_home = [m for m in others if health.name_at(m.host, ctx.cluster) == name]
+    if own is not None:
+        at_home += [m for m in others if own.node_id and m.node_id == own.node_id]
+    strangers = tuple(m for m in others if not health.name_at(m.host, ctx.cluster))
+    if at_home or not strangers:
+        return next(iter(at_home), None)
+    return member_for(ctx, strangers, name)
+
+
+def joined_again(step: Step, why: str) -> InconclusiveError:
+    """Return the error that a node which this run takes out of the cluster is a member, by somebody else's doing."""
+    return InconclusiveError(
+        f"{step.id}: {step.node} is a member of a cluster again: {why}", remedy=AGAIN_REMEDY,
+        go_on=GoOn.ABORT_AND_RECOVER,
+    )  # fmt: skip
+
+
+AGAIN_REMEDY = "find out who joined it again; this run cannot go on with a plan made before that"
+LIVES_REMEDY = (
+    "a node that is back stays a member. If it shall go all the same, power it off, and wait until no member lists it as "
+    "ready"
+)
 
 
 class RemoveHandler(StepHandler):
@@ -66,17 +102,44 @@ class RemoveHandler(StepHandler):
         while True:
             ctx.looked[step.id] = Moment.of(ctx.clock)
             members = members_seen_by(ctx, self.action.via)
+            if again := member_again(ctx, members, step.node, self.action.node_id):
+                raise joined_again(step, self._words(again))
             busy = [m for m in members if m.code in UNDER_WAY]
             if busy:
                 words = f"{step.id}: {busy[0].host} is {busy[0].state}; only one change at a time"
             elif behind := self._behind(ctx, members):
                 words = f"{step.id}: not removed: {behind}"
             else:
+                self._refuse_living(ctx, step)
                 return {"id": self.action.node_id, "via": self.action.via}
             late = ctx.clock.monotonic() - began >= patience.total_seconds()
             if late or any(m.node_id != self.action.node_id and m.code for m in busy):
                 raise NodeError(words, remedy="" if busy else BEHIND)
             yield Waiting(ctx.poll, words, since, since + patience)
+
+    def _refuse_living(self, ctx: Ctx, step: Step) -> None:
+        """Make sure that a node that is removed by force, as gone for good, has not come back since a person said so. It may
+        then have data that no other has.
+
+        :raises InconclusiveError: it has.
+        """
+        if not self.action.force:
+            return
+        nodes = all_health(ctx)
+        own = nodes[step.node].membership
+        seen = seen_alive_by(step.node, nodes, ctx.cluster, ctx.clock.now())
+        if not isinstance(own, Unknown) and own.clustered:
+            why = "it answers again, and reports that it is a member"
+        elif seen:
+            why = f"{' and '.join(seen)} list{'s' if len(seen) == 1 else ''} it as ready and connected"
+        else:
+            return
+        raise InconclusiveError(
+            f"{step.id}: not removed: {why}", remedy=LIVES_REMEDY, go_on=GoOn.ABORT_AND_RECOVER
+        )
+
+    def _words(self, member: Member) -> str:
+        return f"{self.action.via} lists it as {member.state} with the id {member.node_id}, not {self.action.node_id}"
 
     def _behind(self, ctx: Ctx, members: tuple[Member, ...]) -> Problem | None:
         """What keeps the node that is to go from being given up: those that stay must hold all that it holds. In a
@@ -97,8 +160,14 @@ class RemoveHandler(StepHandler):
         yield Noted(note_refusal(ctx, step, reply, f"cluster nodes delete through {self.action.via}"))
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        """Judge by the other member's list: done when the node's id is gone from it."""
-        there = [m for m in members_seen_by(ctx, self.action.via) if m.node_id == self.action.node_id]
+        """Judge by the other member's list: done when the node is gone from it, by its id then and its id now."""
+        members = members_seen_by(ctx, self.action.via)
+        there = [m for m in members if m.node_id == self.action.node_id]
+        if not there and (again := member_again(ctx, members, step.node, self.action.node_id)):
+            return LookResult(
+                LookState.UNKNOWN, f"it is a member again: {self._words(again)}", remedy=AGAIN_REMEDY,
+                go_on=GoOn.ABORT_AND_RECOVER, final=True,
+            )  # fmt: skip
         if not there:
             return LookResult(
                 LookState.DONE, evidence={"removed": self.action.node_id, "proven_by": self.action.via}
@@ -145,19 +214,49 @@ class DeleteClusterHandler(StepHandler):
         """Make sure that nobody else is left in its cluster, unless another member removed it from there."""
         began, since, patience = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
         while others := self._others(ctx, step):
-            words = (
-                f"{step.id}: it still lists {', '.join(others)}; `cluster delete` removes only the last node"
-            )
+            hosts = ", ".join(m.host or m.node_id for m in others)
+            words = f"{step.id}: it still lists {hosts}; `cluster delete` removes only the last node"
             if ctx.clock.monotonic() - began >= patience.total_seconds():
-                raise NodeError(words, remedy=f"ksctl cluster nodes list   # on {step.node}")
+                ready = any(
+                    m.ready for m in others
+                )  # it does not leave by itself, and no resume changes that
+                remedy = f"ksctl cluster nodes list   # on {step.node}"
+                raise NodeError(words, remedy=remedy, go_on=GoOn.ABORT_AND_RECOVER if ready else None)
             yield Waiting(ctx.poll, words, since, since + patience)
-        return {"members": str(len(members_or_none(ctx, step.node)))}
+        return {}
 
-    def _others(self, ctx: Ctx, step: Step) -> list[str]:
-        """The other members; a removed node may keep a list of its own, which says nothing."""
-        if any(s.node == step.node and isinstance(s.action, RemoveNode) for s in ctx.plan.steps):
+    def _others(self, ctx: Ctx, step: Step) -> list[Member]:
+        """The other members; a removed node may keep a list of its own, which says nothing: its remover's counts.
+
+        :raises NotToldError: who is in its cluster is not told. Not known is not nobody.
+        """
+        own = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP)
+        removals = (s.action for s in ctx.plan.steps if s.node == step.node)
+        removal = next((action for action in removals if isinstance(action, RemoveNode)), None)
+        if removal is not None:
+            self._refuse_member(ctx, step, own, removal)
             return []
-        return [m.host or m.node_id for m in members_or_none(ctx, step.node) if not m.is_this]
+        if not known(own, f"{step.node}: its cluster state").clustered:
+            return []
+        return [m for m in members_seen_by(ctx, step.node) if not m.is_this]
+
+    def _refuse_member(self, ctx: Ctx, step: Step, own: Maybe[Membership], removal: RemoveNode) -> None:
+        """Make sure that a node that was removed was not joined again since, to that cluster or another: `cluster delete`
+        would then be sent to a living member. :raises InconclusiveError: it was."""
+        if isinstance(own, Unknown):
+            if not (
+                own.later or own.login
+            ):  # after a removal its logins fail for long: then nothing reaches it
+                known(own, f"{step.node}: its cluster state")
+            told = None
+        else:
+            told = own
+            if own.node_id not in ("", removal.node_id) and own.code in MEMBER:
+                raise joined_again(step, f"it has the id {own.node_id} now, not {removal.node_id}")
+        members = members_seen_by(ctx, removal.via)
+        still = next((m for m in members if m.node_id == removal.node_id and m.ready), None)
+        if member := still or member_again(ctx, members, step.node, removal.node_id, told):
+            raise joined_again(step, f"{removal.via} lists it as {member.state}")
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Send ``cluster delete``, whose answer proves nothing.
@@ -199,36 +298,3 @@ class DeleteClusterHandler(StepHandler):
         if put_off := ctx.session(step).own(Deletion).put_off:
             return LookResult(LookState.NOT_YET, f"it is in no cluster, but put the deletion off: {put_off}")
         return LookResult(LookState.DONE, evidence={"cluster": "none"})
-
-
-def members_or_none(ctx: Ctx, name: str) -> tuple[Member, ...]:
-    """Return a node's list, empty where it has or tells none."""
-    listed = ask(ctx.fleet.control(name), ksctl_probes.MEMBERS)
-    return () if isinstance(listed, Unknown) else listed
-
-
-class NewClusterHandler(StepHandler):
-    """``cluster new`` on the upgraded survivor."""
-
-    def patience(self, ctx: Ctx) -> Patience:
-        """Wait ``timeouts.service``; two looks must agree."""
-        return Patience(
-            ctx.cluster.timeouts.service, looks=2, grace=timedelta(seconds=max(60.0, 3 * ctx.poll))
-        )
-
-    def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        """Send ``cluster new``, with the address that was recorded of the node."""
-        node = ctx.cluster.node(step.node)
-        public = ctx.recorded(step.node).get("public_address", "")
-        reply = ctx.fleet.control(step.node).change(*new_cluster_argv(node, public))
-        yield Noted(note_refusal(ctx, step, reply, "cluster new"))
-
-    def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        """Ask the node itself: done when it says that it is a ready member, and has an id."""
-        own = known(
-            ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
-        )
-        if own.node_id and own.code == "r":
-            return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
-        so = LookState.GOING_ON if own.node_id and own.code in UNDER_WAY else LookState.NOT_YET
-        return LookResult(so, f"it reports {own.code or 'no cluster'}")
