@@ -138,6 +138,70 @@ def test_a_list_that_is_not_told_is_not_an_empty_one(tmp_path: Path) -> None:
     assert not deletions(drive.world, "ctm-1")
 
 
+# -- a new cluster --------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_that_was_there_before_is_not_our_new_one(tmp_path: Path) -> None:
+    """Somebody joined the survivor into another cluster, which replaced its data: the others are the last copies."""
+    drive = drive_of(tmp_path)
+    drive.hook = after("await:ctm-1", lambda: into(drive.world, "ctm-1", "foreign"))
+    said = stopped_at(drive, "new-cluster:ctm-1")
+    assert "this run did not make" in said and "ctmupgrade node done" in said
+    assert not [e for e in drive.world.changes() if "cluster new" in e.detail]
+
+
+def test_a_cluster_that_came_before_ours_was_sent_is_not_our_new_one(tmp_path: Path) -> None:
+    drive = drive_of(tmp_path)
+    act = after("new-cluster:ctm-1", lambda: into(drive.world, "ctm-1", "foreign"), StepStarted)
+    drive.hook = act
+    assert drive.start() == 6, drive.stuck
+    [(step, held)] = drive.stuck
+    assert step == "new-cluster:ctm-1" and "already clustered" in held.error
+    assert not drive.world.of_kind("data_erased")
+
+
+def test_a_cluster_with_others_is_not_our_new_one(tmp_path: Path) -> None:
+    drive = drive_of(tmp_path)
+
+    def pair() -> None:
+        into(drive.world, "ctm-1", "pair")
+        into(drive.world, "ctm-2", "pair", "feed" * 8)
+
+    drive.hook = dies_at("new-cluster:ctm-1")
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda _step, _event, _tick: None
+    pair()
+    said = stopped_at(drive, "new-cluster:ctm-1")
+    assert "10.0.0.12" in said and "ctmupgrade abort" in said
+
+
+def test_our_own_new_cluster_is_known_after_a_crash(tmp_path: Path) -> None:
+    """The process dies after `cluster new` reached the node, before any look."""
+    drive = drive_of(tmp_path)
+
+    def made(key: str, event: Event | None, tick: Tick | None) -> None:
+        if key == "new-cluster:ctm-1" and drive.world.of_kind("cluster_new"):
+            raise Killed
+
+    drive.hook = made
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda _step, _event, _tick: None
+    assert drive.resume() == 0, drive.stuck
+    assert len(drive.world.of_kind("cluster_new")) == 1
+
+
+def test_a_person_may_say_that_the_cluster_is_the_one(tmp_path: Path) -> None:
+    """Who made it by hand, on the node with the data."""
+    drive = drive_of(tmp_path)
+    drive.hook = after("await:ctm-1", lambda: into(drive.world, "ctm-1", "by-hand"))
+    assert drive.start() == 6
+    drive.decide("ctm-1", "done")
+    assert drive.resume() == 0, drive.stuck
+    assert {n.cluster for n in drive.world.nodes.values()} == {"by-hand"}
+
+
 # -- gone for good --------------------------------------------------------------------------------------------
 
 
