@@ -192,6 +192,20 @@ def test_our_own_new_cluster_is_known_after_a_crash(tmp_path: Path) -> None:
     assert len(drive.world.of_kind("cluster_new")) == 1
 
 
+def test_our_own_new_cluster_that_came_late_is_known_when_it_is_sent_again(tmp_path: Path) -> None:
+    """It was sent, nothing came of it, and a person says to send it again: only then it is there."""
+    drive = drive_of(tmp_path)
+    drive.world.inject(
+        Fault("error", "ctm-1", "command ksctl cluster new", times=0, params={"text": "NCERRBadRequest: no"})
+    )
+    assert drive.start() == 5, drive.stuck
+    drive.world.faults.clear()
+    into(drive.world, "ctm-1", "late")
+    drive.decide("ctm-1", "retry")
+    assert drive.resume() == 0, drive.stuck
+    assert not drive.world.of_kind("cluster_new")
+
+
 def test_a_person_may_say_that_the_cluster_is_the_one(tmp_path: Path) -> None:
     """Who made it by hand, on the node with the data."""
     drive = drive_of(tmp_path)
