@@ -92,9 +92,9 @@ def _calls(name: str, tmp_path: Path) -> int:
 
 
 def test_twenty_nodes_are_little_work_and_small(tmp_path: Path) -> None:
-    """A run of twenty nodes: under 12 million calls (two seconds or so), a secret to hide among them, whatever else the machine does; and under
+    """A run of twenty nodes: under 12.5 million calls (two seconds or so), a secret to hide among them, whatever else the machine does; and under
     100 MiB."""
     assert (
-        _calls("healthy-twenty", tmp_path / "counted") < 12_000_000
-    )  # 5 until each pair was also asked how far it is behind, and for port 2380
+        _calls("healthy-twenty", tmp_path / "counted") < 12_500_000
+    )  # 5 until each pair was also asked how far it is behind, and for port 2380; 12 until all are looked at once more at the end
     assert _peak("healthy-twenty", tmp_path / "measured") < 100 * 1024

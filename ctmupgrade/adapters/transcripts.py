@@ -221,7 +221,9 @@ def _archive(value: object) -> dict[str, object]:
     if "sha256" in found:
         size = found.get("size")
         whole = isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_SIZE
-        if not (whole and _HASH.fullmatch(str(found["sha256"])) and _SIGNER.fullmatch(str(found.get("signer")))):
+        if not (
+            whole and _HASH.fullmatch(str(found["sha256"])) and _SIGNER.fullmatch(str(found.get("signer")))
+        ):
             raise ValueError("size, sha256 or signer of the archive in its first line")
     return found
 

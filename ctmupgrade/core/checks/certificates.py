@@ -33,9 +33,7 @@ def interface_certs_last(q: Question) -> Iterator[Finding]:
         for interface_name, why in interfaces.not_read:
             summary = f"the certificate of its interface {interface_name} could not be looked up: {why}"
             found.append(
-                Finding(
-                    check, Verdict.WARN, name, summary, f"{_show(interface_name)}   # look by hand"
-                )
+                Finding(check, Verdict.WARN, name, summary, f"{_show(interface_name)}   # look by hand")
             )
     yield from or_pass(
         check, found, "the certificates of all interfaces are valid for 30 days after the work"
