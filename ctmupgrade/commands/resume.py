@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from ctmupgrade import __version__
 from ctmupgrade.adapters.disk.journal_file import line_hashes
-from ctmupgrade.adapters.disk.run_store import RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import Requests, RunFolder, folders
 from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.drill import resumed
@@ -26,6 +26,7 @@ from ctmupgrade.commands.same_cluster import (
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.remaining import steps_left
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -51,6 +52,8 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     restore_world(folder, setup)
     with setup.runs.opened(folder.run) as record:
         state = record.state()
+    left = Requests(folder, state.plan.nodes, state.asked)
+    older = left.stops()  # before anybody is asked: who says pause from here on means this process
     restore_backups(folder, setup, state)
     setup = resumed(setup, state)
     learn_of_run(setup, state)
@@ -68,15 +71,22 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     marks, hashes = Marks(setup, state.run, wishes.take_over), line_hashes(folder.journal)
     refuse_foreign_plan(setup.cluster, state, lambda: marks.vouch_for(hashes))
     marks.refuse_rolled_back(hashes)
-    event = journal.RunResumed(whoami(), os.getpid(), __version__)
-    at = setup.clock.now()
-    setup.runs.append(folder.run, event, at)
-    state = journal.apply(state, event, at)
-    wishes.watch(state, event, "", None)
+    state = _written(setup, wishes, state, journal.RunResumed(whoami(), os.getpid(), __version__))
+    for event in left.drop(older):
+        state = _written(setup, wishes, state, event)
     marks.claim(again=True)
     if moved:
         marks.rename()
     return execute(setup, wishes, folder, state)
+
+
+def _written(setup: Setup, wishes: RunOptions, state: RunState, event: Event) -> RunState:
+    """Return the state after an event that is in the journal now, and show it."""
+    at = setup.clock.now()
+    setup.runs.append(state.run, event, at)
+    state = journal.apply(state, event, at)
+    wishes.watch(state, event, "", None)
+    return state
 
 
 def to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:

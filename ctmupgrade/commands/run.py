@@ -292,7 +292,7 @@ def _executor(
     news: Callable[[], list[Event]],
 ) -> Executor:
     """The loop with its tools. :param news: tells what a signal has asked for."""
-    left, marks = Requests(folder, state.plan.nodes), Marks(setup, state.run)
+    left, marks = Requests(folder, state.plan.nodes, state.asked), Marks(setup, state.run)
     restoring = any(restores(state.plan))
     escape = escape_of(folder.path, setup.request, lambda: setup.cluster)
     escape.write(state)
@@ -310,7 +310,7 @@ def _executor(
             struck_by(
                 wishes.faults,
                 setup,
-                KeptProgress(folder, setup.clock.now, setup.cluster.window, wishes.watch),
+                KeptProgress(folder, setup.clock.now, setup.cluster.window, _clearing(left, wishes.watch)),
             )
         ),
         guard=guard_for(setup.cluster, state.plan),
@@ -320,6 +320,14 @@ def _executor(
         wait_for_window=wishes.wait_for_window,
     )
     return Executor(ctx, state, record, setup.tools.tasks(), controls)
+
+
+def _clearing(left: Requests, watch: Watch) -> Watch:
+    def cleared(state: RunState, event: Event | None, key: str, tick: Tick | None) -> None:
+        left.journaled(event)
+        watch(state, event, key, tick)
+
+    return cleared
 
 
 def _programs(setup: Setup, state: RunState) -> Programs | None:

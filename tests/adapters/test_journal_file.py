@@ -388,7 +388,7 @@ def test_requests_come_in_order_and_only_read_ones_are_cleared(tmp_path: Path) -
     got, wrong = read_requests(tmp_path, nodes)
     assert [r.kind for r in got] == ["node-skip", "pause", "abort"]
     assert wrong == []
-    assert got[0].event == NodeDecided("ctm-1", "skip", "looked", "ops@host")
+    assert got[0].event == NodeDecided("ctm-1", "skip", "looked", "ops@host", request=got[0].path.name)
     assert got[0].at.tzinfo is not None
     late = write_request(tmp_path, "pause", _stop("pause"))
     assert late.stat().st_mode & 0o777 == 0o600

@@ -103,7 +103,8 @@ def _request(path: Path, nodes: Collection[str]) -> StopRequest:
         raise JournalError(f"the request says {kind}, and what it asks is {_kind_of(event)}")
     if isinstance(event, NodeDecided) and (event.node not in nodes or not event.reason.strip()):
         raise JournalError(f"the request decides on {event.node}, which the run has not, or without a reason")
-    return StopRequest(kind, datetime.fromisoformat(at), _short(event), path)
+    named = replace(_short(event), request=path.name)  # what its file is called, whatever it says itself
+    return StopRequest(kind, datetime.fromisoformat(at), named, path)
 
 
 def _short(event: Asked) -> Asked:

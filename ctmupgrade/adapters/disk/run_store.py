@@ -21,7 +21,7 @@ from ctmupgrade.adapters.disk.requests import (
 )
 from ctmupgrade.codec import event_from_json, event_to_json
 from ctmupgrade.core.modes import Mode
-from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, replay
+from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, StopAsked, replay
 from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import UNFORESEEN, JournalError
 
@@ -174,10 +174,13 @@ class Requests:
     """What other shells ask of the run in ``folder``. A request goes only once the journal has it.
 
     :ivar nodes: the nodes of the run's plan: a decision on another one is refused.
+    :ivar asked: the requests that the journal has: one whose file a dead process could not remove any more is not obeyed
+        again.
     """
 
     folder: RunFolder
     nodes: Collection[str]
+    asked: frozenset[str] = frozenset()
     taken: list[StopRequest] = field(default_factory=list)
     refused: set[Path] = field(default_factory=set)  # each is reported once, also where it cannot be moved
 
@@ -185,10 +188,35 @@ class Requests:
         """Return the requests that wait, as events; those of the last look are in the journal by now. What is no request is
         set aside and reported, by an event too."""
         clear_requests(self.taken)
-        self.taken, wrong = read_requests(self.folder.path, self.nodes)
+        found, wrong = read_requests(self.folder.path, self.nodes)
+        clear_requests(request for request in found if request.path.name in self.asked)
+        self.taken = [request for request in found if request.path.name not in self.asked]
         events: list[Event] = [request.event for request in self.taken]
         for path, why in wrong:
             if path not in self.refused:
                 self.refused.add(path)
                 events.append(RequestRefused(set_aside(path), why))
         return events
+
+    def journaled(self, event: Event | None) -> None:
+        """Remove the request that the journal has now. Whoever ends after this line makes no look that would remove it, and the
+        next process would obey it again."""
+        done = [request for request in self.taken if request.event is event]
+        clear_requests(done)
+        self.asked |= {request.path.name for request in done}
+        self.taken = [request for request in self.taken if request.event is not event]
+
+    def stops(self) -> list[StopRequest]:
+        """Return the requests to stop that wait now, of which nothing else is done."""
+        found, _wrong = read_requests(self.folder.path, self.nodes)
+        return [request for request in found if isinstance(request.event, StopAsked)]
+
+    def drop(self, older: Collection[StopRequest]) -> list[Event]:
+        """Set aside what asked to stop before somebody asked to go on, and return events that say so; what the journal has
+        already is removed. Only once the journal says that the run goes on."""
+        clear_requests(request for request in older if request.path.name in self.asked)
+        left = [request for request in older if request.path.name not in self.asked]
+        why = "it was left before this resume, which is the newer will"
+        return [
+            RequestRefused(set_aside(request.path), f"{request.kind} by {request.event.by}: {why}") for request in left
+        ]

@@ -128,6 +128,7 @@ class NodeDecided:
     decision: Literal["retry", "skip", "done"]
     reason: str
     by: str
+    request: str = ""  # the file in which another shell left it
     kind: Literal["node-decided"] = "node-decided"
 
 
@@ -138,6 +139,7 @@ class StopAsked:
     what: Literal["pause", "abort"]
     by: str
     here: bool = False  # by a signal to the process that runs it
+    request: str = ""  # the file in which another shell left it
     kind: Literal["stop-asked"] = "stop-asked"
 
 

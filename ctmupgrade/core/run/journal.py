@@ -9,6 +9,7 @@ from typing import Literal
 
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.plan.plan import Plan
+from ctmupgrade.core.run.asked import asked_after
 from ctmupgrade.core.run.attempts import Attempt, attempts_after
 from ctmupgrade.core.run.custody import UNMOVED, Custody, custody_after
 from ctmupgrade.core.run.events import (
@@ -70,6 +71,7 @@ class RunState:
     touched: frozenset[str] = frozenset()  # see touched_after
     observed: Observed = UNOBSERVED  # the cluster and its clients' ports, before and since
     attempts: tuple[Attempt, ...] = ()
+    asked: frozenset[str] = frozenset()  # see asked_after
     surroundings: Surroundings = field(default_factory=Surroundings)
 
     @property
@@ -156,6 +158,7 @@ def _with_event(state: RunState, event: Event, at: datetime) -> RunState:
                    touched=touched_after(state.touched, event, state.plan),
                    programs=programs_after(state.programs, event, at),
                    attempts=attempts_after(state.attempts, event, at, state.plan),
+                   asked=asked_after(state.asked, event),
                    observed=observed_after(state.observed, event, at, state.at))  # fmt: skip
 
 
