@@ -23,6 +23,7 @@ from ctmupgrade.commands.same_cluster import (
     refuse_missing_archive,
     refuse_other_cluster,
 )
+from ctmupgrade.commands.same_nodes import refuse_other_appliances
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
@@ -66,6 +67,8 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
     if setup.request.dry_run or not wishes.confirm_resume(state):
         code = ExitCode.DONE if setup.request.dry_run else ExitCode.PAUSED
         return Outcome(code, state, folder=folder.path, only_looked=True)
+    if setup.mode is Mode.LIVE:
+        refuse_other_appliances(setup.cluster, setup.fleet, state)
     moved = state.custody.away
     state = settle(setup, state)
     marks, hashes = Marks(setup, state.run, wishes.take_over), line_hashes(folder.journal)

@@ -206,7 +206,7 @@ def begin(
     event = journal.RunStarted(
         run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
         setup.request.options.skips, what=_what(setup, wishes).value, files=_files(setup),
-        surroundings=surroundings_of(setup.cluster.window, checked),
+        surroundings=surroundings_of(setup.cluster, checked),
     )  # fmt: skip
     if setup.world is not None and setup.mode is Mode.SIMULATED:
         setup.world.begin({(step.node, step.action.kind): step.estimate_s for step in plan.steps})

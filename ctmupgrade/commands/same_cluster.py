@@ -123,7 +123,7 @@ def own_node_is_this_machine(setup: Setup, state: RunState) -> None:
     if not own:
         return
     boot = ask(setup.fleet.shell(own), shell_probes.BOOT)
-    if isinstance(boot, BootMark) and boot.boot_id and boot.boot_id in _boots(state, own):
+    if isinstance(boot, BootMark) and boot.boot_id and boot.boot_id in boots_of(state, own):
         return
     raise UsageError(
         f"{own} is called `local` in {setup.request.cluster}, and nothing shows that this machine is {own}: its boot id is "
@@ -132,7 +132,8 @@ def own_node_is_this_machine(setup: Setup, state: RunState) -> None:
     )
 
 
-def _boots(state: RunState, name: str) -> set[str]:
+def boots_of(state: RunState, name: str) -> set[str]:
+    """Return the boot ids that a run has seen on a node; "" and "?" may be among them, which no node has."""
     marks = {state.plan.basis.get(f"{name}: boot", "")}
     for step in state.plan.steps:
         if step.node == name and step.id in state.steps:

@@ -1,4 +1,4 @@
-"""What a run began in, kept with its first event: its maintenance window, and what its checks found."""
+"""What a run began in, kept with its first event: its window, what its checks found, and where its nodes were."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.model import Window
+from ctmupgrade.core.model import Cluster, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,37 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a node was reached when the run began, as cluster.yaml said."""
+
+    node: str
+    host: str
+    port: int
+    url: str
+    cluster_host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """As in this module's first line.
 
     :ivar passed: how many findings were a pass. :ivar told: all others, the same of several nodes once.
+    :ivar addresses: one a node; none in journals of earlier versions.
     """
 
     window: Window = field(default_factory=Window)
     passed: int = 0
     told: tuple[Checked, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
-def surroundings_of(window: Window, findings: Iterable[Finding]) -> Surroundings:
-    """Return what a run's first event keeps of its window and of its checks."""
+def addresses_of(cluster: Cluster) -> tuple[Address, ...]:
+    """Return where cluster.yaml says that the nodes are."""
+    return tuple(Address(n.name, n.host, n.ssh.port, n.url, n.cluster_host) for n in cluster.nodes)
+
+
+def surroundings_of(cluster: Cluster, findings: Iterable[Finding]) -> Surroundings:
+    """Return what a run's first event keeps of its cluster and of its checks."""
     passed = 0
     told: dict[tuple[str, str, str], list[str]] = {}
     for one in findings:
@@ -44,10 +62,11 @@ def surroundings_of(window: Window, findings: Iterable[Finding]) -> Surroundings
         else:
             told.setdefault((one.check, one.verdict.value, one.summary), []).append(one.node)
     return Surroundings(
-        window,
+        cluster.window,
         passed,
         tuple(
             Checked(check, verdict, tuple(node for node in nodes if node), summary)
             for (check, verdict, summary), nodes in told.items()
         ),
+        addresses_of(cluster),
     )
