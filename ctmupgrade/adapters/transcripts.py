@@ -20,6 +20,7 @@ from typing import TextIO
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks import shell_probes
+from ctmupgrade.core.looks.parse_shell import is_process_list
 from ctmupgrade.core.model import Cluster, Secret
 from ctmupgrade.core.redact import hidden, redacted
 from ctmupgrade.errors import (
@@ -62,7 +63,8 @@ def worth_keeping(argv: tuple[str, ...], out: str) -> str:
         return hidden(out)
     lines = out.replace("\0", " ").splitlines()
     kept = [line for line in lines if _NAME in line]
-    others = ["COMMAND", "(others)"][: len(lines) - len(kept)]
+    enough = 2 if is_process_list(out) else 1  # what is no list must not become one
+    others = ["COMMAND", "(others)"][: min(enough, len(lines) - len(kept))]
     return "".join(f"{redacted(line)}\n" for line in (*others, *kept))
 
 

@@ -159,6 +159,20 @@ def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda path: path.rsplit("/", 1)[-1]))
 
 
+_HEADERS = frozenset(("COMMAND", "CMD"))  # ends the first line of every ps; it is not translated
+_FIRST = re.compile(r"^(?:/\S*/)?(?:systemd|init|tini|supervisord)(?:\s|$)")  # process 1, where no header is
+_OUR_LOOK = re.compile(r"(?:^|\s)(?:ps -eo args|ps -ef|ps aux|sh -c for p in /proc/)")
+
+
+def is_process_list(text: str) -> bool:
+    """Return whether a text is a process list: with ps's header, with process 1, or with the very command that made it.
+    A list without them, as of an error that takes two lines, tells nothing of what runs."""
+    lines = [line.strip() for line in text.replace("\0", " ").splitlines() if line.strip()]
+    heads = any(_HEADERS.intersection(line.split()[-1:]) for line in lines[:_GREETING])
+    return len(lines) > 1 and (heads or any(_FIRST.search(line) or _OUR_LOOK.search(line) for line in lines))
+
+
+_GREETING = 40  # lines that a shell may greet with before the header
 _RUNNING = re.compile(r"(?:^|/|\s)ks_upgrade\.sh(?:\s|$)")
 _SCREEN = re.compile(r"SCREEN\b")
 # On an appliance from which others are upgraded: the client that holds another node's terminal, and its holder.
