@@ -76,7 +76,8 @@ def test_a_stop_that_the_journal_has_is_not_obeyed_again(made: Setup) -> None:
 
 
 def test_a_pause_while_a_resume_runs_is_obeyed(made: Setup) -> None:
-    folder, asked = paused(made), []
+    folder = paused(made)
+    asked: list[Path] = []
 
     def watch(_state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
         if isinstance(event, StepStarted) and not asked:

@@ -52,7 +52,11 @@ class Begun:
         self.state: RunState = journal.start(event, datetime(2026, 1, 10, tzinfo=UTC))
         names = [node.name for node in self.cluster.nodes]
         node_marks.claim(
-            SimFleet(self.world), names, Owner(RUN, "me@here", "now"), over=lambda _run: False, say=lambda _text: None
+            SimFleet(self.world),
+            names,
+            Owner(RUN, "me@here", "now"),
+            over=lambda _run: False,
+            say=lambda _text: None,
         )
         self.world.nodes["ctm-9"] = make_world(1, nodes=[{"name": "ctm-9"}]).nodes["ctm-9"]
 
@@ -64,7 +68,9 @@ class Begun:
         nodes = (replace(node, **to) if node.name == name else node for node in self.cluster.nodes)  # type: ignore[arg-type]
         return replace(self.cluster, nodes=tuple(nodes))
 
-    def resume(self, cluster: Cluster, shells: Mapping[str, str] = {}, controls: Mapping[str, str] = {}) -> str:
+    def resume(
+        self, cluster: Cluster, shells: Mapping[str, str] = {}, controls: Mapping[str, str] = {}
+    ) -> str:
         """What a resume with this cluster.yaml is refused with; "" where it goes on."""
         try:
             refuse_other_appliances(cluster, Rerouted(self.world, shells, controls), self.state)

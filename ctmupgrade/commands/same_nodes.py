@@ -112,7 +112,9 @@ class _Looks:
         """Whether a node's shell has its address of before, or a boot that the run has seen on it."""
         node, was = self.cluster.node(name), self.was.get(name)
         boot = self._boot(name)
-        seen = isinstance(boot, BootMark) and bool(boot.boot_id) and boot.boot_id in boots_of(self.state, name)
+        seen = (
+            isinstance(boot, BootMark) and bool(boot.boot_id) and boot.boot_id in boots_of(self.state, name)
+        )
         return seen or (was is not None and self._same_shell(node, was))
 
     def _doubt_of_shell(self, node: Node) -> str:
@@ -125,7 +127,9 @@ class _Looks:
         if other := next((o for o in others if boot.boot_id and boot.boot_id in boots_of(self.state, o)), ""):
             return f"host {node.host} leads to {other}"
         if not any(owner.run == self.state.run for _, owner in node_marks.standing(self.fleet, [node.name])):
-            return f"host {node.host} leads to an appliance without this run's mark, which every node of it has"
+            return (
+                f"host {node.host} leads to an appliance without this run's mark, which every node of it has"
+            )
         for other in others:  # by elimination: it is a node of this run, and none of the others
             seen = self._boot(other)
             if not (isinstance(seen, BootMark) and self._is_known(other) and seen.differs_from(boot)):
@@ -133,7 +137,9 @@ class _Looks:
         return ""
 
     def _doubt_of_url(self, node: Node) -> str:
-        ids = {one.name: self.state.plan.basis.get(f"{one.name}: cluster id", "") for one in self.cluster.nodes}
+        ids = {
+            one.name: self.state.plan.basis.get(f"{one.name}: cluster id", "") for one in self.cluster.nodes
+        }
         found = ask(self.fleet.control(node.name), ksctl_probes.MEMBERSHIP)
         if isinstance(found, Unknown):
             return f"the control plane at {node.url} does not tell whether it is the same node: {found.words}"

@@ -218,5 +218,6 @@ class Requests:
         left = [request for request in older if request.path.name not in self.asked]
         why = "it was left before this resume, which is the newer will"
         return [
-            RequestRefused(set_aside(request.path), f"{request.kind} by {request.event.by}: {why}") for request in left
+            RequestRefused(set_aside(request.path), f"{request.kind} by {request.event.by}: {why}")
+            for request in left
         ]
