@@ -36,6 +36,7 @@ from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.looks_again import leads_to_change
 from ctmupgrade.core.run.outcome import last_versions, outcome_of
+from ctmupgrade.core.run.proofs import proven_by_look
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, Trouble, worst
 from ctmupgrade.ports import Programs, Record, TaskEvent, Tasks
@@ -82,6 +83,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
+        self.ctx.proven = lambda step: proven_by_look(self.state, step)
         wanted = self.controls
         self.window = MaintenanceWindow(
             self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window

@@ -176,6 +176,7 @@ class Ctx:
     )  # step -> what was journaled before its last start, though an operator said to do it again
     sessions: dict[str, Session] = field(default_factory=dict)
     interlock: Callable[[Step], Hold] = lambda _step: Hold()  # why a step may not start now; the loop's
+    proven: Callable[[str], bool] = lambda _step: False  # whether a look has seen a step done; the loop's
     anchor: Callable[[Step], None] = lambda _step: (
         None
     )  # keeps the journal's head on the node that is changed

@@ -50,6 +50,7 @@ class Followed:
     mark: str = ""  # the log's size and times, as last seen while no script was in the process list
     marked_at: float = -1.0  # when that changed last, by the monotonic clock
     works_on: bool = False  # it was seen to change then
+    grew: bool = False  # looks have seen it change, whatever the process list tells
     told_on: bool = False  # that it did is noted
 
 
@@ -98,6 +99,14 @@ def mark_of(shell: Shell, path: str) -> str:
     return "" if isinstance(size, Unknown) else str(size)
 
 
+def unwritten_for(shell: Shell, path: str) -> float | None:
+    """Return for how many seconds a file was not written to, by the node's own clock; None where it does not tell."""
+    written, clock = ask(shell, file_probes.file_mark(path)), ask(shell, shell_probes.CLOCK)
+    if isinstance(written, Unknown) or isinstance(clock, Unknown):
+        return None
+    return clock[0] - float(written.split()[2])
+
+
 def silence(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog]) -> float:
     """Return for how many seconds looks have seen the log as it is, while no script was in the process list."""
     session, now = ctx.session(step), ctx.clock.monotonic()
@@ -107,8 +116,32 @@ def silence(ctx: Ctx, step: Step, shell: Shell, log: Maybe[UpgradeLog]) -> float
         mark = f"{log.path} {log.size} {log.last_line} {mark_of(shell, log.path)} {mark}"
     if mark != own.mark or own.marked_at < 0:
         own.works_on = own.works_on or (own.marked_at >= 0 and own.gone > 1)
+        own.grew = own.grew or own.marked_at >= 0
         own.mark, own.marked_at = mark, now
     return now - own.marked_at
+
+
+def by_its_log(ctx: Ctx, step: Step, shell: Shell, log: UpgradeLog, growth: str) -> LookResult:
+    """Return what the log alone tells, where no process list can be read: while it grows something works."""
+    gist, own = "the process list cannot be read", ctx.session(step).own(Followed)
+    silent = ctx.clock.monotonic() - own.marked_at
+    if own.grew and silent < longest_silence(ctx):
+        words = f"{gist}; its log was last seen to grow {clock_time(round(silent))} ago; {growth}"
+        return LookResult(LookState.GOING_ON, words, remedy=left_running(step), go_on=GoOn.RESUME, gist=gist)
+    written = unwritten_for(shell, log.path)
+    lately = own.grew or (written is not None and written < SILENT_S)
+    remedy = f"{log.path} was written to lately: do not reboot {step.node}, and wait" if lately else (
+        f"do not reboot {step.node} while {log.path} grows"
+    )  # fmt: skip
+    return LookResult(
+        LookState.UNKNOWN, f"{gist}; {growth}", gist=gist, go_on=GoOn.DONE_OR_RETRY,
+        remedy=f"{remedy}: tail -f {log.path}   # on {step.node}",
+    )  # fmt: skip
+
+
+def left_running(step: Step) -> str:
+    """Return what to do about a script that was left while its log grew."""
+    return f"its log grows: do not reboot {step.node}, wait until ks_upgrade.sh has ended; a resume follows it to its end"
 
 
 def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLog]:

@@ -18,12 +18,12 @@ from ctmupgrade.actions.script_log import (
     mark_of,
     searched,
     told_failed,
+    unwritten_for,
 )
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.collect.upgrade_logs import read_log
-from ctmupgrade.core.looks import file_probes, ksctl_probes, shell_probes
+from ctmupgrade.core.looks import ksctl_probes, shell_probes
 from ctmupgrade.core.looks.boot import BootMark
-from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
@@ -121,8 +121,5 @@ def _silent_for(ctx: Ctx, shell: Shell, log: UpgradeLog, mark: str, seen: _Seen,
     watched = now - seen.at
     if again and seen.looks < 2:
         return -1.0
-    written = ask(shell, file_probes.file_mark(log.path))
-    clock = ask(shell, shell_probes.CLOCK)
-    if isinstance(written, Unknown) or isinstance(clock, Unknown):
-        return watched
-    return max(watched, clock[0] - float(written.split()[2]))
+    written = unwritten_for(shell, log.path)
+    return watched if written is None else max(watched, written)

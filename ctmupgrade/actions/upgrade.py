@@ -30,8 +30,10 @@ from ctmupgrade.actions.script_log import (
     SILENT_S,
     Followed,
     believed_after,
+    by_its_log,
     earlier_logs,
     growth_of,
+    left_running,
     longest_silence,
     new_log,
     not_started_by_sudo,
@@ -278,8 +280,7 @@ def _while_running(
         ):
             return _gone(ctx, step, log, silent)
         if isinstance(log, UpgradeLog) and log.verdict is not LogVerdict.UNREAD:
-            gist = "the process list cannot be read"
-            return LookResult(LookState.UNKNOWN, f"{gist}; {growth}", gist=gist)
+            return by_its_log(ctx, step, shell, log, growth)
         return LookResult(LookState.UNKNOWN, f"neither a log nor the process list can be read: {running.why}")
     return _gone(ctx, step, log, silent)
 
@@ -323,7 +324,8 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
     if silent < believed_after(ctx, step, told=told_failed(log, session)):
         gist = "no ks_upgrade.sh is seen"
         words = f"{gist}; its log was last seen to grow {clock_time(round(silent))} ago"
-        return LookResult(LookState.GOING_ON, f"{words}; {growth_of(ctx, session, log)}", gist=gist)
+        words = f"{words}; {growth_of(ctx, session, log)}"
+        return LookResult(LookState.GOING_ON, words, remedy=left_running(step), go_on=GoOn.RESUME, gist=gist)
     reason = failure_lines(text)
     verdict, _, _ = log_verdict(text)
     told = {verdict, log.verdict} if isinstance(log, UpgradeLog) else {verdict}

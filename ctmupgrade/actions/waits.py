@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
+from ctmupgrade.actions.before_reboot import wait_for_script
 from ctmupgrade.actions.earlier_upgrades import refuse_doubted
 from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
 from ctmupgrade.collect.ask import ask, boot_against
@@ -20,7 +21,7 @@ from ctmupgrade.core.looks.facts import NodeFacts, Rights, Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.journal import Evidence
-from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
+from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.core.version import reached
 from ctmupgrade.errors import NodeError, UnreachableError
 
@@ -123,25 +124,10 @@ class RebootHandler(StepHandler):
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Wait until the script has ended. The boot to compare with is the one before the upgrade, so
         that a reboot which someone made meanwhile is not made twice."""
-        shell = ctx.fleet.shell(step.node)
-        began, since = ctx.clock.monotonic(), ctx.clock.now()
-        timeout = ctx.cluster.timeouts.upgrade
-        while True:
-            running, boot = ask(shell, shell_probes.PROCESSES), ask(shell, shell_probes.BOOT)
-            idle = running == () or (isinstance(running, Unknown) and not running.unreachable)
-            if idle and isinstance(boot, BootMark):
-                break
-            if ctx.clock.monotonic() - began >= timeout.total_seconds():
-                raise NodeError(
-                    f"{step.node}: not rebooted: ks_upgrade.sh still runs, or whether it runs is not known",
-                    remedy=f"ps -ef   # on {step.node}; wait until ks_upgrade.sh is no longer listed",
-                )
-            yield Waiting(
-                ctx.poll, "waiting for the end of ks_upgrade.sh before the reboot", since, since + timeout
-            )
+        boot = yield from wait_for_script(ctx, step)
         earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
         if not boot.differs_from(BootMark.of_text(earlier)):
-            refuse_doubted(step, shell)
+            refuse_doubted(step, ctx.fleet.shell(step.node))
         return {"boot": earlier or replace(boot, taken=ctx.clock.now().timestamp()).text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

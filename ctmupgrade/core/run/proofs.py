@@ -8,7 +8,7 @@ from string import Formatter
 from ctmupgrade.core.plan import steps
 from ctmupgrade.core.plan.step_words import step_words
 from ctmupgrade.core.plan.steps import Step
-from ctmupgrade.core.run.journal import RunState, Status, StepState
+from ctmupgrade.core.run.journal import RunState, Status, StepState, said_only
 from ctmupgrade.core.timing import clock_time
 
 
@@ -93,3 +93,9 @@ def _duration(held: StepState) -> str:
     if held.started is None or held.finished is None:
         return "a time that is not known"
     return clock_time(round((held.finished - held.started).total_seconds()))
+
+
+def proven_by_look(state: RunState, step: str) -> bool:
+    """Return whether a step is done because a look has shown it, not by an operator's word alone."""
+    held = state.steps.get(step)
+    return held is not None and held.status is Status.DONE and not said_only(held)
