@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.ports import Reply
+from ctmupgrade.sim import SimFleet
+from ctmupgrade.sim.shell import SimShell
 from tests.support.fault_cases import NODE, TIMES
 from tests.test_background_script import HIDDEN, drive_of, given_up, starts
 
@@ -75,3 +78,28 @@ def test_who_gives_up_is_told_not_to_reboot(tmp_path: Path) -> None:
     assert drive.start() == 5
     [(step, held)] = drive.stuck
     assert step == f"upgrade:{FIRST}" and f"its log grows: do not reboot {FIRST}" in held.remedy
+
+
+@pytest.mark.parametrize(
+    "said", ["sudo: Ein Passwort ist notwendig\n", "Sorry, user ksadmin may not do that\n"]
+)
+def test_a_sudo_that_refuses_in_any_language_is_believed(said: str, tmp_path: Path) -> None:
+    """It waited for a reboot for the whole of ``timeouts.reboot``."""
+    drive = drive_of(tmp_path, upgrade={})
+
+    class Refusing(SimShell):
+        def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
+            if argv[-1] == "reboot":
+                return Reply(1, "", said)
+            return super().change(*argv, timeout=timeout, stdin=stdin)
+
+    class Fleet(SimFleet):
+        def shell(self, node: str) -> SimShell:
+            return self._shells.setdefault(node, Refusing(self.world, node))
+
+    drive.fleet_of = Fleet
+    assert drive.start() == 5
+    [(step, held)] = drive.stuck
+    assert step == f"reboot:{FIRST}" and said.strip() in held.error
+    began, ended = held.started, held.finished
+    assert began and ended and (ended - began).total_seconds() < 30.0

@@ -24,6 +24,7 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.core.version import reached
 from ctmupgrade.errors import NodeError, UnreachableError
+from ctmupgrade.ports import Reply
 
 
 @dataclass(slots=True)
@@ -144,7 +145,7 @@ class RebootHandler(StepHandler):
         finally:
             shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
-        if "password is required" in said or "not allowed" in said or reply.missing:
+        if "password is required" in said or "not allowed" in said or reply.missing or _sudo_refused(reply):
             session = ctx.session(step)
             session.refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
             session.definite = True
@@ -179,6 +180,18 @@ class RebootHandler(StepHandler):
             remedy = f"uptime   # on {step.node}: whether it rebooted all the same; if not, reboot it at its console"
             return LookResult(LookState.NOT_YET, NOT_REBOOTED, remedy=remedy, go_on=GoOn.DONE_OR_RETRY)
         return LookResult(LookState.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
+
+
+def _sudo_refused(reply: Reply) -> bool:
+    """Whether the last words are sudo's own, in whatever language: it then has not started what it was to start. A name
+    that it cannot resolve is only a warning, and a program that a signal ended was started."""
+    lines = [line.strip() for line in f"{reply.out}\n{reply.err}".splitlines() if line.strip()]
+    said = lines[-1] if lines else ""
+    return (
+        0 < reply.code < 126
+        and said.startswith(("sudo: ", "Sorry, "))
+        and "unable to resolve host" not in said
+    )
 
 
 def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
