@@ -21,6 +21,7 @@ from ctmupgrade.errors import BlockedError
 from ctmupgrade.sim import SimFleet, World
 from ctmupgrade.sim.control import SimControl
 from ctmupgrade.sim.shell import SimShell
+from tests.support.live import signing_key, start_live
 from tests.support.world_run import Drive, make_world
 
 RUN = "20260110T210000-000abcd"
@@ -145,3 +146,21 @@ def test_a_journal_without_addresses_is_resumed_as_before(tmp_path: Path) -> Non
     run = Begun(tmp_path)
     run.state = replace(run.state, surroundings=Surroundings())
     assert run.resume(run.moved(host=NEW), {"ctm-1": "ctm-9"}) == ""
+
+
+def test_a_resume_asks_it(tmp_path: Path) -> None:
+    """The installed program: two lines of cluster.yaml have changed places, and then they are put back."""
+    with signing_key() as signing:
+        live = start_live(tmp_path, signing, nodes=2)
+        try:
+            assert live.run("run", "--yes", "--stop-after", "ctm-1").returncode == 7
+            right = live.cluster.read_text(encoding="utf-8")
+            wrong = right.replace("name: ctm-1,", "name: X,").replace("name: ctm-2,", "name: ctm-1,")
+            live.cluster.write_text(wrong.replace("name: X,", "name: ctm-2,"), encoding="utf-8")
+            said = live.run("resume", "--yes")
+            assert said.returncode == 3 and "may lead to other appliances" in said.stderr, said
+            assert live.kinds("upgrade_started", "ctm-2") == []
+            live.cluster.write_text(right, encoding="utf-8")
+            assert live.run("resume", "--yes").returncode == 0
+        finally:
+            live.close()
