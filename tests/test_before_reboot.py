@@ -103,3 +103,12 @@ def test_a_sudo_that_refuses_in_any_language_is_believed(said: str, tmp_path: Pa
     assert step == f"reboot:{FIRST}" and said.strip() in held.error
     began, ended = held.started, held.finished
     assert began and ended and (ended - began).total_seconds() < 30.0
+
+
+def test_a_proven_success_is_not_waited_for_again(tmp_path: Path) -> None:
+    """Its log can be read by root only, and was written to a moment ago; its success line came on the terminal."""
+    drive = drive_of(tmp_path, upgrade={"log_of_root": True})
+    assert drive.start() == 0, drive.stuck
+    steps = drive.state.steps
+    done, began = steps[f"upgrade:{FIRST}"].finished, steps[f"reboot:{FIRST}"].started
+    assert done and began and (began - done).total_seconds() < 5.0

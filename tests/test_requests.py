@@ -15,7 +15,7 @@ from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.commands.resume import resume
 from ctmupgrade.commands.run import RunOptions, run
 from ctmupgrade.commands.wiring import Setup, setup
-from ctmupgrade.core.run.journal import Event, NodeDecided, RequestRefused, RunState, StepStarted, StopAsked
+from ctmupgrade.core.run.journal import Event, NodeDecided, RequestRefused, RunState, StepDone, StopAsked
 from ctmupgrade.core.ticks import Tick
 from tests.support.desk import SCENARIOS
 
@@ -80,7 +80,9 @@ def test_a_pause_while_a_resume_runs_is_obeyed(made: Setup) -> None:
     asked: list[Path] = []
 
     def watch(_state: RunState, event: Event | None, _key: str, _tick: Tick | None) -> None:
-        if isinstance(event, StepStarted) and not asked:
+        if (
+            isinstance(event, StepDone) and event.step == "upgrade:ctm-2"
+        ):  # nothing is in hand then: no look follows
             asked.append(asks(folder, PAUSE))
 
     assert resume(made, RunOptions(watch=watch), None).code == 7
