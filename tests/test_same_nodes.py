@@ -124,7 +124,8 @@ def test_a_url_that_leads_elsewhere_is_refused(tmp_path: Path, to: str, words: s
 def test_a_node_that_does_not_answer_proves_nothing(tmp_path: Path) -> None:
     run = Begun(tmp_path)
     run.world.nodes["ctm-1"].up_at = 1e9  # it boots, for years
-    assert "does not tell whether it is the same node" in run.resume(run.moved(host=NEW))
+    said = run.resume(run.moved(host=NEW))
+    assert "does not tell whether it is the same node" in said and "bring ctm-1 back" in said
     assert run.resume(run.cluster) == "", "no address has changed: nothing is asked"
 
 

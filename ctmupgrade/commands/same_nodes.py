@@ -43,7 +43,7 @@ def refuse_other_appliances(cluster: Cluster, fleet: Fleet, state: RunState) -> 
         f"cluster.yaml has other addresses than when run {state.run} began, and they may lead to other appliances: "
         f"{', '.join(node.name for node in wrong)}",
         details="\n".join(f"{node.name}: {why}" for node, why in wrong.items()),
-        remedy="\n".join(looks.put_back(node) for node in wrong),
+        remedy="\n".join([*(looks.put_back(node) for node in wrong), *looks.when_right()]),
     )
 
 
@@ -56,6 +56,7 @@ class _Looks:
     state: RunState
     was: Mapping[str, Address]
     boots: dict[str, Maybe[BootMark]] = field(default_factory=dict)
+    silent: list[str] = field(default_factory=list)  # nodes that did not tell who they are
 
     def doubt(self, node: Node) -> str:
         """Return why a node may be another appliance than it was; "" where it is proven to be the same, or has its addresses."""
@@ -78,6 +79,13 @@ class _Looks:
         differ = [(key, old, new) for key, old, new in pairs if old != new]
         lines = ", ".join(f"{key}: {old}" for key, old, _ in differ)
         return f"{lines}   # of {node.name} in cluster.yaml, instead of {', '.join(str(new) for *_, new in differ)}"
+
+    def when_right(self) -> list[str]:
+        """Return what to do where the new addresses are right, and a node does not tell who it is: nothing is refused for good."""
+        names = " and ".join(dict.fromkeys(self.silent))
+        return (
+            [f"or, where these are right: bring {names} back; then the same command again"] if names else []
+        )
 
     def _same_shell(self, node: Node, was: Address) -> bool:
         if LOCAL in (node.host, was.host):
@@ -120,6 +128,7 @@ class _Looks:
     def _doubt_of_shell(self, node: Node) -> str:
         boot = self._boot(node.name)
         if isinstance(boot, Unknown):
+            self.silent.append(node.name)
             return f"its shell at {node.host} does not tell whether it is the same node: {boot.words}"
         others = [one.name for one in self.cluster.nodes if one.name != node.name]
         if boot.boot_id and boot.boot_id in boots_of(self.state, node.name):
@@ -142,6 +151,7 @@ class _Looks:
         }
         found = ask(self.fleet.control(node.name), ksctl_probes.MEMBERSHIP)
         if isinstance(found, Unknown):
+            self.silent.append(node.name)
             return f"the control plane at {node.url} does not tell whether it is the same node: {found.words}"
         told = found.node_id
         if told and told == ids[node.name]:
