@@ -57,6 +57,8 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
     del value["past_notes"]  # for reports, which have them from the journal
     if not plan.without_data:
         del value["without_data"]
+    if not plan.given_up:
+        del value["given_up"]
     return {"schema": 1, **value}
 
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.commands import recover
+from ctmupgrade.core.recovery.scene import OperatorInput
+from ctmupgrade.core.run.journal import Event, StepDone
 from tests.support.golden import call
-from tests.support.world_run import write_fixture
+from tests.support.world_run import Drive, make_world, write_fixture
 
 NEW = "2.21.0+15451"
 Kept = tuple[str, ...]
@@ -42,6 +45,12 @@ def _change(folder: Path, name: str, **traits: Any) -> None:
         path.write_text(json.dumps(world), encoding="utf-8")
 
 
+def _faults(folder: Path, faults: list[dict[str, Any]]) -> None:
+    for path in folder.glob("state/*/*/world.json"):
+        world = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**world, "faults": faults}), encoding="utf-8")
+
+
 @pytest.mark.parametrize("options", [(), ("--reset-before-join",)])
 def test_nothing_joins_a_survivor_that_lost_the_data(tmp_path: Path, options: Kept) -> None:
     """Somebody reset it, and made a new cluster on it, while the run was paused."""
@@ -49,7 +58,7 @@ def test_nothing_joins_a_survivor_that_lost_the_data(tmp_path: Path, options: Ke
     assert call("run", "--yes", "--stop-after", "ctm-1", *options, *place)[0] == 7
     _change(tmp_path, "ctm-1", data="data-new", cluster="cluster-0099", node_id="f" * 32)
     code, said = call("resume", "--yes", *place)
-    assert code == 6 and "ctm-1 has 0 of 1000 keys" in said, said
+    assert code == 6 and "ctm-1 has 0 of 1000 keys, so" in said, said
     after = _world(tmp_path)
     assert {after[name]["data"] for name in ("ctm-2", "ctm-3")} == {"data-main"}
 
@@ -59,16 +68,135 @@ def test_recover_does_not_erase_the_node_with_the_data_for_an_empty_cluster(tmp_
     nodes[2].update(cluster="", data="data-main")
     place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 0})
     code, said = call("recover", "--yes", *place)
-    assert code == 6 and "ctm-3 stays outside the cluster with its data: it has more keys than ctm-1" in said
+    assert code == 6 and "ctm-3 is not erased: ctm-1 has 0 of 1000 keys that ctm-3 has" in said
+    code, said = call("recover", "--rejoin", "ctm-3", "--yes", *place)
+    assert code == 6 and "ctm-3 is not erased" in said, "one name may be a slip"
     assert not list(tmp_path.glob("state/*/*/journal.jsonl")), "nothing was begun"
+    code, said = call("recover", "--rejoin", "ctm-3", "--survivor", "ctm-1", *place)
+    assert code == 3 and "ERASES ctm-3" in said and "ctm-1 has 0 of 1000 keys that it has" in said, said
+    code, said = call("recover", "--rejoin", "ctm-3", "--survivor", "ctm-1", "--yes", *place)
+    assert code == 0 and "reset:ctm-3 done" in said, "a person has named both"
+
+
+def test_recover_asks_where_a_node_has_a_few_keys_more(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-b")
+    nodes[2].update(cluster="", data="data-main")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 900})
+    code, said = call("recover", *place)
+    assert code == 6 and "it has more keys than ctm-1 (1000, not 900)" in said, said
     code, said = call("recover", "--rejoin", "ctm-3", *place)
     assert code == 3 and "ERASES ctm-3" in said, "a person has named it"
+
+
+def test_what_members_lost_after_the_look_stops_the_reset(tmp_path: Path) -> None:
+    """In a recovery nothing was recorded of the member that lets it in."""
+    nodes = _plain(version=NEW, cluster="A", data="data-main")
+    nodes[2].update(cluster="")
+    drive = Drive(make_world(nodes=nodes, keys={"data-main": 100}), tmp_path)
+    found = recover.look(drive.setup(), OperatorInput())
+    assert "reset:ctm-3" in {step.id for step in found.plan.steps}
+
+    def lose(key: str, event: Event | None, _tick: object) -> None:
+        if key == "backup:ctm-3" and isinstance(event, StepDone):
+            for name in ("ctm-1", "ctm-2"):
+                drive.world.nodes[name].data = "data-empty"
+
+    drive.hook = lose
+    assert drive.start(found.plan) == 6
+    assert "ctm-1 has 0 of 100 keys that ctm-3 has" in drive.stuck[0][1].error
+    assert drive.world.nodes["ctm-3"].data == "data-main"
+
+
+def test_what_the_survivor_never_had_stops_the_join(tmp_path: Path) -> None:
+    """What was recorded of the survivor is what it has; the others had more."""
+    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 10, "data-more": 100})
+    assert call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
+    _change(tmp_path, "ctm-2", data="data-more")
+    code, said = call("resume", "--yes", *place)
+    assert code == 6 and "ctm-1 has 10 of 100 keys that ctm-2 has, so" in said, said
+    assert _world(tmp_path)["ctm-2"]["data"] == "data-more"
+
+
+@pytest.mark.parametrize("code", ["k", "d"])
+def test_a_member_that_answers_is_backed_up_before_it_is_erased(tmp_path: Path, code: str) -> None:
+    """What others call killed or down may have been written to, and have as many keys of its own."""
+    nodes = _plain(version=NEW, cluster="A", data="data-main")
+    nodes[2].update(data="data-mine")
+    fault = {"kind": "member_code", "node": "ctm-3", "params": {"code": code}}
+    place = _fixture(tmp_path, "in-place", nodes, faults=[fault], keys={"data-main": 100, "data-mine": 150})
+    told, said = call("recover", *place)
+    assert told == 6 and "150" in said and "100" in said, said
+    told, said = call("recover", "--rejoin", "ctm-3", "--format", "json", *place)
+    steps = [step["id"] for step in json.loads(said)["steps"]]
+    assert told == 3 and steps.index("backup:ctm-3") == steps.index("reset:ctm-3") - 1, said
+
+
+def _join_refused(tmp_path: Path) -> Kept:
+    """Two nodes; every join is refused, so nothing is erased. Then the survivor burns."""
+    faults = [{"kind": "consensus_down", "node": "ctm-1"}]
+    place = _fixture(tmp_path, "rebuild", _plain(2), 2, keys={"data-main": 100})
+    assert call("run", "--yes", "--stop-after", "ctm-1", "--survivor", "ctm-1", *place)[0] == 7
+    _faults(tmp_path, faults)
+    assert call("resume", "--yes", *place)[0] == 5
+    _faults(tmp_path, [{"kind": "unreachable", "node": "ctm-1"}])
+    return place
+
+
+def test_a_node_that_shows_its_keys_was_not_emptied(tmp_path: Path) -> None:
+    place = _join_refused(tmp_path)
+    code, said = call("recover", "--gone", "ctm-1", *place)
+    assert code == 6 and "Healthy nodes with data: ctm-2 (2.21.0+15451, 100 keys)" in said, said
+    code, said = call("recover", "--gone", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
+    assert code == 0 and "new-cluster:ctm-2 done" in said and "ERASES" not in said, said
+
+
+def _emptied_survivor(tmp_path: Path) -> Kept:
+    """A survivor that lost its data and formed the new cluster; the rebuild stopped rightly."""
+    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 100, "data-new": 0})
+    assert call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
+    _change(tmp_path, "ctm-1", data="data-new")
+    assert call("resume", "--yes", *place)[0] == 6
+    return place
+
+
+def test_an_emptied_survivor_is_replaced_by_the_node_with_the_data(tmp_path: Path) -> None:
+    place = _emptied_survivor(tmp_path)
+    code, said = call("recover", "--rejoin", "ctm-2,ctm-3", "--yes", *place)
+    assert code == 6 and "ctm-1 has 0 of 100 keys that ctm-2 has" in said, said
+    assert "recover --rejoin ctm-3 --survivor ctm-2" in said, said
+    code, said = call("recover", "--rejoin", "ctm-1", *place)
+    assert code == 6 and "recover --rejoin ctm-1 --survivor ctm-2" in said, said
+    code, said = call("recover", "--rejoin", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
+    assert code == 0 and "nothing is wrong; clients are served by ctm-1, ctm-2, ctm-3" in said, said
+    assert "new-cluster:ctm-2 done" in said and "backup:ctm-1 done" in said and "FEWER" not in said, said
+
+
+def test_a_survivor_that_cannot_be_the_base_is_refused(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-main")
+    nodes[2].update(cluster="")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 100})
+    code, said = call("recover", "--survivor", "ctm-3", "--format", "json", *place)
+    assert code == 2 and "--survivor ctm-3 cannot be followed: ctm-1, ctm-2 form a cluster" in said, said
+    code, said = call("recover", "--survivor", "ctm-9", "--format", "json", *place)
+    assert code == 2 and "ctm-9" in said, said
+
+
+def test_the_journal_of_an_aborted_rebuild_names_who_kept_the_data(tmp_path: Path) -> None:
+    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 100})
+    assert call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
+    kept = next(tmp_path.glob("state/*/*/world.json")).read_text(encoding="utf-8")
+    (tmp_path / "fixture" / "world.yaml").write_text(kept, encoding="utf-8")
+    assert call("abort", "--yes", *place)[0] == 0
+    code, said = call("recover", *place)
+    assert code == 3 and "join:ctm-2" in said and "no journal here" not in said, said
 
 
 @pytest.mark.parametrize("second", ["data-main", "data-b"])
 def test_recover_erases_no_other_living_cluster(tmp_path: Path, second: str) -> None:
     """Two clusters of two: whose data counts is for a person, also where both have as many keys."""
     nodes = _plain(4, version=NEW, cluster="A")
+    for node in nodes:
+        node.update(data="data-main")
     for node in nodes[2:]:
         node.update(cluster="B", data=second)
     place = _fixture(tmp_path, "in-place", nodes, 4, keys={"data-main": 1000, "data-b": 1000})

@@ -196,7 +196,7 @@ def test_a_cluster_that_is_well_is_called_well(tmp_path: Path) -> None:
     assert code == 0 and told["wrong"] == told["steps"] == []
     assert [text.split()[1] for text in told["advice"]] == ["answers,"] * 3
     code, said = golden.call("recover", "--rejoin", "ctm-1,ctm-2,ctm-3", *common)
-    assert code == 6 and json.loads(said)["steps"] == [] and "names every node of the cluster" in said
+    assert code == 6 and json.loads(said)["steps"] == [] and "names every member of the cluster" in said
 
 
 FAULTS = [

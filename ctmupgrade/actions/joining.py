@@ -24,7 +24,7 @@ from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.node_settings import counts_of
+from ctmupgrade.core.node_settings import COUNTS, counts_of, half_lost
 from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
@@ -71,18 +71,37 @@ def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
     wanted = counts_of(recorded(ctx, via))
     if not wanted:
         return
-    found = counts_of(read_settings(ctx.fleet.control(via), tuple(wanted)))
-    lost = [
-        f"{found[name]} of {count} {name}"
-        for name, count in wanted.items()
-        if 2 * found.get(name, count) < count
-    ]
+    lost = half_lost(wanted, _counts(ctx, via, wanted))
     if lost:
         raise InconclusiveError(
             f"{step.id}: not started: {via} has {', '.join(lost)}, so {step.node} may be the only one that has the others",
             remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
             go_on=GoOn.RETRY,
         )
+
+
+def refuse_richer(ctx: Ctx, step: Step, via: str) -> None:
+    """Make sure, by what both tell now, that a node is not erased for one that has less than half of its keys or users: the
+    plan was made some time ago, and in a recovery nothing was recorded of that one. What is not told is not compared.
+
+    :raises InconclusiveError: the node has so many more, and no person gave them up.
+    """
+    if step.node in ctx.plan.given_up:
+        return
+    own = _counts(ctx, step.node, COUNTS)
+    lost = half_lost(own, _counts(ctx, via, own)) if own else ()
+    if lost:
+        raise InconclusiveError(
+            f"{step.id}: not started: {via} has {', '.join(lost)} that {step.node} has, so {step.node} may be the only one "
+            "that has the others",
+            remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
+            go_on=GoOn.RETRY,
+        )
+
+
+def _counts(ctx: Ctx, name: str, only: Collection[str]) -> dict[str, int]:
+    """How many of these a node tells now to have."""
+    return counts_of(read_settings(ctx.fleet.control(name), tuple(only)))
 
 
 def wait_until_steady(
@@ -137,6 +156,7 @@ class JoinHandler(StepHandler):
             ctx, lambda: join_hindrance(ctx, step, via, up=(via, step.node)), "before the join"
         )
         refuse_lost_data(ctx, step, via)
+        refuse_richer(ctx, step, via)
         return {"via": via, "members": str(len(members_seen_by(ctx, via)))}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:

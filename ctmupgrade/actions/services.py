@@ -11,7 +11,7 @@ from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.interlocks import joined_through
-from ctmupgrade.actions.joining import join_hindrance, refuse_lost_data, wait_until_steady
+from ctmupgrade.actions.joining import join_hindrance, refuse_lost_data, refuse_richer, wait_until_steady
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.collect import collect
 from ctmupgrade.collect.ask import ask
@@ -54,6 +54,7 @@ class ResetHandler(StepHandler):
         when that join began."""
         if self.action.via:
             self._refuse_sound(ctx, step)
+            refuse_richer(ctx, step, self.action.via)
             return {"reset": "asked"}
         own = known(
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
@@ -65,6 +66,7 @@ class ResetHandler(StepHandler):
                 ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before the reset"
             )
             refuse_lost_data(ctx, step, via)
+            refuse_richer(ctx, step, via)
         return {"reset": "asked"}
 
     def _refuse_sound(self, ctx: Ctx, step: Step) -> None:

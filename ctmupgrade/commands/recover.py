@@ -15,15 +15,16 @@ from ctmupgrade.commands.same_cluster import refuse_missing_archive
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.facts import Facts, Unknown
 from ctmupgrade.core.modes import Mode
+from ctmupgrade.core.node_settings import half_lost
 from ctmupgrade.core.plan.differences import changed
 from ctmupgrade.core.plan.plan import Plan, plan_of
 from ctmupgrade.core.plan.restore_choice import newest_whole
 from ctmupgrade.core.plan.steps import JoinNode
 from ctmupgrade.core.recovery.decide import Circumstances
-from ctmupgrade.core.recovery.diagnose import diagnose, without_data
+from ctmupgrade.core.recovery.diagnose import diagnose, unheard_survivor, without_data
 from ctmupgrade.core.recovery.pin import pin_of
 from ctmupgrade.core.recovery.result import Diagnosis
-from ctmupgrade.core.recovery.scene import OperatorInput
+from ctmupgrade.core.recovery.scene import Counts, OperatorInput
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.kinds import RunKind
 from ctmupgrade.core.run.past_runs import RunHistory, past_of
@@ -93,7 +94,7 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
     :raises UsageError: it is asked for nodes that are not in cluster.yaml.
     """
     names = {node.name for node in setup.cluster.nodes}
-    wrong = sorted({*known.gone, *known.rejoin} - names)
+    wrong = sorted({*known.gone, *known.rejoin, known.survivor} - names - {""})
     if wrong:
         raise UsageError(
             f"{', '.join(wrong)}: no such node in cluster.yaml", remedy=f"it has: {', '.join(sorted(names))}"
@@ -112,44 +113,50 @@ def _stopped(setup: Setup) -> RunFolder | None:
 
 def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:
     result, past = check.check(setup), _past(setup)
-    past = replace(past, emptied=past.emptied | _without_keys(setup, result.facts))
+    counts = _counts(setup, result.facts)
+    past = replace(past, emptied=past.emptied | _without_keys(result.facts, counts))
+    if why := unheard_survivor(result.facts, setup.cluster, known, past, counts):
+        raise UsageError(
+            f"--survivor {known.survivor} cannot be followed: {why}", remedy="ctmupgrade recover"
+        )
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
     blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""
-    around = Circumstances(left.run if left is not None else "", running, blocked)
+    around = Circumstances(left.run if left is not None else "", running, blocked, counts)
     found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
-    if richer := _richer(setup, found, known):
-        past = replace(past, richer=richer)
-        found = diagnose(result.facts, setup.cluster, known, past, setup.request.options, around)
     notes = tuple(str(advice) for advice in found.advice)
     made = plan_of(found.steps, result.facts, setup.cluster, setup.request.options, notes)
-    empty = (*without_data(result.facts, setup.cluster, known, past), *result.facts.fresh)
-    made = replace(made, without_data=empty)
+    empty = (*without_data(result.facts, setup.cluster, known, past, counts), *result.facts.fresh)
+    made = replace(made, without_data=empty, given_up=_given_up(made, known, counts))
     return Recovery(found, made, left, result, known)
 
 
-def _without_keys(setup: Setup, facts: Facts) -> frozenset[str]:
+def _counts(setup: Setup, facts: Facts) -> dict[str, dict[str, int]]:
+    """Return how many keys and users the nodes tell to have, by name. What is not told proves nothing: the journals and the
+    members' lists decide then."""
+    told = [n for n, f in facts.nodes.items() if not isinstance(f.membership, Unknown)]
+    counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), told)
+    return {
+        name: {what: n for what, n in found.items() if not isinstance(n, Unknown)}
+        for name, found in counted.items()
+    }
+
+
+def _without_keys(facts: Facts, counts: Counts) -> frozenset[str]:
     """Return, where no node forms a cluster, the nodes that have no key although the newest whole backup has some: new
     appliances, or reset ones. None of them can hold the cluster's data. One that does not tell is not among them."""
     made = newest_whole(facts.manifests)
-    told = {n: f.membership for n, f in facts.nodes.items() if not isinstance(f.membership, Unknown)}
-    if made is None or made.counts.get("keys", 0) <= 0 or any(own.clustered for own in told.values()):
+    told = (f.membership for f in facts.nodes.values() if not isinstance(f.membership, Unknown))
+    if made is None or made.counts.get("keys", 0) <= 0 or any(own.clustered for own in told):
         return frozenset()
-    counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), list(told))
-    return frozenset(name for name, found in counted.items() if found.get("keys") == 0)
+    return frozenset(name for name, found in counts.items() if found.get("keys") == 0)
 
 
-def _richer(setup: Setup, found: Diagnosis, known: OperatorInput) -> frozenset[str]:
-    """Return the nodes that the way back would erase although they have more keys than the member that lets them in. What
-    is not told proves nothing: the journals and the members' lists decide then."""
-    pairs = {
-        step.node: step.action.via
-        for step in found.steps
-        if isinstance(step.action, JoinNode) and step.node not in known.rejoin
-    }
-    names = sorted({*pairs, *pairs.values()})
-    counted = setup.tools.gather(lambda name: count_of(setup.fleet.control(name)), names) if pairs else {}
-    keys = {n: c for n in names if not isinstance(c := counted[n].get("keys", Unknown("")), Unknown)}
-    return frozenset(n for n, via in pairs.items() if n in keys and via in keys and keys[n] > keys[via])
+def _given_up(plan: Plan, known: OperatorInput, counts: Counts) -> tuple[str, ...]:
+    """Return the nodes that a person lets be erased although they have far more than the one that they join: named in
+    ``--rejoin``, while that one is named in ``--survivor``."""
+    joins = {s.node: s.action.via for s in plan.steps if isinstance(s.action, JoinNode)}
+    named = {n: via for n, via in joins.items() if n in known.rejoin and via == known.survivor}
+    return tuple(n for n, via in named.items() if half_lost(counts.get(n, {}), counts.get(via, {})))
 
 
 def refuse_running(setup: Setup) -> None:

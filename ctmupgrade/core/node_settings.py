@@ -96,6 +96,13 @@ def short_of(wanted: Mapping[str, int], found: Mapping[str, int]) -> Iterator[st
             yield f"{count} of {wanted[name]} {name}"
 
 
+def half_lost(wanted: Mapping[str, int], found: Mapping[str, int]) -> tuple[str, ...]:
+    """Return of what less than half is there, as "0 of 100 keys": clients go on making and destroying keys, and a node that
+    was reset has none. What is not told is not compared."""
+    pairs = ((name, count, found.get(name, count)) for name, count in wanted.items())
+    return tuple(f"{has} of {count} {name}" for name, count, has in pairs if 2 * has < count)
+
+
 def steady(value: Any) -> Any:
     """Return a setting without its volatile parts, lists in an order of their own."""
     if isinstance(value, dict):

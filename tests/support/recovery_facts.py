@@ -118,10 +118,12 @@ def scene(
     past: RunHistory | None = None,
     options: Options | None = None,
     strategy: StrategyName = StrategyName.IN_PLACE,
+    keys: Mapping[str, int] | None = None,
 ) -> Scene:
-    """Return the scene of these facts."""
+    """Return the scene of these facts. :param keys: how many keys the nodes tell to have, by name."""
     of = cluster(len(seen.nodes), strategy)
-    return scene_of(seen, of, known or OperatorInput(), past or RunHistory(), options or Options())
+    counts = {name: {"keys": count} for name, count in (keys or {}).items()}
+    return scene_of(seen, of, known or OperatorInput(), past or RunHistory(), options or Options(), counts)
 
 
 def with_node(seen: Facts, changed: NodeFacts) -> Facts:

@@ -51,6 +51,9 @@ class Plan:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     without_data: tuple[str, ...] = ()  # nodes that cannot be relied on to hold the data: recover knows some
+    given_up: tuple[
+        str, ...
+    ] = ()  # nodes that a person let be erased although they have more than the one they join
     past_notes: tuple[str, ...] = ()  # the notes as a report says them once all is done
     clients: Mapping[str, str] = field(default_factory=dict)  # what clients notice, by node; "": of all of it
 
@@ -239,5 +242,8 @@ def digest_of(plan: Plan) -> str:
     """Return the digest of all that decides what a plan does; its prose and its estimates are not in it."""
     steps = [[s.id, s.node, asdict(s.action), list(s.after), s.holders] for s in plan.steps]
     parts = [plan.cluster, plan.strategy.value, asdict(plan.target), dict(plan.basis), asdict(plan.options)]
-    text = json.dumps([*parts, steps, dict(plan.versions), list(plan.without_data)], sort_keys=True)
+    given_up = [list(plan.given_up)] if plan.given_up else []  # a plan of before gave up none
+    text = json.dumps(
+        [*parts, steps, dict(plan.versions), list(plan.without_data), *given_up], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.facts import fresh_manifest
@@ -27,7 +27,7 @@ from ctmupgrade.core.plan.steps import (
 from ctmupgrade.core.recovery.last_way import last_way
 from ctmupgrade.core.recovery.nodes import collecting
 from ctmupgrade.core.recovery.result import Advice, Part, in_order, merged
-from ctmupgrade.core.recovery.scene import Scene
+from ctmupgrade.core.recovery.scene import JOINING, Counts, Scene
 from ctmupgrade.core.restorable import backup_fits
 from ctmupgrade.core.timing import BACKUP_S
 from ctmupgrade.core.version import Version
@@ -44,11 +44,13 @@ class Circumstances:
     :ivar unfinished: the run that stopped and whose place the way back would take; "".
     :ivar running: a process works on that run now.
     :ivar blocked: why an upgrade may not be finished now, by the checks; "".
+    :ivar counts: how many keys and users each node tells now to have, by name; what is not told is not there.
     """
 
     unfinished: str = ""
     running: bool = False
     blocked: str = ""
+    counts: Counts = field(default_factory=dict)
 
 
 def decide(scene: Scene, found: Part, around: Circumstances) -> Part:
@@ -155,11 +157,13 @@ def _backed_up(scene: Scene, steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def keeps_own_data(scene: Scene, name: str) -> bool:
-    """Return whether a node holds data of its own that a backup can still save: healthy, apart from the cluster, and not
-    erased before. One that is here, however young, may be from before it left: what clients wrote since is on the node."""
+    """Return whether a node holds data that a backup can still save: healthy, and not erased before, nor by a join that is
+    under way. What its membership says does not count: one that others call down or killed may have been written to.
+    A backup that is here, however young, may be from before it left."""
+    member = scene.members.get(name)
     return (
-        name not in scene.members
-        and name not in scene.past.emptied
+        (member is None or member.code not in JOINING)
+        and name not in scene.emptied
         and scene.healthy(name)
         and not scene.facts.backups_possible
     )

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
-from ctmupgrade.core.recovery import health, identity, members, no_cluster, nodes, outlook, versions
+from ctmupgrade.core.recovery import copies, health, identity, members, no_cluster, nodes, outlook, versions
 from ctmupgrade.core.recovery.decide import Circumstances, decide
-from ctmupgrade.core.recovery.result import Advice, Diagnosis, Part, Trouble
-from ctmupgrade.core.recovery.scene import JOINING, OperatorInput, Scene, scene_of
+from ctmupgrade.core.recovery.result import Diagnosis, Part
+from ctmupgrade.core.recovery.scene import JOINING, Counts, OperatorInput, Scene, scene_of
 from ctmupgrade.core.run.past_runs import RunHistory
 
-__all__ = ["JOINING", "Circumstances", "Diagnosis", "OperatorInput", "diagnose", "without_data"]
+__all__ = [
+    "JOINING",
+    "Circumstances",
+    "Diagnosis",
+    "OperatorInput",
+    "diagnose",
+    "unheard_survivor",
+    "without_data",
+]
 
 
 def diagnose(
@@ -32,7 +40,8 @@ def diagnose(
     :param past: what this machine's journals know.
     :param options: of the command line; they shape the steps that finish an upgrade.
     """
-    scene = scene_of(facts, cluster, known, past or RunHistory(), options or Options())
+    around = around or Circumstances()
+    scene = scene_of(facts, cluster, known, past or RunHistory(), options or Options(), around.counts)
     untouchable = nodes.running_upgrades(scene) + identity.one_appliance(scene)
     if untouchable.wrong:
         return _concluded(scene, untouchable, passing=False)
@@ -42,7 +51,7 @@ def diagnose(
     found += unwell
     if not scene.standalone:
         found += versions.mixed_versions(scene, found)
-    return _concluded(scene, decide(scene, found, around or Circumstances()), passing=passing)
+    return _concluded(scene, decide(scene, found, around), passing=passing)
 
 
 def _parts(scene: Scene) -> Part:
@@ -58,9 +67,7 @@ def _parts(scene: Scene) -> Part:
 def _membership(scene: Scene, before: Part) -> Part:
     """Return what is wrong with nodes that answer but are not ready members."""
     if scene.all_named:
-        text = "--rejoin names every node of the cluster"
-        asks = "one must stay, because it has the data that the others copy when they join: leave it out of --rejoin"
-        return Part((Trouble(text, sentence=text),), (Advice(asks),))
+        return copies.all_named(scene)
     if scene.via:
         return members.apart(scene, before)
     if len(scene.silent) < len(scene.facts.nodes):
@@ -84,10 +91,19 @@ def _concluded(scene: Scene, part: Part, *, passing: bool) -> Diagnosis:
     )
 
 
-def without_data(facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory) -> tuple[str, ...]:
+def without_data(
+    facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory, counts: Counts | None = None
+) -> tuple[str, ...]:
     """Return the nodes that cannot be relied on to hold the cluster's data: for the guard of a run."""
-    scene = scene_of(facts, cluster, known, past, Options())
+    scene = scene_of(facts, cluster, known, past, Options(), counts)
     ready = {n for n, m in scene.members.items() if m.ready}
     return tuple(
-        n for n in facts.nodes if n in (past.emptied - ready) | set(scene.joining) | set(scene.silent)
+        n for n in facts.nodes if n in (scene.emptied - ready) | set(scene.joining) | set(scene.silent)
     )
+
+
+def unheard_survivor(
+    facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory, counts: Counts
+) -> str:
+    """Return why the survivor that a person named cannot be the base of a cluster; "" where nothing speaks against it."""
+    return copies.unheard_survivor(scene_of(facts, cluster, known, past, Options(), counts))

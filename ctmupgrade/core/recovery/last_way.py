@@ -34,7 +34,7 @@ def nothing_left(scene: Scene) -> bool:
 
 
 def _is_lost(scene: Scene, name: str) -> bool:
-    if name in scene.silent or name in scene.past.emptied:
+    if name in scene.silent or name in scene.emptied:
         return True
     return any(not one.unknown for one in health.service_problems({name: scene.facts.nodes[name]}))
 

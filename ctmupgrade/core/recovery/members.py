@@ -10,7 +10,7 @@ from datetime import datetime
 from ctmupgrade.core.checks.membership import name_of, names_by_id
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.recovery import joins
+from ctmupgrade.core.recovery import copies, joins
 from ctmupgrade.core.recovery.nodes import failed_log
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import JOINING, LEAVING, OperatorInput, Scene
@@ -140,7 +140,8 @@ def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
         text = f"{name} is held back with the old data; when nobody needs it any longer, take it back, which erases it"
         return advise(text, scene.again(rejoin=(name,)))
     doubt = None if named else _doubt(scene, name, member)
-    return Part((_trouble_apart(scene, name, member),), (doubt,) if doubt is not None else ())
+    kept = copies.kept(scene, name, scene.via)
+    return Part((_trouble_apart(scene, name, member),), (doubt, *kept) if doubt is not None else kept)
 
 
 def _trouble_apart(scene: Scene, name: str, member: Member | None) -> Trouble:
@@ -173,7 +174,7 @@ def _since(scene: Scene, name: str) -> str:
 
 def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
     """Return why an operator must name a node before it is taken back; None where nothing speaks against it."""
-    again = (scene.again(rejoin=(name,)),)
+    again = (copies.giving_up(scene, name, scene.via),)
     if member is not None and member.code in JOINING:
         return Advice(
             f"{name}: {_how_stuck(scene, name)}; its own data was erased when the join began", again
@@ -183,7 +184,7 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
     if member is not None and member.code != "k":
         return Advice(
             f"{name}: it answers, but {scene.via} has no connection to it: check port 5432 and the clocks of both. "
-            "If both are in order, join it again, which erases it",
+            f"If both are in order, join it again, which erases it{_and_has_more(scene, name)}",
             again,
         )
     if others := _other_cluster(scene, name):
@@ -199,6 +200,13 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
             again,
         )
     return _doubt_of_data(scene, name, again)
+
+
+def _and_has_more(scene: Scene, name: str) -> str:
+    """Return that a node has more than the member that it would join, in words to be added."""
+    if not scene.richer(name, scene.via):
+        return ""
+    return f". It has {scene.keys(name)} keys and {scene.via} has {scene.keys(scene.via)}: find out first why, for the others would be lost"
 
 
 def _other_cluster(scene: Scene, name: str) -> tuple[str, ...]:
@@ -230,14 +238,19 @@ def _doubt_of_data(scene: Scene, name: str, again: tuple[str, ...]) -> Advice | 
             "clients wrote to it then is on it alone. If nobody needs that data, join it again, which erases it",
             again,
         )
-    if name in scene.past.richer:
+    if scene.lacks(scene.via, name):
+        return None  # said by who compares them
+    if scene.richer(name, scene.via):
+        has = f"it has more keys than {scene.via} ({scene.keys(name)}, not {scene.keys(scene.via)})"
         return Advice(
-            f"{name} stays outside the cluster with its data: it has more keys than {scene.via}, so {scene.via} may not have the "
-            "cluster's data. Find out which of them clients used. If nobody needs what is on it, join it again, which erases it",
+            f"{name} stays outside the cluster with its data: {has}, so {scene.via} may not have the cluster's data. Find out "
+            "which of them clients used. If nobody needs what is on it, join it again, which erases it",
             again,
         )
     lone = sum(m.ready for m in scene.members.values()) == 1
-    vouched = scene.via in (scene.past.survivor, scene.known.survivor) or name in scene.past.emptied
+    # A rebuild that was aborted proves it as well: its survivor kept the data when the others were removed.
+    proven = {scene.past.survivor, scene.known.survivor, *scene.past.alone}
+    vouched = scene.via in proven or name in scene.emptied
     if lone and not vouched:
         return Advice(
             f"{name}: {scene.via} is alone in its cluster, and no journal here proves that its data is the cluster's. "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.plan.steps import NewCluster, Reboot, step
-from ctmupgrade.core.recovery import joins
+from ctmupgrade.core.recovery import copies, joins
 from ctmupgrade.core.recovery.last_way import if_none_has_data
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import Scene
@@ -27,20 +27,12 @@ def no_cluster(scene: Scene, before: Part) -> Part:
     mute = _mute(scene)
     if mute:
         return _not_known(mute)
-    found = Part(
-        (
-            Trouble(
-                "no node forms a cluster", sentence="no node forms a cluster", urgency=Urgency.NOW,
-                if_left="what clients write to one node does not reach the others; only what is on the node whose "
-                "data is chosen is kept",
-            ),
-        )
-    )  # fmt: skip
+    found = Part((_trouble(scene),))
     able = [n for n in scene.facts.nodes if n not in scene.silent and scene.healthy(n)]
     if not able:
         text = "no node is healthy; fix one first, then check again"
         return found + Part(advice=(Advice(text, (scene.again(),)),), support=not before.steps)
-    clustered = [n for n in able if _clustered(scene, n)]
+    clustered = [n for n in able if _clustered(scene, n) and n != scene.replaced]
     if clustered:
         text = (
             f"{', '.join(clustered)} reports that it is a member, but its cluster is not ready: wait, then check again. If "
@@ -48,6 +40,18 @@ def no_cluster(scene: Scene, before: Part) -> Part:
         )
         return found + advise(text, scene.again())
     return found + _new_cluster(scene, able)
+
+
+def _trouble(scene: Scene) -> Trouble:
+    text = "no node forms a cluster"
+    if poor := scene.replaced:
+        base = scene.known.survivor
+        text = f"{poor} alone forms the cluster, and has {scene.lacks(poor, base)} that {base} has"
+    return Trouble(
+        text, sentence=text, urgency=Urgency.NOW,
+        if_left="what clients write to one node does not reach the others; only what is on the node whose "
+        "data is chosen is kept",
+    )  # fmt: skip
 
 
 def _mute(scene: Scene) -> list[str]:
@@ -101,6 +105,8 @@ def _other(scene: Scene, name: str, base: str) -> Part:
             "needs that data, take it back, which erases it"
         )
         return advise(text, again)
+    if kept := copies.kept(scene, name, base):
+        return Part(advice=kept)
     return joins.take_back(scene, name, base)
 
 
@@ -115,11 +121,12 @@ class Base:
 def _base(scene: Scene, able: list[str]) -> Base:
     """Return the base: named, or known from the journal of a rebuild; else asked for."""
     past, named = scene.past, scene.known.survivor
-    holding = [n for n in able if n not in past.emptied]
-    words = ", ".join(f"{n} ({scene.facts.nodes[n].version})" for n in holding) or "none"
+    holding = [n for n in able if n not in scene.emptied]
+    words = ", ".join(_described(scene, n) for n in holding) or "none"
     if named:
         return _named_base(named, able, holding, words)
-    if past.survivor in holding and not (past.hurt and _old(scene, past.survivor)):
+    poor = past.survivor in holding and any(scene.lacks(past.survivor, n) for n in holding)
+    if past.survivor in holding and not poor and not (past.hurt and _old(scene, past.survivor)):
         return Base(
             past.survivor,
             (
@@ -129,9 +136,12 @@ def _base(scene: Scene, able: list[str]) -> Base:
                 ),
             ),
         )
-    untouched = [n for n in holding if n not in (past.survivor, past.held_back, *past.replaced)]
-    if past.survivor and untouched:
-        return _without_survivor(scene, untouched[0])
+    apart = (past.survivor, past.held_back, *past.replaced, *past.emptied)
+    untouched = [n for n in holding if n not in apart]
+    lost_sight = past.survivor in scene.silent and past.survivor not in scene.known.gone
+    instead = untouched or (holding if lost_sight else [])
+    if past.survivor and instead and not poor:
+        return _without_survivor(scene, instead[0])
     others = tuple(scene.again(survivor=n) for n in holding)
     text = (
         f"choose the node whose data counts; the others are erased and join it. Healthy nodes with data: {words}. "
@@ -140,6 +150,12 @@ def _base(scene: Scene, able: list[str]) -> Base:
     if not holding:
         return Base()  # the last way back is told with all the rest
     return Base(advice=(Advice(text, others), *if_none_has_data(scene)))
+
+
+def _described(scene: Scene, name: str) -> str:
+    told = any(scene.keys(n) for n in scene.facts.nodes) and "keys" in scene.counts.get(name, {})
+    keys = f", {scene.keys(name)} keys" if told else ""
+    return f"{name} ({scene.facts.nodes[name].version}{keys})"
 
 
 def _named_base(named: str, able: list[str], holding: list[str], words: str) -> Base:

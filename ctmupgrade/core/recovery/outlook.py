@@ -35,7 +35,7 @@ def service_of(scene: Scene) -> Service:
     nodes = scene.facts.nodes
     bad = {p.node for p in health.service_problems(nodes)}
     good = tuple(n for n in nodes if n not in scene.silent and n not in bad)
-    full = tuple(n for n in good if n not in scene.past.emptied)
+    full = tuple(n for n in good if n not in scene.emptied)
     if scene.standalone:
         return Service(good)
     if not scene.via:
@@ -151,6 +151,7 @@ def losses(scene: Scene, steps: Sequence[Step]) -> tuple[str, ...]:
 
 def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
     saved = {s.node for s in steps if isinstance(s.action, MakeBackup)}
+    base = next((s.node for s in steps if isinstance(s.action, NewCluster)), scene.via)
     for one in steps:
         match one.action:
             case ResetNode():
@@ -160,7 +161,9 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
                     if here
                     else NO_BACKUP
                 )
-                yield _erased(scene, one.node, "a backup of it is made first" if one.node in saved else none)
+                said = _erased(scene, one.node, "a backup of it is made first" if one.node in saved else none)
+                short = scene.lacks(base, one.node)
+                yield f"{said}. {base} has {short} that it has" if short else said
             case RemoveNode(force=True):
                 yield f"{one.node}: what clients wrote to it that had not reached the others when it went out"
             case NewCluster() if scene.past.survivor and scene.past.survivor != one.node:
@@ -174,6 +177,6 @@ def _erased(scene: Scene, name: str, backup: str) -> str:
     member = scene.members.get(name)
     if member is not None and member.code in JOINING:
         return f"{name}: no data (it was erased when the join began); the backups on it and its HSM set-up"
-    if name in scene.past.emptied:
+    if name in scene.emptied:
         return f"{name}: no data (it was erased before); the backups on it and its HSM set-up"
     return f"{name}: everything on it: what clients wrote to it alone, the backups on it, its HSM set-up ({backup})"

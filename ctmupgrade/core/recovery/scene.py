@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.alive import seen_alive_by
@@ -11,11 +11,13 @@ from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.node_settings import half_lost
 from ctmupgrade.core.run.past_runs import RunHistory
 
 # "": joined, and its state is not published yet; passes within about 100 s on 2.21 (docs/appliance.md 4.3)
 JOINING = frozenset(("creating", "b", "i", "c", "o", ""))
 LEAVING = frozenset(("m", "v"))
+Counts = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Scene:
     :ivar via: a healthy member to act through; "" where there is none.
     :ivar members: that member's view, by name (by host where cluster.yaml lacks one).
     :ivar all_named: there would be such a member, were not all of them to be taken out.
+    :ivar counts: how many keys and users each node tells now to have, by name.
+    :ivar replaced: a node that alone forms the cluster, in whose place a person named one that has more as the base.
     """
 
     facts: Facts
@@ -57,6 +61,30 @@ class Scene:
     via: str
     members: Mapping[str, Member]
     all_named: bool = False
+    counts: Counts = field(default_factory=dict)
+    replaced: str = ""
+
+    @property
+    def emptied(self) -> frozenset[str]:
+        """Return the nodes whose data was erased. A journal that does not know how a join ended presumes it; keys that
+        are there prove the contrary."""
+        return frozenset(n for n in self.past.emptied if not self.keys(n))
+
+    def keys(self, name: str) -> int:
+        """Return how many keys a node tells to have; 0 where it does not tell."""
+        return self.counts.get(name, {}).get("keys", 0)
+
+    def richer(self, name: str, base: str) -> bool:
+        """Return whether a node has more keys than the one that it would join; what is not told proves nothing."""
+        return "keys" in self.counts.get(base, {}) and self.keys(name) > self.keys(base)
+
+    def lacks(self, base: str, name: str) -> str:
+        """Return of what a node has less than half of what another has, as "0 of 100 keys"; "" where that is not known."""
+        return ", ".join(half_lost(self.counts.get(name, {}), self.counts.get(base, {})))
+
+    def given_up(self, name: str, base: str) -> bool:
+        """Return whether a person has named both: the node that is erased, and the one whose data counts."""
+        return name in self.known.rejoin and self.known.survivor == base
 
     @property
     def standalone(self) -> bool:
@@ -109,7 +137,12 @@ class Scene:
 
 
 def scene_of(
-    facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory, options: Options
+    facts: Facts,
+    cluster: Cluster,
+    known: OperatorInput,
+    past: RunHistory,
+    options: Options,
+    counts: Counts | None = None,
 ) -> Scene:
     """Return the scene as it was seen."""
     nodes = facts.nodes
@@ -120,8 +153,23 @@ def scene_of(
     via, members = _best_member({n: f for n, f in able.items() if n not in known.gone}, facts, cluster)
     if not via:  # one that is called gone but answers is a member like any other
         via, members = _best_member(able, facts, cluster)
-    all_named = not via and bool(_best_member(nodes, facts, cluster)[0])
-    return Scene(facts, cluster, known, past, options, silent, via, members, all_named)
+    formed = (via, members) if via else _best_member(nodes, facts, cluster)
+    seen = Scene(
+        facts, cluster, known, past, options, silent, via, members, not via and bool(formed[0]), counts or {}
+    )
+    if _is_replaced(seen, *formed):
+        return replace(seen, via="", members={}, all_named=False, replaced=formed[0])
+    return seen
+
+
+def _is_replaced(seen: Scene, via: str, members: Mapping[str, Member]) -> bool:
+    """Return whether a person named, as the node whose data counts, one that has far more than the only member of the cluster:
+    an emptied survivor has formed it, and nobody has joined it yet."""
+    base = seen.known.survivor
+    if not via or base not in seen.facts.nodes or base in members or set(members) != {via}:
+        return False
+    own = seen.facts.nodes[base].membership
+    return not isinstance(own, Unknown) and not own.clustered and bool(seen.lacks(via, base))
 
 
 def _best_member(

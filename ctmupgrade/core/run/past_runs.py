@@ -41,7 +41,6 @@ class RunHistory:
     :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
     :ivar replaced: nodes in whose place a run was to join new instances: they keep their old data, apart.
     :ivar emptied: nodes whose own data was erased, and which no join has filled again.
-    :ivar richer: nodes that have more keys than the member through which they would join, as both tell now.
     :ivar alone: nodes that took clients' writes after the others had been removed from their cluster, and that no
         other has joined since: what was written then is on each of them alone."""
 
@@ -52,7 +51,6 @@ class RunHistory:
     held_back: str = ""
     replaced: frozenset[str] = frozenset()
     emptied: frozenset[str] = frozenset()
-    richer: frozenset[str] = frozenset()
     alone: frozenset[str] = frozenset()
     stuck: frozenset[str] = frozenset()
     joins: Mapping[str, datetime] = field(default_factory=dict)

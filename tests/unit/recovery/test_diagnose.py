@@ -72,7 +72,7 @@ def test_all_that_is_only_seen_late_may_pass() -> None:
 def test_one_must_stay() -> None:
     every = OperatorInput(rejoin=("ctm-1", "ctm-2", "ctm-3"))
     found = _diagnosed(make.healthy(), every)
-    assert found.steps == () and "--rejoin names every node" in found.headline
+    assert found.steps == () and "--rejoin names every member" in found.headline
 
 
 def test_a_standalone_appliance_that_is_silent_is_urgent() -> None:

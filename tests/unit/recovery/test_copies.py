@@ -1,0 +1,102 @@
+"""Who has more than whom: nothing is erased for a node that has far less, unless a person names both."""
+
+from __future__ import annotations
+
+from ctmupgrade.core.looks.facts import Facts
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster
+from ctmupgrade.core.recovery import copies
+from ctmupgrade.core.recovery.decide import keeps_own_data
+from ctmupgrade.core.recovery.no_cluster import no_cluster
+from ctmupgrade.core.recovery.result import Part
+from ctmupgrade.core.recovery.scene import OperatorInput
+from ctmupgrade.core.run.past_runs import RunHistory
+from tests.support import recovery_facts as make
+
+LOST = {"ctm-1": 0, "ctm-2": 100, "ctm-3": 100}
+
+
+def _lone() -> Facts:
+    """ctm-1 forms a cluster alone; the others are in none."""
+    return make.facts(make.node(1, (make.member(1),)), make.node(2, ()), make.node(3, ()))
+
+
+def _none() -> Facts:
+    return make.facts(*(make.node(i, ()) for i in (1, 2, 3)))
+
+
+def test_half_is_enough_and_what_is_not_told_proves_nothing() -> None:
+    for keys in ({"ctm-1": 50, "ctm-2": 100}, {"ctm-2": 100}, {"ctm-1": 0}, {}):
+        assert not copies.kept(make.scene(_lone(), keys=keys), "ctm-2", "ctm-1"), keys
+    assert copies.kept(make.scene(_lone(), keys={"ctm-1": 49, "ctm-2": 100}), "ctm-2", "ctm-1")
+
+
+def test_only_both_names_give_up_what_a_node_has() -> None:
+    for known in (OperatorInput(rejoin=("ctm-2",)), OperatorInput(survivor="ctm-1")):
+        told = copies.kept(make.scene(_lone(), known, keys=LOST), "ctm-2", "ctm-1")
+        assert "ctm-1 has 0 of 100 keys that ctm-2 has" in told[0].text
+        assert told[-1].commands == ("ctmupgrade recover --rejoin ctm-2 --survivor ctm-1",)
+    both = OperatorInput(rejoin=("ctm-2",), survivor="ctm-1")
+    assert not copies.kept(make.scene(_lone(), both, keys=LOST), "ctm-2", "ctm-1")
+
+
+def test_an_empty_cluster_of_one_gives_way_to_the_node_with_the_data() -> None:
+    named = OperatorInput(survivor="ctm-2")
+    seen = make.scene(_lone(), named, keys=LOST)
+    assert seen.replaced == "ctm-1" and seen.via == "" and not copies.unheard_survivor(seen)
+    found = no_cluster(seen, Part())
+    assert [s.node for s in found.steps if isinstance(s.action, NewCluster)] == ["ctm-2"]
+    assert "ctm-1 alone forms the cluster, and has 0 of 100 keys that ctm-2 has" in found.wrong[0].text
+    for keys in ({"ctm-1": 60, "ctm-2": 100}, {"ctm-2": 100}, {}):
+        kept = make.scene(_lone(), named, keys=keys)
+        assert kept.via == "ctm-1" and not kept.replaced, "it is not known to have lost anything"
+        assert "ctm-1 forms a cluster" in copies.unheard_survivor(kept)
+    assert "different clusters" in copies.unheard_survivor(
+        make.scene(
+            make.facts(make.node(1, (make.member(1),)), make.node(2, (make.member(2),)), make.node(3, ())),
+            named,
+        )
+    )
+
+
+def test_a_poor_survivor_is_not_the_base_unasked() -> None:
+    past = RunHistory(run="R1", survivor="ctm-1")
+    found = no_cluster(make.scene(_none(), past=past, keys=LOST), Part())
+    assert (
+        not found.steps
+        and "ctm-1 (2.20.0+15016, 0 keys), ctm-2 (2.20.0+15016, 100 keys)" in found.advice[0].text
+    )
+    named = no_cluster(make.scene(_none(), OperatorInput(survivor="ctm-1"), past, keys=LOST), Part())
+    assert not any(isinstance(s.action, JoinNode) for s in named.steps), "what the others have is not erased"
+    assert "ctm-2 is not erased" in named.advice[0].text
+
+
+def test_keys_that_are_there_prove_that_nothing_was_erased() -> None:
+    past = RunHistory(run="R1", survivor="ctm-1", emptied=frozenset({"ctm-2", "ctm-3"}))
+    seen = make.scene(_none(), past=past, keys={"ctm-1": 100, "ctm-2": 100, "ctm-3": 0})
+    assert seen.emptied == {"ctm-3"}
+    assert keeps_own_data(seen, "ctm-2") and not keeps_own_data(seen, "ctm-3")
+
+
+def test_a_presumed_holder_is_the_base_only_by_name() -> None:
+    past = RunHistory(run="R1", survivor="ctm-1", emptied=frozenset({"ctm-2", "ctm-3"}))
+    lost = make.facts(make.silent(1), make.node(2, ()), make.node(3, ()))
+    keys = {"ctm-2": 100, "ctm-3": 0}
+    asks = no_cluster(make.scene(lost, past=past, keys=keys), Part())
+    assert [a.commands[0] for a in asks.advice] == ["ctmupgrade resume R1", "ctmupgrade recover --gone ctm-1"]
+    gone = no_cluster(make.scene(lost, OperatorInput(gone=("ctm-1",)), past, keys=keys), Part())
+    assert not gone.steps
+    assert gone.advice[0].commands == ("ctmupgrade recover --gone ctm-1 --survivor ctm-2",)
+
+
+def test_one_that_joins_is_not_backed_up() -> None:
+    listed = (make.member(1), make.member(2), make.member(3, "c", "joining: catching up (4/5)"))
+    seen = make.scene(make.facts(*(make.node(i, listed) for i in (1, 2, 3))))
+    assert not keeps_own_data(seen, "ctm-3") and keeps_own_data(seen, "ctm-2")
+
+
+def test_who_has_more_than_all_that_are_to_be_taken_out_is_named() -> None:
+    found = copies.all_named(make.scene(_lone(), OperatorInput(rejoin=("ctm-1",)), keys=LOST))
+    assert [a.commands for a in found.advice[1:]] == [
+        ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-2",),
+        ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-3",),
+    ]
