@@ -77,6 +77,7 @@ class CtmUpgradeError(Exception):
     """
 
     exit_code: ExitCode = ExitCode.FAILED
+    refused = False  # whether it says that a change was refused for good, and that nothing came of it
 
     def __init__(self, brief: str, *, details: str = "", remedy: str = "", go_on: GoOn | None = None) -> None:
         from ctmupgrade.core.clean_text import one_line  # noqa: PLC0415 - as below
@@ -112,6 +113,12 @@ class LockedError(CtmUpgradeError):
 
 class NodeError(CtmUpgradeError):
     """A node, the control plane or a local tool answered, and the answer is "no"."""
+
+
+class RefusedError(NodeError):
+    """It refused a change for good, and looks show that nothing came of it."""
+
+    refused = True
 
 
 class NotToldError(NodeError):

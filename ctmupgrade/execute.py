@@ -317,10 +317,9 @@ class Executor:
         if not isinstance(error, CtmUpgradeError):
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
-        inconclusive = isinstance(error, InconclusiveError)
-        self.emit(
-            journal.StepFailed(step, text, self._remedy(step, error), int(error.exit_code), inconclusive)
-        )
+        inconclusive, remedy = isinstance(error, InconclusiveError), self._remedy(step, error)
+        code = int(error.exit_code)
+        self.emit(journal.StepFailed(step, text, remedy, code, inconclusive, error.refused))
         self.trouble.append(Trouble(text, error.exit_code, step))
 
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:

@@ -187,6 +187,17 @@ def test_a_node_that_dies_in_its_join_stops_the_run_and_harms_nobody(tmp_path: P
     assert past_of([drive.state]).emptied == {"ctm-2"}
 
 
+def test_a_join_that_is_refused_for_good_empties_nobody(tmp_path: Path) -> None:
+    params = {"command": "fulljoin", "ran": False, "code": 15, "text": "NCERRBadRequest: the name is wrong"}
+    fault = {"kind": "error", "node": "ctm-1", "params": params, "times": 0}
+    drive = Drive(make_world(2, faults=[fault]), tmp_path, REBUILD, options=Options(survivor="ctm-1"))
+    assert drive.start() == 5
+    (stuck,) = drive.stuck
+    assert stuck[0] == "join:ctm-2" and "NCERRBadRequest" in stuck[1].error
+    assert past_of([drive.state]).emptied == frozenset(), "it was refused before anything was erased"
+    assert drive.world.nodes["ctm-2"].data == "data-main"
+
+
 def test_no_node_is_reset_while_another_ones_join_hangs(tmp_path: Path) -> None:
     """The vendor's reset before a join, too, waits for the join before: else it leaves one holder less for nothing."""
     world = make_world(3, faults=[{"kind": "join_hangs", "node": "ctm-2"}])

@@ -29,6 +29,7 @@ from ctmupgrade.errors import (
     NodeError,
     NotToldError,
     NotYetError,
+    RefusedError,
     UnreachableError,
     named,
 )
@@ -279,9 +280,8 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience,
     lasting = since >= 0 and ctx.clock.monotonic() - since >= _grace(ctx, patience)
     unseen = seen.state is LookState.UNKNOWN and not (seen.unreachable or seen.untold)
     if lasting or (session.definite and (since >= 0 or unseen)):
-        raise NodeError(
-            f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy, go_on=seen.go_on
-        )
+        kind = RefusedError if session.definite and since >= 0 else NodeError
+        raise kind(f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy, go_on=seen.go_on)
 
 
 def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:

@@ -108,6 +108,7 @@ class StepFailed:
     remedy: str
     code: int
     inconclusive: bool = False
+    refused: bool = False  # the node refused it for good, and its looks show that nothing came of it
     kind: Literal["step-failed"] = "step-failed"
 
 

@@ -116,7 +116,7 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _step(
                 state, step,
                 replace(held, status=Status.STARTED, before=before, started=held.started or at, finished=None,
-                        error="", remedy=""),
+                        error="", remedy="", starts=held.starts + 1, refused=False),
             )  # fmt: skip
         case StepNoted(step, text, code):
             held = state.steps[step]
@@ -125,11 +125,13 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
         case StepDone(step, evidence):
             held, finished = state.steps[step], _not_before(state.steps[step].started, at)
             return _step(state, step, replace(held, status=Status.DONE, evidence=evidence, finished=finished))
-        case StepFailed(step, error, remedy, _, inconclusive):
+        case StepFailed(step, error, remedy, _, inconclusive, refused):
             status = Status.INCONCLUSIVE if inconclusive else Status.FAILED
             held = state.steps[step]
             finished = _not_before(held.started, at)
-            held = replace(held, status=status, error=error, remedy=remedy, finished=finished)
+            held = replace(
+                held, status=status, error=error, remedy=remedy, finished=finished, refused=refused
+            )
             return _step(state, step, held)
         case StepReopened(step, _):
             held, reopened = state.steps[step], replace(state, reopened=state.reopened | {step})

@@ -71,7 +71,7 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
             held_back = state.plan.options.hold_back
         for step in state.plan.steps:
             held = state.steps[step.id]
-            if held.started is None:
+            if held.started is None or _refused(state, step, held):
                 continue
             _alone(alone, state, step, held.status)
             _joins(joins, step, held)
@@ -100,6 +100,12 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
     return replace(
         kept, run=last.run, upgrades=upgrades, survivor=survivor, hurt=_hurt(last, survivor), stuck=stuck
     )
+
+
+def _refused(state: RunState, step: Step, held: StepState) -> bool:
+    """Return whether a step was begun once only, and that was refused for good: it has erased nothing."""
+    attempts = sum(one.step == step.id for one in state.attempts)
+    return held.status is Status.FAILED and held.refused and held.starts == 1 and attempts == 1
 
 
 def _joins(joins: dict[str, datetime], step: Step, held: StepState) -> None:

@@ -32,6 +32,8 @@ class StepState:
     finished: datetime | None = None
     error: str = ""
     remedy: str = ""
+    starts: int = 0  # how often it was begun, since it last was new
+    refused: bool = False  # its last start was refused for good
     notes: tuple[str, ...] = ()
     codes: tuple[NoteCode, ...] = ()  # what each note means to the program
     earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again

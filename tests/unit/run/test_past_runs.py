@@ -43,6 +43,23 @@ def test_a_join_that_did_not_end_is_known_with_its_time() -> None:
     assert past_of([failed, again]).joins == {}
 
 
+def test_what_was_refused_for_good_has_erased_nothing() -> None:
+    no = journal.StepFailed("join:ctm-3", "NCERRBadRequest", "", 5, refused=True)
+    refused = _run("R1", (JOIN,), _began("join:ctm-3"), no)
+    assert past_of([refused]).emptied == frozenset() and past_of([refused]).joins == {}
+    failed = journal.StepFailed("join:ctm-3", "time-out", "", 5)
+    assert past_of([_run("R1", (JOIN,), _began("join:ctm-3"), failed)]).emptied == {"ctm-3"}
+    twice = _run("R1", (JOIN,), _began("join:ctm-3"), _began("join:ctm-3"), no)
+    assert past_of([twice]).emptied == {"ctm-3"}, "the first may have been taken"
+    retried = _run(
+        "R1", (JOIN,), _began("join:ctm-3"), failed, journal.NodeDecided("ctm-3", "retry", "", "me"),
+        _began("join:ctm-3"), no,
+    )  # fmt: skip
+    assert past_of([retried]).emptied == {"ctm-3"}
+    reset = _run("R1", (RESET, JOIN), _began("reset:ctm-3"), _began("join:ctm-3"), no)
+    assert past_of([reset]).emptied == {"ctm-3"}, "its reset has"
+
+
 def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
     failed = _run("R1", (UPGRADE,), _began("upgrade:ctm-2"), journal.StepFailed("upgrade:ctm-2", "no", "", 5))
     past = past_of([failed])
