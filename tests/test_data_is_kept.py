@@ -150,9 +150,9 @@ def test_a_node_that_shows_its_keys_was_not_emptied(tmp_path: Path) -> None:
     assert code == 0 and "new-cluster:ctm-2 done" in said and "ERASES" not in said, said
 
 
-def _emptied_survivor(tmp_path: Path) -> Kept:
+def _emptied_survivor(tmp_path: Path, count: int = 3) -> Kept:
     """A survivor that lost its data and formed the new cluster; the rebuild stopped rightly."""
-    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 100, "data-new": 0})
+    place = _fixture(tmp_path, "rebuild", _plain(count), count, keys={"data-main": 100, "data-new": 0})
     assert call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
     _change(tmp_path, "ctm-1", data="data-new")
     assert call("resume", "--yes", *place)[0] == 6
@@ -169,6 +169,14 @@ def test_an_emptied_survivor_is_replaced_by_the_node_with_the_data(tmp_path: Pat
     code, said = call("recover", "--rejoin", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
     assert code == 0 and "nothing is wrong; clients are served by ctm-1, ctm-2, ctm-3" in said, said
     assert "new-cluster:ctm-2 done" in said and "backup:ctm-1 done" in said and "FEWER" not in said, said
+
+
+def test_an_emptied_survivor_of_two_stays_apart_until_it_is_named(tmp_path: Path) -> None:
+    """Then each of the two forms a cluster alone: what a person named counts, and is no error afterwards."""
+    place = _emptied_survivor(tmp_path, 2)
+    code, said = call("recover", "--survivor", "ctm-2", "--yes", *place)
+    assert code == 6 and "new-cluster:ctm-2 done" in said and "ERASES" not in said, said
+    assert "ctm-1 is outside the cluster; clients are served by ctm-2 alone" in said, said
 
 
 def test_a_survivor_that_cannot_be_the_base_is_refused(tmp_path: Path) -> None:

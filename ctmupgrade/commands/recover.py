@@ -102,7 +102,7 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
     left = _stopped(setup)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
-    return _look(setup, known, left, running=is_running(setup.home))
+    return _look(setup, known, left, running=is_running(setup.home), asked=True)
 
 
 def _stopped(setup: Setup) -> RunFolder | None:
@@ -111,11 +111,19 @@ def _stopped(setup: Setup) -> RunFolder | None:
     return next((folder for folder, state in stopped if not state.custody.away), None)
 
 
-def _look(setup: Setup, known: OperatorInput, left: RunFolder | None, *, running: bool = False) -> Recovery:
+def _look(
+    setup: Setup,
+    known: OperatorInput,
+    left: RunFolder | None,
+    *,
+    running: bool = False,
+    asked: bool = False,
+) -> Recovery:
+    """:param asked: nothing was done yet, so what a person named can still be refused."""
     result, past = check.check(setup), _past(setup)
     counts = _counts(setup, result.facts)
     past = replace(past, emptied=past.emptied | _without_keys(result.facts, counts))
-    if why := unheard_survivor(result.facts, setup.cluster, known, past, counts):
+    if asked and (why := unheard_survivor(result.facts, setup.cluster, known, past, counts)):
         raise UsageError(
             f"--survivor {known.survivor} cannot be followed: {why}", remedy="ctmupgrade recover"
         )

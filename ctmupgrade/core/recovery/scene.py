@@ -150,10 +150,12 @@ def scene_of(
         n for n, f in nodes.items() if isinstance(f.system, Unknown) and isinstance(f.shell, Unknown)
     )
     able = {n: f for n, f in nodes.items() if n not in known.rejoin}
-    via, members = _best_member({n: f for n, f in able.items() if n not in known.gone}, facts, cluster)
+    via, members = _best_member(
+        {n: f for n, f in able.items() if n not in known.gone}, facts, cluster, known.survivor
+    )
     if not via:  # one that is called gone but answers is a member like any other
-        via, members = _best_member(able, facts, cluster)
-    formed = (via, members) if via else _best_member(nodes, facts, cluster)
+        via, members = _best_member(able, facts, cluster, known.survivor)
+    formed = (via, members) if via else _best_member(nodes, facts, cluster, known.survivor)
     seen = Scene(
         facts, cluster, known, past, options, silent, via, members, not via and bool(formed[0]), counts or {}
     )
@@ -173,21 +175,21 @@ def _is_replaced(seen: Scene, via: str, members: Mapping[str, Member]) -> bool:
 
 
 def _best_member(
-    able: Mapping[str, NodeFacts], facts: Facts, cluster: Cluster
+    able: Mapping[str, NodeFacts], facts: Facts, cluster: Cluster, survivor: str
 ) -> tuple[str, Mapping[str, Member]]:
     """Return the member that sees most others ready and is connected to by most, and its view by name; what a node
-    says of itself counts only so far as that it forms a cluster and is ready."""
+    says of itself counts only so far as that it forms a cluster and is ready. Of equal ones that which a person named."""
     ids = health.names_by_id(facts.nodes)
     linked = [peer for _, peer in health.connected_pairs(facts.nodes, facts.at)]
     best: tuple[str, dict[str, Member]] = ("", {})
-    most = (0, 0)
+    most = (0, 0, False)
     for name, node in able.items():
         if isinstance(node.members, Unknown) or isinstance(node.membership, Unknown):
             continue
         if not node.membership.clustered or node.membership.code != "r":
             continue
         view = {health.name_of(m, ids, cluster) or m.host: m for m in node.members}
-        counts = (sum(m.ready for m in view.values()), linked.count(name))
+        counts = (sum(m.ready for m in view.values()), linked.count(name), name == survivor)
         if counts[0] and counts > most:
             best, most = (name, view), counts
     return best

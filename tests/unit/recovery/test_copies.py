@@ -50,12 +50,9 @@ def test_an_empty_cluster_of_one_gives_way_to_the_node_with_the_data() -> None:
         kept = make.scene(_lone(), named, keys=keys)
         assert kept.via == "ctm-1" and not kept.replaced, "it is not known to have lost anything"
         assert "ctm-1 forms a cluster" in copies.unheard_survivor(kept)
-    assert "different clusters" in copies.unheard_survivor(
-        make.scene(
-            make.facts(make.node(1, (make.member(1),)), make.node(2, (make.member(2),)), make.node(3, ())),
-            named,
-        )
-    )
+    pair = (make.member(1), make.member(3))
+    apart = make.facts(make.node(1, pair), make.node(2, (make.member(2),)), make.node(3, pair))
+    assert "different clusters" in copies.unheard_survivor(make.scene(apart, named))
 
 
 def test_a_poor_survivor_is_not_the_base_unasked() -> None:
