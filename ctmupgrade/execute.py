@@ -144,8 +144,8 @@ class Executor:
                 self._start_ready()
             waits = self.window.waiting and not self._stopping()  # who stops does not sit out its last sleep
             idle = not (self.running or waits)
-            over = self._all_over() and not self.trouble
-            if idle and not self.observer.last_look(all_over=over) and not self.ending.waits(all_over=over):
+            looks = idle and self.observer.last_look(all_over=self._well_over())
+            if idle and not looks and not self.ending.waits(all_over=self._well_over()):
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -175,8 +175,8 @@ class Executor:
         over = (Status.DONE, Status.SKIPPED)
         return all(state.status in over for state in self.state.steps.values())
 
-    def _status(self, step: str) -> Status:
-        return self.state.steps[step].status
+    def _well_over(self) -> bool:
+        return self._all_over() and not self.trouble
 
     def _take_requests(self) -> None:
         for event in self.controls.requests():
@@ -204,8 +204,7 @@ class Executor:
     def _is_past(self, step: str) -> bool:
         """Whether what waits for a step may go on. One that was skipped, perhaps before its turn, holds back what
         it would itself have waited for: else the node behind it would overtake the one before it."""
-        status = self._status(step)
-        if status is Status.SKIPPED:
+        if (status := self.state.steps[step].status) is Status.SKIPPED:
             return all(self._is_past(a) for a in self.state.plan.step(step).after)
         return status is Status.DONE
 
@@ -257,7 +256,9 @@ class Executor:
 
     def _is_over(self, node: str) -> bool:
         mine = self.state.plan.work_on(node)
-        return bool(mine) and all(self._status(s.id) in (Status.DONE, Status.SKIPPED) for s in mine)
+        return bool(mine) and all(
+            self.state.steps[s.id].status in (Status.DONE, Status.SKIPPED) for s in mine
+        )
 
     def _wait_for_window(self) -> None:
         if not self.window.waiting:
@@ -331,7 +332,7 @@ class Executor:
 
     def _finish(self) -> ExitCode:
         self.observer.end()
-        if self._all_over() and not self.trouble and self.ending.proven:
+        if self._well_over() and self.ending.proven:
             outcome = outcome_of(self.state)
             self.programs.end(outcome)
             self.controls.leave()

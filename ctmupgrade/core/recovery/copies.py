@@ -13,7 +13,7 @@ def kept(scene: Scene, name: str, base: str) -> tuple[Advice, ...]:
     """Return why a node is not erased to join another, and what a person can do; nothing where it may be erased: the other
     has at least half of what it has, or a person has named both."""
     short = scene.lacks(base, name)
-    if not short or scene.given_up(name, base):
+    if not short or scene.both_named(name, base):
         return ()
     text = (
         f"{name} is not erased: {base} has {short} that {name} has, so {base} may not have the cluster's data. Find out which "

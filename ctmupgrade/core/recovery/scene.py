@@ -82,7 +82,7 @@ class Scene:
         """Return of what a node has less than half of what another has, as "0 of 100 keys"; "" where that is not known."""
         return ", ".join(half_lost(self.counts.get(name, {}), self.counts.get(base, {})))
 
-    def given_up(self, name: str, base: str) -> bool:
+    def both_named(self, name: str, base: str) -> bool:
         """Return whether a person has named both: the node that is erased, and the one whose data counts."""
         return name in self.known.rejoin and self.known.survivor == base
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from ctmupgrade.core.checks.certificates import interface_certs_last
 from ctmupgrade.core.checks.check import Question
 from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
-from ctmupgrade.core.looks.node_state import Certificate, Interface, Interfaces
+from ctmupgrade.core.looks.node_state import Interface, Interfaces
+from ctmupgrade.core.looks.x509 import Certificate
 from ctmupgrade.core.model import Options
 from tests.unit.values import cluster
 
