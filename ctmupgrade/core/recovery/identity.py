@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ctmupgrade.core.checks.membership import at_anothers_address
+from ctmupgrade.core.checks.membership import at_anothers_address, name_of, names_by_id
 from ctmupgrade.core.looks.cluster_views import Member
+from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, together
 from ctmupgrade.core.recovery.scene import Scene
 
@@ -83,3 +84,14 @@ def _of_a_stranger(scene: Scene, shown: str, member: Member) -> Advice:
         return Advice(f"{shown}: add it to cluster.yaml; then check again", (scene.again(),))
     text = f"{shown}: add it to cluster.yaml; or, if it is gone for good, remove it through {scene.via}"
     return Advice(text, (f"ksctl cluster nodes delete --id {member.node_id}",))
+
+
+def other_cluster(scene: Scene, name: str) -> tuple[str, ...]:
+    """Return with whom a node is in a cluster of which ``scene.via`` is no member, by its own list; nothing where it is alone,
+    or lists it: a removed node goes on to list those that it was with."""
+    listed, via = scene.facts.nodes[name].members, scene.facts.nodes[scene.via].node_id
+    if isinstance(listed, Unknown) or not via or any(member.node_id == via for member in listed):
+        return ()
+    ids = names_by_id(scene.facts.nodes)
+    others = [member for member in listed if member.ready and ids.get(member.node_id) != name]
+    return tuple(name_of(member, ids, scene.cluster) or member.host or "a node" for member in others)

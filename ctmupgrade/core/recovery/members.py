@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ctmupgrade.core.checks.membership import name_of, names_by_id
 from ctmupgrade.core.looks.cluster_views import Member
-from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.recovery import copies, joins
+from ctmupgrade.core.recovery import copies, identity, joins
 from ctmupgrade.core.recovery.nodes import failed_log
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
 from ctmupgrade.core.recovery.scene import JOINING, LEAVING, OperatorInput, Scene
@@ -187,7 +185,7 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
             f"If both are in order, join it again, which erases it{_and_has_more(scene, name)}",
             again,
         )
-    if others := _other_cluster(scene, name):
+    if others := identity.other_cluster(scene, name):
         return Advice(
             f"{name} is in another cluster, with {', '.join(others)}: clients may have written to both. Find out which of them they "
             f"used, and make a backup of each. If nobody needs what is in that one, join {name} again, which erases it",
@@ -207,17 +205,6 @@ def _and_has_more(scene: Scene, name: str) -> str:
     if not scene.richer(name, scene.via):
         return ""
     return f". It has {scene.keys(name)} keys and {scene.via} has {scene.keys(scene.via)}: find out first why, for the others would be lost"
-
-
-def _other_cluster(scene: Scene, name: str) -> tuple[str, ...]:
-    """Return with whom a node is in a cluster of which ``scene.via`` is no member, by its own list; nothing where it is alone,
-    or lists it: a removed node goes on to list those that it was with."""
-    listed, via = scene.facts.nodes[name].members, scene.facts.nodes[scene.via].node_id
-    if isinstance(listed, Unknown) or not via or any(member.node_id == via for member in listed):
-        return ()
-    ids = names_by_id(scene.facts.nodes)
-    others = [member for member in listed if member.ready and ids.get(member.node_id) != name]
-    return tuple(name_of(member, ids, scene.cluster) or member.host or "a node" for member in others)
 
 
 def _how_stuck(scene: Scene, name: str) -> str:

@@ -140,9 +140,7 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _decide(state, event, at)
         case StopAsked(what, _):
             return replace(state, stop=what)
-        case RequestRefused() | ProgramStarted() | ProgramEnded():
-            return state
-        case NodesSeen() | PortsWatched() | PortsSeen():
+        case RequestRefused() | ProgramStarted() | ProgramEnded() | NodesSeen() | PortsWatched() | PortsSeen():  # fmt: skip
             return state
         case RunPaused(why, code):
             return replace(state, paused=why, code=code, paused_by=stopped_by(event, state.incidents[:-1]))

@@ -56,8 +56,12 @@ def at_target(state: RunState, node: str) -> bool:
         for step in state.plan.steps
         if step.node == node and (version := state.steps[step.id].evidence.get("version"))
     ]
+    return bool(proven) and is_of(proven[-1], Version.parse(state.plan.target.version))
+
+
+def is_of(text: str, target: Version) -> bool:
+    """Return whether it is of that release; what is no version, as in a journal that somebody has changed, is of none."""
     try:
-        target = Version.parse(state.plan.target.version)
-        return bool(proven) and Version.parse(proven[-1]).same_release(target)
+        return Version.parse(text).same_release(target)
     except ValueError:
         return False

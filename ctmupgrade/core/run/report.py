@@ -11,7 +11,7 @@ from ctmupgrade.core.run.before_after import compared, worse_findings
 from ctmupgrade.core.run.client_ports import clients_line, port_findings
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
-from ctmupgrade.core.run.outcome import left_undone
+from ctmupgrade.core.run.outcome import is_of, left_undone
 from ctmupgrade.core.run.report_lines import (
     NO_TIMES,
     ClientsLine,
@@ -146,20 +146,12 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
             f"NOT finished: steps of {name or 'the run'} were skipped" for name in left_undone(state)
         )
     target = Version.parse(state.plan.target.version)
-    behind = [n for n in nodes if n.version_after and not _is_of(n.version_after, target)]
+    behind = [n for n in nodes if n.version_after and not is_of(n.version_after, target)]
     rest = [name for name in left_undone(state) if name not in {n.name for n in behind}]
     return (
         *(f"NOT at {target.short}: {n.name} is still on {n.version_after}" for n in behind),
         *(f"NOT finished: steps of {name or 'the run'} were skipped, or are not proven" for name in rest),
     )
-
-
-def _is_of(text: str, target: Version) -> bool:
-    """Whether it is of that release; what is no version, as in a journal that somebody has changed, is of none."""
-    try:
-        return Version.parse(text).same_release(target)
-    except ValueError:
-        return False
 
 
 def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
