@@ -16,7 +16,15 @@ from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Task, Waiting
-from ctmupgrade.errors import CtmUpgradeError, ExitCode, HostKeyError, NodeError, UnreachableError
+from ctmupgrade.errors import (
+    UNFORESEEN,
+    CtmUpgradeError,
+    ExitCode,
+    HostKeyError,
+    NodeError,
+    UnreachableError,
+    named,
+)
 from ctmupgrade.ports import TaskEvent, Tasks
 
 END = "ending"  # what its task is called, beside the steps
@@ -102,7 +110,10 @@ class EndProof:
 
 
 def _look(ctx: Ctx, *, versions: bool) -> LookResult:
-    """Judge as the gate does; what does not answer is unknown. :raises HostKeyError: which no waiting fixes."""
+    """Judge as the gate does; what does not answer, or not as any parser foresaw, is unknown.
+
+    :raises HostKeyError: which no waiting fixes.
+    """
     try:
         return gate_look(ctx, versions=versions)
     except HostKeyError:
@@ -110,6 +121,8 @@ def _look(ctx: Ctx, *, versions: bool) -> LookResult:
     except CtmUpgradeError as error:
         away = error.exit_code is ExitCode.UNREACHABLE
         return LookResult(LookState.UNKNOWN, error.brief, unreachable=away)
+    except UNFORESEEN as error:
+        return LookResult(LookState.UNKNOWN, f"an answer is not understood ({named(error)})")
 
 
 def _not_proven(seen: LookResult) -> CtmUpgradeError:
