@@ -6,6 +6,7 @@ Each was found by readers who changed the world while the last node was at work.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,21 @@ def test_the_words_tell_the_way_on(tmp_path: Path) -> None:
     assert "ctmupgrade recover" in said and "resume" in said
     code, said = call("status", *words)
     assert "at the end not all is well" in said, said
+
+
+def test_a_gate_that_no_waiting_opens_says_so(tmp_path: Path) -> None:
+    """A node that somebody put back, or upgraded by hand: each resume would fail like the last one."""
+    for version, node in ((OLD, "ctm-1"), ("2.21.0+15451", "ctm-2")):
+        drive = _drive(tmp_path / node, StrategyName.IN_PLACE, 2)
+        world = drive.world
+        drive.hook = _when("compare-settings:ctm-1", partial(_set_version, world, node, version))
+        assert drive.start() == 5
+        ((step, held),) = drive.stuck
+        assert step == "gate:ctm-2" and node in held.error
+        assert "ctmupgrade abort" in held.remedy and "ctmupgrade run" in held.remedy
+        assert "resume" not in held.remedy
+
+
+def _set_version(world: World, name: str, version: str) -> None:
+    world.nodes[name].version = version
+    world.touch()

@@ -177,6 +177,18 @@ def test_an_upgrade_that_somebody_made_by_hand_is_not_passed_over(tmp_path: Path
     assert node.pending
 
 
+def test_an_upgrade_that_took_no_effect_does_not_wait_for_a_reboot(tmp_path: Path) -> None:
+    """It succeeded, the node was booted since, and is on the old version: another reboot changes nothing."""
+    drive = drive_of(tmp_path)
+    leave_log(drive.world, OLD, BEFORE)
+    node = drive.world.nodes[NODE]
+    node.files = {name: replace(file, mode="644") for name, file in node.files.items()}
+    (found,) = [f for f in findings(drive) if f.check == "no_reboot_pending"]
+    assert found.verdict is Verdict.BLOCK
+    assert "took no effect" in found.summary and "waits" not in found.summary
+    assert "recover" not in found.remedy and "old-logs" in found.remedy
+
+
 @pytest.mark.parametrize(("name", "written", "told"), [(OLD, BEFORE, True), (NEW, SINCE, False)])
 def test_without_a_process_list_a_log_of_this_boot_may_be_written_to(
     name: str, written: float, told: bool, tmp_path: Path

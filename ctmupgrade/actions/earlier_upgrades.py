@@ -8,7 +8,7 @@ from ctmupgrade.collect.upgrade_logs import dated_logs, logs_of
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.unknown import Unknown
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, undecided
+from ctmupgrade.core.looks.upgrade_log import MOVE_AWAY, LogVerdict, undecided
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.version import Version
@@ -37,7 +37,8 @@ def refuse_earlier(ctx: Ctx, step: Step, shell: Shell) -> None:
     raise InconclusiveError(
         f"{step.id}: not started: an upgrade of {step.node} to {last.version} {how} and waits for its reboot "
         f"({last.path}); this run did not start it",
-        remedy="if that is right, count the step as done (the reboot comes next); if the log is old, move it away first",
+        remedy="if that is right, count the step as done (the reboot comes next); if the log is old, first "
+        f"{MOVE_AWAY}",
         go_on=GoOn.DONE_OR_RETRY,
     )
 
@@ -53,7 +54,7 @@ def _refuse_unread(step: Step, unread: Unknown | None) -> None:
     raise InconclusiveError(
         f"{step.id}: not started: whether an earlier upgrade of {step.node} waits for its reboot is not known: {unread.why}",
         remedy="read it on the node's console. If it has a success line, count the step as done (the reboot comes next); if "
-        "not, and no ks_upgrade.sh runs there, move it away first",
+        f"not, and no ks_upgrade.sh runs there, first {MOVE_AWAY}",
         go_on=GoOn.DONE_OR_RETRY,
     )
 

@@ -44,6 +44,9 @@ NOT_REBOOTED = "it has not rebooted yet"
 LOOKS = 3  # good looks in a row before a node counts as back
 
 
+OTHER_VERSION = "find out who upgraded the node, or put it back: the plan was made before"
+
+
 def gate_look(ctx: Ctx, *, versions: bool = True) -> LookResult:
     """Return whether every node, asked through every other, is ready, connected, on its expected version, and idle.
 
@@ -56,6 +59,9 @@ def gate_look(ctx: Ctx, *, versions: bool = True) -> LookResult:
         problems += caught_up.behind_problems(nodes, ctx.cluster, ctx.clock.now())
     problems += health.version_problems(nodes, ctx.expected) if versions else ()
     refuse_host_keys(nodes)
+    if wrong := [p for p in problems if p.version]:
+        others = [p for p in problems if p not in wrong]
+        return replace(_seen_of([*others, *wrong]), remedy=OTHER_VERSION, go_on=GoOn.NEW_RUN)
     if not problems:
         told = ", ".join(f"{n} {f.version}" for n, f in nodes.items())
         return LookResult(LookState.DONE, evidence={"all_well": told})
@@ -83,7 +89,7 @@ def _seen_of(problems: list[Problem]) -> LookResult:
     known_ones = [p for p in rest if not p.unknown]
     first = (known_ones or rest)[0]
     so = LookState.NOT_YET if known_ones else LookState.UNKNOWN
-    remedy = f"check {first.node or 'the cluster'} and fix it"
+    remedy = first.remedy or f"check {first.node or 'the cluster'} and fix it"
     return LookResult(so, f"{first}{more}", remedy=remedy, go_on=GoOn.RESUME)
 
 

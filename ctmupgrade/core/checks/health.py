@@ -181,7 +181,8 @@ def version_problems(
         if isinstance(version, Unknown):
             yield not_known(name, "its version", version)
         elif version.identity not in expected.get(name, ()):
-            yield Problem(name, f"has version {version}, which is not the version that is expected now")
+            text = f"has version {version}, which is not the version that is expected now"
+            yield Problem(name, text, version=True)
 
 
 def cluster_problems(

@@ -11,8 +11,8 @@ from ctmupgrade.core.checks.check import VENDOR, Question, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.disk_space import GIB, space_need
 from ctmupgrade.core.looks.facts import NodeFacts, Unknown, fresh_manifest
-from ctmupgrade.core.looks.upgrade_log import LogVerdict, undecided
-from ctmupgrade.core.version import reached
+from ctmupgrade.core.looks.upgrade_log import MOVE_AWAY, LogVerdict, UpgradeLog, undecided
+from ctmupgrade.core.version import Version, reached
 
 
 def node_reachable(q: Question) -> Iterator[Finding]:
@@ -140,9 +140,7 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
             last = next((log for log in reversed(logs) if log.verdict in ended), None)
             left, unread = q.facts.unbooted_still(name), undecided(logs)
             if last is not None and last.waits(version):
-                how = "has succeeded" if last.verdict is LogVerdict.SUCCEEDED else "may have succeeded"
-                summary = f"an upgrade to {last.version} {how} and waits for its reboot ({last.path})"
-                yield Finding(check, Verdict.BLOCK, name, summary, "ctmupgrade recover", VENDOR)
+                yield Finding(check, Verdict.BLOCK, name, *_waiting(last, version), VENDOR)
             elif isinstance(left, Unknown):
                 remedy = "cat /proc/sys/kernel/random/boot_id   # must work on the node; or reboot the node"
                 yield unknown(check, name, left, remedy, "whether it was rebooted after its upgrade")
@@ -155,7 +153,7 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
             elif unread is not None:
                 remedy = (
                     "read it on the node's console: with a success line the node waits for its reboot; without one do not "
-                    "reboot it, fix the cause and move the log away"
+                    f"reboot it, fix the cause and {MOVE_AWAY}"
                 )
                 what = "whether an earlier upgrade failed or waits for its reboot"
                 yield unknown(check, name, unread, remedy, what)
@@ -165,6 +163,15 @@ def no_reboot_pending(q: Question) -> Iterator[Finding]:
                 yield Finding(check, Verdict.MANUAL, name, summary, "make sure that the cause is fixed")
             else:
                 yield Finding(check, Verdict.PASS, name, "no upgrade waits for its reboot")
+
+
+def _waiting(log: UpgradeLog, version: Version) -> tuple[str, str]:
+    """What is said of an upgrade whose reboot is missing, or which took no effect, and what to do."""
+    if log.in_this_boot is False:
+        summary = f"an upgrade to {log.version} ended before the node's last boot, and took no effect: it is on {version} ({log.path})"
+        return summary, f"keep that log, and ask vendor support; to upgrade the node again, {MOVE_AWAY}"
+    how = "has succeeded" if log.verdict is LogVerdict.SUCCEEDED else "may have succeeded"
+    return f"an upgrade to {log.version} {how} and waits for its reboot ({log.path})", "ctmupgrade recover"
 
 
 def reboot_needs_no_person(q: Question) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ class Problem:
 
     :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it).
     :ivar heard: the text ends in that node's name, which is said by :attr:`words`: others may say the same.
-    :ivar remedy: what to do about this one; "" where it is the same for all of its kind."""
+    :ivar remedy: what to do about this one; "" where it is the same for all of its kind.
+    :ivar version: it has another version than it should have: no waiting changes that."""
 
     node: str
     text: str
@@ -24,6 +25,7 @@ class Problem:
     beside: str = ""
     heard: bool = False
     remedy: str = ""
+    version: bool = False
 
     @property
     def words(self) -> str:

@@ -55,6 +55,10 @@ class UpgradeLog:
         return done.release > version.release or (here and bool(self.in_this_boot))
 
 
+# Of a log that tells of nothing any more; the usual folders, /tmp among them, are all looked into.
+MOVE_AWAY = "move it into a folder of its own (mkdir ~/old-logs; in /tmp it would still count)"
+
+
 def undecided(logs: Iterable[UpgradeLog]) -> Unknown | None:
     """Return why it is not known whether an upgrade failed or waits for its reboot: the newest log that may tell of one
     cannot be read. None: no log leaves that open."""
