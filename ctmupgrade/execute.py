@@ -89,7 +89,7 @@ class Executor:
             self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
         )
         self.observer = Observer(self.ctx, self.tasks, lambda: self.state, self.emit)
-        self.ending = EndProof(self.ctx, self.tasks, lambda: self.state, self._stopping)
+        self.ending = EndProof(self.ctx, self.tasks, lambda: self.state, self._stopping, self.emit, self._failed)  # fmt: skip
         self.programs = OperatorPrograms(
             self.ctx, wanted.programs, lambda: self.state, self.emit, self._take_requests
         )
@@ -144,8 +144,9 @@ class Executor:
                 self._start_ready()
             waits = self.window.waiting and not self._stopping()  # who stops does not sit out its last sleep
             idle = not (self.running or waits)
-            looks = idle and self.observer.last_look(all_over=self._well_over())
-            if idle and not looks and not self.ending.waits(all_over=self._well_over()):
+            proves = idle and self.ending.waits(all_over=self._well_over())
+            looks = self._well_over() and self.ending.proven
+            if idle and not proves and not self.observer.last_look(all_over=looks):
                 return self._finish()
             happening = self.tasks.next()
             if happening is not None:
@@ -266,12 +267,9 @@ class Executor:
             self.tasks.start(WINDOW, self.window.until_it_begins(self._stopping))
 
     def _handle(self, happening: TaskEvent) -> None:
+        if self.observer.takes(happening) or self._of_no_step(happening):
+            return
         step = happening.key
-        if self.observer.takes(happening):
-            return
-        if step in (WINDOW, END):
-            self._waited(happening)
-            return
         self._rests(step, happening.tick)
         if happening.error is not None:
             self.running.discard(step)
@@ -291,18 +289,19 @@ class Executor:
                     self.controls.watch(self.state, None, step, happening.tick)
             self.tasks.go_on(step)
 
-    def _waited(self, happening: TaskEvent) -> None:
+    def _of_no_step(self, happening: TaskEvent) -> bool:
+        if happening.key not in (WINDOW, END):
+            return False
         if happening.tick is not None:
             self.controls.watch(self.state, None, happening.key, happening.tick)
             self.tasks.go_on(happening.key)
-            return
-        if happening.key == END:
-            error = self.ending.takes(happening)
-            self._stop_for(error.brief if error else "", error.exit_code if error else ExitCode.DONE)
-            return
-        self.window.waiting, self.started_from = False, None
-        if happening.error is not None:
-            raise happening.error
+        elif happening.key == END:
+            self.ending.takes(happening)
+        else:
+            self.window.waiting, self.started_from = False, None
+            if happening.error is not None:
+                raise happening.error
+        return True
 
     def _rests(self, step: str, tick: Tick | None) -> None:
         """A node that is unreachable and uploaded to again later lets the next one go first."""

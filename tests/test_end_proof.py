@@ -15,6 +15,7 @@ from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import Event, Status
+from ctmupgrade.core.run.report import make_report
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.sim import Fault, World
 from tests.support.golden import call
@@ -55,9 +56,10 @@ def test_a_node_that_went_back_meanwhile_is_seen(tmp_path: Path, strategy: Strat
     step = f"compare-settings:{last}"
     drive.hook = _when(step, lambda: _snapshot(drive.world, "ctm-1"))
     assert drive.start() == 5
-    state = drive.state
-    assert all(held.status is Status.DONE for held in state.steps.values())
-    assert "at the end not all is well: ctm-1" in state.paused and OLD in state.paused
+    ((failed, held),) = drive.stuck
+    assert failed == "settle:ctm-1" and drive.state.name == "failed"
+    assert "at the end not all is well: ctm-1" in held.error and OLD in held.error
+    assert "ctmupgrade abort" in held.remedy and "resume" not in held.remedy
     assert drive.resume() == 5, "nothing has changed"
     drive.world.nodes["ctm-1"].version = "2.21.0+15451"
     drive.world.touch()
@@ -79,7 +81,8 @@ def test_a_rebuild_ends_with_0_only_where_all_are_members_and_well(tmp_path: Pat
     drive.hook = _when("join:ctm-3", lambda: drive.world.inject(FAULTS[kind]))
     code = drive.start()
     assert code in (4, 5), (code, drive.state.paused)
-    assert "ctm-2" in drive.state.paused
+    ((step, held),) = drive.stuck
+    assert step.startswith("await:ctm-") and "ctm-2" in held.error
     mend(drive.world)
     assert drive.resume() == 0
 
@@ -124,7 +127,9 @@ def test_the_words_tell_the_way_on(tmp_path: Path) -> None:
     code, said = call("run", "--yes", "--survivor", "ctm-1", *words)
     assert code in (4, 5), said
     assert "ctmupgrade recover" in said and "resume" in said
+    assert f"--state-dir {tmp_path / 'state'}" in said.rpartition("ctmupgrade recover")[2].splitlines()[0]
     code, said = call("status", *words)
+    assert "failed" in said
     assert "at the end not all is well" in said, said
 
 
@@ -144,3 +149,54 @@ def test_a_gate_that_no_waiting_opens_says_so(tmp_path: Path) -> None:
 def _set_version(world: World, name: str, version: str) -> None:
     world.nodes[name].version = version
     world.touch()
+
+
+def test_what_an_operator_decided_before_opens_no_end(tmp_path: Path) -> None:
+    """Either release may be right while an attempt is under way; at the end it is the target's."""
+    drive = _drive(tmp_path, StrategyName.IN_PLACE)
+    drive.world.inject(Fault("upgrade_fails", "ctm-1"))
+    assert drive.start() == 5
+    mend(drive.world)
+    drive.decide("ctm-1", "retry")
+    drive.hook = _when("compare-settings:ctm-3", lambda: _snapshot(drive.world, "ctm-1"))
+    assert drive.resume() == 5
+    assert drive.stuck[0][0] == "settle:ctm-1"
+
+
+def test_what_an_operator_decided_before_opens_no_gate(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.IN_PLACE, 2)
+    drive.world.inject(Fault("upgrade_fails", "ctm-1"))
+    assert drive.start() == 5
+    mend(drive.world)
+    drive.decide("ctm-1", "retry")
+    drive.hook = _when("compare-settings:ctm-1", lambda: _snapshot(drive.world, "ctm-1"))
+    assert drive.resume() == 5
+    assert drive.stuck[0][0] == "gate:ctm-2"
+
+
+def test_no_half_hour_is_waited_for_a_version_that_stays(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.IN_PLACE, 2)
+    began: list[float] = []
+
+    def back() -> None:
+        _snapshot(drive.world, "ctm-1")
+        began.append(drive.world.now)
+
+    drive.hook = _when("compare-settings:ctm-2", back)
+    assert drive.start() == 5
+    assert drive.world.now - began[0] < 300
+
+
+def test_a_node_that_was_left_out_may_be_upgraded_meanwhile(tmp_path: Path) -> None:
+    world = make_world(3)
+    drive = Drive(world, tmp_path, options=Options(nodes=("ctm-1", "ctm-2")))
+    drive.hook = _when("compare-settings:ctm-2", partial(_set_version, world, "ctm-3", "2.21.0+15451"))
+    assert drive.start() == 0
+
+
+def test_the_report_is_of_the_moment_at_which_all_was_well(tmp_path: Path) -> None:
+    drive = _drive(tmp_path, StrategyName.REBUILD)
+    place = Fault("services", "ctm-2", for_s=300)
+    drive.hook = _when("compare-settings:ctm-3", lambda: drive.world.inject(place))
+    assert drive.start() == 0
+    assert not [f for f in make_report(drive.state).findings if f.check == "services"]

@@ -77,6 +77,7 @@ class LookResult:
     final: bool = False  # UNKNOWN, and looking longer will not tell: a person must decide now
     gist: str = ""  # what of the detail stays the same from look to look; "": all of it
     note: Noted | None = None  # worth keeping in the journal, once
+    node: str = ""  # of all that were looked at, the one that it is about
 
     def __post_init__(self) -> None:
         """What a node said stands in all of these."""

@@ -47,17 +47,19 @@ LOOKS = 3  # good looks in a row before a node counts as back
 OTHER_VERSION = "find out who upgraded the node, or put it back: the plan was made before"
 
 
-def gate_look(ctx: Ctx, *, versions: bool = True) -> LookResult:
+def gate_look(ctx: Ctx, *, upgrades: bool = True) -> LookResult:
     """Return whether every node, asked through every other, is ready, connected, on its expected version, and idle.
 
-    :param versions: whether versions are judged.
+    :param upgrades: whether versions, and upgrades that run or have failed, are judged.
     """
     nodes = all_health(ctx)
     clustered = ctx.cluster.strategy is not StrategyName.STANDALONE
-    problems = health.cluster_problems(nodes, ctx.cluster, ctx.clock.now(), clustered=clustered)
+    problems = health.cluster_problems(
+        nodes, ctx.cluster, ctx.clock.now(), clustered=clustered, upgrades=upgrades
+    )
     if clustered and not problems and not caught_up_is_waived(ctx):
         problems += caught_up.behind_problems(nodes, ctx.cluster, ctx.clock.now())
-    problems += health.version_problems(nodes, ctx.expected) if versions else ()
+    problems += health.version_problems(nodes, ctx.expected) if upgrades else ()
     refuse_host_keys(nodes)
     if wrong := [p for p in problems if p.version]:
         others = [p for p in problems if p not in wrong]
@@ -84,13 +86,13 @@ def _seen_of(problems: list[Problem]) -> LookResult:
         name, first = next(reversed(away.items()))
         remedy = f"bring {name} back"
         return LookResult(
-            LookState.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy, go_on=GoOn.RESUME
+            LookState.UNKNOWN, f"{first}{more}", unreachable=True, remedy=remedy, go_on=GoOn.RESUME, node=name
         )
     known_ones = [p for p in rest if not p.unknown]
     first = (known_ones or rest)[0]
     so = LookState.NOT_YET if known_ones else LookState.UNKNOWN
     remedy = first.remedy or f"check {first.node or 'the cluster'} and fix it"
-    return LookResult(so, f"{first}{more}", remedy=remedy, go_on=GoOn.RESUME)
+    return LookResult(so, f"{first}{more}", remedy=remedy, go_on=GoOn.RESUME, node=first.node)
 
 
 def polls_apart(nodes: int) -> int:

@@ -99,7 +99,8 @@ class PlainWatch:
         self._gists[key], self._told[key] = gist, now
         until = tick.until.isoformat(timespec="minutes")
         ends = f"until {until}" if key == "window" else f"gives up at {until}"
-        self._tell([f"{_begin(state, now)} {key} waits ({ends}): {tick.what}"])
+        who = "the last look at all nodes" if key == "ending" else key
+        self._tell([f"{_begin(state, now)} {who} waits ({ends}): {tick.what}"])
 
     def _uploads(self, state: RunState, now: datetime) -> None:
         """One line a minute of the run's own time, for all uploads."""

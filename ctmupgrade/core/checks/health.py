@@ -186,10 +186,18 @@ def version_problems(
 
 
 def cluster_problems(
-    nodes: Mapping[str, NodeFacts], cluster: Cluster, now: datetime, *, clustered: bool = True
+    nodes: Mapping[str, NodeFacts],
+    cluster: Cluster,
+    now: datetime,
+    *,
+    clustered: bool = True,
+    upgrades: bool = True,
 ) -> list[Problem]:
-    """Return everything that keeps the next node from being started, versions aside."""
-    problems = [*service_problems(nodes), *upgrade_problems(nodes)]
+    """Return everything that keeps the next node from being started, versions aside.
+
+    :param upgrades: whether one that runs, or of which that is not known, is a problem.
+    """
+    problems = [*service_problems(nodes), *(upgrade_problems(nodes) if upgrades else ())]
     if clustered:
         problems += membership_problems(nodes, cluster)
         problems += readiness_problems(nodes, cluster)

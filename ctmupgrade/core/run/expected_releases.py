@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctmupgrade.core.plan.steps import step_id
 from ctmupgrade.core.run import journal
-from ctmupgrade.core.run.journal import RunState, Status
+from ctmupgrade.core.run.journal import RunState, Status, said_only
 from ctmupgrade.core.version import Version
 
 
@@ -18,7 +18,10 @@ def expected_releases(state: RunState) -> dict[str, tuple[object, ...]]:
         old = Version.parse(text).identity if text else None
         step = state.steps.get(step_id("reboot", node))
         upgrade = state.steps.get(step_id("upgrade", node))
-        if node in decided or (upgrade and upgrade.status in journal.STUCK):
+        back = state.steps.get(step_id("await", node))
+        if back is not None and back.status is Status.DONE and not said_only(back):
+            expected[node] = (target,)  # a look has seen it: whatever was decided before is over
+        elif node in decided or (upgrade and upgrade.status in journal.STUCK):
             expected[node] = (old, target)
         elif step is not None and step.status is Status.DONE:
             expected[node] = (target,)
