@@ -77,7 +77,7 @@ def _not_known(mute: list[str]) -> Part:
 
 def _clustered(scene: Scene, name: str) -> bool:
     membership = scene.facts.nodes[name].membership
-    return not isinstance(membership, Unknown) and membership.clustered
+    return not isinstance(membership, Unknown) and not membership.left
 
 
 def _new_cluster(scene: Scene, able: list[str]) -> Part:

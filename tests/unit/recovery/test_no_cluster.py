@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ctmupgrade.core.looks.cluster_views import Membership
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Reboot, step
 from ctmupgrade.core.recovery.no_cluster import no_cluster
@@ -105,3 +106,10 @@ def test_one_that_calls_itself_a_member_of_no_ready_cluster_is_waited_for() -> N
     alone = make.node(1, (make.member(1, "d", "down"),))
     found = _found(make.facts(alone, make.node(2, ()), make.node(3, ())), OperatorInput(survivor="ctm-2"))
     assert not found.steps and "reports that it is a member" in found.advice[0].text
+
+
+def test_a_membership_without_a_code_has_been_left() -> None:
+    """The vendor's own code takes an empty code for that, as well as `none`."""
+    left = make.node(1, (), membership=Membership("id-1", ""))
+    seen = make.facts(left, make.node(2, ()), make.node(3, ()))
+    assert _base(_found(seen, OperatorInput(survivor="ctm-2"))) == ["ctm-2"]
