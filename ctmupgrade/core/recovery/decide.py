@@ -158,12 +158,13 @@ def _backed_up(scene: Scene, steps: Iterable[Step]) -> Iterator[Step]:
 
 def keeps_own_data(scene: Scene, name: str) -> bool:
     """Return whether a node holds data that a backup can still save: healthy, and not erased before, nor by a join that is
-    under way. What its membership says does not count: one that others call down or killed may have been written to.
+    under way, and not without any key by what it tells: where no backup can be made, nothing is lost. What its membership says does not count: one that others call down or killed may have been written to.
     A backup that is here, however young, may be from before it left."""
     member = scene.members.get(name)
     return (
         (member is None or member.code not in JOINING)
-        and name not in scene.emptied
+        and (name not in scene.emptied or name in scene.partial)
+        and not scene.as_new(name)
         and scene.healthy(name)
         and not scene.facts.backups_possible
     )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ctmupgrade.core.commands import new_cluster_argv
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.manual_commands import ksctl
 from ctmupgrade.core.plan.steps import NewCluster, Reboot, step
 from ctmupgrade.core.recovery import copies, joins
 from ctmupgrade.core.recovery.last_way import if_none_has_data
@@ -84,7 +86,7 @@ def _new_cluster(scene: Scene, able: list[str]) -> Part:
     chosen = _base(scene, able)
     said = Part(advice=chosen.advice)
     if not chosen.name:
-        return said
+        return said + together(_partial(scene, name) for name in scene.partial if name in able)
     base = chosen.name
     made = step(NewCluster(), base, "its data becomes the cluster's", QUICK_S)
     rest = (_other(scene, name, base) for name in able if name != base)
@@ -107,7 +109,24 @@ def _other(scene: Scene, name: str, base: str) -> Part:
         return advise(text, again)
     if kept := copies.kept(scene, name, base):
         return Part(advice=kept)
+    if scene.richer(name, base) and not named:
+        text = (
+            f"{name} stays outside the cluster with its data: it has more keys than {base} ({scene.keys(name)}, not "
+            f"{scene.keys(base)}). If nobody needs what is on it, take it back, which erases it"
+        )
+        return advise(text, again)
     return joins.take_back(scene, name, base)
+
+
+def _partial(scene: Scene, name: str) -> Part:
+    """Return that a node is no base although it has keys, and what a person can do who knows better."""
+    text = (
+        f"{name} is not offered: its join began, and nothing here proves that it ended, so it may have only a part of the data "
+        f"({scene.part_of(name)}). Bring back a node that has all, or restore a backup. If you know that its join ended, or if "
+        "this part is all that is left, make a cluster of it by hand, then check again"
+    )
+    node = scene.cluster.node(name)
+    return advise(text, ksctl(node, *new_cluster_argv(node, "")), scene.again())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +143,7 @@ def _base(scene: Scene, able: list[str]) -> Base:
     holding = [n for n in able if n not in scene.emptied]
     words = ", ".join(_described(scene, n) for n in holding) or "none"
     if named:
-        return _named_base(named, able, holding, words)
+        return _named_base(scene, able, holding, words)
     poor = past.survivor in holding and any(scene.lacks(past.survivor, n) for n in holding)
     if past.survivor in holding and not poor and not (past.hurt and _old(scene, past.survivor)):
         return Base(
@@ -140,8 +159,8 @@ def _base(scene: Scene, able: list[str]) -> Base:
     untouched = [n for n in holding if n not in apart]
     lost_sight = past.survivor in scene.silent and past.survivor not in scene.known.gone
     instead = untouched or (holding if lost_sight else [])
-    if past.survivor and instead and not poor:
-        return _without_survivor(scene, instead[0])
+    if past.survivor and (instead or lost_sight) and not poor:
+        return _without_survivor(scene, *instead[:1])
     others = tuple(scene.again(survivor=n) for n in holding)
     text = (
         f"choose the node whose data counts; the others are erased and join it. Healthy nodes with data: {words}. "
@@ -158,9 +177,12 @@ def _described(scene: Scene, name: str) -> str:
     return f"{name} ({scene.facts.nodes[name].version}{keys})"
 
 
-def _named_base(named: str, able: list[str], holding: list[str], words: str) -> Base:
+def _named_base(scene: Scene, able: list[str], holding: list[str], words: str) -> Base:
+    named = scene.known.survivor
     if named not in able:
         return Base(advice=(Advice(f"{named} is not healthy; healthy nodes with data: {words}"),))
+    if named in scene.partial:
+        return Base()  # told with the others of its kind
     if named not in holding:
         return Base(
             advice=(
@@ -172,26 +194,22 @@ def _named_base(named: str, able: list[str], holding: list[str], words: str) -> 
     return Base(named)
 
 
-def _without_survivor(scene: Scene, instead: str) -> Base:
-    """Return a node that was removed with all data, where the survivor of a rebuild cannot be the base."""
+def _without_survivor(scene: Scene, instead: str = "") -> Base:
+    """Return a node that was removed with all data, where the survivor of a rebuild cannot be the base; "": there is none, and
+    the survivor is only out of sight."""
     past = scene.past
     silent = past.survivor in scene.silent
     alone = f"what clients wrote to {past.survivor} after the others were removed is on it alone"
     if silent and past.survivor not in scene.known.gone:
-        return Base(
-            advice=(
-                Advice(
-                    f"{past.survivor} kept the data in run {past.run}, and {alone}: bring it back, then continue the "
-                    "run",
-                    (f"ctmupgrade resume {past.run}",),
-                ),
-                Advice(
-                    f"if {past.survivor} is lost, the old cluster is restored on {instead} without what was written "
-                    "then",
-                    (scene.again(gone=past.survivor),),
-                ),
-            )
+        kept = Advice(
+            f"{past.survivor} kept the data in run {past.run}, and {alone}: bring it back, then continue the run",
+            (f"ctmupgrade resume {past.run}",),
         )
+        lost = Advice(
+            f"if {past.survivor} is lost, the old cluster is restored on {instead} without what was written then",
+            (scene.again(gone=past.survivor),),
+        )
+        return Base(advice=(kept, lost) if instead else (kept,))
     why = "does not answer" if silent else "was not upgraded as planned"
     return Base(
         instead,

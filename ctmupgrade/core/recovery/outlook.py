@@ -163,6 +163,8 @@ def _losses(scene: Scene, steps: Sequence[Step]) -> Iterator[str]:
                 )
                 said = _erased(scene, one.node, "a backup of it is made first" if one.node in saved else none)
                 short = scene.lacks(base, one.node)
+                if not short and scene.richer(one.node, base):
+                    short = f"{scene.keys(base)} of {scene.keys(one.node)} keys"
                 yield f"{said}. {base} has {short} that it has" if short else said
             case RemoveNode(force=True):
                 yield f"{one.node}: what clients wrote to it that had not reached the others when it went out"
@@ -177,6 +179,13 @@ def _erased(scene: Scene, name: str, backup: str) -> str:
     member = scene.members.get(name)
     if member is not None and member.code in JOINING:
         return f"{name}: no data (it was erased when the join began); the backups on it and its HSM set-up"
+    if name in scene.partial:
+        return (
+            f"{name}: the part of the data that a join brought it ({scene.part_of(name)}), the backups on it, its HSM set-up "
+            f"({backup})"
+        )
+    if scene.as_new(name):
+        return f"{name}: no data (it has no key, and no user but the first); the backups on it and its HSM set-up"
     if name in scene.emptied:
         return f"{name}: no data (it was erased before); the backups on it and its HSM set-up"
     return f"{name}: everything on it: what clients wrote to it alone, the backups on it, its HSM set-up ({backup})"

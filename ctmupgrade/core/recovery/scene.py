@@ -8,16 +8,20 @@ from dataclasses import dataclass, field, replace
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.checks.alive import seen_alive_by
 from ctmupgrade.core.looks.cluster_views import Member
-from ctmupgrade.core.looks.facts import Facts, NodeFacts, Unknown
+from ctmupgrade.core.looks.facts import Facts, Unknown
+from ctmupgrade.core.looks.holding import AS_NEW
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.node_settings import half_lost
+from ctmupgrade.core.node_settings import COUNTS, half_lost
+from ctmupgrade.core.plan.restore_choice import newest_whole
+from ctmupgrade.core.recovery.acting import best_member
 from ctmupgrade.core.run.past_runs import RunHistory
 
 # "": joined, and its state is not published yet; passes within about 100 s on 2.21 (docs/appliance.md 4.3)
 JOINING = frozenset(("creating", "b", "i", "c", "o", ""))
 LEAVING = frozenset(("m", "v"))
 Counts = Mapping[str, Mapping[str, int]]
+KEPT = COUNTS["keys"][1]  # clients go on destroying keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Scene:
     :ivar silent: nodes of which neither the shell nor the control plane answers.
     :ivar via: a healthy member to act through; "" where there is none.
     :ivar members: that member's view, by name (by host where cluster.yaml lacks one).
-    :ivar all_named: there would be such a member, were not all of them to be taken out.
+    :ivar formed: the names of the members of the cluster, also where all of them are to be taken out.
     :ivar counts: how many keys and users each node tells now to have, by name.
     :ivar replaced: a node that alone forms the cluster, in whose place a person named one that has more as the base.
     """
@@ -60,15 +64,50 @@ class Scene:
     silent: tuple[str, ...]
     via: str
     members: Mapping[str, Member]
-    all_named: bool = False
+    formed: tuple[str, ...] = ()
     counts: Counts = field(default_factory=dict)
     replaced: str = ""
 
     @property
+    def all_named(self) -> bool:
+        """Return whether there would be a member to act through, were not all of them to be taken out."""
+        return not self.via and bool(self.formed)
+
+    @property
     def emptied(self) -> frozenset[str]:
-        """Return the nodes whose data was erased. A journal that does not know how a join ended presumes it; keys that
-        are there prove the contrary."""
-        return frozenset(n for n in self.past.emptied if not self.keys(n))
+        """Return the nodes whose data was erased. A journal that does not know how a join ended presumes it; as many keys as
+        there were prove the contrary, fewer may be what a join brought before it died."""
+        return frozenset(n for n in self.past.emptied if not self._proven_whole(n))
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """Return the emptied nodes that have keys: their join began, and nothing proves that it ended."""
+        return tuple(n for n in self.facts.nodes if n in self.emptied and self.keys(n))
+
+    @property
+    def whole(self) -> int:
+        """Return how many keys the cluster's data has, as far as is known: the most of what the nodes tell that no journal
+        presumes emptied, the newest whole backup of one of them, and what the latest run wrote down; 0: not known."""
+        sure = [n for n in self.facts.nodes if n not in self.past.emptied]
+        made = newest_whole([m for m in self.facts.manifests if m.node not in self.past.emptied])
+        backed = made.counts.get("keys", 0) if made is not None else 0
+        return max((backed, *map(self.keys, sure), *self.past.keys.values()))
+
+    def _proven_whole(self, name: str) -> bool:
+        member = self.members.get(name)
+        if member is not None and member.ready:
+            return self.keys(name) > 0
+        return 0 < self.whole * KEPT <= self.keys(name)
+
+    def part_of(self, name: str) -> str:
+        """Return how much of the data a node has whose join began, as "60 of 100 keys"."""
+        return f"{self.keys(name)} of {self.whole} keys" if self.whole else f"{self.keys(name)} keys"
+
+    def as_new(self, name: str) -> bool:
+        """Return whether a node tells that it has nothing that a backup would save: no key, and no user but the first. Where no
+        node has a key that proves nothing."""
+        found = self.counts.get(name, {})
+        return self.whole > 0 and all(what in found and found[what] <= most for what, most in AS_NEW.items())
 
     def keys(self, name: str) -> int:
         """Return how many keys a node tells to have; 0 where it does not tell."""
@@ -150,17 +189,15 @@ def scene_of(
         n for n, f in nodes.items() if isinstance(f.system, Unknown) and isinstance(f.shell, Unknown)
     )
     able = {n: f for n, f in nodes.items() if n not in known.rejoin}
-    via, members = _best_member(
+    via, members = best_member(
         {n: f for n, f in able.items() if n not in known.gone}, facts, cluster, known.survivor
     )
     if not via:  # one that is called gone but answers is a member like any other
-        via, members = _best_member(able, facts, cluster, known.survivor)
-    formed = (via, members) if via else _best_member(nodes, facts, cluster, known.survivor)
-    seen = Scene(
-        facts, cluster, known, past, options, silent, via, members, not via and bool(formed[0]), counts or {}
-    )
+        via, members = best_member(able, facts, cluster, known.survivor)
+    formed = (via, members) if via else best_member(nodes, facts, cluster, known.survivor)
+    seen = Scene(facts, cluster, known, past, options, silent, via, members, tuple(formed[1]), counts or {})
     if _is_replaced(seen, *formed):
-        return replace(seen, via="", members={}, all_named=False, replaced=formed[0])
+        return replace(seen, via="", members={}, formed=(), replaced=formed[0])
     return seen
 
 
@@ -172,24 +209,3 @@ def _is_replaced(seen: Scene, via: str, members: Mapping[str, Member]) -> bool:
         return False
     own = seen.facts.nodes[base].membership
     return not isinstance(own, Unknown) and not own.clustered and bool(seen.lacks(via, base))
-
-
-def _best_member(
-    able: Mapping[str, NodeFacts], facts: Facts, cluster: Cluster, survivor: str
-) -> tuple[str, Mapping[str, Member]]:
-    """Return the member that sees most others ready and is connected to by most, and its view by name; what a node
-    says of itself counts only so far as that it forms a cluster and is ready. Of equal ones that which a person named."""
-    ids = health.names_by_id(facts.nodes)
-    linked = [peer for _, peer in health.connected_pairs(facts.nodes, facts.at)]
-    best: tuple[str, dict[str, Member]] = ("", {})
-    most = (0, 0, False)
-    for name, node in able.items():
-        if isinstance(node.members, Unknown) or isinstance(node.membership, Unknown):
-            continue
-        if not node.membership.clustered or node.membership.code != "r":
-            continue
-        view = {health.name_of(m, ids, cluster) or m.host: m for m in node.members}
-        counts = (sum(m.ready for m in view.values()), linked.count(name), name == survivor)
-        if counts[0] and counts > most:
-            best, most = (name, view), counts
-    return best

@@ -7,17 +7,20 @@ although it holds nothing (vendor page "Clusters and Nodes": joining deletes all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.node_settings import counts_of
 from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
 from ctmupgrade.core.plan.steps import (
     JoinNode,
     NewCluster,
     Reboot,
+    RecordSettings,
     RemoveNode,
     ResetNode,
     RunUpgrade,
@@ -41,6 +44,8 @@ class RunHistory:
     :ivar held_back: the node that was to stay apart as a copy of the old data, and was not joined since.
     :ivar replaced: nodes in whose place a run was to join new instances: they keep their old data, apart.
     :ivar emptied: nodes whose own data was erased, and which no join has filled again.
+    :ivar keys: how many keys each node had when the latest run that wrote it down began, by name: of those that were not
+        emptied then.
     :ivar alone: nodes that took clients' writes after the others had been removed from their cluster, and that no
         other has joined since: what was written then is on each of them alone."""
 
@@ -54,6 +59,7 @@ class RunHistory:
     alone: frozenset[str] = frozenset()
     stuck: frozenset[str] = frozenset()
     joins: Mapping[str, datetime] = field(default_factory=dict)
+    keys: Mapping[str, int] = field(default_factory=dict)
     any_run: bool = False
 
 
@@ -62,10 +68,12 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
     emptied: set[str] = set()
     alone: set[str] = set()
     joins: dict[str, datetime] = {}
+    keys: dict[str, int] = {}
     last: RunState | None = None
     held_back, any_run, replaced = "", False, set[str]()
     for state in states:
         any_run = True
+        keys = _keys(state, emptied) or keys
         replaced |= {name for name, _host in state.plan.options.fresh}
         if state.plan.strategy is StrategyName.REBUILD and state.plan.options.hold_back:
             held_back = state.plan.options.hold_back
@@ -90,7 +98,7 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
             last = state if state.unfinished else last
     kept = RunHistory(
         held_back=held_back, replaced=frozenset(replaced), emptied=frozenset(emptied), alone=frozenset(alone),
-        joins=joins, any_run=any_run,
+        joins=joins, keys=keys, any_run=any_run,
     )  # fmt: skip
     if last is None:
         return kept
@@ -100,6 +108,17 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
     return replace(
         kept, run=last.run, upgrades=upgrades, survivor=survivor, hurt=_hurt(last, survivor), stuck=stuck
     )
+
+
+def _keys(state: RunState, emptied: Collection[str]) -> dict[str, int]:
+    """Return how many keys a run wrote down of nodes with data, by name: one that an earlier run emptied tells nothing."""
+    found: dict[str, int] = {}
+    for step in state.plan.steps:
+        text = state.steps[step.id].before.get("settings", "")
+        if isinstance(step.action, RecordSettings) and text and step.node not in emptied:
+            count = counts_of(json.loads(text)).get("keys")
+            found |= {} if count is None else {step.node: count}
+    return found
 
 
 def _refused(state: RunState, step: Step, held: StepState) -> bool:

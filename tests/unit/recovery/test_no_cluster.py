@@ -113,3 +113,16 @@ def test_a_membership_without_a_code_has_been_left() -> None:
     left = make.node(1, (), membership=Membership("id-1", ""))
     seen = make.facts(left, make.node(2, ()), make.node(3, ()))
     assert _base(_found(seen, OperatorInput(survivor="ctm-2"))) == ["ctm-2"]
+
+
+def test_one_that_has_more_than_the_base_stays_apart_until_it_is_named() -> None:
+    keys = {"ctm-1": 90, "ctm-2": 100, "ctm-3": 90}
+    for rejoin in ((), ("ctm-2",)):
+        known = OperatorInput(survivor="ctm-1", rejoin=rejoin)
+        found = no_cluster(make.scene(_removed(), known, keys=keys), Part())
+        joins = [s.node for s in found.steps if isinstance(s.action, JoinNode)]
+        assert joins == (["ctm-2", "ctm-3"] if rejoin else ["ctm-3"])
+        told = [one for one in found.advice if "more keys than ctm-1 (100, not 90)" in one.text]
+        assert [one.commands for one in told] == (
+            [] if rejoin else [("ctmupgrade recover --rejoin ctm-2 --survivor ctm-1",)]
+        )

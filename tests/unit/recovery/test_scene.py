@@ -40,3 +40,13 @@ def test_a_node_is_healthy_only_when_all_is_known() -> None:
     assert make.scene(seen).healthy("ctm-1")
     unknown = make.with_node(seen, replace(seen.nodes["ctm-1"], unit=make.GONE))
     assert not make.scene(unknown).healthy("ctm-1")
+
+
+def test_of_two_lines_at_one_address_that_with_the_nodes_own_id_is_the_node() -> None:
+    """A new installation has a new id; the line of the old one stays until somebody removes it."""
+    old = Member("id-old", "10.0.0.13", "d", "down")
+    for members in ((make.member(3), old), (old, make.member(3))):
+        listed = (make.member(1), make.member(2), *members)
+        seen = make.scene(make.facts(*(make.node(i, listed) for i in (1, 2, 3))))
+        assert seen.members["ctm-3"].node_id == "id-3"
+        assert seen.foreign == {"ctm-3 with the id id-old": old}
