@@ -168,7 +168,8 @@ def test_an_emptied_survivor_is_replaced_by_the_node_with_the_data(tmp_path: Pat
     assert code == 6 and "recover --rejoin ctm-1 --survivor ctm-2" in said, said
     code, said = call("recover", "--rejoin", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
     assert code == 0 and "nothing is wrong; clients are served by ctm-1, ctm-2, ctm-3" in said, said
-    assert "new-cluster:ctm-2 done" in said and "backup:ctm-1 done" in said and "FEWER" not in said, said
+    assert "new-cluster:ctm-2 done" in said and "FEWER" not in said, said
+    assert "backup:ctm-1" not in said, "it has nothing that a backup would save"
 
 
 def test_an_emptied_survivor_of_two_stays_apart_until_it_is_named(tmp_path: Path) -> None:
@@ -211,7 +212,92 @@ def test_recover_erases_no_other_living_cluster(tmp_path: Path, second: str) -> 
     code, said = call("recover", "--yes", *place)
     assert code == 6 and "ctm-3 is in another cluster, with ctm-4" in said and "ERASES" not in said, said
     code, said = call("recover", "--rejoin", "ctm-3,ctm-4", *place)
-    assert code == 3 and "ERASES ctm-3" in said, said
+    assert code == 6 and "ERASES" not in said, "`cluster delete` ends none of several members"
+    assert "leave ctm-3 alone in it" in said and "https://10.0.0.13 ksctl cluster nodes delete" in said, said
+    code, said = call("recover", "--survivor", "ctm-3", *place)
+    assert code == 6 and "leave ctm-1 alone in it" in said and "ERASES" not in said, said
+
+
+def test_a_survivor_of_another_cluster_is_told_the_way_by_hand(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-b")
+    nodes[2].update(cluster="B", data="data-main")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 900})
+    code, said = call("recover", "--survivor", "ctm-3", "--format", "json", *place)
+    error = json.loads(said)["error"]
+    assert code == 2 and "leave ctm-1 alone in the other by hand" in error["brief"], said
+    assert error["details"].startswith("KSCTL_URL=https://10.0.0.11 ksctl cluster nodes delete --id "), said
+    assert error["remedy"].endswith("--rejoin ctm-1,ctm-2 --survivor ctm-3"), said
+    code, said = call("recover", "--rejoin", "ctm-1,ctm-2", "--survivor", "ctm-3", "--yes", *place)
+    assert code == 6 and "leave ctm-1 alone in it" in said and "delete-cluster" not in said, said
+
+
+def test_a_cluster_that_was_taken_apart_by_hand_joins_the_one_that_is_kept(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-b")
+    nodes[1].update(cluster="")
+    nodes[2].update(cluster="B", data="data-main")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 900})
+    code, said = call("recover", "--rejoin", "ctm-1,ctm-2", "--survivor", "ctm-3", "--yes", *place)
+    assert code == 0 and "nothing is wrong; clients are served by ctm-1, ctm-2, ctm-3" in said, said
+
+
+def _half_joined(tmp_path: Path, count: int) -> Kept:
+    """ctm-2's join died when it had 60 of 100 keys; then the survivor burns."""
+    keys = {"data-main": 100, "data-part": 60}
+    place = _fixture(tmp_path, "rebuild", _plain(count), count, keys=keys)
+    assert call("run", "--yes", "--stop-after", "ctm-1", "--survivor", "ctm-1", *place)[0] == 7
+    _faults(tmp_path, [{"kind": "join_fails", "node": "ctm-2", "params": {"at": 0.5, "code": "k"}}])
+    assert call("resume", "--yes", *place)[0] == 5
+    _change(tmp_path, "ctm-2", data="data-part", cluster="", join=None)
+    _faults(tmp_path, [{"kind": "unreachable", "node": "ctm-1"}])
+    return place
+
+
+def test_a_half_finished_copy_is_not_the_data(tmp_path: Path) -> None:
+    place = _half_joined(tmp_path, 2)
+    for words in ((), ("--gone", "ctm-1"), ("--gone", "ctm-1", "--survivor", "ctm-2", "--yes")):
+        code, said = call("recover", *words, *place)
+        assert code == 6 and "no node is known to serve clients" in said, said
+        assert "Healthy nodes with data" not in said and "new-cluster" not in said, said
+        assert "only a part of the data (60 of 100 keys)" in said, said
+        assert ("ctm-1 kept the data in run" in said) is (not words), said
+
+
+def test_nothing_is_erased_for_a_half_finished_copy(tmp_path: Path) -> None:
+    place = _half_joined(tmp_path, 3)
+    code, said = call("recover", "--gone", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
+    assert code == 6 and "60 of 100 keys" in said and "ERASES" not in said, said
+    code, said = call("recover", "--gone", "ctm-1", *place)
+    assert code == 3 and "new-cluster:ctm-3" in said and "backup:ctm-2" in said, said
+    assert "ctm-2: the part of the data that a join brought it (60 of 100 keys)" in said, said
+
+
+def test_both_numbers_are_told_where_a_person_gives_keys_up(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-b")
+    nodes[2].update(cluster="", data="data-main")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 900})
+    code, said = call("recover", "--rejoin", "ctm-3", *place)
+    assert code == 3 and "ctm-1 has 900 of 1000 keys that it has" in said, said
+
+
+def test_a_dead_joiner_that_can_make_no_backup_is_repaired(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-main")
+    nodes[2].update(data="data-none")
+    faults: list[dict[str, Any]] = [
+        {"kind": "member_code", "node": "ctm-3", "for_s": 60.0, "params": {"code": "k"}},
+        {"kind": "backup_fails", "node": "ctm-3", "times": 0},
+    ]
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 100, "data-none": 0}, faults=faults)
+    code, said = call("recover", "--yes", *place)
+    assert code == 0 and "backup:ctm-1 done" in said and "backup:ctm-3" not in said, said
+    assert "ctm-3: no data (it has no key, and no user but the first)" in said, said
+
+
+def test_two_that_are_named_are_not_proposed_again_and_again(tmp_path: Path) -> None:
+    nodes = _plain(version=NEW, cluster="A", data="data-b")
+    nodes[2].update(cluster="", data="data-main")
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 1000, "data-b": 0})
+    code, said = call("recover", "--rejoin", "ctm-1,ctm-2", *place)
+    assert code == 6 and "ask vendor support" in said and "--survivor ctm-3" not in said, said
 
 
 def test_a_join_that_somebody_says_is_done_is_looked_at(tmp_path: Path) -> None:

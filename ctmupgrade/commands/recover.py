@@ -125,7 +125,9 @@ def _look(
     past = replace(past, emptied=past.emptied | _without_keys(result.facts, counts))
     if asked and (why := unheard_survivor(result.facts, setup.cluster, known, past, counts)):
         raise UsageError(
-            f"--survivor {known.survivor} cannot be followed: {why}", remedy="ctmupgrade recover"
+            f"--survivor {known.survivor} cannot be followed: {why.text}",
+            details="\n".join(why.commands[:-1]),
+            remedy=why.commands[-1],
         )
     stops = [f for f in result.findings if f.stops and f.check != "versions_equal"]
     blocked = f"{stops[0].node} {stops[0].summary}".strip() if stops else ""

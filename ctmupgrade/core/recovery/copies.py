@@ -4,6 +4,7 @@ up what it has."""
 from __future__ import annotations
 
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.recovery import identity
 from ctmupgrade.core.recovery.nodes import collecting
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble
 from ctmupgrade.core.recovery.scene import Scene
@@ -35,7 +36,7 @@ def _as_base(scene: Scene, name: str, base: str) -> Advice:
     """Return how the cluster gets the data of the node that has more."""
     own = scene.facts.nodes[name].membership
     apart = not isinstance(own, Unknown) and not own.clustered
-    if name not in scene.members and apart and set(scene.members) <= {base}:
+    if name not in scene.members and apart and set(scene.formed) <= {base}:
         return Advice(f"to make the data of {name} the cluster's", (scene.again(survivor=name),))
     return Advice(
         f"if {name} has the cluster's data, keep it as it is, let clients use it, and ask vendor support how the others get that "
@@ -55,24 +56,38 @@ def all_named(scene: Scene) -> Part:
         for n in scene.facts.nodes
         if n not in scene.known.rejoin and all(scene.lacks(one, n) for one in scene.known.rejoin)
     ]
-    others = (
-        Advice(
-            f"{n} is no member and has more keys than they have. To make its data the cluster's",
-            (scene.again(survivor=n),),
-        )
-        for n in more
-    )
+    others = (_as_base(scene, n, scene.formed[0]) for n in more)
     return Part((Trouble(text, sentence=text),), (Advice(asks), *others))
 
 
-def unheard_survivor(scene: Scene) -> str:
-    """Return why the survivor that a person named cannot be the base; "" where it is, or a part of the diagnosis tells."""
+def unheard_survivor(scene: Scene) -> Advice | None:
+    """Return why the survivor that a person named cannot be the base, with what to do about it; None where it is, or a part of
+    the diagnosis tells."""
     name, via = scene.known.survivor, scene.via
     if not name or not via or name in scene.members:
-        return ""
+        return None
     members, own = ", ".join(scene.members), scene.facts.nodes[name].membership
+    look = ("ctmupgrade recover",)
     if not isinstance(own, Unknown) and own.clustered:
-        return f"{members} and {name} are in different clusters; to keep that of {name}, name {members} in --rejoin as well"
+        return _keeping_the_other(scene, members)
     if len(scene.members) > 1:
-        return f"{members} form a cluster, and {name} is not in it; a new one is made only where at most one node forms one"
-    return f"{via} forms a cluster, and it is not known that {name} has far more keys or users"
+        return Advice(
+            f"{members} form a cluster, and {name} is not in it; a new one is made only where at most one node forms one",
+            look,
+        )
+    return Advice(f"{via} forms a cluster, and it is not known that {name} has far more keys or users", look)
+
+
+def _keeping_the_other(scene: Scene, members: str) -> Advice:
+    """Return how a person keeps the cluster of the survivor that was named: `cluster delete` ends the other one only when one
+    member is left in it."""
+    name, via = scene.known.survivor, scene.via
+    text = f"{members} and {name} are in different clusters; to keep that of {name}"
+    again = scene.again(rejoin=tuple(n for n in scene.members if n in scene.facts.nodes))
+    if len(scene.members) == 1:
+        return Advice(f"{text}, name {via} in --rejoin as well", (again,))
+    lines = identity.leaving_alone(scene, via, scene.members.values())
+    return Advice(
+        f"{text}, leave {via} alone in the other by hand, then name {members} in --rejoin as well; or ask vendor support",
+        (*lines, again),
+    )

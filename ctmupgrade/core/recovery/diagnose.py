@@ -12,7 +12,7 @@ from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.model import Cluster, Options
 from ctmupgrade.core.recovery import copies, health, identity, members, no_cluster, nodes, outlook, versions
 from ctmupgrade.core.recovery.decide import Circumstances, decide
-from ctmupgrade.core.recovery.result import Diagnosis, Part
+from ctmupgrade.core.recovery.result import Advice, Diagnosis, Part
 from ctmupgrade.core.recovery.scene import JOINING, Counts, OperatorInput, Scene, scene_of
 from ctmupgrade.core.run.past_runs import RunHistory
 
@@ -104,6 +104,6 @@ def without_data(
 
 def unheard_survivor(
     facts: Facts, cluster: Cluster, known: OperatorInput, past: RunHistory, counts: Counts
-) -> str:
-    """Return why the survivor that a person named cannot be the base of a cluster; "" where nothing speaks against it."""
+) -> Advice | None:
+    """Return why the survivor that a person named cannot be the base of a cluster; None where nothing speaks against it."""
     return copies.unheard_survivor(scene_of(facts, cluster, known, past, Options(), counts))

@@ -137,7 +137,7 @@ def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
     if scene.held_back(name) and member is None:
         text = f"{name} is held back with the old data; when nobody needs it any longer, take it back, which erases it"
         return advise(text, scene.again(rejoin=(name,)))
-    doubt = None if named else _doubt(scene, name, member)
+    doubt = _doubt(scene, name, member)
     kept = copies.kept(scene, name, scene.via)
     return Part((_trouble_apart(scene, name, member),), (doubt, *kept) if doubt is not None else kept)
 
@@ -171,7 +171,11 @@ def _since(scene: Scene, name: str) -> str:
 
 
 def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
-    """Return why an operator must name a node before it is taken back; None where nothing speaks against it."""
+    """Return why an operator must name a node before it is taken back, or take its cluster apart; None where nothing speaks against
+    it."""
+    bound = identity.bound(scene, name) if member is None else None
+    if name in scene.known.rejoin:
+        return bound
     again = (copies.giving_up(scene, name, scene.via),)
     if member is not None and member.code in JOINING:
         return Advice(
@@ -186,9 +190,8 @@ def _doubt(scene: Scene, name: str, member: Member | None) -> Advice | None:
             again,
         )
     if others := identity.other_cluster(scene, name):
-        return Advice(
-            f"{name} is in another cluster, with {', '.join(others)}: clients may have written to both. Find out which of them they "
-            f"used, and make a backup of each. If nobody needs what is in that one, join {name} again, which erases it",
+        return bound or Advice(
+            f"{name} is in another cluster, with {', '.join(others)}: {identity.WHICH} join {name} again, which erases it",
             again,
         )
     if failed_log(scene.facts.nodes[name], scene.cluster.target.version):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from ctmupgrade.core.looks.facts import Facts
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster
 from ctmupgrade.core.recovery import copies
@@ -49,10 +54,22 @@ def test_an_empty_cluster_of_one_gives_way_to_the_node_with_the_data() -> None:
     for keys in ({"ctm-1": 60, "ctm-2": 100}, {"ctm-2": 100}, {}):
         kept = make.scene(_lone(), named, keys=keys)
         assert kept.via == "ctm-1" and not kept.replaced, "it is not known to have lost anything"
-        assert "ctm-1 forms a cluster" in copies.unheard_survivor(kept)
+        assert "ctm-1 forms a cluster" in str(copies.unheard_survivor(kept))
     pair = (make.member(1), make.member(3))
     apart = make.facts(make.node(1, pair), make.node(2, (make.member(2),)), make.node(3, pair))
-    assert "different clusters" in copies.unheard_survivor(make.scene(apart, named))
+    told = copies.unheard_survivor(make.scene(apart, named))
+    assert (
+        told is not None
+        and "different clusters" in told.text
+        and "leave ctm-1 alone in the other" in told.text
+    )
+    assert told.commands == (
+        "KSCTL_URL=https://10.0.0.11 ksctl cluster nodes delete --id id-3",
+        "ctmupgrade recover --rejoin ctm-1,ctm-3 --survivor ctm-2",
+    )
+    two = make.facts(make.node(1, (make.member(1),)), make.node(2, (make.member(2),)))
+    alone = copies.unheard_survivor(make.scene(two, OperatorInput(survivor="ctm-2")))
+    assert alone is None, "equal ones: the named one is acted through"
 
 
 def test_a_poor_survivor_is_not_the_base_unasked() -> None:
@@ -75,7 +92,7 @@ def test_keys_that_are_there_prove_that_nothing_was_erased() -> None:
 
 
 def test_a_presumed_holder_is_the_base_only_by_name() -> None:
-    past = RunHistory(run="R1", survivor="ctm-1", emptied=frozenset({"ctm-2", "ctm-3"}))
+    past = RunHistory(run="R1", survivor="ctm-1", emptied=frozenset({"ctm-2", "ctm-3"}), keys={"ctm-1": 100})
     lost = make.facts(make.silent(1), make.node(2, ()), make.node(3, ()))
     keys = {"ctm-2": 100, "ctm-3": 0}
     asks = no_cluster(make.scene(lost, past=past, keys=keys), Part())
@@ -97,3 +114,50 @@ def test_who_has_more_than_all_that_are_to_be_taken_out_is_named() -> None:
         ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-2",),
         ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-3",),
     ]
+
+
+def test_who_has_more_than_two_that_are_to_be_taken_out_cannot_take_their_place() -> None:
+    """A cluster of two gives way to nobody: a command for it would print itself again."""
+    pair = (make.member(1), make.member(2))
+    seen = make.facts(make.node(1, pair), make.node(2, pair), make.node(3, ()))
+    keys = {"ctm-1": 0, "ctm-2": 0, "ctm-3": 100}
+    found = copies.all_named(make.scene(seen, OperatorInput(rejoin=("ctm-1", "ctm-2")), keys=keys))
+    assert [a.commands for a in found.advice[1:]] == [("ctmupgrade record support-looks",)]
+    assert "ask vendor support" in found.advice[1].text
+
+
+def _presumed(keys: dict[str, int], **more: Any) -> frozenset[str]:
+    past = RunHistory(emptied=frozenset({"ctm-2"}), keys=more.pop("written", {}))
+    return make.scene(
+        make.facts(make.silent(1), make.node(2, ()), make.node(3, ()), **more), past=past, keys=keys
+    ).emptied
+
+
+@pytest.mark.parametrize("has", [0, 60, 98])
+def test_a_part_of_the_keys_proves_no_join(has: int) -> None:
+    """One that died in its initial sync leaves some."""
+    own = replace(make.manifest("ctm-2"), counts={"keys": has})
+    backed = replace(make.manifest("ctm-1"), counts={"keys": 100})
+    for more in ({}, {"manifests": (own,)}, {"manifests": (backed,)}, {"written": {"ctm-1": 100}}):
+        assert _presumed({"ctm-2": has}, **more) == {"ctm-2"}, more
+    assert _presumed({"ctm-2": has, "ctm-3": 100}) == {"ctm-2"}
+
+
+def test_as_many_keys_as_there_were_prove_a_join() -> None:
+    backed = replace(make.manifest("ctm-1"), counts={"keys": 100})
+    assert not _presumed({"ctm-2": 99}, manifests=(backed,))
+    assert not _presumed({"ctm-2": 99}, written={"ctm-1": 100})
+    assert not _presumed({"ctm-2": 99, "ctm-3": 100})
+
+
+def test_a_part_is_backed_up_before_it_is_erased_and_nothing_is_not() -> None:
+    past = RunHistory(emptied=frozenset({"ctm-2"}))
+    seen = make.scene(_none(), past=past, keys={"ctm-1": 100, "ctm-2": 60, "ctm-3": 0})
+    assert seen.partial == ("ctm-2",) and keeps_own_data(seen, "ctm-2") and keeps_own_data(seen, "ctm-3")
+    users = {name: {**found, "users": 1} for name, found in seen.counts.items()}
+    told = replace(seen, counts=users)
+    assert not keeps_own_data(told, "ctm-3") and keeps_own_data(told, "ctm-1")
+    more = replace(seen, counts={**users, "ctm-3": {"keys": 0, "users": 2}})
+    assert keeps_own_data(more, "ctm-3"), "somebody made a user there"
+    empty = replace(seen, counts={name: {"keys": 0, "users": 1} for name in users}, past=RunHistory())
+    assert keeps_own_data(empty, "ctm-3"), "where no node has a key that tells nothing"
