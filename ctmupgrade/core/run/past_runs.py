@@ -111,13 +111,14 @@ def past_of(states: Iterable[RunState]) -> RunHistory:
 
 
 def _keys(state: RunState, emptied: Collection[str]) -> dict[str, int]:
-    """Return how many keys a run wrote down of nodes with data, by name: one that an earlier run emptied tells nothing."""
+    """Return how many keys a run wrote down of nodes with data, by name: one that an earlier run emptied, or
+    that has none, tells nothing."""
     found: dict[str, int] = {}
     for step in state.plan.steps:
         text = state.steps[step.id].before.get("settings", "")
         if isinstance(step.action, RecordSettings) and text and step.node not in emptied:
             count = counts_of(json.loads(text)).get("keys")
-            found |= {} if count is None else {step.node: count}
+            found |= {step.node: count} if count else {}
     return found
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from ctmupgrade.core.model import Mode, Options
 from ctmupgrade.core.plan.plan import plan_of
-from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, ResetNode, RunUpgrade, Step, step
+from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, RecordSettings, ResetNode, RunUpgrade, Step, step
 from ctmupgrade.core.recovery.result import in_order
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import RunState
@@ -58,6 +58,22 @@ def test_what_was_refused_for_good_has_erased_nothing() -> None:
     assert past_of([retried]).emptied == {"ctm-3"}
     reset = _run("R1", (RESET, JOIN), _began("reset:ctm-3"), _began("join:ctm-3"), no)
     assert past_of([reset]).emptied == {"ctm-3"}, "its reset has"
+
+
+def test_how_many_keys_there_were_is_what_the_latest_run_wrote_down_of_nodes_with_data() -> None:
+    def wrote(name: str, node: str, keys: int, *more: Step) -> RunState:
+        before = {"settings": f'{{"keys": {{"count": {keys}}}}}'}
+        one = step(RecordSettings(), node, "", 1)
+        begun = (_began(s.id) for s in more)
+        return _run(name, (one, *more), journal.StepStarted(one.id, before), *begun)
+
+    first = wrote("R1", "ctm-1", 100, JOIN)
+    assert past_of([first]).keys == {"ctm-1": 100} and past_of([first]).emptied == {"ctm-3"}
+    assert past_of([first, wrote("R2", "ctm-2", 90)]).keys == {"ctm-2": 90}
+    for node, keys in (("ctm-3", 60), ("ctm-2", 0)):
+        assert past_of([first, wrote("R2", node, keys)]).keys == {"ctm-1": 100}, (
+            "what a join brought, or nothing"
+        )
 
 
 def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
