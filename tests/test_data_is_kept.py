@@ -266,6 +266,7 @@ def test_nothing_is_erased_for_a_half_finished_copy(tmp_path: Path) -> None:
     place = _half_joined(tmp_path, 3)
     code, said = call("recover", "--gone", "ctm-1", "--survivor", "ctm-2", "--yes", *place)
     assert code == 6 and "60 of 100 keys" in said and "ERASES" not in said, said
+    assert "recover --gone ctm-1 --survivor ctm-3" in said, "that one has all"
     code, said = call("recover", "--gone", "ctm-1", *place)
     assert code == 3 and "new-cluster:ctm-3" in said and "backup:ctm-2" in said, said
     assert "ctm-2: the part of the data that a join brought it (60 of 100 keys)" in said, said

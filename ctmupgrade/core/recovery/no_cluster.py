@@ -182,7 +182,10 @@ def _named_base(scene: Scene, able: list[str], holding: list[str], words: str) -
     if named not in able:
         return Base(advice=(Advice(f"{named} is not healthy; healthy nodes with data: {words}"),))
     if named in scene.partial:
-        return Base()  # told with the others of its kind
+        ways = tuple(
+            scene.again(survivor=n) for n in holding
+        )  # why not this one is told with the others of its kind
+        return Base(advice=(Advice(f"healthy nodes with data: {words}", ways),) if ways else ())
     if named not in holding:
         return Base(
             advice=(
