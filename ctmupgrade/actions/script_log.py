@@ -182,13 +182,21 @@ def earlier_logs(shell: Shell, listed: Sequence[str]) -> Evidence:
 
 
 def searched(shell: Shell, before: Mapping[str, str]) -> list[str]:
+    """Return :func:`found_elsewhere`; none where the search told nothing."""
+    found = found_elsewhere(shell, before)
+    return [] if isinstance(found, Unknown) else found
+
+
+def found_elsewhere(shell: Shell, before: Mapping[str, str]) -> Maybe[list[str]]:
     """Return logs that lie anywhere and are not among the known ones, newest last; none where it is not known which ones lay
     there before the start."""
     if before.get(_ELSEWHERE) == _NOT_KNOWN:
         return []
     found = ask(shell, shell_probes.log_search(), timeout=120.0)
+    if isinstance(found, Unknown):
+        return found
     old = {name.rsplit("/", 1)[-1] for name in before.get("logs", "").split("|")}
-    return [] if isinstance(found, Unknown) else [n for n in found if n.rsplit("/", 1)[-1] not in old]
+    return [name for name in found if name.rsplit("/", 1)[-1] not in old]
 
 
 def to_read(log: Maybe[UpgradeLog]) -> str:
