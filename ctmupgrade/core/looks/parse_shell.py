@@ -161,14 +161,17 @@ def log_names(text: str, default_folder: str = ".") -> tuple[str, ...]:
 
 _HEADERS = frozenset(("COMMAND", "CMD"))  # ends the first line of every ps; it is not translated
 _FIRST = re.compile(r"^(?:/\S*/)?(?:systemd|init|tini|supervisord)(?:\s|$)")  # process 1, where no header is
-_OUR_LOOK = re.compile(r"(?:^|\s)(?:ps -eo args|ps -ef|ps aux|sh -c for p in /proc/)")
+# The command that made a list without header. A refusal repeats it too, behind other words, as it does ps's.
+_OUR_LOOK = re.compile(r"^(?:/\S*/)?\w*sh -c for p in /proc/\[0-9\]\*; do cat \$p/cmdline; echo; done$")
 
 
 def is_process_list(text: str) -> bool:
-    """Return whether a text is a process list: with ps's header, with process 1, or with the very command that made it.
-    A list without them, as of an error that takes two lines, tells nothing of what runs."""
+    """Return whether a text is a process list: with ps's header, with process 1, or of /proc with the very command that made
+    it. A list without them, as of an error that takes two lines, tells nothing of what runs."""
     lines = [line.strip() for line in text.replace("\0", " ").splitlines() if line.strip()]
-    heads = any(_HEADERS.intersection(line.split()[-1:]) for line in lines[:_GREETING])
+    heads = any(
+        line.isupper() and _HEADERS.intersection(line.split()[-1:]) for line in lines[:_GREETING]
+    )  # "Usage: ... COMMAND" is none
     return len(lines) > 1 and (heads or any(_FIRST.search(line) or _OUR_LOOK.search(line) for line in lines))
 
 

@@ -18,12 +18,19 @@ LISTS = {
     "behind a greeting": "Welcome to CipherTrust Manager\n\nCOMMAND\n/sbin/init\n",
     "no header": "/usr/lib/systemd/systemd --switched-root\0--system\n-bash\n",
     "of /proc": "sshd: ksadmin\0\nsh\0-c\0for p in /proc/[0-9]*; do cat $p/cmdline; echo; done\n",
+    "of /proc by another shell": "-bash\n/bin/dash\0-c\0for p in /proc/[0-9]*; do cat $p/cmdline; echo; done\0\n",
 }
 NO_LISTS = {
     "an error": "ps: cannot be run here\nask your administrator\n",
     "usage": "BusyBox v1.36 multi-call binary.\n\nUsage: ps [-o COL1,COL2=HEADER]\n\nShow list of processes\n",
     "a greeting": "Welcome to CipherTrust Manager\nAll is logged\n",
     "a header alone": "COMMAND\n",
+    "usage of a shell": "Usage: kscfg [OPTIONS] COMMAND\nTry kscfg --help\n",
+    "a refusal that repeats it": "*** forbidden command: ps -eo args\n*** You have 1 warning(s) left\n",
+    "a help text": "jailshell: ps -ef is not one of the allowed commands:\nls cat df log kscfg\n",
+    "its first words": "ps aux: not allowed\nThis is logged\n",
+    "a refusal of the loop": "*** forbidden: sh -c for p in /proc/[0-9]*; do cat $p/cmdline; echo; done\n***\n",
+    "a refusal of the loop's start": "sh -c for p in /proc/[0-9]*; do: forbidden\nThis is logged\n",
 }
 
 
