@@ -12,11 +12,12 @@ from ctmupgrade.collect.upgrade_logs import dated_logs, running_upgrades
 from ctmupgrade.commands import check
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog, began_at
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery import health, nodes
 from ctmupgrade.core.recovery.result import Part
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.ticks import Tick
-from ctmupgrade.sim import World
+from ctmupgrade.sim import Fault, World
 from ctmupgrade.sim.fleet import SimFleet
 from ctmupgrade.sim.state import HOME, File
 from tests.support import recovery_facts as make
@@ -197,6 +198,30 @@ def test_without_a_process_list_a_log_of_this_boot_may_be_written_to(
     leave_log(drive.world, name, written)
     assert (running_upgrades(SimFleet(drive.world).shell(NODE)) == ()) is told
     assert ("no_upgrade_running" in {f.check for f in findings(drive)}) is not told
+
+
+@pytest.mark.parametrize("last", ["Installing\n", "Upgrade failed\n"])
+@pytest.mark.parametrize("folder", [HOME, "/opt/elsewhere"])
+@pytest.mark.parametrize(("written", "told"), [(BEFORE, True), (SINCE, False)])
+def test_without_a_process_list_no_script_outlives_a_boot(
+    written: float, told: bool, folder: str, last: str, tmp_path: Path
+) -> None:
+    """Whatever its log says: one that ended without its success line held up the end of every run for good."""
+    drive = drive_of(tmp_path, NO_PROCESSES)
+    node, data = drive.world.nodes[NODE], last.encode()
+    node.files = {**node.files, f"{folder}/{OLD}": File(len(data), data=data, mtime=written)}
+    assert (running_upgrades(SimFleet(drive.world).shell(NODE)) == ()) is told
+
+
+def test_a_log_that_lacks_its_last_lines_ends_a_run_all_the_same(tmp_path: Path) -> None:
+    """Its node was rebooted since, on a person's word: the proof at the end waited, and failed at each resume."""
+    world = make_world(1, clustered=False, nodes=[{"name": "ctm-1", "shell": {"missing": NO_PROCESSES}}])
+    world.inject(Fault("log_truncated", "ctm-1"))
+    drive = Drive(world, tmp_path, StrategyName.STANDALONE)
+    assert drive.start() == 6
+    drive.decide("ctm-1", "done")
+    assert drive.resume() == 0, drive.state.paused
+    assert versions(world) == ["2.21.0"]
 
 
 @pytest.mark.parametrize(

@@ -66,15 +66,14 @@ def _in_this_boot(reader: Reader, log: UpgradeLog) -> bool | None:
 
 def running_upgrades(reader: Reader) -> Maybe[tuple[str, ...]]:
     """Running ``ks_upgrade.sh``: by the process list; where that cannot be read, by the newest log, which a running script
-    writes to from its start and which holds a success line only at its end. One that cannot be read either tells that
-    nothing runs where it is older than the boot. A log in no likely folder is searched for."""
+    writes to from its start and which holds a success line only at its end. One that is older than the boot tells that
+    nothing runs, whatever it says: no script outlives a boot. A log in no likely folder is searched for."""
     found = ask(reader, shell_probes.PROCESSES)
     if isinstance(found, tuple) or found.unreachable:
         return found
-    logs = dated_logs(reader, limit=1) or _elsewhere(reader)
+    logs = logs_of(reader, limit=1) or _elsewhere(reader)
     ended = isinstance(logs, tuple) and all(
-        log.verdict is LogVerdict.SUCCEEDED or (log.verdict is LogVerdict.UNREAD and not log.undecided)
-        for log in logs
+        log.verdict is LogVerdict.SUCCEEDED or _in_this_boot(reader, log) is False for log in logs
     )
     return () if ended else found
 
