@@ -114,6 +114,43 @@ def test_a_node_that_was_rebooted_meanwhile_is_proven_by_its_mark(tmp_path: Path
     assert "may be ctm-2" in run.resume(run.moved(host=NEW), {"ctm-1": "ctm-2"})
 
 
+def test_who_does_not_answer_may_be_the_one_that_was_rebooted(tmp_path: Path) -> None:
+    """Its return tells which one it is: that is said, and not only the old line."""
+    run = Begun(tmp_path, 3)
+    run.world.nodes["ctm-1"].boot += 1
+    run.world.nodes["ctm-3"].up_at = 1e9  # it boots, for years
+    said = run.resume(run.moved(host=NEW))
+    assert "that was rebooted, and ctm-3 does not answer, so it may be that one" in said
+    assert "or, where these are right: bring ctm-3 back; then the same command again" in said
+    run.world.nodes["ctm-2"].up_at = 1e9
+    assert "ctm-2 and ctm-3 do not answer, so it may be one of these" in run.resume(run.moved(host=NEW))
+    run.world.nodes["ctm-2"].up_at = run.world.nodes["ctm-3"].up_at = 0.0
+    assert run.resume(run.moved(host=NEW)) == ""
+
+
+def test_a_url_that_nothing_proves_has_another_way(tmp_path: Path) -> None:
+    """A node in no cluster has no id there. It was refused for good: only the old line was taken."""
+    run = Begun(tmp_path, 1, StrategyName.STANDALONE)
+    run.world.nodes["ctm-1"].cluster = ""
+    run.world.touch()
+    tunnel = run.moved(url="https://127.0.0.1:8443")
+    said = run.resume(tunnel)
+    assert "nothing shows that url https://127.0.0.1:8443" in said
+    way = "or reach it through its SSH connection: `ksctl: {through_ssh: true}` and `url: https://localhost` under ctm-1"
+    assert way in said
+    [node] = tunnel.nodes
+    through = replace(node, ksctl=replace(node.ksctl, through_ssh=True))
+    said = run.resume(replace(tunnel, nodes=(replace(through, url="https://10.1.1.1"),)))
+    assert "SSH connection: `url: https://localhost` under ctm-1" in said
+    assert run.resume(replace(tunnel, nodes=(replace(through, url="https://localhost"),))) == ""
+
+
+def test_a_url_that_leads_to_another_node_has_no_other_way(tmp_path: Path) -> None:
+    run = Begun(tmp_path)
+    said = run.resume(run.moved(url=f"https://{NEW}"), controls={"ctm-1": "ctm-2"})
+    assert "leads to ctm-2" in said and "through its SSH" not in said
+
+
 @pytest.mark.parametrize(("to", "words"), [("ctm-2", "leads to ctm-2"), ("ctm-9", "")])
 def test_a_url_that_leads_elsewhere_is_refused(tmp_path: Path, to: str, words: str) -> None:
     run = Begun(tmp_path)

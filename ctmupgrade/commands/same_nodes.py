@@ -57,6 +57,7 @@ class _Looks:
     was: Mapping[str, Address]
     boots: dict[str, Maybe[BootMark]] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)  # nodes that did not tell who they are
+    unproven: list[str] = field(default_factory=list)  # nodes whose url may be right, and nothing shows it
 
     def doubt(self, node: Node) -> str:
         """Return why a node may be another appliance than it was; "" where it is proven to be the same, or has its addresses."""
@@ -83,9 +84,10 @@ class _Looks:
     def when_right(self) -> list[str]:
         """Return what to do where the new addresses are right, and a node does not tell who it is: nothing is refused for good."""
         names = " and ".join(dict.fromkeys(self.silent))
-        return (
+        ways = (
             [f"or, where these are right: bring {names} back; then the same command again"] if names else []
         )
+        return [*ways, *(_through_shell(self.cluster.node(name)) for name in self.unproven)]
 
     def _same_shell(self, node: Node, was: Address) -> bool:
         if LOCAL in (node.host, was.host):
@@ -139,11 +141,21 @@ class _Looks:
             return (
                 f"host {node.host} leads to an appliance without this run's mark, which every node of it has"
             )
-        for other in others:  # by elimination: it is a node of this run, and none of the others
+        return self._doubt_of_rebooted(node, boot, others)
+
+    def _doubt_of_rebooted(self, node: Node, boot: BootMark, others: list[str]) -> str:
+        """By elimination: it is a node of this run, and none of the others."""
+        words = f"host {node.host} leads to a node of this run that was rebooted"
+        silent = [other for other in others if isinstance(self._boot(other), Unknown)]
+        for other in others:
             seen = self._boot(other)
-            if not (isinstance(seen, BootMark) and self._is_known(other) and seen.differs_from(boot)):
-                return f"host {node.host} leads to a node of this run that was rebooted; it may be {other}"
-        return ""
+            if isinstance(seen, BootMark) and not (self._is_known(other) and seen.differs_from(boot)):
+                return f"{words}; it may be {other}"
+        if not silent:
+            return ""
+        self.silent += silent
+        one, several = "does not answer, so it may be that one", "do not answer, so it may be one of these"
+        return f"{words}, and {' and '.join(silent)} {one if len(silent) == 1 else several}"
 
     def _doubt_of_url(self, node: Node) -> str:
         ids = {
@@ -152,6 +164,7 @@ class _Looks:
         found = ask(self.fleet.control(node.name), ksctl_probes.MEMBERSHIP)
         if isinstance(found, Unknown):
             self.silent.append(node.name)
+            self.unproven.append(node.name)
             return f"the control plane at {node.url} does not tell whether it is the same node: {found.words}"
         told = found.node_id
         if told and told == ids[node.name]:
@@ -160,7 +173,15 @@ class _Looks:
             return f"url {node.url} leads to {other}"
         if told and ids[node.name] and not _makes_new_ids(self.state):
             return f"url {node.url} leads to another node (id {told}, not {ids[node.name]})"
+        self.unproven.append(node.name)
         return f"nothing shows that url {node.url} leads to the same node"
+
+
+def _through_shell(node: Node) -> str:
+    """Return the lines by which a node's control plane is reached where its shell is, which proves whose it is: a url that
+    leads to a node in no cluster proves itself by nothing."""
+    more = "" if node.is_own or node.ksctl.through_ssh else "`ksctl: {through_ssh: true}` and "
+    return f"or reach it through its SSH connection: {more}`url: https://localhost` under {node.name} in cluster.yaml"
 
 
 def _makes_new_ids(state: RunState) -> bool:
