@@ -11,11 +11,24 @@ from typing import Any
 
 import pytest
 
+from ctmupgrade.collect.settings import passes_by_itself, read_settings
 from ctmupgrade.commands import recover
+from ctmupgrade.core.model import Options
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.recovery.scene import OperatorInput
 from ctmupgrade.core.run.journal import Event, StepDone
+from ctmupgrade.errors import (
+    ConnectionLostError,
+    CtmUpgradeError,
+    HostKeyError,
+    LoginRefusedError,
+    UnreachableError,
+)
+from ctmupgrade.ports import Reply
+from ctmupgrade.sim import Fault
+from ctmupgrade.sim.control import SimControl
 from tests.support.golden import call
-from tests.support.world_run import Drive, make_world, write_fixture
+from tests.support.world_run import Drive, Killed, dies_at, make_world, write_fixture
 
 NEW = "2.21.0+15451"
 Kept = tuple[str, ...]
@@ -354,3 +367,111 @@ def test_the_survivor_of_a_rebuild_is_not_left_out(tmp_path: Path) -> None:
     code, _ = call("node", "skip", "latest", "ctm-1", "--reason", "me", *place)
     assert code == 2
     assert call("node", "skip", "latest", "ctm-3", "--reason", "me", *place)[0] == 0
+
+
+def _loses(drive: Drive, *faults: Fault) -> None:
+    """After the backup of ctm-3 the others lose the data, and these faults begin."""
+
+    def lose(key: str, event: Event | None, _tick: object) -> None:
+        if key == "backup:ctm-3" and isinstance(event, StepDone):
+            for name in ("ctm-1", "ctm-2"):
+                drive.world.nodes[name].data = "data-empty"
+            drive.world.inject(*faults)
+
+    drive.hook = lose
+
+
+def _apart(folder: Path) -> Drive:
+    nodes = _plain(version=NEW, cluster="A", data="data-main")
+    nodes[2].update(cluster="")
+    return Drive(make_world(nodes=nodes, keys={"data-main": 100}), folder)
+
+
+def _no_count(node: str, seconds: float, **more: Any) -> Fault:
+    return Fault("error", node, for_s=seconds, times=0, params={"command": "ksctl keys list", **more})
+
+
+@pytest.mark.parametrize("node", ["ctm-1", "ctm-3"])
+def test_a_count_that_is_not_told_now_is_waited_for_before_a_reset(node: str, tmp_path: Path) -> None:
+    """An answer that passes by itself must not switch off the last comparison."""
+    drive = _apart(tmp_path)
+    _loses(drive, _no_count(node, 150.0))
+    assert drive.start(recover.look(drive.setup(), OperatorInput()).plan) == 6
+    assert "ctm-1 has 0 of 100 keys that ctm-3 has" in drive.stuck[0][1].error
+    assert drive.world.nodes["ctm-3"].data == "data-main"
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "error"])
+def test_a_count_that_is_not_told_for_long_stops_the_reset(fault: str, tmp_path: Path) -> None:
+    drive = _apart(tmp_path)
+    _loses(drive, Fault(fault, "ctm-1", for_s=9000.0, times=0, params={"command": "ksctl keys list"}))
+    assert drive.start(recover.look(drive.setup(), OperatorInput()).plan) in (4, 5)
+    assert drive.world.nodes["ctm-3"].data == "data-main" and not drive.world.of_kind("data_erased")
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [(UnreachableError, True), (ConnectionLostError, True), (LoginRefusedError, True), (HostKeyError, False)],
+)
+def test_a_count_for_which_nothing_answers_passes_by_itself(
+    error: type[CtmUpgradeError], passes: bool
+) -> None:
+    """Whatever words the connection broke with; another machine's key does not mend itself."""
+
+    class Silent(SimControl):
+        def read(self, *_argv: str, **_more: object) -> Reply:
+            raise error("10.0.0.11: it is gone")
+
+    told = read_settings(Silent(make_world(), "ctm-1"), ("keys",))
+    assert passes_by_itself(told["keys"]) is passes, told
+
+
+def test_a_count_that_no_version_tells_is_not_compared(tmp_path: Path) -> None:
+    drive = _apart(tmp_path)
+    words = 'unknown command "keys" for "ksctl"'
+    drive.world.inject(_no_count("ctm-1", 90000.0, text=words))
+    assert drive.start(recover.look(drive.setup(), OperatorInput()).plan) == 0, drive.stuck
+
+
+def test_a_recorded_count_that_is_not_told_now_is_waited_for_before_a_join(tmp_path: Path) -> None:
+    """The members that stay have lost it, and what joins does not tell how much it has, in any version."""
+    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 1000, "data-new": 0})
+    assert call("run", "--yes", "--stop-after", "ctm-1", *place)[0] == 7
+    _change(tmp_path, "ctm-1", data="data-new", cluster="cluster-0099", node_id="f" * 32)
+    away = {
+        "kind": "error",
+        "node": "ctm-1",
+        "for_s": 6500.0,
+        "times": 0,
+        "params": {"command": "ksctl keys list"},
+    }
+    never = {"kind": "error", "times": 0, "params": {"command": "ksctl keys list", "text": "unknown command"}}
+    _faults(tmp_path, [away, *({**never, "node": name} for name in ("ctm-2", "ctm-3"))])
+    code, said = call("resume", "--yes", *place)
+    assert code == 5 and "ctm-1 does not tell now how many keys it has" in said, said
+    after = _world(tmp_path)
+    assert {after[name]["data"] for name in ("ctm-2", "ctm-3")} == {"data-main"}
+
+
+def test_what_was_begun_to_join_need_not_tell_what_it_has(tmp_path: Path) -> None:
+    """Its own data goes when its join begins, and it may not answer until that is done again."""
+    drive = Drive(make_world(3), tmp_path, StrategyName.REBUILD, options=Options(survivor="ctm-1"))
+    drive.hook = dies_at("join:ctm-2")
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda _step, _event, _tick: None
+    drive.world.inject(_no_count("ctm-2", 2400.0))
+    assert drive.resume() == 0, drive.stuck
+
+
+def test_how_to_give_up_keys_is_said_where_recover_shows_it(tmp_path: Path) -> None:
+    """Clients destroyed two of the survivor's three keys while it served alone."""
+    place = _fixture(tmp_path, "rebuild", _plain(), keys={"data-main": 3, "data-now": 1})
+    assert call("run", "--yes", "--stop-after", "ctm-1", "--survivor", "ctm-1", *place)[0] == 7
+    _change(tmp_path, "ctm-1", data="data-now")
+    code, said = call("resume", "--yes", *place)
+    assert code == 6 and "if the keys of ctm-2 are not needed, this shows how to give them up" in said, said
+    code, said = call("recover", *place)
+    assert code == 6 and "to give up what only ctm-2 has, name both" in said, said
+    code, said = call("recover", "--rejoin", "ctm-2,ctm-3", "--survivor", "ctm-1", "--yes", *place)
+    assert code == 0, said

@@ -11,12 +11,13 @@ from datetime import timedelta
 
 from ctmupgrade.actions.answers import Refusal, note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
+from ctmupgrade.actions.begun import emptied
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.actions.settings import recorded
 from ctmupgrade.actions.waits import refuse_host_keys
 from ctmupgrade.collect.ask import ask
-from ctmupgrade.collect.settings import read_settings
+from ctmupgrade.collect.settings import passes_by_itself, read_settings
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import join_argv
 from ctmupgrade.core.go_on import GoOn
@@ -24,11 +25,12 @@ from ctmupgrade.core.ksctl import names_left_configuration
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member
 from ctmupgrade.core.looks.facts import Unknown
-from ctmupgrade.core.node_settings import COUNTS, counts_of, half_lost
+from ctmupgrade.core.node_settings import COUNTS, counts_of, half_lost, look_again
+from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.plan.steps import JoinNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
-from ctmupgrade.errors import CtmUpgradeError, InconclusiveError, NodeError, UnreachableError
+from ctmupgrade.errors import CtmUpgradeError, InconclusiveError, NodeError, NotYetError, UnreachableError
 
 CLEARINGS = 3  # `cluster delete` may answer 200 and do nothing (docs/appliance.md 6): so often it is tried before a join
 STEADY_LOOKS = 3  # as many good looks in a row as a node needs to count as back
@@ -53,7 +55,7 @@ def join_hindrance(ctx: Ctx, step: Step, via: str, *, up: Collection[str]) -> Ct
     versions = {n: known(f.version, f"{n}: its version") for n, f in both.items()}
     if versions[via].identity != versions[step.node].identity:
         raise NodeError(
-            f"{step.id}: not started: not started: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
+            f"{step.id}: not started: versions differ: {via} {versions[via]}, {step.node} {versions[step.node]}"
         )
     busy = [m for m in members_seen_by(ctx, via) if not m.ready]
     if busy:
@@ -71,11 +73,11 @@ def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
     wanted = counts_of(recorded(ctx, via))
     if not wanted:
         return
-    lost = half_lost(wanted, _counts(ctx, via, wanted))
+    lost = half_lost(wanted, _counts(ctx, step, via, wanted))
     if lost:
         raise InconclusiveError(
             f"{step.id}: not started: {via} has {', '.join(lost)}, so {step.node} may be the only one that has the others",
-            remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
+            remedy=_what_happened(ctx, step, via),
             go_on=GoOn.RETRY,
         )
 
@@ -88,20 +90,44 @@ def refuse_richer(ctx: Ctx, step: Step, via: str) -> None:
     """
     if step.node in ctx.plan.given_up:
         return
-    own = _counts(ctx, step.node, COUNTS)
-    lost = half_lost(own, _counts(ctx, via, own)) if own else ()
+    # What hangs in a join, or was erased already, may never tell, and has nothing to lose.
+    may_be_empty = step.node in ctx.plan.without_data or step.node in emptied(ctx)
+    own = _counts(ctx, step, step.node, COUNTS, waits=not may_be_empty)
+    lost = half_lost(own, _counts(ctx, step, via, own)) if own else ()
     if lost:
         raise InconclusiveError(
             f"{step.id}: not started: {via} has {', '.join(lost)} that {step.node} has, so {step.node} may be the only one "
             "that has the others",
-            remedy=f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then",
+            remedy=_what_happened(ctx, step, via),
             go_on=GoOn.RETRY,
         )
 
 
-def _counts(ctx: Ctx, name: str, only: Collection[str]) -> dict[str, int]:
-    """How many of these a node tells now to have."""
-    return counts_of(read_settings(ctx.fleet.control(name), tuple(only)))
+def _counts(ctx: Ctx, step: Step, name: str, only: Collection[str], *, waits: bool = True) -> dict[str, int]:
+    """How many of these a node tells now to have. What it never tells is left out.
+
+    :raises NotYetError: it ``waits``, and one of them is not told for a reason that passes by itself: a comparison that is
+        left out for that would let the last copy be erased.
+    """
+    told = read_settings(ctx.fleet.control(name), tuple(only))
+    passing = [what for what, answer in told.items() if passes_by_itself(answer)]
+    if passing and waits:
+        raise NotYetError(
+            f"not started: {name} does not tell now how many {' and '.join(passing)} it has",
+            remedy=f"{look_again(passing[0])}   # on {name}; {step.node} keeps its data until then",
+        )
+    return counts_of(told)
+
+
+def _what_happened(ctx: Ctx, step: Step, via: str) -> str:
+    """What a person does about a member that has lost so much. A restore, and a new instance, have no other way back."""
+    found = (
+        f"find out what happened to {via}: ksctl keys list   # on it; {step.node} keeps its data until then"
+    )
+    restores = any(isinstance(s.action, RestoreBackup) for s in ctx.plan.steps)
+    if restores or step.node in {node.name for node in ctx.cluster.fresh}:
+        return found
+    return f"{found}\nif the keys of {step.node} are not needed, this shows how to give them up: ctmupgrade recover"
 
 
 def wait_until_steady(

@@ -10,7 +10,13 @@ from ctmupgrade.core.looks.excerpt import NotUnderstoodError, not_told
 from ctmupgrade.core.looks.json_rows import listing
 from ctmupgrade.core.node_settings import COUNTS, LOOKS, OTHER_WORDS, PAGE
 from ctmupgrade.core.redact import scrubbed
-from ctmupgrade.errors import CtmUpgradeError
+from ctmupgrade.errors import (
+    ConnectionLostError,
+    CtmUpgradeError,
+    HostKeyError,
+    LoginRefusedError,
+    UnreachableError,
+)
 from ctmupgrade.ports import Reader, Reply
 
 UNKNOWN_WORDS = ("unknown flag", "unknown shorthand", "unknown command")
@@ -56,6 +62,7 @@ def _setting(control: Reader, name: str) -> dict[str, Any]:
 def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
     """The first answer; where there is none, why the best known of the ways has none."""
     found: list[tuple[str, str]] = []  # in words, and what was answered
+    silent = False
     for words in ways:
         try:
             answer: dict[str, Any] = scrubbed(listing(_text(control.read(*words))))
@@ -63,11 +70,13 @@ def _answer(control: Reader, ways: tuple[tuple[str, ...], ...]) -> dict[str, Any
             found.append((str(error), error.said))
         except CtmUpgradeError as error:
             found.append((error.brief, error.details))
+            lost = isinstance(error, UnreachableError | ConnectionLostError | LoginRefusedError)
+            silent = silent or (lost and not isinstance(error, HostKeyError))
         else:
             return answer
     telling = [one for one in found if not any(words in one[1].lower() for words in UNKNOWN_WORDS)]
     why, said = (telling or found)[0]
-    passing = sounds_away(said) or sounds_later(said) or sounds_like_login(said)
+    passing = silent or sounds_away(said) or sounds_later(said) or sounds_like_login(said)
     return {"unknown": why, "passes": True} if passing else {"unknown": why}
 
 
