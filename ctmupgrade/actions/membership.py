@@ -24,7 +24,7 @@ from ctmupgrade.core.ksctl import sounds_away, sounds_later
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.cluster_views import Member, Membership
 from ctmupgrade.core.looks.facts import Maybe, Unknown
-from ctmupgrade.core.plan.steps import NewCluster, RemoveNode, Step
+from ctmupgrade.core.plan.steps import JoinNode, NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import InconclusiveError, LoginRefusedError, NodeError
@@ -35,6 +35,7 @@ UNDER_WAY = JOINING | {
     "m",
 }  # "": joined a moment ago and not published yet (seen on 2.21.3 for up to 100 s)
 MEMBER = JOINING | {"", "r"}  # who is listed so is in the cluster, or is coming into it
+OUT = frozenset(("d", "k", "m", "v"))  # what a node says of itself that others removed, or take for dead
 BEHIND = "ksctl cluster summary   # replayLag, catchupInterval, replicationBlocked; wait or find the cause"
 
 
@@ -111,11 +112,22 @@ class RemoveHandler(StepHandler):
                 words = f"{step.id}: not removed: {behind}"
             else:
                 self._refuse_living(ctx, step)
-                return {"id": self.action.node_id, "via": self.action.via}
+                return {"id": self.action.node_id, "via": self.action.via, **self._own_id(ctx, step)}
             late = ctx.clock.monotonic() - began >= patience.total_seconds()
             if late or any(m.node_id != self.action.node_id and m.code for m in busy):
                 raise NodeError(words, remedy="" if busy else BEHIND)
             yield Waiting(ctx.poll, words, since, since + patience)
+
+    def _own_id(self, ctx: Ctx, step: Step) -> Evidence:
+        """What the node calls itself before it is removed, where that is another id than its members have: somebody made it a
+        cluster of its own before. What an earlier start has seen stays: who joined it since then is told by it."""
+        held = ctx.baselines.get(step.id) or ctx.earlier.get(step.id)
+        if held or self.action.force:  # who is gone for good is not asked
+            return {name: seen for name, seen in (held or {}).items() if name == "own"}
+        own = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP)
+        if isinstance(own, Unknown) or own.node_id in ("", self.action.node_id):
+            return {}
+        return {"own": own.node_id}
 
     def _refuse_living(self, ctx: Ctx, step: Step) -> None:
         """Make sure that a node that is removed by force, as gone for good, has not come back since a person said so. It may
@@ -176,6 +188,12 @@ class RemoveHandler(StepHandler):
         return LookResult(so, f"{self.action.via} still lists it as {there[0].state}")
 
 
+def _apart(own: Membership, removed: str, before: str) -> bool:
+    """Whether a removed node may be in a cluster of its own, by its id: it had that one ``before`` its removal, or tells no
+    state, as one that left, and one that joined a moment ago."""
+    return own.node_id not in ("", removed) and (own.node_id == before or not own.code)
+
+
 # So often `cluster delete` is sent again where it was answered 200, or put off, and nothing came of it.
 AGAIN = 3
 
@@ -231,27 +249,47 @@ class DeleteClusterHandler(StepHandler):
         :raises NotToldError: who is in its cluster is not told. Not known is not nobody.
         """
         own = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP)
-        removals = (s.action for s in ctx.plan.steps if s.node == step.node)
-        removal = next((action for action in removals if isinstance(action, RemoveNode)), None)
-        if removal is not None:
-            self._refuse_member(ctx, step, own, removal)
-            return []
-        if not known(own, f"{step.node}: its cluster state").clustered:
-            return []
-        return [m for m in members_seen_by(ctx, step.node) if not m.is_this]
+        for removed in ctx.plan.steps:
+            if removed.node == step.node and isinstance(removed.action, RemoveNode):
+                before = ctx.baselines.get(removed.id, {}).get("own", "")
+                self._refuse_member(ctx, step, own, removed.action, before)
+                if isinstance(own, Unknown) or not _apart(own, removed.action.node_id, before):
+                    return []
+        told = known(own, f"{step.node}: its cluster state")
+        return self._listed(ctx, step, told) if told.clustered else []
 
-    def _refuse_member(self, ctx: Ctx, step: Step, own: Maybe[Membership], removal: RemoveNode) -> None:
+    def _listed(self, ctx: Ctx, step: Step, own: Membership) -> list[Member]:
+        """The other members of its cluster, as it lists them itself. A node that others removed may never tell: then as the
+        member lists them that it will join, where that lists it."""
+        members = ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERS)
+        joins = (s.action for s in ctx.plan.steps if s.node == step.node)
+        via = next((action.via for action in joins if isinstance(action, JoinNode)), "")
+        if not isinstance(members, Unknown) or members.host_key or own.code not in OUT or not via:
+            return [m for m in known(members, f"{step.node}: its list of members") if not m.is_this]
+        listed = members_seen_by(ctx, via)
+        its = [
+            m for m in listed if m.node_id == own.node_id or health.name_at(m.host, ctx.cluster) == step.node
+        ]
+        return [m for m in listed if m not in its] if its else []
+
+    def _refuse_member(
+        self, ctx: Ctx, step: Step, own: Maybe[Membership], removal: RemoveNode, before: str
+    ) -> None:
         """Make sure that a node that was removed was not joined again since, to that cluster or another: `cluster delete`
-        would then be sent to a living member. :raises InconclusiveError: it was."""
+        would then be sent to a living member.
+
+        :param before: the other id that it had already when it was removed; "": none, or not told.
+        :raises InconclusiveError: it was.
+        """
         if isinstance(own, Unknown):
-            if not (
-                own.later or own.login
-            ):  # after a removal its logins fail for long: then nothing reaches it
+            # After a removal its logins fail, or it does not answer, for long: then nothing reaches it, and what its
+            # remover lists is the proof anyway.
+            if not (own.later or own.login or (own.unreachable and not own.host_key)):
                 known(own, f"{step.node}: its cluster state")
             told = None
         else:
             told = own
-            if own.node_id not in ("", removal.node_id) and own.code in MEMBER:
+            if not own.left and own.node_id not in (removal.node_id, before) and own.code in MEMBER:
                 raise joined_again(step, f"it has the id {own.node_id} now, not {removal.node_id}")
         members = members_seen_by(ctx, removal.via)
         still = next((m for m in members if m.node_id == removal.node_id and m.ready), None)
