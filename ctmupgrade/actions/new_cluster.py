@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
+from ctmupgrade.actions.begun import emptied, was_begun
 from ctmupgrade.actions.membership import MEMBER, UNDER_WAY, members_seen_by
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.core.commands import new_cluster_argv
@@ -22,10 +23,9 @@ from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.errors import InconclusiveError
 
-NONE, SENT = (
-    {"cluster": "none"},
-    {"cluster": "sent before"},
-)  # journaled before it: whether an earlier start may have made it
+# Journaled before it: whether an earlier start may have made it.
+NONE, SENT = "none", "sent before"
+LATE = "if the list was only late: resume"
 
 
 class NewClusterHandler(StepHandler):
@@ -40,15 +40,17 @@ class NewClusterHandler(StepHandler):
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Make sure that the node is in no cluster, unless an earlier start of this step may have made it one."""
         own = _membership(ctx, step)
-        if ctx.baselines.get(step.id) or ctx.earlier.get(step.id):
-            return SENT
-        if own.node_id and own.code in MEMBER:
+        if was_begun(ctx, step):
+            held = ctx.baselines.get(step.id) or ctx.earlier.get(step.id) or {}
+            return {"cluster": SENT, **{name: seen for name, seen in held.items() if name == "left"}}
+        if not own.left and own.code in MEMBER:
             raise InconclusiveError(
                 f"{step.id}: not started: {step.node} is in a cluster that this run did not make (id {own.node_id})",
-                remedy=_remedy(step),
+                remedy=remedy_of(ctx, step),
                 go_on=GoOn.DONE_OR_RETRY,
             )
-        return NONE
+        # One that has left may keep its id, with an empty code: looks must not take it for a new one.
+        return {"cluster": NONE, **({"left": own.node_id} if own.node_id else {})}
         yield  # pragma: no cover - makes it a generator
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
@@ -62,16 +64,29 @@ class NewClusterHandler(StepHandler):
         """Ask the node itself: done when it says that it is a ready member, has an id, and is alone in its cluster."""
         own = _membership(ctx, step)
         if not (own.node_id and own.code == "r"):
-            so = LookState.GOING_ON if own.node_id and own.code in UNDER_WAY else LookState.NOT_YET
+            new = own.node_id and own.node_id != before.get("left")
+            so = LookState.GOING_ON if new and own.code in UNDER_WAY else LookState.NOT_YET
             return LookResult(so, f"it reports {own.code or 'no cluster'}")
+        session = ctx.session(step)
+        foreign = bool(session.refused and session.definite and before.get("cluster") == NONE)
         members = members_seen_by(ctx, step.node)
         if others := [m.host or m.node_id for m in members if own.node_id != m.node_id and not m.is_this]:
-            return _not_ours(step, f"it is in a cluster with {', '.join(others)}", GoOn.ABORT_AND_RECOVER)
-        session = ctx.session(step)
-        if session.refused and session.definite and before == NONE:
+            return self._with_others(ctx, step, others, final=foreign)
+        if foreign:
             why = f"it is in a cluster that this run did not make: {session.refused}"
-            return _not_ours(step, why, GoOn.DONE_OR_RETRY)
+            return LookResult(
+                LookState.UNKNOWN, why, remedy=remedy_of(ctx, step), go_on=GoOn.DONE_OR_RETRY, final=True
+            )
         return LookResult(LookState.DONE, evidence={"node_id": own.node_id})
+
+    def _with_others(self, ctx: Ctx, step: Step, others: list[str], *, final: bool) -> LookResult:
+        """Others are in its list. After `cluster new` it may show the old mates for a while yet, in any state: that is
+        waited for. What it was refused for is the cluster that is there, which may be our own that came late."""
+        remedy = remedy_of(ctx, step)
+        if not final:
+            ctx.session(step).refused, remedy = "", f"{remedy}\n{LATE}"
+        why = f"it is in a cluster with {', '.join(others)}"
+        return LookResult(LookState.UNKNOWN, why, remedy=remedy, go_on=GoOn.ABORT_AND_RECOVER, final=final)
 
 
 def _membership(ctx: Ctx, step: Step) -> Membership:
@@ -79,12 +94,10 @@ def _membership(ctx: Ctx, step: Step) -> Membership:
     return known(own, f"{step.node}: its cluster state")
 
 
-def _not_ours(step: Step, why: str, how: GoOn) -> LookResult:
-    return LookResult(LookState.UNKNOWN, why, remedy=_remedy(step), go_on=how, final=True)
-
-
-def _remedy(step: Step) -> str:
+def remedy_of(ctx: Ctx, step: Step) -> str:
+    """Return what a person finds out first. In a restore a node was erased before, perhaps this one."""
+    whole = "" if emptied(ctx) else "No node was erased. "
     return (
-        f"find out who made that cluster: {step.node} lost its own data if it was joined to it. No node was erased. Go on only "
+        f"find out who made that cluster: {step.node} lost its own data if it was joined to it. {whole}Go on only "
         f"where {step.node} has the cluster's data: ksctl keys list   # on {step.node}"
     )

@@ -16,6 +16,7 @@ from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience
 from ctmupgrade.actions.interlocks import refuse_unsafe
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.step_state import BEGUN
 from ctmupgrade.core.ticks import Noted, Started, Task, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.errors import (
@@ -48,6 +49,7 @@ def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None)
         before = yield from _started(ctx, handler, step)
     else:
         ctx.baselines[step.id] = before
+        ctx.earlier[step.id] = before or ctx.earlier.get(step.id) or BEGUN
         seen = yield from _settled_look(ctx, handler, step, before)
         if seen.state is LookState.NOT_YET:
             yield Noted(f"it was not done before ({seen.detail or 'as the node shows'}); starting it")

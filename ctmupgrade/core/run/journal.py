@@ -37,7 +37,7 @@ from ctmupgrade.core.run.note_codes import code_of_old_note
 from ctmupgrade.core.run.observed import UNOBSERVED, Observed, observed_after
 from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched_after
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
-from ctmupgrade.core.run.step_state import Status, StepState
+from ctmupgrade.core.run.step_state import BEGUN, Status, StepState
 from ctmupgrade.core.run.surroundings import Surroundings
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
@@ -194,7 +194,7 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
                 held, status=Status.SKIPPED, finished=_not_before(held.started, at), error=event.reason
             )
         elif held.status in STUCK and event.decision == "retry":
-            earlier = held.before or held.earlier
+            earlier = held.before or held.earlier or (BEGUN if held.starts else {})
             steps[step.id] = StepState(notes=held.notes, codes=held.codes, earlier=earlier)
         elif held.status in STUCK:
             proof = {"operator": f"{event.by}: {event.reason}"}

@@ -21,6 +21,10 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+# What stands for what was seen before a start where the journal has nothing of it, as earlier versions wrote of some steps.
+BEGUN: Evidence = {"begun": "before"}
+
+
 @dataclass(frozen=True, slots=True)
 class StepState:
     """One step's part of the state."""
