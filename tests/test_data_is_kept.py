@@ -475,3 +475,21 @@ def test_how_to_give_up_keys_is_said_where_recover_shows_it(tmp_path: Path) -> N
     assert code == 6 and "to give up what only ctm-2 has, name both" in said, said
     code, said = call("recover", "--rejoin", "ctm-2,ctm-3", "--survivor", "ctm-1", "--yes", *place)
     assert code == 0, said
+
+
+def test_both_names_give_up_what_a_node_never_tells(tmp_path: Path) -> None:
+    """A node apart whose number of keys answers HTTP 500 for good: without a way to give it up it could never be joined."""
+    nodes = _plain(version=NEW, cluster="A")
+    nodes[2].update(cluster="", data="data-b")
+    silent = {
+        "kind": "error",
+        "node": "ctm-3",
+        "times": 0,
+        "for_s": 1e6,
+        "params": {"command": "ksctl keys list"},
+    }
+    place = _fixture(tmp_path, "in-place", nodes, keys={"data-main": 100, "data-b": 100}, faults=[silent])
+    assert call("recover", "--yes", "--rejoin", "ctm-3", *place)[0] in (5, 6)
+    assert _world(tmp_path)["ctm-3"]["data"] == "data-b"
+    code, said = call("recover", "--yes", "--rejoin", "ctm-3", "--survivor", "ctm-1", *place)
+    assert code == 0, said

@@ -162,11 +162,16 @@ def _without_keys(facts: Facts, counts: Counts) -> frozenset[str]:
 
 
 def _given_up(plan: Plan, known: OperatorInput, counts: Counts) -> tuple[str, ...]:
-    """Return the nodes that a person lets be erased although they have far more than the one that they join: named in
-    ``--rejoin``, while that one is named in ``--survivor``."""
+    """Return the nodes that a person lets be erased although they have far more than the one that they join, or one of both does
+    not tell: named in ``--rejoin``, while that one is named in ``--survivor``."""
     joins = {s.node: s.action.via for s in plan.steps if isinstance(s.action, JoinNode)}
     named = {n: via for n, via in joins.items() if n in known.rejoin and via == known.survivor}
-    return tuple(n for n, via in named.items() if half_lost(counts.get(n, {}), counts.get(via, {})))
+    told = {name for name, found in counts.items() if "keys" in found}
+    return tuple(
+        n
+        for n, via in named.items()
+        if not {n, via} <= told or half_lost(counts.get(n, {}), counts.get(via, {}))
+    )
 
 
 def refuse_running(setup: Setup) -> None:
