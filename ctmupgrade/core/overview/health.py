@@ -55,8 +55,9 @@ def health_of(state: RunState) -> ClusterHealth:
 
 
 def _is_away(state: RunState, name: str) -> bool:
-    """Whether something took it out of service after which nothing has proven that it is back."""
-    away = False
+    """Whether something took it out of service after which nothing has proven that it is back; or a look that had proven it was made
+    again, and failed, whatever came between."""
+    away, failed = False, False
     for step in state.plan.steps:
         if step.node != name:
             continue
@@ -64,6 +65,7 @@ def _is_away(state: RunState, name: str) -> bool:
         action, begun = step.action, held.started is not None
         if isinstance(action, AwaitNode | Settle | JoinNode | restore_actions.Proof):
             away = (away or (begun and isinstance(action, JoinNode))) and held.status is not Status.DONE
+            failed = failed or held.status in (Status.FAILED, Status.INCONCLUSIVE)
         elif begun and not in_service(action) and not isinstance(action, NewCluster | RestoreSettings):
             away = True
-    return away
+    return away or failed
