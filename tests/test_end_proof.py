@@ -151,27 +151,21 @@ def _set_version(world: World, name: str, version: str) -> None:
     world.touch()
 
 
-def test_what_an_operator_decided_before_opens_no_end(tmp_path: Path) -> None:
-    """Either release may be right while an attempt is under way; at the end it is the target's."""
-    drive = _drive(tmp_path, StrategyName.IN_PLACE)
-    drive.world.inject(Fault("upgrade_fails", "ctm-1"))
-    assert drive.start() == 5
-    mend(drive.world)
-    drive.decide("ctm-1", "retry")
-    drive.hook = _when("compare-settings:ctm-3", lambda: _snapshot(drive.world, "ctm-1"))
-    assert drive.resume() == 5
-    assert drive.stuck[0][0] == "settle:ctm-1"
-
-
-def test_what_an_operator_decided_before_opens_no_gate(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("meanwhile", "stops"),
+    [("compare-settings:ctm-2", "settle:ctm-1"), ("compare-settings:ctm-1", "gate:ctm-2")],
+    ids=["the end", "a gate"],
+)
+def test_what_an_operator_decided_before_opens_nothing(tmp_path: Path, meanwhile: str, stops: str) -> None:
+    """Either release may be right while an attempt is under way; once a look has seen the target's, only that one is."""
     drive = _drive(tmp_path, StrategyName.IN_PLACE, 2)
     drive.world.inject(Fault("upgrade_fails", "ctm-1"))
     assert drive.start() == 5
     mend(drive.world)
     drive.decide("ctm-1", "retry")
-    drive.hook = _when("compare-settings:ctm-1", lambda: _snapshot(drive.world, "ctm-1"))
+    drive.hook = _when(meanwhile, lambda: _snapshot(drive.world, "ctm-1"))
     assert drive.resume() == 5
-    assert drive.stuck[0][0] == "gate:ctm-2"
+    assert drive.stuck[0][0] == stops
 
 
 def test_no_half_hour_is_waited_for_a_version_that_stays(tmp_path: Path) -> None:

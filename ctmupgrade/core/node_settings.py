@@ -82,9 +82,11 @@ def fewer(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
 
 
 def counts_of(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Return the numbers of ``COUNTS`` that settings tell, by name."""
-    found = {name: settings.get(name, {}).get("count") for name in COUNTS}
-    return {name: count for name, count in found.items() if type(count) is int}
+    """Return the numbers of ``COUNTS`` that settings tell, by name; what is no such number, as in a journal that somebody has
+    changed, tells none."""
+    told = {name: row for name in COUNTS if isinstance(row := settings.get(name), dict)}
+    found = {name: row.get("count") for name, row in told.items()}
+    return {name: count for name, count in found.items() if type(count) is int and count >= 0}
 
 
 def short_of(wanted: Mapping[str, int], found: Mapping[str, int]) -> Iterator[str]:
@@ -180,7 +182,7 @@ def read_settings(text: str) -> dict[str, Any]:
     """Return settings as a journal keeps them; what is no such text holds none."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -7,14 +7,13 @@ although it holds nothing (vendor page "Clusters and Nodes": joining deletes all
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
 from ctmupgrade.core.modes import StrategyName
-from ctmupgrade.core.node_settings import counts_of
+from ctmupgrade.core.node_settings import counts_of, read_settings
 from ctmupgrade.core.plan.restore_actions import EraseNode, RestoreBackup
 from ctmupgrade.core.plan.steps import (
     JoinNode,
@@ -117,7 +116,7 @@ def _keys(state: RunState, emptied: Collection[str]) -> dict[str, int]:
     for step in state.plan.steps:
         text = state.steps[step.id].before.get("settings", "")
         if isinstance(step.action, RecordSettings) and text and step.node not in emptied:
-            count = counts_of(json.loads(text)).get("keys")
+            count = counts_of(read_settings(text)).get("keys")
             found |= {step.node: count} if count else {}
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from ctmupgrade.core.model import Mode, Options
 from ctmupgrade.core.plan.plan import plan_of
 from ctmupgrade.core.plan.steps import JoinNode, MakeBackup, RecordSettings, ResetNode, RunUpgrade, Step, step
@@ -74,6 +76,17 @@ def test_how_many_keys_there_were_is_what_the_latest_run_wrote_down_of_nodes_wit
         assert past_of([first, wrote("R2", node, keys)]).keys == {"ctm-1": 100}, (
             "what a join brought, or nothing"
         )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "[]", "5", '{"keys": 5}', '{"keys": {"count": "many"}}', '{"keys": {"count": true}}', '{"keys": {"count": -1}}',
+     '{"keys": ' + "[" * 100_000, '{"keys": {"count": 1e999}}'],
+    ids=lambda text: text[:30],
+)  # fmt: skip
+def test_what_is_no_number_of_keys_in_a_journal_tells_nothing(text: str) -> None:
+    one = step(RecordSettings(), "ctm-1", "", 1)
+    assert past_of([_run("R1", (one,), journal.StepStarted(one.id, {"settings": text}))]).keys == {}
 
 
 def test_a_stuck_node_is_one_of_the_unfinished_run() -> None:
