@@ -118,7 +118,7 @@ class LiveFleet:
         """End all connections and remove the private folder."""
         with self._lock:
             for shell in self._shells.values():
-                shell.disconnect()
+                shell.abandon() if isinstance(shell, SshShell) else shell.disconnect()
             for control in self._controls.values():
                 control.close()
             self._at_end.close()

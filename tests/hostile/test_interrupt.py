@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -110,5 +111,49 @@ def test_ctrl_c_ends_a_look_that_is_not_answered(desk: Path, drips: str) -> None
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert time.monotonic() - began < 30  # less than one look may take: it is not waited for
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("words", [("check",), ("check", "--only", "node_reachable"), ("record", "out"), ("recover",)])
+def test_ctrl_c_ends_a_connection_that_no_server_answers(desk: Path, words: tuple[str, ...]) -> None:
+    """Seen as: interrupted, and 13 seconds later ended: what closes connections waited for the banner."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        port = server.getsockname()[1]
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(desk / "key")], check=True)
+        way = f"host: 127.0.0.1, port: {port}, identity_file: {desk}/key"
+        text = (desk / "cluster.yaml").read_text().replace("host: local", way)
+        (desk / "cluster.yaml").write_text(text)
+        process = start(desk, "exit 1", *words)
+        try:
+            held, _ = server.accept()
+            time.sleep(1.0)  # until the main thread waits
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=PATIENCE)
+            held.close()
+            assert process.returncode == 130, complaint
+            assert time.monotonic() - began < 7, complaint  # a banner is waited for for 15 s
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_ends_the_wait_for_a_password_program(desk: Path) -> None:
+    (desk / "password").write_text(f"#!/bin/sh\ntouch {desk}/asked\nsleep 40\n")
+    (desk / "password").chmod(0o755)
+    text = (desk / "cluster.yaml").read_text()
+    slow = f"password_command: {desk}/password"
+    (desk / "cluster.yaml").write_text(text.replace("password_env: HOSTILE_PW", slow))
+    process = start(desk, "exit 1", "check")
+    try:
+        end = time.monotonic() + PATIENCE
+        while not (desk / "asked").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the main thread waits by now
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        assert (process.returncode, time.monotonic() - began < 7) == (130, True)
     finally:
         process.kill()

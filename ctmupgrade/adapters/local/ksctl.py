@@ -26,6 +26,7 @@ from ctmupgrade.adapters.local.prompts import asked, may_answer
 from ctmupgrade.adapters.local.quiet_terminal import quiet_terminal
 from ctmupgrade.adapters.local.reach import DirectReach, Place, Reach
 from ctmupgrade.adapters.local.secrets import Scrubber, read_password
+from ctmupgrade.adapters.locks import if_soon
 from ctmupgrade.core.ksctl import login_file
 from ctmupgrade.core.model import Node, Secret
 from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, TooMuchError, UsageError
@@ -159,8 +160,11 @@ class KsctlControl:
             )
 
     def close(self) -> None:
-        """Remove the private folder; the next call makes a new one. Forgets the password."""
-        with self._lock:
+        """Remove the private folder; the next call makes a new one. Forgets the password. Where a call waits for its password,
+        that is not waited for: all folders of the fleet are removed afterwards."""
+        with if_soon(self._lock) as free:
+            if not free:
+                return
             folder, self._folder = self._folder, None
             self._password = None
             self._once.forget()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ctmupgrade.adapters.locks import if_soon
 from ctmupgrade.core.model import Secret
 from ctmupgrade.errors import UsageError
 
@@ -41,7 +42,8 @@ class PasswordOnce:
             return self._found[command]
 
     def forget(self) -> None:
-        """Drop what is known."""
-        with self._lock:
-            self._found.clear()
-            self._failed.clear()
+        """Drop what is known, unless somebody waits for an answer just now: then all is over, and nobody asks any more."""
+        with if_soon(self._lock) as free:
+            if free:
+                self._found.clear()
+                self._failed.clear()

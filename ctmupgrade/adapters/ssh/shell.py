@@ -16,6 +16,7 @@ from pathlib import Path
 import paramiko
 
 from ctmupgrade.adapters.disk.open_file import OpenFile
+from ctmupgrade.adapters.locks import if_soon
 from ctmupgrade.adapters.ssh.channel import (
     EndlessError,
     Exchange,
@@ -201,10 +202,21 @@ class SshShell:
     def disconnect(self) -> None:
         """Drop the connection of looks and changes; terminals and uploads keep their own."""
         with self._lock:
-            shared, self._shared = self._shared, None
-            self._missing = {}  # an upgrade may bring programs
+            shared = self._dropped()
         if shared:
             shared.link.close()
+
+    def abandon(self) -> None:
+        """Drop the connection because all is over. One that is being made is not waited for: a silent server takes its time."""
+        with if_soon(self._lock) as free:
+            shared = self._dropped() if free else None
+        if shared:
+            shared.link.close()
+
+    def _dropped(self) -> Shared | None:
+        shared, self._shared = self._shared, None
+        self._missing = {}  # an upgrade may bring programs
+        return shared
 
     # -- one command -----------------------------------------------------------------------------
 
