@@ -13,6 +13,8 @@ GoLive = Callable[..., Live]
 REFUSES = """echo '{"code": 5, "codeDesc": "NCERRUnauthorizedAccess: Unauthorized access", "message": "bad"}'
 exit %d"""
 ASKS = "printf 'password: '; exit 1"
+OTHER_WORDS = "echo 'Error: Wrong username or password.' >&2; exit 1"
+LOCKED = """echo '{"code":121,"codeDesc":"NCERRAccountLocked: Account is locked out"}'"""
 
 
 def with_ksctl(live: Live, body: str, *urls: str) -> Callable[[], list[list[str]]]:
@@ -34,7 +36,10 @@ def with_ksctl(live: Live, body: str, *urls: str) -> Callable[[], list[list[str]
     return lambda: [line.split() for line in calls.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("body", [REFUSES % 1, REFUSES % 0, ASKS], ids=["refuses", "with exit 0", "asks"])
+@pytest.mark.parametrize(
+    "body", [REFUSES % 1, REFUSES % 0, ASKS, OTHER_WORDS, LOCKED],
+    ids=["refuses", "with exit 0", "asks", "other words", "locked"],
+)  # fmt: skip
 def test_a_wrong_password_does_not_lock_the_account(go_live: GoLive, body: str) -> None:
     """The appliance locks accounts after failed logins: two nodes are asked once each, the others not at all."""
     live = go_live(nodes=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctmupgrade.actions.base import Ctx
-from ctmupgrade.core.ksctl import is_refusal, sounds_away, sounds_later, sounds_like_login
+from ctmupgrade.core.ksctl import is_refusal, order_wants_login, sounds_away, sounds_later
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError, excerpt
 from ctmupgrade.core.looks.json_rows import json_object
 from ctmupgrade.core.plan.steps import Step
@@ -41,7 +41,7 @@ def note_refusal(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
     if refusal is None:
         return f"{what} sent"
     said = refusal.said
-    if sounds_away(said) or sounds_later(said) or sounds_like_login(said):
+    if sounds_away(said) or sounds_later(said) or order_wants_login(said):
         session.unsure, session.said = True, f"{what}: {refusal.words}"
     else:
         session.refused, session.definite = f"{what} was refused: {refusal.words}", is_refusal(said)

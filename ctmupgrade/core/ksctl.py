@@ -34,8 +34,17 @@ _LEFT_OVER = re.compile(
     r"|cluster config(?:uration)?\b",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(
-    r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:", re.IGNORECASE
+_WANTS_LOGIN = r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:"
+_LOGIN = re.compile(_WANTS_LOGIN, re.IGNORECASE)
+# How a login is refused in other words is not known (docs/appliance.md 8): tries that are not known as such lock the account.
+_REFUSED_LOGIN = re.compile(
+    _WANTS_LOGIN + r"|\b(?:wrong|invalid|incorrect|bad) (?:user|login|credential|password)"
+    r"|\b(?:authentication|login|log ?on) (?:was |has )?(?:failed|failure|denied|refused|rejected)"
+    r"|failed to (?:authenticate|log ?in)\b|\bcredentials? (?:is|are|was|were) (?:wrong|invalid|rejected|not valid)"
+    r"|\b(?:account|user)(?: (?!database)[\w.@-]{1,64})? (?:is |has been |was )(?:locked|disabled|suspended)|\blocked out\b"
+    r"|\baccount (?:locked|disabled|suspended)|\bpassword (?:has |is |was )?expired|too many (?:failed |login )*attempts"
+    r"|\bNCERR\w{0,40}(?:Locked|Credential|PasswordExpired|Authentication)",
+    re.IGNORECASE,
 )
 
 COMPLETE_WORDS = frozenset(
@@ -60,7 +69,14 @@ def sounds_away(text: str) -> bool:
 
 
 def sounds_like_login(text: str) -> bool:
-    """Return whether it wants a login: a token that ran out in the middle, or credentials that are wrong."""
+    """Return whether it refuses a login: a token that ran out in the middle, credentials that are wrong, an account that is
+    locked."""
+    return bool(_REFUSED_LOGIN.search(text))
+
+
+def order_wants_login(text: str) -> bool:
+    """Return whether an order was not taken for want of a login alone. Credentials that are called wrong may be those of the
+    other node that the order names: that is a no."""
     return bool(_LOGIN.search(text))
 
 

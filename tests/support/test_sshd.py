@@ -49,7 +49,8 @@ def ask(
     given, out, err = ssh.exec_command(command, timeout=20, get_pty=pty)
     if stdin:
         given.write(stdin)
-    given.channel.shutdown_write()
+    with suppress(OSError, EOFError):  # a reboot may have ended the connection by now
+        given.channel.shutdown_write()
     said = out.read().decode(), err.read().decode()
     return out.channel.recv_exit_status(), *said
 
