@@ -62,6 +62,19 @@ def test_two_urls_that_lead_to_one_appliance_are_told(live: Live, config: Path) 
     assert "delete" not in said.stdout and "does not list" not in said.stdout
 
 
+def test_recover_says_of_no_node_that_it_is_apart_where_two_urls_lead_to_one_appliance(
+    live: Live, config: Path
+) -> None:
+    """Both are healthy members: that one serves alone, or must not be used, would take a good node away from clients."""
+    config.write_text(config.read_text().replace("https://ctm-2.sim", "https://ctm-1.sim:8443"))
+    said = live.run("recover")
+    assert said.returncode == 6, said.stdout + said.stderr
+    assert "the urls of ctm-1 and ctm-2 belong to one appliance (id " in said.stdout
+    assert "which of ctm-1, ctm-2 serves clients is not known" in said.stdout
+    for wrong in ("alone", "outside the cluster", "must not use", "served by"):
+        assert wrong not in said.stdout, said.stdout
+
+
 def test_a_node_that_nobody_looked_at_is_not_at_the_target(live: Live, config: Path) -> None:
     """One node is at the target, and answers for the other one too."""
     config.write_text(config.read_text().replace("https://ctm-2.sim", "https://ctm-1.sim:8443"))

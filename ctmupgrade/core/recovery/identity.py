@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from ctmupgrade.core.checks.membership import at_anothers_address, name_at, name_of, names_by_id
@@ -29,6 +30,15 @@ def one_appliance(scene: Scene) -> Part:
     return same + together(
         _elsewhere(*found) for found in at_anothers_address(scene.facts.nodes, scene.cluster)
     )
+
+
+def mixed_up(scene: Scene) -> frozenset[str]:
+    """Return the nodes whose urls are known not to lead to them, or not to them alone: what is seen of one may be another's."""
+    nodes = scene.facts.nodes
+    told = Counter(node.node_id for node in nodes.values() if node.node_id)
+    same = {name for name, node in nodes.items() if told[node.node_id] > 1}
+    exchanged = {name for *both, _host in at_anothers_address(nodes, scene.cluster) for name in both}
+    return frozenset(same | exchanged)
 
 
 def _elsewhere(name: str, other: str, host: str) -> Part:

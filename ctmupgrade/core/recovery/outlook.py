@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.facts import fresh_manifest
 from ctmupgrade.core.plan.steps import MakeBackup, NewCluster, RemoveNode, ResetNode, Step
+from ctmupgrade.core.recovery.identity import mixed_up
 from ctmupgrade.core.recovery.result import Trouble, Urgency
 from ctmupgrade.core.recovery.scene import JOINING, Scene
 
@@ -19,12 +20,14 @@ class Service:
 
     :ivar serving: nodes that clients may use: those of the cluster, or where none is formed each by itself.
     :ivar strays: nodes that answer clients although they are apart from the cluster: what is written there is lost
-        to it.
+        to it. None is told where urls do not tell nodes apart.
+    :ivar unsure: nodes that their urls do not tell apart: some of them serve, and which is not known.
     """
 
     serving: tuple[str, ...]
     strays: tuple[str, ...] = ()
     together: bool = True
+    unsure: tuple[str, ...] = ()
 
 
 NO_BACKUP = "NO backup of it is made"
@@ -34,16 +37,18 @@ def service_of(scene: Scene) -> Service:
     """Return who serves clients now."""
     nodes = scene.facts.nodes
     bad = {p.node for p in health.service_problems(nodes)}
-    good = tuple(n for n in nodes if n not in scene.silent and n not in bad)
+    mixed = mixed_up(scene)
+    unsure = tuple(n for n in nodes if n in mixed)
+    good = tuple(n for n in nodes if n not in scene.silent and n not in bad and n not in mixed)
     full = tuple(n for n in good if n not in scene.emptied)
     if scene.standalone:
         return Service(good)
     if not scene.via:
-        return Service(full if not scene.all_named else good, together=scene.all_named)
+        return Service(full if not scene.all_named else good, together=scene.all_named, unsure=unsure)
     members = tuple(n for n in good if n in scene.members and scene.members[n].ready)
     joining = {n for n, m in scene.members.items() if m.code in JOINING}
-    strays = tuple(n for n in full if n not in members and n not in joining)
-    return Service(members, strays)
+    strays = () if unsure else tuple(n for n in full if n not in members and n not in joining)
+    return Service(members, strays, unsure=unsure)
 
 
 def works(scene: Scene) -> tuple[str, ...]:
@@ -53,7 +58,11 @@ def works(scene: Scene) -> tuple[str, ...]:
 
 def _works(scene: Scene, service: Service) -> Iterator[str]:
     serving = ", ".join(service.serving)
-    if not serving:
+    if service.unsure:
+        if serving:
+            yield f"serving clients: {serving}"
+        yield f"{_not_known(service)}: their urls do not tell them apart"
+    elif not serving:
         yield "no node is known to serve clients"
     elif not service.together:
         yield f"serving clients, each separately: {serving}; what clients write to one of them does not reach the others"
@@ -66,12 +75,19 @@ def _works(scene: Scene, service: Service) -> Iterator[str]:
         yield f"{strays} may answer clients but is outside the cluster: clients must not use it"
 
 
+def _not_known(service: Service) -> str:
+    return f"which of {', '.join(service.unsure)} serves clients is not known"
+
+
 def urgency_of(wrong: Sequence[Trouble], scene: Scene) -> Urgency:
     """Return how soon somebody must act."""
     if not wrong:
         return Urgency.NONE
     most = max(trouble.urgency for trouble in wrong)
-    serving = len(service_of(scene).serving)
+    service = service_of(scene)
+    if service.unsure:
+        return most
+    serving = len(service.serving)
     if most is not Urgency.WAIT and serving == 0:
         return max(most, Urgency.TODAY if _may_serve(scene) else Urgency.NOW)
     if serving == 1 and len(scene.facts.nodes) > 1:
@@ -88,20 +104,24 @@ def _may_serve(scene: Scene) -> bool:
 def headline(wrong: Sequence[Trouble], scene: Scene) -> str:
     """Return all of it in one sentence."""
     service = service_of(scene)
-    clients = (
-        f"clients are served by {_names(service.serving, scene)}"
-        if service.serving
-        else "no node is known to serve clients"
-    )
-    if service.serving and not service.together:
-        clients += ", each separately"
+    clients = _clients(service, scene)
     if not wrong:
         return f"nothing is wrong; {clients}"
     alone = len(service.serving) == 1 and len(scene.facts.nodes) > 1
-    if alone:
+    if alone and not service.unsure:
         clients += " alone, without high availability"
     what = "no node answers" if len(scene.silent) == len(scene.facts.nodes) else _what(wrong)
     return "; ".join((what, clients, urgency_of(wrong, scene).words))
+
+
+def _clients(service: Service, scene: Scene) -> str:
+    """Return by whom clients are served, after "...; "."""
+    served = f"clients are served by {_names(service.serving, scene)}" if service.serving else ""
+    if served and not service.together:
+        served += ", each separately"
+    if service.unsure:
+        return "; ".join(part for part in (served, _not_known(service)) if part)
+    return served or "no node is known to serve clients"
 
 
 def _names(names: Sequence[str], scene: Scene) -> str:

@@ -75,6 +75,28 @@ def test_a_node_apart_is_not_said_to_serve() -> None:
     assert "clients must not use it" in outlook.works(apart)[1]
 
 
+def test_who_is_apart_is_not_told_where_urls_do_not_tell_nodes_apart() -> None:
+    """The id of the first was given to the second, and the first was taken for a node outside the cluster."""
+    for others, known in ((1, ()), (2, ("ctm-3",))):
+        listed = tuple(make.member(i) for i in range(1, others + 2))
+        one = make.node(1, listed)
+        nodes = [one, replace(one, name="ctm-2"), *(make.node(i, listed) for i in range(3, others + 2))]
+        seen = make.scene(make.facts(*nodes))
+        assert outlook.service_of(seen) == outlook.Service(known, unsure=("ctm-1", "ctm-2"))
+        assert outlook.urgency_of((OUT,), seen) is Urgency.NO_HURRY
+        last = "which of ctm-1, ctm-2 serves clients is not known: their urls do not tell them apart"
+        assert outlook.works(seen) == (*(f"serving clients: {name}" for name in known), last)
+        assert "alone" not in outlook.headline((OUT,), seen)
+
+
+def test_who_is_apart_is_not_told_where_urls_were_exchanged() -> None:
+    listed = (make.member(1), make.member(2))
+    first, second = make.node(1, listed), make.node(2, listed)
+    exchanged = (replace(first, membership=second.membership), replace(second, membership=first.membership))
+    seen = outlook.service_of(make.scene(make.facts(*exchanged, make.node(3, ()))))
+    assert seen == outlook.Service((), unsure=("ctm-1", "ctm-2"))
+
+
 def test_a_node_whose_data_was_erased_serves_nobody() -> None:
     seen = _removed(RunHistory(emptied=frozenset({"ctm-2"})))
     assert outlook.service_of(seen).serving == ("ctm-1", "ctm-3")
