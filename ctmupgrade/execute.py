@@ -31,6 +31,7 @@ from ctmupgrade.core.plan.steps import (
 )
 from ctmupgrade.core.plan.windows import WindowFit
 from ctmupgrade.core.run import interlocks, journal, one_at_a_time
+from ctmupgrade.core.run.decisions import way_on
 from ctmupgrade.core.run.expected_releases import expected_releases
 from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
@@ -327,7 +328,7 @@ class Executor:
         node = self.state.plan.step(step).node
         remedy = error.remedy or f"fix the cause{f' on {node}' if node else ''}"
         usual = GoOn.DONE_OR_RETRY if isinstance(error, InconclusiveError) else GoOn.RESUME
-        return f"{remedy}\n{to_go_on(error.go_on or usual, self.state.run, node)}"
+        return f"{remedy}\n{to_go_on(way_on(self.state, step, error.go_on or usual), self.state.run, node)}"
 
     def _finish(self) -> ExitCode:
         self.observer.end()

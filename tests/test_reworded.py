@@ -106,7 +106,8 @@ def test_each_way_to_go_on_has_commands_of_its_own(how: GoOn) -> None:
     assert list(said.values()).count(said[how]) == 1
     ends = how in (GoOn.RECOVER, GoOn.ABORT_AND_RECOVER, GoOn.NEW_RUN)
     assert said[how].count("ctmupgrade resume RUN") == (0 if ends else 1)
-    assert ("ctmupgrade abort RUN" in said[how]) is (how in (GoOn.ABORT_AND_RECOVER, GoOn.NEW_RUN))
+    aborts = how in (GoOn.RESUME_OR_RECOVER, GoOn.ABORT_AND_RECOVER, GoOn.NEW_RUN)
+    assert ("ctmupgrade abort RUN" in said[how]) is aborts
     assert "ctmupgrade node" not in to_go_on(how, "RUN", ""), "a step of no node is not decided on"
 
 

@@ -162,14 +162,17 @@ def _decide(
     def confirm(meaning: Meaning) -> bool:
         if common.yes or not at_terminal(common):
             return True
-        return ask("Go on?", fold(common, meaning_lines(meaning)), no=AS_IT_IS)
+        there = of_run(common, meaning.before.files)
+        return ask(
+            "Go on?", fold(common, [placed(line, there) for line in meaning_lines(meaning)]), no=AS_IT_IS
+        )
 
     request, cluster = request_of(common), cluster_name(common, run)
     if common.dry_run:
         folder, meaning, _running = control.what_it_means(request, cluster, run, node, decision)
         words = {"node": node, "decision": decision}
         would = f"{node} of {folder.run} would be decided: {decision}. {' '.join(meaning_lines(meaning))}"
-        return only_said(common, words, would.rstrip("."))
+        return only_said(common, words, placed(would.rstrip("."), of_run(common, meaning.before.files)))
     said = control.decide(request, cluster, run, node, decision, reason, confirm)
     return _said(common, {"node": node, "decision": decision}, said)
 

@@ -9,6 +9,7 @@ class GoOn(StrEnum):
     """What a person does when the cause of a failure is fixed."""
 
     RESUME = "resume"
+    RESUME_OR_RECOVER = "resume-or-recover"  # the cause may be one that nobody can fix
     RETRY = "retry"  # the step is to be run again: a person says so first
     DONE_OR_RETRY = "done-or-retry"  # only a person can tell whether the step was done
     WAIT_OR_RETRY = "wait-or-retry"  # it may still end well; if it never can: retry
@@ -29,6 +30,8 @@ def to_go_on(how: GoOn, run: str, node: str) -> str:
     match how:
         case GoOn.RESUME:
             return resume
+        case GoOn.RESUME_OR_RECOVER:
+            return f"{resume}\nif it cannot be made healthy: ctmupgrade abort {run}\nthen: ctmupgrade recover"
         case GoOn.RETRY:
             return f"to run it again: {retry}\n{resume}"
         case GoOn.DONE_OR_RETRY:

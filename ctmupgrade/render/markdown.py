@@ -105,7 +105,8 @@ def _step_lines(report: Report) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for step in report.steps:
         proof = "; ".join(f"{k}: {v}" for k, v in step.evidence.items()) or after_step(step.id, step.error)
-        said = " ".join(part for part in (words.get(step.id, ""), proof) if part)
+        told = words.get(step.id, "")
+        said = " ".join(part for part in (told, proof) if part and (part is told or not told.endswith(part)))
         took = took_words(step.times)
         yield _row(step.id, step.status, ends.get(step.id, ""), step.started, step.finished, took, said)
 

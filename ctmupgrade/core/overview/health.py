@@ -17,7 +17,7 @@ from ctmupgrade.core.plan.steps import (
     in_service,
 )
 from ctmupgrade.core.run.journal import RunState, Status
-from ctmupgrade.core.run.report import version_after
+from ctmupgrade.core.run.seen_versions import version_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from ctmupgrade.core.plan.step_words import after_step
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
-from ctmupgrade.core.run.report import node_state, version_after
+from ctmupgrade.core.run.report import node_state
+from ctmupgrade.core.run.seen_versions import version_after
 from ctmupgrade.core.run.timeline import timeline_of
 
 Group: TypeAlias = Literal["in work", "stuck", "waiting", "done", "skipped", "unchanged"]

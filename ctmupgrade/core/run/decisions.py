@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.plan.step_words import step_words
-from ctmupgrade.core.plan.steps import JoinNode, NewCluster, Step
+from ctmupgrade.core.plan.steps import Gate, JoinNode, NewCluster, Step
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.journal import NodeDecided, RunState, Status
-from ctmupgrade.core.run.report import version_after
+from ctmupgrade.core.run.outcome import left_undone
+from ctmupgrade.core.run.pending_reboots import pending_reboots
+from ctmupgrade.core.run.seen_versions import is_seen, version_words
 
 Decision: TypeAlias = Literal["retry", "skip", "done"]
 _OVER = (Status.DONE, Status.SKIPPED)
@@ -21,13 +25,14 @@ class Meaning:
     """What a decision does to a run.
 
     :ivar steps: the steps that it concerns; none: it would do nothing.
-    :ivar following: the node's next step then; None: there is none.
+    :ivar after: the run's state then. :ivar following: the node's next step then; None: there is none.
     """
 
     node: str
     decision: Decision
     steps: tuple[Step, ...]
     before: RunState
+    after: RunState
     following: Step | None
 
 
@@ -56,7 +61,7 @@ def meaning_of(state: RunState, node: str, decision: Decision, *, running: bool,
     )
     after = journal.apply(state, NodeDecided(node, decision, "", ""), at)
     left = [step for step in mine if after.steps[step.id].status not in _OVER]
-    return Meaning(node, decision, concerned, state, left[0] if left else None)
+    return Meaning(node, decision, concerned, state, after, left[0] if left else None)
 
 
 def meaning_lines(meaning: Meaning, *, done: bool = False) -> list[str]:
@@ -67,11 +72,7 @@ def meaning_lines(meaning: Meaning, *, done: bool = False) -> list[str]:
     names = ", ".join(step.id for step in meaning.steps)
     follows = f"Next: {step_words(meaning.following)}" if meaning.following else ""
     if meaning.decision == "skip":
-        left = version_after(meaning.before, meaning.node) or "a version that is not known"
-        return [
-            f"{meaning.node} {'is' if done else 'will be'} left as it is, on {left} as far as is known: nothing more is "
-            f"done on it (skipped: {names}), and the run ends as partial (exit 9)."
-        ]
+        return [*_skip_lines(meaning, names, done=done)]
     if meaning.decision == "retry":
         return [
             f"{names} {'is' if done else 'will be'} run again.",
@@ -82,3 +83,36 @@ def meaning_lines(meaning: Meaning, *, done: bool = False) -> list[str]:
         f"{names} {'now counts' if done else 'will count'} as done. That is said of this step only.",
         last,
     ]
+
+
+def _skip_lines(meaning: Meaning, names: str, *, done: bool) -> Iterator[str]:
+    """What is done no more, what the run waits for all the same, the ways out, and how it ends."""
+    node, after = meaning.node, meaning.after
+    on = version_words(meaning.before, node)
+    on = f"{on}, as far as is known" if is_seen(meaning.before, node) else on
+    yield f"{node} {'is' if done else 'will be'} left as it is, on {on}: nothing more is done on it (skipped: {names})."
+    yield from (f"{line}." for line in pending_reboots(after, aborted=False) if line.startswith(f"{node}: "))
+    gate = _next_gate(after)
+    if gate is not None:
+        yield (
+            f"Before {gate.node} is changed, every node must be healthy, {node} too ({gate.id}): until then the run changes no "
+            f"other node. Make {node} healthy, then resume."
+        )
+    if node in left_undone(after):
+        yield "When all other steps are done, the run ends as partial (exit 9)."
+    if gate is not None:
+        yield f"If {node} cannot come back: ctmupgrade abort {after.run}; then: ctmupgrade recover"
+
+
+def way_on(state: RunState, step: str, usual: GoOn) -> GoOn:
+    """Return how a run goes on that a step has stopped: where a node is skipped that the gate waits for, it may be that nobody can
+    make it healthy, and this run can then not go on."""
+    gate = isinstance(state.plan.step(step).action, Gate)
+    skipped = any(held.status is Status.SKIPPED for held in state.steps.values())
+    return GoOn.RESUME_OR_RECOVER if usual is GoOn.RESUME and gate and skipped else usual
+
+
+def _next_gate(state: RunState) -> Step | None:
+    """The next step that waits until every node is healthy."""
+    gates = (step for step in state.plan.steps if isinstance(step.action, Gate))
+    return next((step for step in gates if state.steps[step.id].status not in _OVER), None)

@@ -23,7 +23,8 @@ from ctmupgrade.core.run.events import (
 from ctmupgrade.core.run.journal import RunState
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.remaining import versions
-from ctmupgrade.core.run.report import node_state, version_after
+from ctmupgrade.core.run.report import node_state
+from ctmupgrade.core.run.seen_versions import version_after
 from ctmupgrade.core.timing import clock_time
 
 _LONGEST = 500  # characters of a line

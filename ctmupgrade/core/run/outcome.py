@@ -6,6 +6,7 @@ from typing import Literal
 
 from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, RecordSettings, RunUpgrade, Step
 from ctmupgrade.core.run.journal import RunState, Status, said_only
+from ctmupgrade.core.run.seen_versions import last_version
 from ctmupgrade.core.version import Version
 
 
@@ -41,12 +42,9 @@ def _matters(step: Step) -> bool:
 
 def last_versions(state: RunState) -> dict[str, str]:
     """Return each node's version: the last that a step of the run has proven, else the plan's."""
-    found = dict(state.plan.versions)
-    for step in state.plan.steps:
-        version = state.steps[step.id].evidence.get("version")
-        if step.node and version:
-            found[step.node] = version
-    return found
+    names = dict.fromkeys((*state.plan.versions, *(step.node for step in state.plan.steps if step.node)))
+    found = {name: last_version(state, name) for name in names}
+    return {name: version for name, version in found.items() if version or name in state.plan.versions}
 
 
 def at_target(state: RunState, node: str) -> bool:

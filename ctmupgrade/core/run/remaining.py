@@ -8,7 +8,7 @@ from ctmupgrade.core.plan.step_words import node_list
 from ctmupgrade.core.plan.steps import Step, changes_node, in_service
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import title_of
-from ctmupgrade.core.run.report import version_after
+from ctmupgrade.core.run.seen_versions import version_words
 from ctmupgrade.core.timing import clock_time
 
 _OVER = (Status.DONE, Status.SKIPPED)
@@ -39,7 +39,7 @@ def versions(state: RunState) -> str:
     """Return which nodes are on which version, as far as looks have proven it."""
     by_version: dict[str, list[str]] = {}
     for node in state.plan.versions:
-        by_version.setdefault(version_after(state, node) or "a version that is not known", []).append(node)
+        by_version.setdefault(version_words(state, node), []).append(node)
     total = len(state.plan.versions)
     said = [
         f"{node_list(nodes, total)} {'is' if len(nodes) == 1 else 'are'} on {version}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, Step, in_service
+from ctmupgrade.core.plan.steps import RunUpgrade, Step, in_service
 from ctmupgrade.core.run.account import Account, account_of
 from ctmupgrade.core.run.before_after import compared, worse_findings
 from ctmupgrade.core.run.client_ports import clients_line, port_findings
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
 from ctmupgrade.core.run.outcome import is_of, left_undone
+from ctmupgrade.core.run.pending_reboots import pending_reboots
 from ctmupgrade.core.run.report_lines import (
     NO_TIMES,
     ClientsLine,
@@ -24,6 +25,7 @@ from ctmupgrade.core.run.report_lines import (
     iso_time,
     program_line,
 )
+from ctmupgrade.core.run.seen_versions import NOT_SEEN, is_seen, version_after
 from ctmupgrade.core.run.still_to_do import still_to_do
 from ctmupgrade.core.run.times_taken import node_times, run_times, step_times
 from ctmupgrade.core.version import Version
@@ -120,22 +122,6 @@ def node_state(state: RunState, node: str) -> str:
     return "running" if Status.STARTED in statuses else "waiting"
 
 
-def version_after(state: RunState, node: str) -> str:
-    """Return the last version that a look proved."""
-    found = state.plan.versions.get(node, "")
-    for step in state.plan.steps:
-        if step.node == node:
-            found = state.steps[step.id].evidence.get("version", found)
-    return state.versions_after.get(node, found)
-
-
-def _seen(state: RunState, node: str) -> bool:
-    """Whether a version of the node was seen since its upgrade began; before it, it is the plan's."""
-    mine = [step for step in state.plan.steps if step.node == node]
-    begun = [i for i, s in enumerate(mine) if isinstance(s.action, RunUpgrade) and state.steps[s.id].started]
-    return not begun or any("version" in state.steps[s.id].evidence for s in mine[begun[0] :])
-
-
 def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
     """Return, where a run has ended, the nodes that are not what it was for: skipped by a decision, or left out by ``--nodes``.
     "Done" must not be read as "all is well"."""
@@ -146,35 +132,14 @@ def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]
             f"NOT finished: steps of {name or 'the run'} were skipped" for name in left_undone(state)
         )
     target = Version.parse(state.plan.target.version)
-    behind = [n for n in nodes if n.version_after and not is_of(n.version_after, target)]
-    rest = [name for name in left_undone(state) if name not in {n.name for n in behind}]
+    undone = left_undone(state)
+    unseen = [n for n in nodes if not n.seen and n.name in undone]
+    behind = [n for n in nodes if n.seen and n.version_after and not is_of(n.version_after, target)]
+    rest = [name for name in undone if name not in {n.name for n in (*behind, *unseen)}]
     return (
         *(f"NOT at {target.short}: {n.name} is still on {n.version_after}" for n in behind),
+        *(f"NOT known to be at {target.short}: {n.name} is on {NOT_SEEN}" for n in unseen),
         *(f"NOT finished: steps of {name or 'the run'} were skipped, or are not proven" for name in rest),
-    )
-
-
-def pending_reboots(state: RunState, *, aborted: bool) -> tuple[str, ...]:
-    """Return a sentence for each node on which ks_upgrade.sh has ended, and whose reboot nobody has begun: it may say that
-    it is of the new version already (docs/appliance.md 1.2), so that nothing else tells.
-
-    :param aborted: nobody will go on with this run.
-    """
-    done = {(s.node, type(s.action)) for s in state.plan.steps if state.steps[s.id].status is Status.DONE}
-    todo = {
-        s.node
-        for s in state.plan.steps
-        if state.steps[s.id].status in (Status.PENDING, Status.SKIPPED) and isinstance(s.action, Reboot)
-    }
-    what = (
-        "on the node, before anything else: sudo reboot; then: ctmupgrade check"
-        if aborted
-        else "resuming the run reboots it"
-    )
-    return tuple(
-        f"{node}: ks_upgrade.sh has ended, and the node must still be rebooted ({what})"
-        for node in state.plan.nodes
-        if node in todo and (node, RunUpgrade) in done
     )
 
 
@@ -219,7 +184,7 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
             before,
             version_after(state, name),
             node_state(state, name),
-            _seen(state, name),
+            is_seen(state, name),
             node_times(state, name),
         )
         for name, before in state.plan.versions.items()
