@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade.cli.given import Common
-from ctmupgrade.cli.opening import CHANGE, opened, registry
+from ctmupgrade.cli.opening import CHANGE, need_cluster_file, opened, registry
 from ctmupgrade.cli.options import AcceptPartial, Faults, NodeRate, Pace, Rate, RunId, WaitForWindow, split
 from ctmupgrade.cli.progress import progress
 from ctmupgrade.cli.rehearsal import faults_of, lists_faults, pace_of
@@ -106,6 +106,7 @@ def resume(
     from ctmupgrade.cli.attend import finish, wishes
     from ctmupgrade.commands import resume as resuming
 
+    need_cluster_file(common, run_id, "resume")
     with opened(common, rates=(limit_rate, limit_rate_per_node), needs_archive=False, pace=speed) as made:
         with wishes(
             common,

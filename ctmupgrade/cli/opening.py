@@ -16,12 +16,14 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.options import rate_of
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.parser import CommandRegistry
-from ctmupgrade.errors import UsageError
+from ctmupgrade.cli.place import of_run, placed
+from ctmupgrade.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.request import CommandRequest
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.model import Options
+    from ctmupgrade.core.run.journal import RunState
 
 LOOK, CHANGE, AFTER = "Look (changes nothing)", "Change", "While and after"
 registry = CommandRegistry(LOOK, CHANGE, AFTER)
@@ -109,6 +111,39 @@ def cluster_name(common: Common, run: str | None) -> str | None:
     if found is None:
         sys.stderr.write(f"{path}: does not tell the cluster's name, so the runs of all clusters are meant\n")
     return found
+
+
+def need_cluster_file(common: Common, run: str | None, command: str) -> None:
+    """Make sure that cluster.yaml is there; where it is not, the journals know which run is meant, and where its file is.
+
+    :param command: what goes on with a run, as it is typed, without the run.
+    :raises ConfigError: it is not there; the remedy names each run that may be meant, with its file.
+    :raises UsageError: there is no such run, or it has ended.
+    """
+    from ctmupgrade.commands.choose import LATEST, find, not_over
+    from ctmupgrade.commands.resume import refuse_ended
+    from ctmupgrade.commands.wiring import state_dir
+
+    path, request = common.cluster or Path("cluster.yaml"), request_of(common)
+    if common.simulate is not None or os.path.lexists(path):
+        return
+    if run in (None, LATEST):
+        waiting = list(not_over(state_dir(request)))
+    else:
+        folder = find(request, None, run)
+        waiting = [(folder, folder.state())]
+        refuse_ended(*waiting[0])
+    if waiting:
+        remedies = [_with_its_file(common, f"{command} {folder.run}", state) for folder, state in waiting]
+        raise ConfigError(f"{path}: there is no such file", remedy="\n".join(dict.fromkeys(remedies)))
+
+
+def _with_its_file(common: Common, command: str, state: RunState) -> str:
+    """How to type a command on a run whose cluster.yaml is elsewhere; one that is gone there too is to be put back first."""
+    file = state.files.get("cluster", "")
+    if "simulate" in state.files or (file and os.path.isfile(file)):  # noqa: PTH113 - which raises nothing
+        return placed(f"ctmupgrade {command}", of_run(common, state.files))
+    return f"put {file} back, or name the file with -c FILE" if file else "name the run's file with -c FILE"
 
 
 def only_said(common: Common, words: Mapping[str, str], said: str) -> int:

@@ -59,11 +59,13 @@ def of_run(common: Common, files: Mapping[str, str]) -> Common:
         here = common.simulate and str(common.simulate.absolute()) == files["simulate"]
         fixture = common.simulate if here else Path(files["simulate"])
         return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=None)
-    here = common.cluster and str(common.cluster.absolute()) == files.get(
-        "cluster", str(common.cluster.absolute())
-    )
+    written = files.get("cluster")
+    here = written is None or (common.cluster and str(common.cluster.absolute()) == written)
     return replace(
-        common, cluster=common.cluster if here else Path(files["cluster"]), simulate=None, strategy=None
+        common,
+        cluster=common.cluster if here or written is None else Path(written),
+        simulate=None,
+        strategy=None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmupgrade.cli.given import Common, Format
-from ctmupgrade.cli.opening import AFTER, opened, registry
+from ctmupgrade.cli.opening import AFTER, need_cluster_file, opened, registry
 from ctmupgrade.cli.options import NodeRate, Rate, RunId
 from ctmupgrade.cli.output import fold, need_file, put_json
 from ctmupgrade.errors import UsageError
@@ -34,6 +34,7 @@ def handover(
     from ctmupgrade.commands import handover as handing
 
     need_file(file, "handover")
+    need_cluster_file(common, run_id, f"handover {shlex.quote(str(file))}")
     with opened(common) as made:
         done = handing.handover(made, run_id, file, with_backups=not without_backups)
     if common.shown is Format.JSON:

@@ -107,14 +107,19 @@ def to_resume(setup: Setup, mode: Mode, run_id: str | None) -> RunFolder:
         )
     folder = named(run_id, folders(setup.home)[::-1])
     state = folder.state()
-    if not state.unfinished:
-        raise UsageError(
-            f"run {folder.run} has ended ({state.outcome}); there is nothing to resume",
-            remedy=f"ctmupgrade report {folder.run}",
-        )
+    refuse_ended(folder, state)
     if state.mode is not mode:
         raise UsageError(
             f"run {folder.run} is {state.mode.value}, and this command is {mode.value}",
             remedy="resume a simulated run with --simulate, a live one without it",
         )
     return folder
+
+
+def refuse_ended(folder: RunFolder, state: RunState) -> None:
+    """Refuse a run that has ended. :raises UsageError: it has."""
+    if not state.unfinished:
+        raise UsageError(
+            f"run {folder.run} has ended ({state.outcome}); there is nothing to resume",
+            remedy=f"ctmupgrade report {folder.run}",
+        )
