@@ -91,3 +91,17 @@ def test_a_run_that_has_ended_is_not_to_be_resumed(tmp_path: Path) -> None:
     said = desk.type("resume", desk.journal.parent.name)
     assert said.returncode == 2
     assert "has ended (done); there is nothing to resume" in said.stderr, said.stderr
+
+
+def test_the_journal_of_an_earlier_version_does_not_tell_where_its_file_is(
+    stuck: Desk, tmp_path: Path
+) -> None:
+    state = live_journal(stuck, tmp_path / "prod.yaml", tmp_path)
+    journal = next(state.glob("*/*/journal.jsonl"))
+    journal.write_text(journal.read_text().replace(f'"cluster":"{tmp_path / "prod.yaml"}"', ""))
+    said = stuck.type("resume", "--state-dir", str(state))
+    assert said.returncode == 2 and "-> name the run's file with -c FILE" in said.stderr, said.stderr
+    for words in (("status",), ("pause",), ("report",)):
+        told = stuck.type(*words, "--state-dir", str(state))
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert "ctmupgrade" in told.stdout and " -c " not in told.stdout

@@ -59,14 +59,10 @@ def of_run(common: Common, files: Mapping[str, str]) -> Common:
         here = common.simulate and str(common.simulate.absolute()) == files["simulate"]
         fixture = common.simulate if here else Path(files["simulate"])
         return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=None)
-    written = files.get("cluster")
-    here = written is None or (common.cluster and str(common.cluster.absolute()) == written)
-    return replace(
-        common,
-        cluster=common.cluster if here or written is None else Path(written),
-        simulate=None,
-        strategy=None,
-    )
+    told = files.get("cluster", "")
+    here = common.cluster is not None and str(common.cluster.absolute()) == told
+    cluster = common.cluster if here or not told else Path(told)
+    return replace(common, cluster=cluster, simulate=None, strategy=None)
 
 
 def placed(text: str, common: Common) -> str:
