@@ -161,6 +161,56 @@ def test_the_folder_is_tried_out_as_it_will_be_used(
     assert BackupStore(folder / "not" / "yet", "c").unusable() == "" and list(folder.iterdir()) == []
 
 
+@pytest.fixture
+def no_chmod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that keeps the mode which a file is made with, and refuses chmod: some of CIFS and FUSE do."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.fchmod", refuse)
+    monkeypatch.setattr("os.chmod", refuse)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+def test_what_check_calls_usable_keeps_a_backup_where_chmod_is_refused(
+    folder: Path, mode: int, request: pytest.FixtureRequest
+) -> None:
+    """However ksctl has made its files: two backups were made, and then the run failed with "chmod 600"."""
+    folder.chmod(0o700)
+    store = BackupStore(folder, "c")
+    file, key = _download(store)
+    for path in (file, key):
+        path.chmod(mode)
+    request.getfixturevalue("no_chmod")
+    assert store.unusable() == ""
+    kept = _keep(store, file, key)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert [path.read_text() for path in (Path(kept.file), Path(kept.key_file))] == [
+        "content of c-n1-b-0.backup", "content of c-n1-b-0.key",
+    ]  # fmt: skip
+    assert store.manifests() == (kept,) and kept.problem == "" and len(list(folder.iterdir())) == 3
+
+
+def test_what_others_can_read_whatever_is_done_is_not_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file is open to others there, also a new one: check says so, and nothing is kept for them to read."""
+    store = BackupStore(folder, "c")
+    file, key = _download(store)
+    really = os.fstat
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.fchmod", refuse)
+    monkeypatch.setattr("os.fstat", lambda fd: os.stat_result((really(fd).st_mode | 0o044, *really(fd)[1:])))
+    assert "chmod" in store.unusable()
+    with pytest.raises(NodeError, match=r"cannot be kept.*chmod 600"):
+        _keep(store, file, key)
+    assert not list(folder.glob("*.backup")) and not list(folder.glob("*.key"))
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
 def test_a_folder_that_cannot_be_synced_is_tolerated(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
+from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.adapters.disk.durable import sync_dir
 from ctmupgrade.adapters.disk.manifests import SUFFIX, cluster_of, hash_of, read_manifest, write_manifest
 from ctmupgrade.adapters.disk.ownership import exposed
@@ -219,8 +220,10 @@ class _NotDoneError(Exception):
     """What was tried out that did not work."""
 
 
-def _settle(part: Path, what: str) -> dict[str, object]:
+def _settle(part: Path, what: str, *, copied: bool = False) -> dict[str, object]:
     """What was downloaded, 0600 and on disk; its size and hash.
+
+    :param copied: it is the copy that was made because chmod is refused: another one would be no better.
 
     :raises NodeError: it is missing, empty or no file.
     """
@@ -233,7 +236,13 @@ def _settle(part: Path, what: str) -> dict[str, object]:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
             raise missing
-        _close_off(descriptor, about.st_mode)
+        try:
+            _close_off(descriptor, about.st_mode)
+        except OSError:
+            if copied:
+                raise
+            _copy_closed(file, part)
+            return _settle(part, what, copied=True)
         os.fsync(descriptor)
         return {"size": about.st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -245,6 +254,23 @@ def _close_off(descriptor: int, mode: int) -> None:
     except OSError as error:
         if mode & 0o077:
             raise OSError(error.errno, f"chmod 600: {error.strerror}") from error
+
+
+def _created(path: Path) -> int:
+    """A new file, opened for writing. Only we can read it from its first byte on, where the file system keeps modes at all."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _copy_closed(file: BinaryIO, part: Path) -> None:
+    """Put a copy that others cannot read in the place of what ksctl wrote. Some file systems (CIFS, FUSE) refuse chmod, and keep
+    the mode that a file is made with.
+
+    :raises OSError: it cannot be written.
+    """
+    closed = part.with_name(f"{part.name}.closed")
+    with os.fdopen(_created(closed), "wb") as copy:
+        shutil.copyfileobj(file, copy, MIB)
+    closed.replace(part)
 
 
 def _try_out(place: Path) -> None:
@@ -261,7 +287,7 @@ def _try_out(place: Path) -> None:
                 )
         doing = "writing a file"
         one, other = folder / "one", folder / "other"
-        descriptor = os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _created(one)
         with os.fdopen(descriptor, "wb") as file:
             file.write(b"x")
             file.flush()
