@@ -11,7 +11,7 @@ import pytest
 
 from ctmupgrade.commands import recover
 from ctmupgrade.commands.run import RunOptions
-from ctmupgrade.commands.runs import hold
+from ctmupgrade.commands.runs import hold, place_of
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.sim import Fault
 from tests.support import broken, golden
@@ -120,7 +120,7 @@ def test_nothing_is_done_beside_a_run_that_works_now(tmp_path: Path) -> None:
     found = broken.case("unclustered-node")
     with broken.recovery(found, tmp_path) as (made, _, read):
         assert read.plan.steps
-        with hold(made.home, "20260110T210000-0000000"):
+        with hold(place_of(made), "20260110T210000-0000000"):
             assert broken.ask(found, tmp_path, "--yes")[0] == 8
             code, said = broken.ask(found, tmp_path)
             assert code == 6 and "a run works on this cluster now" in said

@@ -112,7 +112,8 @@ def _set_aside(request: CommandRequest, cluster: str | None, run: str, broken: J
     :raises LockedError: a process runs this cluster's run.
     """
     folder = find(request, cluster, run)
-    with hold(folder.path.parent, folder.run):
+    # Whose run it is cannot be read: a live one holds the cluster's lock, a simulated one its own.
+    with hold(folder.path.parent, folder.run), hold(folder.path, folder.run):
         aside = folder.path / f"{folder.journal.stem}.broken-{time.time_ns()}"
         try:
             folder.journal.rename(aside)

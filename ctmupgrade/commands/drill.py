@@ -15,7 +15,7 @@ from ctmupgrade.commands.restore import backup_named
 from ctmupgrade.commands.restore_memory import past_states
 from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute_plan
 from ctmupgrade.commands.run_marks import Marks
-from ctmupgrade.commands.runs import hold, new_run_id, unfinished
+from ctmupgrade.commands.runs import hold_cluster, new_run_id, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.config.addresses import host as host_of
 from ctmupgrade.core.kept_backups import newer_ones
@@ -68,10 +68,8 @@ def drill(setup: Setup, wishes: RunOptions, asked: DrillRequest) -> Outcome:
     name, host = asked.spare  # refused before anything is looked at
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.DRILL)
-    if setup.mode is not Mode.LIVE:
-        return _drill(setup, wishes, asked, with_spare_alone(setup, name, host), run_id)
-    with hold(setup.home, run_id):
-        for folder, state in unfinished(setup.home, Mode.LIVE):
+    with hold_cluster(setup, run_id):
+        for folder, state in unfinished(setup.home, Mode.LIVE) if setup.mode is Mode.LIVE else ():
             if not state.custody.away:
                 raise BlockedError(
                     f"run {folder.run} of {setup.cluster.name} is unfinished ({state.name})",

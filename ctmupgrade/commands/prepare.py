@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ctmupgrade.commands import check
 from ctmupgrade.commands.check import CheckResult
-from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute, locked
-from ctmupgrade.commands.runs import hold, new_run_id
+from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute
+from ctmupgrade.commands.runs import hold_cluster, locked, new_run_id
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.checks.membership import who_is_who
@@ -35,9 +35,7 @@ def prepare_only(setup: Setup, wishes: RunOptions, kind: type[StageArchive] | ty
     """
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.STAGE if kind is StageArchive else RunKind.BACKUP)
-    if setup.mode is not Mode.LIVE:
-        return _prepare(setup, wishes, kind, run_id)
-    with hold(setup.home, run_id):  # before any look: a node that the other run reboots is no finding
+    with hold_cluster(setup, run_id):  # before any look: a node that the other run reboots is no finding
         return _prepare(setup, wishes, kind, run_id)
 
 

@@ -10,7 +10,7 @@ from ctmupgrade.collect.counts import count_of
 from ctmupgrade.commands import check
 from ctmupgrade.commands.run import Outcome, RunOptions, execute_plan
 from ctmupgrade.commands.run_marks import Marks
-from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
+from ctmupgrade.commands.runs import hold, hold_cluster, new_run_id, place_of, restore_world, unfinished
 from ctmupgrade.commands.same_cluster import refuse_missing_archive
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.facts import Facts, Unknown
@@ -102,7 +102,7 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
     left = _stopped(setup)
     if left is not None and (left.path / "world.json").is_file():
         restore_world(left, setup)  # a simulated cluster, as the run that stopped has left it
-    return _look(setup, known, left, running=is_running(setup.home), asked=True)
+    return _look(setup, known, left, running=is_running(place_of(setup)), asked=True)
 
 
 def _stopped(setup: Setup) -> RunFolder | None:
@@ -179,8 +179,8 @@ def refuse_running(setup: Setup) -> None:
 
     :raises LockedError: one works on this cluster now.
     """
-    if is_running(setup.home):
-        with hold(setup.home, new_run_id(setup.home)):
+    if is_running(place_of(setup)):
+        with hold(place_of(setup), new_run_id(setup.home)):
             pass
 
 
@@ -197,7 +197,7 @@ def perform(
     """
     refuse_missing_archive(setup, recovery.plan.steps)
     run_id = new_run_id(setup.home)
-    with hold(setup.home, run_id):
+    with hold_cluster(setup, run_id):
         left = recovery.unfinished
         if left is not None:
             wishes = replace(wishes, take_over=(*wishes.take_over, left.run))

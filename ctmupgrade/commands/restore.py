@@ -15,7 +15,7 @@ from ctmupgrade.commands.check import CheckResult
 from ctmupgrade.commands.restore_memory import journals_for
 from ctmupgrade.commands.run import Outcome, RunOptions, begin, end, execute_plan
 from ctmupgrade.commands.run_marks import Marks
-from ctmupgrade.commands.runs import hold, new_run_id, restore_world, unfinished
+from ctmupgrade.commands.runs import hold_cluster, new_run_id, restore_world, unfinished
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.kept_backups import newer_ones
 from ctmupgrade.core.ksctl import unverified
@@ -64,9 +64,7 @@ def restore(setup: Setup, wishes: RunOptions, asked: RestoreRequest) -> Outcome:
     _refuse_unknown(setup, asked)
     run_id = new_run_id(setup.home)
     wishes = replace(wishes, what=RunKind.RESTORE)
-    if setup.mode is not Mode.LIVE:
-        return _restore(setup, wishes, asked, run_id)
-    with hold(setup.home, run_id):
+    with hold_cluster(setup, run_id):
         return _restore(setup, wishes, asked, run_id)
 
 

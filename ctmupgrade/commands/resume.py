@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 
 from ctmupgrade import __version__
 from ctmupgrade.adapters.disk.journal_file import line_hashes
@@ -13,9 +12,17 @@ from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.drill import resumed
 from ctmupgrade.commands.faults import refuse_unknown_steps
 from ctmupgrade.commands.options import known_node, stops_somewhere
-from ctmupgrade.commands.run import Outcome, RunOptions, execute, locked
+from ctmupgrade.commands.run import Outcome, RunOptions, execute
 from ctmupgrade.commands.run_marks import Marks
-from ctmupgrade.commands.runs import hold, restore_backups, restore_world, to_go_on, unfinished
+from ctmupgrade.commands.runs import (
+    hold,
+    locked,
+    place_of,
+    restore_backups,
+    restore_world,
+    to_go_on,
+    unfinished,
+)
 from ctmupgrade.commands.same_cluster import (
     learn_of_run,
     own_node_is_last,
@@ -41,8 +48,7 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     """
     mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
     run_id = None if run_id == LATEST else run_id
-    lock = hold(setup.home, run_id or to_go_on(setup.home, mode)) if mode is Mode.LIVE else nullcontext()
-    with lock:
+    with hold(place_of(setup), run_id or to_go_on(setup.home, mode)):
         folder = to_resume(setup, mode, run_id)
         with locked(setup, folder):
             return go_on(setup, wishes, folder)

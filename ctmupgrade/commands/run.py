@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +24,8 @@ from ctmupgrade.commands.plan_file import ReviewedPlan, refuse_difference
 from ctmupgrade.commands.restore_memory import journals_for, note_proofs, remembered
 from ctmupgrade.commands.run_marks import Marks
 from ctmupgrade.commands.runs import (
-    hold,
+    hold_cluster,
+    locked,
     new_run_id,
     nothing_begun,
     save_world,
@@ -104,10 +104,8 @@ def run(setup: Setup, wishes: RunOptions) -> Outcome:
     """
     known_node(wishes.stop_after, _nodes_of(setup), "--stop-after")
     run_id = new_run_id(setup.home)
-    if setup.mode is not Mode.LIVE:
-        return _run_locked(setup, wishes, run_id)
-    with hold(setup.home, run_id):
-        for folder, state in unfinished(setup.home, Mode.LIVE):
+    with hold_cluster(setup, run_id):
+        for folder, state in unfinished(setup.home, Mode.LIVE) if setup.mode is Mode.LIVE else ():
             if state.custody.away:
                 continue  # the marks on the nodes say whether it still goes on
             raise BlockedError(
@@ -235,16 +233,6 @@ def _files(setup: Setup) -> dict[str, str]:
     return {"cluster": str(request.cluster.absolute())}
 
 
-@contextmanager
-def locked(setup: Setup, folder: RunFolder) -> Iterator[None]:
-    """Hold a simulated run's own lock, which tells others that it runs; a live one holds its cluster's."""
-    if setup.mode is not Mode.SIMULATED:
-        yield
-        return
-    with hold(folder.path, folder.run):
-        yield
-
-
 def end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:
     """Write the end of a run that has nothing to do or is a rehearsal; return how it ended."""
     ended = journal.RunEnded("dry-run" if outcome == "dry-run" else "nothing-to-do", state.plan.versions)
@@ -345,6 +333,5 @@ __all__ = [
     "begin",
     "end",
     "execute",
-    "locked",
     "run",
 ]

@@ -8,14 +8,14 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ctmupgrade.adapters.disk.bounded_file import MIB, read_text_bounded
 from ctmupgrade.adapters.disk.lock import ClusterLock
 from ctmupgrade.adapters.disk.private_file import write_private
-from ctmupgrade.adapters.disk.run_store import RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import SIMULATIONS, RunFolder, cluster_place, folders
 from ctmupgrade.commands.wiring import Setup
 from ctmupgrade.core.looks.backups import Manifest
 from ctmupgrade.core.looks.boot import BootMark, Unbooted
@@ -122,13 +122,40 @@ def staged(home: Path, mode: Mode) -> dict[str, Evidence]:
     return found
 
 
+def place_of(setup: Setup) -> Path:
+    """Return the folder of the lock that keeps others out of what this command works on."""
+    return cluster_place(setup.home, simulated=setup.request.simulate is not None)
+
+
+def hold_cluster(setup: Setup, run: str) -> AbstractContextManager[object]:
+    """Keep others out of the cluster that a command changes, from before its first look; out of the simulated one only those
+    who simulate it too. A dry run changes nothing and keeps nobody out.
+
+    :raises LockedError: another process works on it. :raises UsageError: the state folder cannot be written to.
+    """
+    return nullcontext() if setup.mode is Mode.DRY_RUN else hold(place_of(setup), run)
+
+
+@contextmanager
+def locked(setup: Setup, folder: RunFolder) -> Iterator[None]:
+    """Hold a simulated run's own lock, which tells others that it runs; a live one holds its cluster's."""
+    if setup.mode is not Mode.SIMULATED:
+        yield
+        return
+    with hold(folder.path, folder.run):
+        yield
+
+
 def hold(home: Path, run: str) -> ClusterLock:
-    """Take the lock of a cluster on this machine; it dies with its process. ``with hold(...):``
+    """Take the lock in a folder; it dies with its process. ``with hold(...):``
+
+    :param home: of a cluster's state, see :func:`place_of`, or of one simulated run.
 
     :raises LockedError: another process holds it: who, which run, since when.
     :raises UsageError: the state folder cannot be written to.
     """
-    lock = ClusterLock(home / "lock")
+    simulated = ("the simulated cluster", _ANOTHER) if home.name == SIMULATIONS else ()
+    lock = ClusterLock(home / "lock", *simulated)
     with nothing_begun(home):
         for _ in range(3):  # a `status` that looks whether it is held may hold it for an instant
             try:
@@ -156,6 +183,7 @@ def nothing_begun(home: Path) -> Iterator[None]:
         ) from error
 
 
+_ANOTHER = "\nctmupgrade run --state-dir DIR   # a rehearsal of its own, at the same time"
 BACKUPS = "backups"  # of a simulated run, in its folder
 
 

@@ -25,8 +25,9 @@ from ctmupgrade.errors import UNFORESEEN, LockedError
 class ClusterLock:
     """One run per cluster, by ``flock``: the kernel drops it with the process, however that ends."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, what: str = "the cluster", more: str = "") -> None:
+        """:param what: is locked. :param more: what else can be done by whom it keeps out."""
+        self.path, self._what, self._more = path, what, more
         self._fd = -1
 
     def acquire(self, info: Mapping[str, str]) -> Self:
@@ -87,8 +88,8 @@ class ClusterLock:
             time.sleep(0.05)
         who = f"{info.get('by', 'unknown')} (pid {info.get('pid', '?')})"
         run = f"run {info.get('run', 'unknown')}, since {info.get('since', 'unknown')}"
-        return LockedError(f"the cluster is locked by {who}, {run}", details=f"lock file: {self.path}",
-                           remedy="ctmupgrade watch   # shows that run\nctmupgrade pause   # stops it; or: ctmupgrade abort")  # fmt: skip
+        return LockedError(f"{self._what} is locked by {who}, {run}", details=f"lock file: {self.path}",
+                           remedy=f"ctmupgrade watch   # shows that run\nctmupgrade pause   # stops it; or: ctmupgrade abort{self._more}")  # fmt: skip
 
     @property
     def intact(self) -> bool:

@@ -26,6 +26,7 @@ from ctmupgrade.core.run.report import JournalHead
 from ctmupgrade.errors import UNFORESEEN, JournalError
 
 JOURNAL = "journal.jsonl"
+SIMULATIONS = "simulations"  # beside the runs' folders: what simulated runs of this cluster share
 _UNUSABLE = "ctmupgrade check   # on the nodes, first; then: ctmupgrade abort {0}   # sets that journal aside"
 
 
@@ -158,9 +159,15 @@ def is_running(home: Path) -> bool:
     return False
 
 
+def cluster_place(home: Path, *, simulated: bool) -> Path:
+    """Return the folder whose lock the process holds that changes a cluster: the appliances, or simulated ones. A rehearsal
+    must not keep a live run out."""
+    return home / SIMULATIONS if simulated else home
+
+
 def lock_place(folder: RunFolder, mode: Mode) -> Path:
-    """Return the folder whose lock the process holds that runs this run: a simulated run changes no cluster, and locks
-    nobody out but its own."""
+    """Return the folder whose lock the process holds that runs this run. Several simulated runs of a cluster may be
+    unfinished while one of them runs, so that each has a lock of its own too."""
     return folder.path if mode is Mode.SIMULATED else folder.path.parent
 
 
