@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -430,6 +433,24 @@ def test_questions_are_asked_as_in_the_real_run(small: Path) -> None:
         assert seen.ended() == 7
     assert "not confirmed" in seen.shown
     assert not list(small.parent.glob("state/*/*/journal.jsonl"))
+
+
+def test_the_backups_of_a_rehearsal_are_kept_where_chmod_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state folder on CIFS or FUSE: with their modes the copies could not be made, and the run ended as a bug."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.chmod", refuse)
+    fails = str(Path(__file__).parents[1] / "fixtures" / "scenarios" / "upgrade-fails-on-node-2")
+    code, said = call("run", "--yes", "--simulate", fails, "--state-dir", str(tmp_path))
+    assert code == 5, said
+    kept = list(tmp_path.glob("*/*/backups/*"))
+    assert kept and {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    monkeypatch.undo()
+    assert call("resume", "--yes", "--dry-run", "--simulate", fails, "--state-dir", str(tmp_path))[0] == 0
 
 
 def test_the_demo_needs_no_checkout_and_says_what_to_try_next(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def save_world(folder: RunFolder, setup: Setup) -> None:
         kept = folder.path / BACKUPS / file.relative_to(made)
         if file.is_file() and not kept.exists():
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.copy2(file, kept)
+            write_private(kept, file.read_bytes(), durable=False)
 
 
 def restore_world(folder: RunFolder, setup: Setup) -> None:
