@@ -100,7 +100,7 @@ WRONG = {
         "ssh:\n", "ssh:\n  proxy_jump: ops@a:22,b:70000\n", "proxy_jump", ["user@host:port is expected"],
     ),
     "two places of one password": (
-        "  password_env:", "  password_file: ./vendor.asc\n  password_env:", "password_file", ["given as well as password_env"],
+        "  password_env:", "  password_file: ./vendor.asc\n  password_env:", "password_file", ["password_env is given too"],
     ),
     "a node's name with a blank": ("name: ctm-1", "name: ctm 1", "ctm 1", ["a name of letters, digits"]),
     "nothing but brackets": ("cluster: live", "[" * 3000 + "\ncluster: live", "[[", ["brackets"]),
@@ -128,6 +128,28 @@ WRONG = {
     "URL twice": ("ctm-2.sim", "ctm-1.sim", None, ["appears twice", ":29:"]),
     "bad cluster name": ("cluster: live", "cluster: ../etc", "../etc", ["a name of letters, digits"]),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("[echo, secret123]", "is wrong: a text (string) is expected"),
+        ("{run: secret123}", "is wrong: a text (string) is expected"),
+        ("secret123 'x", "is wrong: a command line is expected, as a shell would split it into words"),
+        ("secret123\n  password_file: ./vendor.asc", "is wrong: password_file is given too; one place"),
+        ("12345678", "is wrong: a text is expected, and YAML reads a number: put it in quotes"),
+    ],
+)
+def test_what_is_wrong_with_a_password_command_is_told_and_not_its_value(
+    live: Live, written: str, says: str
+) -> None:
+    """Behind ``password_command:`` a word is taken for the password, and hidden: also a word of ours."""
+    path = live.folder / "cluster-command.yaml"
+    path.write_text(good(live).replace("  password_env: LIVE_KSCTL", f"  password_command: {written}"))
+    plain = ask(live, path, "check").stderr
+    said = plain + ask(live, path, "check", "--format", "json").stdout
+    assert f"ksctl.password_command {says}" in plain, plain
+    assert "***" not in said and "secret123" not in said and "12345678" not in said
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_a_pin_of_another_reading_is_refused(tmp_path: Path) -> None:
     other = json.loads(broken.ask(found, tmp_path, "--survivor", "ctm-1", "--format", "json")[1])["pin"]
     assert len(pin) == len(other) == 12
     assert broken.ask(found, tmp_path, "--pin", pin, "--yes")[0] == 0
+
+
+def test_what_a_refused_pin_means_is_told_in_whole_sentences(tmp_path: Path) -> None:
+    """Behind ``--pin`` and a blank a word is taken for the PIN of an HSM, and hidden: also a word of ours."""
+    argv = [*_argv("unclustered-node", tmp_path / "s"), "--pin", "hunter2hunter", "--yes"]
+    environ = clean_environ(tmp_path)
+    plain = subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "no longer as it was when that ID was printed; nothing was changed" in plain.stderr
+    assert "take that: each reading has an ID of its own (--pin)" in plain.stderr
+    argv += ["--format", "json"]
+    lines = subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    refused = lines.stdout.partition("\n")[2]  # behind what is proposed now
+    error = json.loads(refused)["error"]
+    assert error["brief"] in plain.stderr and error["remedy"] in plain.stderr
+    said = plain.stderr + refused
+    assert "***" not in said and "hunter" not in said, "who mistakes it may have typed the PIN of an HSM"
 
 
 def test_a_pin_matters_no_more_where_nothing_is_wrong(tmp_path: Path) -> None:

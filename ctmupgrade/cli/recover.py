@@ -111,8 +111,8 @@ def refuse_unread(asked: Asked, found: Recovery) -> None:
     """
     if asked.pin and asked.pin != found.pin:
         raise ReadOtherwiseError(
-            f"the cluster is no longer as it was read (--pin {asked.pin}); nothing was changed",
-            remedy="read what is proposed now, and take that; a --pin belongs to one reading",
+            "the cluster is no longer as it was when that ID was printed; nothing was changed",
+            remedy="read what is proposed now, and take that: each reading has an ID of its own (--pin)",
         )
 
 

@@ -274,7 +274,7 @@ class _Builder:
         given = [key for key in _PASSWORD_KEYS if getattr(keys, key)]
         if len(given) > 1:
             self.source.complain(
-                (*place, given[1]), f"is given as well as {given[0]}; one place for the password is expected"
+                (*place, given[1]), f"{given[0]} is given too; one place for the password is expected"
             )
 
     def _path(self, place: Place, text: str) -> Path:

@@ -27,6 +27,7 @@ from ruamel.yaml.tokens import (
 )
 
 from ctmupgrade.config.values import Scalar
+from ctmupgrade.core.redact import hidden
 from ctmupgrade.errors import ConfigError
 
 DEEPEST = 8  # no key of the file lies deeper
@@ -84,7 +85,11 @@ class Source:
     def _words(self, place: Place, text: str) -> str:
         also = sorted({*self._also.get(place, ())} - {self._told[place][0]})
         more = f" (the same in line {', '.join(map(str, also))})" if also else ""
-        return f"{text}{more}" if place == ("",) else f"{_dotted(place)}: {text}{more}"
+        if place == ("",):
+            return f"{text}{more}"
+        told = f"{_dotted(place)}: {text}{more}"
+        # Behind a name like password_command and a colon our own words are taken for the secret, and hidden.
+        return told if hidden(told) == told else f"{_dotted(place)} is wrong: {text}{more}"
 
     def _line(self, place: Place) -> int:
         known = place

@@ -185,7 +185,7 @@ class Book:
             "KEY-ID",
             "--file",
             f"{file}.key",
-            note="asks for a password: choose it, and keep it: without it the key opens nothing",
+            note="asks for a password. Choose one, and keep it: without it the key opens nothing",
         )
         yield noted(f"ls -l {files}.*", "two files, neither of 0 bytes")
 
