@@ -44,6 +44,8 @@ VOLATILE = frozenset((
     "account", "skip", "limit", "total", "triggeredAt", "clearedAt", "last_run", "next_run", "run_at",
 ))  # fmt: skip
 
+EMPTY = (None, [], {}, "")
+
 
 BY_HAND = {
     "proxy": "proxy: its password is not recorded: ksctl proxy list; set it again",
@@ -106,9 +108,11 @@ def half_lost(wanted: Mapping[str, int], found: Mapping[str, int]) -> tuple[str,
 
 
 def steady(value: Any) -> Any:
-    """Return a setting without its volatile parts, lists in an order of their own."""
+    """Return a setting without its volatile parts, lists in an order of their own, and without what is empty: a list that has
+    no rows is spelled [], null, or not at all."""
     if isinstance(value, dict):
-        return {k: steady(v) for k, v in sorted(value.items()) if k not in VOLATILE}
+        told = {k: steady(v) for k, v in sorted(value.items()) if k not in VOLATILE}
+        return {k: v for k, v in told.items() if v not in EMPTY}
     if isinstance(value, list):
         return sorted((steady(v) for v in value), key=lambda v: json.dumps(v, sort_keys=True))
     return value
@@ -120,8 +124,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         new = after.get(name, {"unknown": "not asked"})
         if "unknown" in old or "unknown" in new or name in COUNTS:
             continue  # numbers have their thresholds: see fewer()
-        if steady(old) != steady(new):
-            was, is_now = json.dumps(steady(old)), json.dumps(steady(new))
+        was_so, is_so = (None if one in EMPTY else one for one in (steady(old), steady(new)))
+        if was_so != is_so:
+            was, is_now = json.dumps(was_so), json.dumps(is_so)
             yield name, f"was {excerpt(was, 120)}, is {excerpt(is_now, 120)}"
 
 

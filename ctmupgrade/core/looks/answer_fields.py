@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 Json: TypeAlias = dict[str, object]
 
-NODE_ID = re.compile(r"[A-Za-z0-9-]{0,64}")  # "" where unclustered
-BACKUP_ID = re.compile(r"[A-Za-z0-9_-]{0,128}")
+NODE_ID = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,63})?")  # "" where unclustered; never read as an option
+BACKUP_ID = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_-]{0,127})?")
 YEARS = range(1970, 2200)
 
 

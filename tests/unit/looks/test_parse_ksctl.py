@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ctmupgrade.core.looks import answer_fields, parse_ksctl, parse_state
+from ctmupgrade.core.looks import answer_fields, json_rows, parse_ksctl, parse_state
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 
 PARSERS = (
@@ -142,3 +142,11 @@ def test_a_list_of_members_that_is_cut_off_is_not_understood(total: int) -> None
     )
     with pytest.raises(NotUnderstoodError, match=f"only 1 of {total} members"):
         parse_ksctl.members(rows)
+
+
+@pytest.mark.parametrize("text", ["-", "--help", "-a1"])
+def test_an_id_is_never_an_option(text: str) -> None:
+    for read in (json_rows.backup_id, json_rows.node_id):
+        with pytest.raises(NotUnderstoodError):
+            read(text)
+        assert read("a-1") == "a-1" and read("") == ""
