@@ -69,7 +69,8 @@ def backup_downloaded_with_key(q: Question) -> Iterator[Finding]:
         elif q.facts.backups_possible:
             yield Finding(
                 check, Verdict.BLOCK, facts.name, f"no fresh backup is on this machine, and none can be made: "
-                f"{q.facts.backups_possible}", "set backup.directory and backup.key_password_env", VENDOR,
+                f"{q.facts.backups_possible}", "backup.directory: a folder of yours with room (df, ls -ld); "
+                "backup.key_password_env: the name of a variable that is exported", VENDOR,
             )  # fmt: skip
         else:
             yield Finding(
