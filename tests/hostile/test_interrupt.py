@@ -115,7 +115,9 @@ def test_ctrl_c_ends_a_look_that_is_not_answered(desk: Path, drips: str) -> None
         process.kill()
 
 
-@pytest.mark.parametrize("words", [("check",), ("check", "--only", "node_reachable"), ("record", "out"), ("recover",)])
+@pytest.mark.parametrize(
+    "words", [("check",), ("check", "--only", "node_reachable"), ("record", "out"), ("recover",)]
+)
 def test_ctrl_c_ends_a_connection_that_no_server_answers(desk: Path, words: tuple[str, ...]) -> None:
     """Seen as: interrupted, and 13 seconds later ended: what closes connections waited for the banner."""
     with socket.create_server(("127.0.0.1", 0)) as server:
