@@ -44,7 +44,7 @@ VOLATILE = frozenset((
     "account", "skip", "limit", "total", "triggeredAt", "clearedAt", "last_run", "next_run", "run_at",
 ))  # fmt: skip
 
-EMPTY = (None, [], {}, "")
+EMPTY: tuple[Any, ...] = (None, [], {}, "")
 
 
 BY_HAND = {

@@ -1,8 +1,7 @@
 """A node's shell over paramiko: commands, terminals and uploads, and what became of them.
 
-Looks and short changes share one connection. A terminal and an upload each have their own: a
-look that times out then never takes a running upgrade's terminal with it.
-"""
+Looks and short changes share one connection. A terminal and an upload each have their own: a look that times out then never takes a
+running upgrade's terminal with it."""
 
 from __future__ import annotations
 
@@ -86,15 +85,9 @@ class SshShell:
         self._greeting = Greeting(lambda: self._answer(QUESTION, 15.0))
         limits = [one for one in (Limiter(rate_limit) if rate_limit else None, limiter) if one]
         self._uploads = Uploads(
-            self,
-            node,
-            dial=self._dial_beside,
-            logins=self._logins,
-            away=self._away,
-            log=self._log,
-            limits=limits,
+            self, node, dial=self._dial_beside, logins=self._logins, away=self._away, log=self._log, limits=limits,
             opened=opened,
-        )
+        )  # fmt: skip
 
     @property
     def place(self) -> str:
@@ -120,9 +113,8 @@ class SshShell:
         try:
             return self._run(argv, timeout, b"")
         except EndlessError as why:
-            raise TooMuchError(
-                f"{self.place}: no end of the answer to {shown(shlex.join(argv))}: {why}"
-            ) from None
+            words = shown(shlex.join(argv))
+            raise TooMuchError(f"{self.place}: no end of the answer to {words}: {why}") from None
 
     def change(self, *argv: str, timeout: float = 30.0, stdin: bytes | None = None) -> Reply:
         """See :meth:`ctmupgrade.ports.Shell.change`; same errors as :meth:`read`."""
