@@ -105,17 +105,17 @@ class RemoveHandler(StepHandler):
             members = members_seen_by(ctx, self.action.via)
             if again := member_again(ctx, members, step.node, self.action.node_id):
                 raise joined_again(step, self._words(again))
-            busy = [m for m in members if m.code in UNDER_WAY]
+            busy, remedy = [m for m in members if m.code in UNDER_WAY], ""
             if busy:
                 words = f"{step.id}: {busy[0].host} is {busy[0].state}; only one change at a time"
             elif behind := self._behind(ctx, members):
-                words = f"{step.id}: not removed: {behind}"
+                words, remedy = f"{step.id}: not removed: {behind}", behind.remedy or BEHIND
             else:
                 self._refuse_living(ctx, step)
                 return {"id": self.action.node_id, "via": self.action.via, **self._own_id(ctx, step)}
             late = ctx.clock.monotonic() - began >= patience.total_seconds()
             if late or any(m.node_id != self.action.node_id and m.code for m in busy):
-                raise NodeError(words, remedy="" if busy else BEHIND)
+                raise NodeError(words, remedy=remedy)
             yield Waiting(ctx.poll, words, since, since + patience)
 
     def _own_id(self, ctx: Ctx, step: Step) -> Evidence:

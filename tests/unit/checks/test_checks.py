@@ -276,6 +276,22 @@ def test_a_node_that_is_behind_stops_everything() -> None:
     assert verdict("replication_caught_up", everywhere(_behind())) is Verdict.BLOCK
 
 
+def test_a_release_that_reports_no_delay_is_not_waited_for() -> None:
+    """Before a removal it must be known; no waiting brings the numbers, and a person can compare by hand."""
+    rebuild = cluster(3, StrategyName.REBUILD)
+    silent = tuple(
+        replace(report, peers={key: replace(peer, link={}) for key, peer in report.peers.items()})
+        for report in reports(3)
+    )
+    found = [
+        f for f in examine(everywhere(silent), rebuild, Options(), only=["replication_caught_up"]) if f.stops
+    ]
+    assert len(found) == 6 and all(f.verdict is Verdict.UNKNOWN for f in found)
+    for finding in found:
+        assert "ksctl keys list" in finding.remedy and "--skip replication_caught_up=REASON" in finding.remedy
+        assert "wait," not in finding.remedy
+
+
 def test_a_control_plane_that_is_not_verified_is_a_warning() -> None:
     made = cluster()
     open_one = replace(made.nodes[0], ksctl=replace(made.nodes[0].ksctl, nosslverify=True))
