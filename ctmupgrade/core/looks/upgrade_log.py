@@ -77,12 +77,19 @@ _FAILURE = re.compile(
 
 # After the success line nothing is said but that a reboot is needed (docs/appliance.md 1.2), and on a terminal what screen
 # says at its end. The words of a failure there are not known: these are read generously. What a warning cannot do is
-# no failure; what it says that failed is one.
+# no failure. What it says that failed is one, for a reboot after it may hurt the node; only where what failed is to tidy up
+# (a folder, a file, an old image) does the reboot depend on nothing of it. A line that is no warning, as "ERROR: cleanup
+# failed, ignored", is for a person: the word does not tell what "ignored" is worth.
 _AFTERWARDS = re.compile(
     r"\b(?:failed|failure|fatal|panic|abort(?:ed|ing)?|roll(?:ed|ing)?[ -]?back)\b", re.IGNORECASE
 )
 _UNLESS_WARNED = re.compile(r"\b(?:error|cannot|could not|unable to)\b", re.IGNORECASE)
 _WARNED = re.compile(r"\bwarn(?:ing)?\b", re.IGNORECASE)
+_TIDYING = re.compile(
+    r"\bfailed to (?:remove|delete|unlink|clean|clean up|tidy) |\b(?:clean-?up|removal|deletion) (?:of .{1,200} )?failed\b",
+    re.IGNORECASE,
+)
+_HOLDS_DATA = re.compile(r"\b(?:data(?:base)?s?|tables?|schemas?|keys?)\b", re.IGNORECASE)
 _NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b", re.IGNORECASE)
 
 
@@ -108,8 +115,10 @@ def _afterwards(lines: list[str]) -> Iterator[str]:
     """The lines after the last success line that tell of a failure."""
     last = max((number for number, line in enumerate(lines) if _SUCCESS.search(line)), default=len(lines))
     for line in (line[:MOST_LINE] for line in lines[last + 1 :]):
-        hindered = _UNLESS_WARNED.search(line) and not _WARNED.search(line)
-        if (hindered or _AFTERWARDS.search(line)) and not _NORMAL.search(line):
+        warned = bool(_WARNED.search(line))
+        rest = _TIDYING.sub("", line) if warned and not _HOLDS_DATA.search(line) else line
+        hindered = _UNLESS_WARNED.search(rest) and not warned
+        if (hindered or _AFTERWARDS.search(rest)) and not _NORMAL.search(line):
             yield line
 
 

@@ -127,6 +127,29 @@ def test_a_unit_that_is_not_there_is_not_inactive(text: str, active: str) -> Non
         ("Upgrade to 2.21.0 succeeded\nWARNING: cannot remove /tmp/x\n", LogVerdict.SUCCEEDED, "2.21.0"),
         ("Upgrade to 2.21.0 succeeded\nWARNING: the database failed\n", LogVerdict.DOUBTED, "2.21.0"),
         (
+            "Upgrade to 2.21.0 succeeded\nwarning: failed to remove temporary directory\n",
+            LogVerdict.SUCCEEDED,
+            "2.21.0",
+        ),
+        ("Upgrade to 2.21.0 succeeded\nWARN: cleanup of old images failed\n", LogVerdict.SUCCEEDED, "2.21.0"),
+        (
+            "Upgrade to 2.21.0 succeeded\nERROR: cleanup of old images failed, ignored\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
+        (
+            "Upgrade to 2.21.0 succeeded\nwarning: failed to remove the old database\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
+        (
+            "Upgrade to 2.21.0 succeeded\nwarning: failed to remove x, migration failed\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
+        ("Upgrade to 2.21.0 succeeded\nwarning: failed to start a service\n", LogVerdict.DOUBTED, "2.21.0"),
+        ("Upgrade to 2.21.0 succeeded\ncleanup of old images failed\n", LogVerdict.DOUBTED, "2.21.0"),
+        (
             "Upgrade to 2.21.0 succeeded\nERROR: x\nUpgrade to 2.21.0 succeeded\n",
             LogVerdict.SUCCEEDED,
             "2.21.0",
