@@ -37,7 +37,7 @@ from ctmupgrade.core.run.interlocks import Hold
 from ctmupgrade.core.run.journal import Event, RunState, Status
 from ctmupgrade.core.run.looks_again import leads_to_change
 from ctmupgrade.core.run.outcome import last_versions, outcome_of
-from ctmupgrade.core.run.proofs import proven_by_look
+from ctmupgrade.core.run.proofs import judged_by_a_person, proven_by_look
 from ctmupgrade.core.ticks import Noted, Started, Tick, Waiting
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, InconclusiveError, JournalError, Trouble, worst
 from ctmupgrade.ports import Programs, Record, TaskEvent, Tasks
@@ -85,6 +85,7 @@ class Executor:
     def __post_init__(self) -> None:
         self.ctx.interlock = self._interlock
         self.ctx.proven = lambda step: proven_by_look(self.state, step)
+        self.ctx.judged = lambda step: judged_by_a_person(self.state, step)
         wanted = self.controls
         self.window = MaintenanceWindow(
             self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
@@ -319,8 +320,8 @@ class Executor:
             raise error
         text = ". ".join(part for part in (error.brief, error.details) if part)
         inconclusive, remedy = isinstance(error, InconclusiveError), self._remedy(step, error)
-        code = int(error.exit_code)
-        self.emit(journal.StepFailed(step, text, remedy, code, inconclusive, error.refused))
+        code, seen = int(error.exit_code), self.ctx.session(self.state.plan.step(step)).seen
+        self.emit(journal.StepFailed(step, text, remedy, code, inconclusive, error.refused, seen))
         self.trouble.append(Trouble(text, error.exit_code, step))
 
     def _remedy(self, step: str, error: CtmUpgradeError) -> str:

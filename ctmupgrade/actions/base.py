@@ -78,11 +78,15 @@ class LookResult:
     gist: str = ""  # what of the detail stays the same from look to look; "": all of it
     note: Noted | None = None  # worth keeping in the journal, once
     node: str = ""  # of all that were looked at, the one that it is about
+    seen: Evidence = field(
+        default_factory=dict
+    )  # what is known of it though it is not done; the journal keeps it
 
     def __post_init__(self) -> None:
         """What a node said stands in all of these."""
         object.__setattr__(self, "detail", one_line(foreign(self.detail)))
         object.__setattr__(self, "evidence", {name: foreign(text) for name, text in self.evidence.items()})
+        object.__setattr__(self, "seen", {name: foreign(text) for name, text in self.seen.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ class Session:
     young_s: float = 0.0  # so many seconds they are good for
     stale: bool = False  # they were older than that when it was to begin: nothing was sent
     untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
+    seen: Evidence = field(default_factory=dict)  # see LookResult; of the last look that had something
     said: str = ""  # what was answered to a start that may not have reached the node
     _own: object = None
 
@@ -178,6 +183,8 @@ class Ctx:
     sessions: dict[str, Session] = field(default_factory=dict)
     interlock: Callable[[Step], Hold] = lambda _step: Hold()  # why a step may not start now; the loop's
     proven: Callable[[str], bool] = lambda _step: False  # whether a look has seen a step done; the loop's
+    # step -> what its last look saw before a person said that it is done; the loop's
+    judged: Callable[[str], Evidence] = lambda _step: {}
     anchor: Callable[[Step], None] = lambda _step: (
         None
     )  # keeps the journal's head on the node that is changed

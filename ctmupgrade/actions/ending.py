@@ -8,7 +8,7 @@ again, and this proof after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState
 from ctmupgrade.actions.waits import WRONG_FOR, gate_look, polls_apart
@@ -17,7 +17,7 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.restore_actions import RestoreBackup
 from ctmupgrade.core.plan.steps import Gate, JoinNode, RunUpgrade, VerifyArchive, is_look
 from ctmupgrade.core.run.expected_releases import expected_releases
-from ctmupgrade.core.run.journal import Event, RunState, StepReopened
+from ctmupgrade.core.run.journal import Event, Evidence, RunState, StepReopened
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.outcome import outcome_of
 from ctmupgrade.core.ticks import Task, TaskPart, Waiting
@@ -46,7 +46,7 @@ class EndProof:
     :ivar state: the run's state of now. :ivar stopping: whether the run shall stop.
     :ivar emit: writes an event durably and folds it in. :ivar failed: takes the failure of a step.
     :ivar proven: all was seen to be well when it was over; or the run claims nothing that could be seen.
-    :ivar unwell: the node that the last look was about; "": it told none.
+    :ivar unwell: the node that the last look was about; "": it told none. :ivar seen: the versions that it saw.
     """
 
     ctx: Ctx
@@ -59,6 +59,7 @@ class EndProof:
     over: bool = False
     proven: bool = False
     unwell: str = ""
+    seen: Evidence = field(default_factory=dict)
 
     def waits(self, *, all_over: bool) -> bool:
         """Begin the look when all is done; return whether the run's end waits for it still."""
@@ -80,6 +81,7 @@ class EndProof:
         if error is not None:
             step = self._opened_again()
             self.emit(StepReopened(step, "not all is well at the end"))
+            self.ctx.session(self.state().plan.step(step)).seen = self.seen
             self.failed(step, error)
 
     def _opened_again(self) -> str:
@@ -156,7 +158,7 @@ class EndProof:
             seen = LookResult(LookState.UNKNOWN, error.brief, unreachable=away, remedy=error.remedy)
         except UNFORESEEN as error:
             seen = LookResult(LookState.UNKNOWN, f"an answer is not understood ({named(error)})")
-        self.unwell = seen.node
+        self.unwell, self.seen = seen.node, seen.seen
         return seen
 
 

@@ -11,8 +11,10 @@ from ctmupgrade.collect import collect
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.looks.cluster_views import Member
-from ctmupgrade.core.looks.facts import NodeFacts, Services
+from ctmupgrade.core.looks.facts import NodeFacts, Services, Unknown
 from ctmupgrade.core.plan.plan import services_in_error
+from ctmupgrade.core.run.events import Evidence
+from ctmupgrade.core.run.versions_seen import seen_of
 
 
 def all_health(ctx: Ctx) -> Mapping[str, NodeFacts]:
@@ -42,6 +44,12 @@ def replication_behind(ctx: Ctx, members: Sequence[Member]) -> list[Problem]:
     ]
     among = {node_id: name for node_id, name in named.items() if name in nodes}
     return found + list(caught_up.caught_up_problems(nodes, among, ctx.clock.now(), caught_up.REMOVAL))
+
+
+def versions_seen(nodes: Mapping[str, NodeFacts]) -> Evidence:
+    """Return the versions that nodes say, as a look that shows no success remembers them."""
+    known = {name: facts.version for name, facts in nodes.items()}
+    return {seen_of(name): str(v) for name, v in known.items() if not isinstance(v, Unknown)}
 
 
 def _judged(ctx: Ctx, facts: NodeFacts) -> NodeFacts:

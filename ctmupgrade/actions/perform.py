@@ -178,6 +178,8 @@ def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -
     except (UnreachableError, ConnectionLostError) as error:
         return _unknown(error, unreachable=True)
     session.untold_at = -1.0
+    if seen.seen or seen.state is LookState.DONE:
+        session.seen = seen.seen
     return seen
 
 

@@ -46,7 +46,8 @@ from ctmupgrade.actions.script_log import (
 )
 from ctmupgrade.actions.stage import refuse_changed, refuse_size
 from ctmupgrade.actions.still_working import FOLLOWS, found_working
-from ctmupgrade.actions.waits import gate_look, sudo_of
+from ctmupgrade.actions.sudo import sudo_of
+from ctmupgrade.actions.waits import gate_look
 from ctmupgrade.collect.ask import ask, boot_against
 from ctmupgrade.core.commands import upgrade_argv
 from ctmupgrade.core.go_on import GoOn

@@ -10,21 +10,25 @@ from datetime import timedelta
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.before_reboot import wait_for_script
 from ctmupgrade.actions.earlier_upgrades import refuse_doubted
-from ctmupgrade.actions.health import all_health, caught_up_is_waived, health_of
-from ctmupgrade.collect.ask import ask, boot_against
+from ctmupgrade.actions.health import (
+    all_health,
+    caught_up_is_waived,
+    health_of,
+    versions_seen,
+)
+from ctmupgrade.actions.sudo import sudo_of, sudo_refused
+from ctmupgrade.collect.ask import boot_against
 from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.health import Problem
 from ctmupgrade.core.go_on import GoOn
-from ctmupgrade.core.looks import shell_probes
 from ctmupgrade.core.looks.boot import BootMark
-from ctmupgrade.core.looks.facts import NodeFacts, Rights, Unknown
+from ctmupgrade.core.looks.facts import NodeFacts, Unknown
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
 from ctmupgrade.core.version import reached
 from ctmupgrade.errors import NodeError, UnreachableError
-from ctmupgrade.ports import Reply
 
 
 @dataclass(slots=True)
@@ -63,11 +67,12 @@ def gate_look(ctx: Ctx, *, upgrades: bool = True) -> LookResult:
     refuse_host_keys(nodes)
     if wrong := [p for p in problems if p.version]:
         others = [p for p in problems if p not in wrong]
-        return replace(_seen_of([*others, *wrong]), remedy=OTHER_VERSION, go_on=GoOn.NEW_RUN)
+        seen = replace(_seen_of([*others, *wrong]), remedy=OTHER_VERSION, go_on=GoOn.NEW_RUN)
+        return replace(seen, seen=versions_seen(nodes))
     if not problems:
         told = ", ".join(f"{n} {f.version}" for n, f in nodes.items())
         return LookResult(LookState.DONE, evidence={"all_well": told})
-    return _seen_of(problems)
+    return replace(_seen_of(problems), seen=versions_seen(nodes))
 
 
 def refuse_host_keys(nodes: Mapping[str, NodeFacts]) -> None:
@@ -153,7 +158,7 @@ class RebootHandler(StepHandler):
         finally:
             shell.disconnect()  # an open session may hold the shutdown up until it is killed
         said = " ".join((reply.err or reply.out).split())
-        if "password is required" in said or "not allowed" in said or reply.missing or _sudo_refused(reply):
+        if "password is required" in said or "not allowed" in said or reply.missing or sudo_refused(reply):
             session = ctx.session(step)
             session.refused = f"sudo reboot was refused: {said} (allow it: sudo -n -l must list reboot)"
             session.definite = True
@@ -188,24 +193,6 @@ class RebootHandler(StepHandler):
             remedy = f"uptime   # on {step.node}: whether it rebooted all the same; if not, reboot it at its console"
             return LookResult(LookState.NOT_YET, NOT_REBOOTED, remedy=remedy, go_on=GoOn.DONE_OR_RETRY)
         return LookResult(LookState.DONE, evidence={"boot": boot.boot_id or f"since {boot.since:.0f}"})
-
-
-def _sudo_refused(reply: Reply) -> bool:
-    """Whether the last words are sudo's own, in whatever language: it then has not started what it was to start. A name
-    that it cannot resolve is only a warning, and a program that a signal ended was started."""
-    lines = [line.strip() for line in f"{reply.out}\n{reply.err}".splitlines() if line.strip()]
-    said = lines[-1] if lines else ""
-    return (
-        0 < reply.code < 126
-        and said.startswith(("sudo: ", "Sorry, "))
-        and "unable to resolve host" not in said
-    )
-
-
-def sudo_of(ctx: Ctx, node: str) -> tuple[str, ...]:
-    """Return how sudo is called on a node: with ``-n``, so that it never waits for a password, where it knows that."""
-    rights = ask(ctx.fleet.shell(node), shell_probes.RIGHTS)
-    return Rights(None, None).sudo if isinstance(rights, Unknown) else rights.sudo
 
 
 def ask_boot(ctx: Ctx, node: str, earlier: BootMark) -> BootMark | Unknown:
@@ -259,10 +246,11 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
                 LookState.FAILED,
                 wrong,
                 remedy="the upgrade did not take effect: keep its log, ask vendor support",
+                seen=versions_seen({step.node: own}),
             )
         problems.append(Problem(step.node, wrong))
     if problems:
-        return _seen_of(problems)
+        return replace(_seen_of(problems), seen=versions_seen({step.node: own}))
     proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
     return LookResult(
         LookState.DONE,

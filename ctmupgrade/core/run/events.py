@@ -109,6 +109,9 @@ class StepFailed:
     code: int
     inconclusive: bool = False
     refused: bool = False  # the node refused it for good, and its looks show that nothing came of it
+    seen: Evidence = field(
+        default_factory=dict
+    )  # what its last look saw all the same: versions, a doubted log
     kind: Literal["step-failed"] = "step-failed"
 
 

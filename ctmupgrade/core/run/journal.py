@@ -37,8 +37,9 @@ from ctmupgrade.core.run.note_codes import code_of_old_note
 from ctmupgrade.core.run.observed import UNOBSERVED, Observed, observed_after
 from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched_after
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
-from ctmupgrade.core.run.step_state import BEGUN, Status, StepState
+from ctmupgrade.core.run.step_state import BEGUN, Status, StepState, said_only
 from ctmupgrade.core.run.surroundings import Surroundings
+from ctmupgrade.core.run.versions_seen import versions_after
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
 
@@ -61,6 +62,7 @@ class RunState:
     code: int = 0
     outcome: str = ""
     versions_after: Mapping[str, str] = field(default_factory=dict)
+    versions_seen: Mapping[str, str] = field(default_factory=dict)  # see versions_after
     decisions: tuple[NodeDecided, ...] = ()
     reopened: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
@@ -116,7 +118,7 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _step(
                 state, step,
                 replace(held, status=Status.STARTED, before=before, started=held.started or at, finished=None,
-                        error="", remedy="", starts=held.starts + 1, refused=False),
+                        error="", remedy="", starts=held.starts + 1, refused=False, seen={}),
             )  # fmt: skip
         case StepNoted(step, text, code):
             held = state.steps[step]
@@ -125,14 +127,12 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
         case StepDone(step, evidence):
             held, finished = state.steps[step], _not_before(state.steps[step].started, at)
             return _step(state, step, replace(held, status=Status.DONE, evidence=evidence, finished=finished))
-        case StepFailed(step, error, remedy, _, inconclusive, refused):
+        case StepFailed(step, error, remedy, _, inconclusive, refused, seen):
             status = Status.INCONCLUSIVE if inconclusive else Status.FAILED
             held = state.steps[step]
             finished = _not_before(held.started, at)
-            held = replace(
-                held, status=status, error=error, remedy=remedy, finished=finished, refused=refused
-            )
-            return _step(state, step, held)
+            failed = replace(held, status=status, error=error, remedy=remedy, finished=finished, refused=refused, seen=seen)  # fmt: skip
+            return _step(state, step, failed)
         case StepReopened(step, _):
             held, reopened = state.steps[step], replace(state, reopened=state.reopened | {step})
             return _step(reopened, step, StepState(notes=held.notes, codes=held.codes))
@@ -159,6 +159,7 @@ def _with_event(state: RunState, event: Event, at: datetime) -> RunState:
                    programs=programs_after(state.programs, event, at),
                    attempts=attempts_after(state.attempts, event, at, state.plan),
                    asked=asked_after(state.asked, event),
+                   versions_seen=versions_after(state.versions_seen, event, state.plan, state.steps),
                    observed=observed_after(state.observed, event, at, state.at))  # fmt: skip
 
 
@@ -204,11 +205,6 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
     return replace(state, steps=steps, decisions=(*state.decisions, event))
 
 
-def said_only(step: StepState) -> bool:
-    """Return whether a step is done by an operator's word alone: no look has proven it."""
-    return step.status is Status.DONE and "operator" in step.evidence
-
-
 def _out_of_order(plan: Plan) -> str:
     """The id of the first step that comes after one which does not stand before it; "" where all is in order, as in our own plans.
     A plan that was read from outside need not be."""
@@ -246,5 +242,5 @@ def replay(events: Iterable[tuple[Event, datetime]]) -> RunState:
 __all__ = [  # the events are part of this module for its users
     "PARTIAL", "STUCK", "Event", "Evidence", "NodeDecided", "NodesSeen", "PortsSeen", "PortsWatched", "ProgramEnded", "ProgramStarted", "RequestRefused", "RunEnded",
     "RunHandedOver", "RunPaused", "RunResumed", "RunStarted", "RunState", "RunTakenOver", "Status", "StepDone", "StepFailed",
-    "StepNoted", "StepReopened", "StepStarted", "StepState", "StopAsked", "apply", "replay", "start",
+    "StepNoted", "StepReopened", "StepStarted", "StepState", "StopAsked", "apply", "replay", "said_only", "start",
 ]  # fmt: skip

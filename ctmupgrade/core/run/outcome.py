@@ -6,7 +6,6 @@ from typing import Literal
 
 from ctmupgrade.core.plan.steps import CompareSettings, JoinNode, RecordSettings, RunUpgrade, Step
 from ctmupgrade.core.run.journal import RunState, Status, said_only
-from ctmupgrade.core.run.seen_versions import last_version
 from ctmupgrade.core.version import Version
 
 
@@ -41,10 +40,9 @@ def _matters(step: Step) -> bool:
 
 
 def last_versions(state: RunState) -> dict[str, str]:
-    """Return each node's version: the last that a step of the run has proven, else the plan's."""
-    names = dict.fromkeys((*state.plan.versions, *(step.node for step in state.plan.steps if step.node)))
-    found = {name: last_version(state, name) for name in names}
-    return {name: version for name, version in found.items() if version or name in state.plan.versions}
+    """Return each node's version: the last that a look of the run has seen, else the plan's; "" where it is not known, for
+    nothing has seen the node since its upgrade."""
+    return {**state.plan.versions, **state.versions_seen}
 
 
 def at_target(state: RunState, node: str) -> bool:

@@ -8,6 +8,7 @@ from string import Formatter
 from ctmupgrade.core.plan import steps
 from ctmupgrade.core.plan.step_words import step_words
 from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.run.events import Evidence
 from ctmupgrade.core.run.journal import RunState, Status, StepState, said_only
 from ctmupgrade.core.timing import clock_time
 
@@ -99,3 +100,9 @@ def proven_by_look(state: RunState, step: str) -> bool:
     """Return whether a step is done because a look has shown it, not by an operator's word alone."""
     held = state.steps.get(step)
     return held is not None and held.status is Status.DONE and not said_only(held)
+
+
+def judged_by_a_person(state: RunState, step: str) -> Evidence:
+    """Return what the last look at a step saw before an operator said that it is done; nothing where none said so."""
+    held = state.steps.get(step)
+    return held.seen if held is not None and said_only(held) else {}

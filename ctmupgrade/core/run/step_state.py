@@ -41,3 +41,9 @@ class StepState:
     notes: tuple[str, ...] = ()
     codes: tuple[NoteCode, ...] = ()  # what each note means to the program
     earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
+    seen: Evidence = field(default_factory=dict)  # what the last look saw of a step that failed
+
+
+def said_only(step: StepState) -> bool:
+    """Return whether a step is done by an operator's word alone: no look has proven it."""
+    return step.status is Status.DONE and "operator" in step.evidence
