@@ -11,12 +11,13 @@ import pytest
 from ctmupgrade.actions.script_log import question_on
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.errors import ConnectionLostError
 from ctmupgrade.sim.faults import Fault
 from ctmupgrade.sim.fleet import SimFleet
 from ctmupgrade.sim.state import File
-from tests.support.world_run import Drive, at_step, make_world
+from tests.support.world_run import Drive, Killed, at_step, make_world
 
 BOTH = "Upgrade to 2.21.0+15451 succeeded\nERROR: the old database is put back"
 
@@ -33,7 +34,7 @@ def test_a_failure_after_the_success_line_is_no_success(tmp_path: Path) -> None:
     [(step, held)] = drive.stuck
     assert step == "upgrade:ctm-1" and "the old database is put back" in held.error
     assert "do not reboot ctm-1" in held.remedy and "node done" in held.remedy
-    assert not drive.world.of_kind("rebooted")
+    assert not drive.world.of_kind("booted")
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
@@ -59,7 +60,104 @@ def test_a_script_that_fails_after_its_step_was_done_is_not_rebooted(tmp_path: P
     assert drive.start() == 6
     [(step, held)] = drive.stuck
     assert step == "reboot:ctm-1" and "the old database is put back" in held.error
-    assert not drive.world.of_kind("rebooted")
+    assert not drive.world.of_kind("booted")
+
+
+TIDY = "Upgrade to 2.21.0+15451 succeeded\nReboot the instance to finish the upgrade\nERROR: cleanup of old images failed, ignored"
+MORE = "ERROR: the old database is put back"
+
+
+def doubted(folder: Path) -> Drive:
+    """A run that stopped, and for which a person says that the upgrade is done all the same. The node waits for its reboot."""
+    drive = alone(folder, faults=[{"kind": "upgrade_fails", "node": "ctm-1", "at": "middle", "text": TIDY}])
+    dies_while_it_runs(drive)
+    assert drive.resume() == 6
+    [(step, held)] = drive.stuck
+    assert step == "upgrade:ctm-1" and "cleanup of old images failed" in held.error
+    node = drive.world.nodes["ctm-1"]
+    node.pending = drive.world.archive.version
+    drive.decide("ctm-1", "done")
+    return drive
+
+
+def dies_while_it_runs(drive: Drive) -> None:
+    """``kill -9`` once the script was seen in the process list."""
+
+    def dies(step: str, event: journal.Event | None, _tick: Tick | None) -> None:
+        runs = isinstance(event, journal.StepNoted) and event.code is NoteCode.SCRIPT_RUNS
+        if step == "upgrade:ctm-1" and runs:
+            raise Killed
+
+    drive.hook = dies
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda _step, _event, _tick: None
+
+
+def write(drive: Drive, name: str, text: str) -> None:
+    node = drive.world.nodes["ctm-1"]
+    data = text.encode()
+    node.files = {**node.files, name: File(len(data), data=data, mtime=drive.world.now)}
+    drive.world.touch()
+
+
+def log_of(drive: Drive) -> str:
+    return next(name for name in drive.world.nodes["ctm-1"].files if "ks_upgrade_" in name)
+
+
+def text_of(drive: Drive) -> str:
+    return SimFleet(drive.world).shell("ctm-1").read("cat", log_of(drive)).out
+
+
+def test_a_person_who_has_judged_a_doubted_log_is_believed(tmp_path: Path) -> None:
+    drive = doubted(tmp_path)
+    assert drive.resume() == 0, drive.stuck
+    assert drive.world.of_kind("booted")
+
+
+@pytest.mark.parametrize("change", ["more words", "the same words again", "a new log"])
+def test_another_log_than_the_one_that_was_judged_is_a_new_question(tmp_path: Path, change: str) -> None:
+    drive = doubted(tmp_path)
+    path = log_of(drive)
+    told = text_of(drive)
+    drive.world.clock.advance(60.0)
+    match change:
+        case "more words":
+            write(drive, path, f"{told}{MORE}\n")
+        case "the same words again":
+            write(drive, path, told)
+        case _:
+            write(drive, path.replace("ks_upgrade_2", "ks_upgrade_9"), told)
+    assert drive.resume() == 6
+    [(step, held)] = drive.stuck
+    assert step == "reboot:ctm-1" and "not rebooted" in held.error
+    assert not drive.world.of_kind("booted")
+
+
+def test_a_decision_before_anybody_saw_the_log_judges_nothing(tmp_path: Path) -> None:
+    """The run died; a person says that it is done; only then does a look find the words of a failure."""
+    drive = alone(tmp_path, faults=[{"kind": "upgrade_fails", "node": "ctm-1", "at": "middle", "text": TIDY}])
+    dies_while_it_runs(drive)
+    drive.decide("ctm-1", "done")
+    drive.world.clock.advance(3600.0)
+    assert drive.resume() == 6
+    assert [step for step, _ in drive.stuck] == ["reboot:ctm-1"] and not drive.world.of_kind("booted")
+
+
+def test_a_doubted_log_that_grows_again_holds_the_reboot_up(tmp_path: Path) -> None:
+    drive = doubted(tmp_path)
+    path = log_of(drive)
+    told = text_of(drive)
+    lines = [0]
+
+    def grows(step: str, event: journal.Event | None, tick: Tick | None) -> None:
+        if step == "reboot:ctm-1" and event is None and tick is not None and lines[0] < 20:
+            lines[0] += 1
+            write(drive, path, told + "still cleaning\n" * lines[0])
+
+    drive.hook = grows
+    assert drive.resume() == 6
+    assert lines[0] == 20 and not drive.world.of_kind("booted")
 
 
 def test_a_script_that_sudo_does_not_start_did_not_fail(tmp_path: Path) -> None:
@@ -92,7 +190,7 @@ def test_the_success_of_an_earlier_upgrade_is_none_of_this_one(tmp_path: Path, f
     drive.hook = refused
     assert drive.start() == 5
     assert [step for step, _ in drive.stuck] == ["upgrade:ctm-1"]
-    assert not drive.world.of_kind("rebooted")
+    assert not drive.world.of_kind("booted")
 
 
 @pytest.mark.parametrize(
@@ -126,3 +224,29 @@ def test_nobody_is_sent_to_a_log_that_is_not_there(tmp_path: Path) -> None:
     assert drive.start() in (5, 6)
     [(_, held)] = drive.stuck
     assert "left no log" in held.remedy and "Read" not in held.remedy
+
+
+def test_a_script_of_which_nothing_is_found_is_not_said_to_have_words(tmp_path: Path) -> None:
+    """It was killed while it ran: its terminal is gone, its log is not found. Nobody has seen a word of it."""
+    faults = [{"kind": "log_missing", "node": "ctm-1"}, {"kind": "upgrade_no_verdict", "node": "ctm-1"}]
+    drive = alone(tmp_path, faults=faults)
+
+    dies_while_it_runs(drive)
+    assert drive.resume() == 6
+    [(step, held)] = drive.stuck
+    assert step == "upgrade:ctm-1"
+    assert "no log of it was found" in held.error and "empty" not in held.error
+    assert "above" not in held.remedy and "find / -xdev -name 'ks_upgrade_*.log'" in held.remedy
+    assert "ksctl system info get" in held.remedy and "do not reboot ctm-1" in held.remedy
+
+
+def test_an_empty_log_is_called_so(tmp_path: Path) -> None:
+    drive = alone(tmp_path, faults=[{"kind": "upgrade_no_verdict", "node": "ctm-1"}])
+
+    dies_while_it_runs(drive)
+    drive.world.clock.advance(3600.0)
+    write(drive, log_of(drive), "")
+    drive.hook = lambda _step, _event, _tick: None
+    assert drive.resume() == 6
+    [(_, held)] = drive.stuck
+    assert "its log is empty" in held.error and "Read " in held.remedy

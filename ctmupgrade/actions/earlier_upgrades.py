@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ctmupgrade.actions.base import Ctx, known
+from ctmupgrade.actions.script_log import DOUBTED_IS, doubted_log
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.upgrade_logs import dated_logs, logs_of
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.unknown import Unknown
 from ctmupgrade.core.looks.upgrade_log import MOVE_AWAY, LogVerdict, undecided
-from ctmupgrade.core.plan.steps import Step
+from ctmupgrade.core.plan.steps import Step, step_id
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.version import Version
 from ctmupgrade.errors import InconclusiveError
@@ -59,14 +60,18 @@ def _refuse_unread(step: Step, unread: Unknown | None) -> None:
     )
 
 
-def refuse_doubted(step: Step, shell: Shell) -> None:
+def refuse_doubted(ctx: Ctx, step: Step, shell: Shell) -> None:
     """Refuse to reboot a node whose script went on after its success line, and failed. A log that cannot be read any more
-    holds no reboot up: the success line was seen.
+    holds no reboot up: the success line was seen. Nor does one of which a person has said, after it was last seen to change,
+    that the upgrade is done.
 
     :raises InconclusiveError: its log tells of a failure after that line.
     """
     logs = logs_of(shell, limit=1)
     if isinstance(logs, Unknown) or not logs or logs[-1].verdict is not LogVerdict.DOUBTED:
+        return
+    judged = ctx.judged(step_id("upgrade", step.node)).get(DOUBTED_IS, "")
+    if judged and judged == doubted_log(shell, logs[-1]).get(DOUBTED_IS):
         return
     raise InconclusiveError(
         f"{step.id}: not rebooted: ks_upgrade.sh told of a failure after its success line ({logs[-1].path}): "

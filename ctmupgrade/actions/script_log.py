@@ -6,9 +6,10 @@ not tell its end. What tells then is its log: while that grows, something works.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Session
 from ctmupgrade.collect.ask import ask
@@ -33,6 +34,8 @@ _ASKS = re.compile(
     r"\?$|\b(?:password|passphrase)\b[^\n]{0,100}:$|[\[(]y(?:es)?/n(?:o)?[\])][:?]?$", re.IGNORECASE
 )
 _ELSEWHERE, _NOT_KNOWN = "logs_elsewhere", "not known"  # in the evidence of a start
+DOUBTED_IS = "doubted_log_is"  # in what a look saw of it
+NO_LOG = Unknown("no log yet")
 SEARCH_EVERY = 5  # a search of the whole file system is not for every look
 
 
@@ -52,6 +55,7 @@ class Followed:
     works_on: bool = False  # it was seen to change then
     grew: bool = False  # looks have seen it change, whatever the process list tells
     told_on: bool = False  # that it did is noted
+    doubted: Evidence = field(default_factory=dict)  # see doubted_log
 
 
 def seen_running(ctx: Ctx, step: Step) -> bool:
@@ -97,6 +101,18 @@ def mark_of(shell: Shell, path: str) -> str:
         return mark
     size = ask(shell, file_probes.staged(path))
     return "" if isinstance(size, Unknown) else str(size)
+
+
+def doubted_log(shell: Shell, log: UpgradeLog) -> Evidence:
+    """Return what tells a log that doubts its success from each that is, or will be, another: who says of this one that the
+    upgrade is done has judged these words, and no later ones. Empty where it does not doubt, or grows, or nothing tells."""
+    if log.verdict is not LogVerdict.DOUBTED:
+        return {}
+    mark = mark_of(shell, log.path)
+    if not mark or read_log(shell, log.path) != log:
+        return {}
+    whole = f"{log.path.rsplit('/', 1)[-1]} {mark} {log.last_line}"
+    return {"doubted_log": log.path, DOUBTED_IS: hashlib.sha256(whole.encode()).hexdigest()}
 
 
 def unwritten_for(shell: Shell, path: str) -> float | None:
@@ -157,9 +173,10 @@ def new_log(shell: Shell, session: Session, before: Evidence) -> Maybe[UpgradeLo
         if not fresh and (told or session.ended or session.terminal is None):
             fresh = [told] if "/" in told else _searched(shell, session, before)
         if not fresh:
-            return Unknown("no log yet")
+            return NO_LOG
         path = fresh[-1]
     log = read_log(shell, path)
+    session.own(Followed).doubted = doubted_log(shell, log) if isinstance(log, UpgradeLog) else {}
     if isinstance(log, UpgradeLog) and (log.verdict is not LogVerdict.UNREAD or path != told):
         session.own(Followed).log = path
     return log
@@ -199,10 +216,16 @@ def found_elsewhere(shell: Shell, before: Mapping[str, str]) -> Maybe[list[str]]
     return [name for name in found if name.rsplit("/", 1)[-1] not in old]
 
 
-def to_read(log: Maybe[UpgradeLog]) -> str:
-    """Return what a person is told to read, as the start of a sentence."""
+def to_read(log: Maybe[UpgradeLog], node: str, *, said: str) -> str:
+    """Return what a person is told to read, as the start of a sentence.
+
+    :param said: what the script said on its terminal, as the error tells it; "": nothing.
+    """
     if not isinstance(log, UpgradeLog):
-        return "Take its words above (it left no log that is found on the node)"
+        found = "Take its words above (it left no log that is found on the node)"
+        return found if said else (
+            f"Look on {node} by hand (find / -xdev -name 'ks_upgrade_*.log'; ps -ef) and at its version (ksctl system info get)"
+        )  # fmt: skip
     where = "the node's console (ksadmin may not)" if log.verdict is LogVerdict.UNREAD else "the node"
     return f"Read {log.path} on {where}"
 
@@ -211,7 +234,11 @@ def without_words(log: Maybe[UpgradeLog]) -> str:
     """Return why no line of a script tells how it ended."""
     if isinstance(log, UpgradeLog) and log.verdict is LogVerdict.UNREAD:
         return f"its log cannot be read: {log.why}"
-    return "its log is empty"
+    if isinstance(log, UpgradeLog):
+        return "its log is empty"
+    return "it said nothing, and " + (
+        "no log of it was found" if log == NO_LOG else f"whether it left a log is not known: {log.words}"
+    )
 
 
 def last_words(line: str) -> str:

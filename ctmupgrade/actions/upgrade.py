@@ -146,7 +146,8 @@ class Upgrade(StepHandler):
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Judge by terminal, log, process list and boot; see the module."""
-        return replace(self._look(ctx, step, before), note=_news(ctx, ctx.session(step)))
+        found, session = self._look(ctx, step, before), ctx.session(step)
+        return replace(found, note=_news(ctx, session), seen=session.own(Followed).doubted)
 
     def _look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         session = ctx.session(step)
@@ -335,13 +336,13 @@ def _gone(ctx: Ctx, step: Step, log: Maybe[UpgradeLog], silent: float) -> LookRe
         return LookResult(
             LookState.FAILED,
             f"ks_upgrade.sh failed: {excerpt(reason, 400) or 'its log gives no reason'}",
-            remedy=f"do not reboot {step.node}. {to_read(log)} and fix the cause",
+            remedy=f"do not reboot {step.node}. {to_read(log, step.node, said=reason)} and fix the cause",
             go_on=GoOn.RETRY,
         )
     return LookResult(
         LookState.UNKNOWN,
         f"whether ks_upgrade.sh succeeded is not known: {excerpt(reason, 400) or without_words(log)}",
-        remedy=f"do not reboot {step.node}. {to_read(log)}: find out whether the upgrade succeeded",
+        remedy=f"do not reboot {step.node}. {to_read(log, step.node, said=reason)}: find out whether the upgrade succeeded",
         go_on=GoOn.DONE_OR_RETRY,
         final=looks >= SURE_LOOKS,
     )

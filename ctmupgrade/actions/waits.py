@@ -141,7 +141,7 @@ class RebootHandler(StepHandler):
         boot = yield from wait_for_script(ctx, step)
         earlier = ctx.baselines.get(step_id("upgrade", step.node), {}).get("boot", "")
         if not boot.differs_from(BootMark.of_text(earlier)):
-            refuse_doubted(step, ctx.fleet.shell(step.node))
+            refuse_doubted(ctx, step, ctx.fleet.shell(step.node))
         return {"boot": earlier or replace(boot, taken=ctx.clock.now().timestamp()).text()}
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
