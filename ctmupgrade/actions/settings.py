@@ -12,11 +12,13 @@ from typing import Any
 
 from ctmupgrade.actions.answers import note_refusal
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler
+from ctmupgrade.actions.health import accepted_csm_error
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.settings import passes_by_itself, read_settings
 from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.looks import ksctl_probes
 from ctmupgrade.core.looks.facts import Unknown
+from ctmupgrade.core.looks.secrets_manager import CSM_REMEDY
 from ctmupgrade.core.node_settings import (
     _hosts,
     _rows,
@@ -209,6 +211,7 @@ class Compared:
     differences: str = ""
     not_known: str = ""
     fewer: str = ""
+    tolerated: str = ""
 
 
 class CompareHandler(StepHandler):
@@ -233,13 +236,16 @@ class CompareHandler(StepHandler):
             yield Noted(f"FEWER than before: {own.fewer}; find the cause before you end the work")
         erasing = (s for s in ctx.plan.steps if s.node == step.node and erases(s.action))
         yield from _told(old, now, erased=any(erasing))
+        own.tolerated = accepted_csm_error(ctx, step.node)
+        if own.tolerated:
+            yield Noted(f"WARNING: {own.tolerated}; {CSM_REMEDY}")
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Tell what was found; differences are no failure."""
         own = ctx.session(step).own(Compared)
         if not own.differences:
             return LookResult(LookState.NOT_YET, "not compared")
-        told = {"fewer": own.fewer, "not_known": own.not_known}
+        told = {"fewer": own.fewer, "not_known": own.not_known, "services": own.tolerated}
         found = {name: text for name, text in told.items() if text}
         joins = (s.action for s in ctx.plan.steps if s.node == step.node)
         for via in [action.via for action in joins if isinstance(action, JoinNode)]:

@@ -14,6 +14,7 @@ from ctmupgrade.actions.health import (
     all_health,
     caught_up_is_waived,
     health_of,
+    services_words,
     versions_seen,
 )
 from ctmupgrade.actions.sudo import sudo_of, sudo_refused
@@ -251,7 +252,7 @@ def node_look(ctx: Ctx, step: Step, *, clustered: bool, expected_up: bool) -> Lo
         problems.append(Problem(step.node, wrong))
     if problems:
         return replace(_seen_of(problems), seen=versions_seen({step.node: own}))
-    proof = {"version": str(own.version), "keysecure": "active", "services": "started"}
+    proof = {"version": str(own.version), "keysecure": "active", "services": services_words(ctx, own)}
     return LookResult(
         LookState.DONE,
         evidence={**proof, "ready_and_connected": "reported by the other nodes"} if clustered else proof,

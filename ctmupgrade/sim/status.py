@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from ctmupgrade.core.looks.secrets_manager import is_csm
 from ctmupgrade.sim.active_faults import lasting
+from ctmupgrade.sim.faults import Fault
 from ctmupgrade.sim.state import NEVER, SimNode, UpgradeRun
 from ctmupgrade.sim.upgrade_words import ERROR_PART, phase_start
 from ctmupgrade.sim.world import World
@@ -77,14 +79,19 @@ def _silences(world: World, node: SimNode) -> list[float]:
             found.append(fault.started)
     for kind in ("services", "unit"):
         fault = lasting(world, kind, node.name)
-        if fault and fault.text("state", "error") not in ("started", "active"):
+        if fault and fault.text("state", "error") not in ("started", "active") and not _of_csm_alone(fault):
             found.append(fault.started)
     # The secrets manager without internet stays in error, and the node serves all the same (docs/appliance.md 4.2).
     if node.unit != "active" or any(
-        state == "error" and name != "secrets-manager" for name, state in node.services.items()
+        state == "error" and not is_csm(name) for name, state in node.services.items()
     ):
         found.append(max(0.0, node.down_from))
     return found
+
+
+def _of_csm_alone(fault: Fault) -> bool:
+    names = fault.names("names")
+    return bool(names) and all(map(is_csm, names)) and fault.text("state", "error") == "error"
 
 
 def serving(world: World, node: SimNode) -> bool:

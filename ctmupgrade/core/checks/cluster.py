@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from statistics import median
 
@@ -11,7 +12,8 @@ from ctmupgrade.core.checks import caught_up, health
 from ctmupgrade.core.checks.ages import ours_against, span
 from ctmupgrade.core.checks.check import VENDOR, Question, of_problems, unknown
 from ctmupgrade.core.checks.findings import Finding, Verdict
-from ctmupgrade.core.looks.facts import ClockReading, Services, Unknown
+from ctmupgrade.core.looks.facts import ClockReading, Unknown
+from ctmupgrade.core.looks.secrets_manager import CSM_REMEDY
 from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.version import Version, reached
 
@@ -112,19 +114,14 @@ def replication_caught_up(q: Question) -> Iterator[Finding]:
     )
 
 
-CSM = ("csm", "secrets-manager")  # the service of the secrets manager, as the appliance's parts call it
-
-
 def services_started(q: Question) -> Iterator[Finding]:
     """Judge keysecure and its services; a disabled one is a choice (docs/appliance.md 4.2)."""
     remedy = "systemctl status keysecure; ksctl services status   # fix this before the upgrade"
-    services = [f.services for f in q.facts.nodes.values() if isinstance(f.services, Services)]
-    if any(s.by_name.get(name) == "error" for s in services for name in CSM):
-        # Without internet it stays in error for good (vendor page of the 2.20 secrets manager).
-        remedy += "; the secrets manager (csm) needs internet access; if it is not used: ksctl products disable --name csm"
+    problems = health.service_problems(q.facts.nodes)
     yield from of_problems(
         "services_started",
-        health.service_problems(q.facts.nodes),
+        # before the upgrade nobody can say yet that the secrets manager may stay so after it
+        (replace(p, remedy=f"{remedy}; {CSM_REMEDY}") if p.csm else p for p in problems),
         remedy,
         "keysecure is active and its services are started on every node",
     )

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from ctmupgrade.core.checks.membership import membership_problems, name_at, name_of, names_by_id
 from ctmupgrade.core.checks.problem import Problem, not_known
 from ctmupgrade.core.looks.cluster_views import SummaryReport
-from ctmupgrade.core.looks.facts import NodeFacts, Unknown
+from ctmupgrade.core.looks.facts import NodeFacts, Services, Unknown
+from ctmupgrade.core.looks.secrets_manager import CSM_CHECK, CSM_REMEDY, csm_in_error
 from ctmupgrade.core.model import Cluster
 
 __all__ = [
@@ -159,8 +160,19 @@ def service_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:
         if isinstance(facts.services, Unknown):
             yield not_known(name, "the state of its services", facts.services)
         elif not facts.services.started:
-            waiting = ", ".join(f"{n} {s}" for n, s in sorted(facts.services.waiting.items())[:4])
-            yield Problem(name, f"services are {facts.services.overall or 'not started'}: {waiting or '-'}")
+            yield _not_started(name, facts.services)
+
+
+def _not_started(name: str, services: Services) -> Problem:
+    waiting = ", ".join(f"{n} {s}" for n, s in sorted(services.waiting.items())[:4])
+    words = f"services are {services.overall or 'not started'}: {waiting or '-'}"
+    if not csm_in_error(services):
+        return Problem(name, words)
+    remedy = (
+        f"check {name} and fix it: {CSM_REMEDY}. If it is used and may stay in error after the upgrade: skip {CSM_CHECK} "
+        "in cluster.yaml (checks: skip), with the reason"
+    )
+    return Problem(name, words, remedy=remedy, csm=True)
 
 
 def upgrade_problems(nodes: Mapping[str, NodeFacts]) -> Iterator[Problem]:

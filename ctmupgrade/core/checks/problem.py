@@ -16,6 +16,7 @@ class Problem:
     :ivar beside: the other node that it is about or that says it, by name (by host where cluster.yaml lacks it).
     :ivar heard: the text ends in that node's name, which is said by :attr:`words`: others may say the same.
     :ivar remedy: what to do about this one; "" where it is the same for all of its kind.
+    :ivar csm: its secrets manager is in error, alone or among others.
     :ivar version: it has another version than it should have: no waiting changes that."""
 
     node: str
@@ -26,6 +27,7 @@ class Problem:
     heard: bool = False
     remedy: str = ""
     version: bool = False
+    csm: bool = False
 
     @property
     def words(self) -> str:

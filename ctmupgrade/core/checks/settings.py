@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctmupgrade.core.checks.check import VENDOR, Question, looked, not_looked_up, or_pass
-from ctmupgrade.core.checks.cluster import CSM
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.looks.facts import Services, Unknown
+from ctmupgrade.core.looks.secrets_manager import CSM_CHECK, is_csm
 from ctmupgrade.core.looks.shared_state import Account
 from ctmupgrade.core.plan.clients import BALANCER
 from ctmupgrade.core.version import Version
@@ -72,12 +72,15 @@ def same_services_disabled(q: Question) -> Iterator[Finding]:
 
 def internet_for_csm(q: Question) -> Iterator[Finding]:
     """Check that the secrets manager is disabled, or tell that it needs the internet after the upgrade."""
-    check, found = "internet_for_csm", []
+    check, found = CSM_CHECK, []
     for name, facts in q.facts.nodes.items():
         states = facts.services.by_name if isinstance(facts.services, Services) else {}
-        if any(states.get(service, "disabled") != "disabled" for service in CSM):
+        if any(state != "disabled" for service, state in states.items() if is_csm(service)):
             words = "the secrets manager (csm) is enabled: without internet access it stays in error after the upgrade"
-            remedy = "make sure that the node reaches the internet; if csm is not used: ksctl products disable --name csm"
+            remedy = (
+                "make sure that the node reaches the internet; if csm is not used: ksctl products disable --name csm; if it may "
+                "stay in error, so that a run goes on: --skip internet_for_csm=REASON"
+            )
             found.append(
                 Finding(check, Verdict.WARN, name, words, remedy, "vendor page of the 2.20 secrets manager")
             )

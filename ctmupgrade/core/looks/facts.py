@@ -50,10 +50,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The appliance's own services; ``disabled`` is a choice, not a fault (docs/appliance.md 4.2)."""
+    """The appliance's own services; ``disabled`` is a choice, not a fault (docs/appliance.md 4.2).
+
+    :ivar tolerated: those in error that a person accepts, and that are therefore left out.
+    """
 
     overall: str
     by_name: Mapping[str, str] = field(default_factory=dict)
+    tolerated: tuple[str, ...] = ()
 
     @property
     def started(self) -> bool:

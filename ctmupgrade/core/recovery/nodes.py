@@ -7,6 +7,7 @@ from datetime import UTC
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.looks.boot import Unbooted
 from ctmupgrade.core.looks.facts import NodeFacts, SystemInfo, Unknown
+from ctmupgrade.core.looks.secrets_manager import CSM_REMEDY
 from ctmupgrade.core.looks.upgrade_log import LogVerdict, UpgradeLog, began_at
 from ctmupgrade.core.plan.steps import AwaitNode, Reboot, RestartServices, Settle, step
 from ctmupgrade.core.recovery.result import Advice, Part, Trouble, Urgency, advise, together
@@ -198,4 +199,5 @@ def _services(scene: Scene, name: str, node: NodeFacts) -> Part:
         else "its services are not started"
     )
     restart = step(RestartServices(by_shell), name, why, SERVICES_S)
-    return Part((trouble,), steps=(restart,))
+    csm = advise(f"{name}: {CSM_REMEDY}") if any(p.csm for p in problems) else Part()
+    return Part((trouble,), steps=(restart,)) + csm

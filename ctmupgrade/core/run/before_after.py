@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeAlias
 
+from ctmupgrade.core.looks.facts import Services
+from ctmupgrade.core.looks.secrets_manager import CSM_REMEDY, csm_in_error
 from ctmupgrade.core.node_settings import COUNTS
 from ctmupgrade.core.run.report_lines import ComparedLine, FindingLine, iso_time
 from ctmupgrade.core.run.seen_events import NodesSeen, Seen
@@ -206,9 +208,12 @@ def worse_findings(looks: BeforeAfter, only: Container[str] | None = None) -> It
     for line in compared(looks, only):
         if line.verdict == "worse":
             summary = f"{TITLES[line.topic]}: worse than before the run: {line.text}"
-            yield FindingLine(
-                line.topic, "warn", line.node, summary, _REMEDY[line.topic], line.when, line.time
-            )
+            remedy = _REMEDY[line.topic]
+            if line.topic == "services" and csm_in_error(
+                Services("", looks.after[line.node].seen.topics["services"])
+            ):
+                remedy = f"{remedy}; {CSM_REMEDY}"
+            yield FindingLine(line.topic, "warn", line.node, summary, remedy, line.when, line.time)
 
 
 def unknown_now(looks: BeforeAfter, only: Container[str] | None = None) -> Iterator[tuple[str, str]]:

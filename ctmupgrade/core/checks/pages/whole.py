@@ -56,7 +56,8 @@ PAGES: Mapping[str, Page] = {
         "The secrets manager (product csm) is disabled, or you have read that it needs the internet.",
         "From 2.19 on the secrets manager needs internet access after an upgrade; without it its service stays in error for good.",
         "ksctl services status: csm or secrets-manager is disabled",
-        "Give the node internet access or a proxy; if csm is not used: ksctl products disable --name csm",
+        "Give the node internet access or a proxy; if csm is not used: ksctl products disable --name csm. If it may stay in error "
+        "after the upgrade, skip this check: a run then goes on though csm is in error, if all other services are started.",
         "vendor page of the 2.20 secrets manager",
     ),
     "clients_have_another_node": Page(
