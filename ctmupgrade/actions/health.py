@@ -18,7 +18,7 @@ from ctmupgrade.core.looks.facts import NodeFacts, Services, Unknown
 from ctmupgrade.core.looks.secrets_manager import CSM_CHECK, csm_in_error, is_csm, without_csm
 from ctmupgrade.core.plan.plan import services_in_error
 from ctmupgrade.core.run.events import Evidence
-from ctmupgrade.core.run.versions_seen import seen_of
+from ctmupgrade.core.run.versions_fold import seen_of
 from ctmupgrade.core.version import reached
 
 

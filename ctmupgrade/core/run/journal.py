@@ -39,7 +39,7 @@ from ctmupgrade.core.run.program_runs import ProgramRun, programs_after, touched
 from ctmupgrade.core.run.seen_events import NodesSeen, PortsSeen, PortsWatched
 from ctmupgrade.core.run.step_state import BEGUN, Status, StepState, said_only
 from ctmupgrade.core.run.surroundings import Surroundings
-from ctmupgrade.core.run.versions_seen import versions_after
+from ctmupgrade.core.run.versions_fold import versions_after
 
 PARTIAL = 9  # the exit code of a run that ended as decided, but not with every node of its plan at the target
 
