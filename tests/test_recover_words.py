@@ -9,8 +9,8 @@ import pytest
 
 from ctmupgrade.cli.given import Common
 from ctmupgrade.cli.place import place_words
-from ctmupgrade.cli.recover import option_words
 from ctmupgrade.core.model import Options
+from ctmupgrade.core.plan.option_words import given_words
 from ctmupgrade.render.folding import folded
 from tests.support import broken
 
@@ -55,12 +55,12 @@ def test_lines_fit_the_terminal_and_commands_stay_whole() -> None:
 
 
 def test_options_are_printed_as_they_are_typed() -> None:
-    assert option_words(Options(survivor="ctm-1")) == ""
+    assert given_words(Options(survivor="ctm-1")) == ""
     given = Options(
         skips=(("ntp_synchronised", "it's CHG 1"),), hold_back="ctm-2", order=("ctm-2", "ctm-1"), keep_copies=2,
         shared_hsm_partition=True,
     )  # fmt: skip
-    assert option_words(given) == (
+    assert given_words(given) == (
         " --order ctm-2,ctm-1 --skip 'ntp_synchronised=it'\"'\"'s CHG 1' --keep-copies 2 --hold-back ctm-2"
         " --shared-hsm-partition"
     )

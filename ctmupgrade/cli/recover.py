@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,13 +12,14 @@ from ctmupgrade.cli.given import Common, Format
 from ctmupgrade.cli.output import fold, put_json
 from ctmupgrade.cli.place import place_words
 from ctmupgrade.cli.questions import NOTHING, ask, at_terminal
+from ctmupgrade.core.plan.option_words import given_words
 from ctmupgrade.errors import CtmUpgradeError, ExitCode
 
 if TYPE_CHECKING:
     from ctmupgrade.commands.recover import Recovery
     from ctmupgrade.commands.wiring import Setup
     from ctmupgrade.core.model import Options
-    from ctmupgrade.core.recovery.scene import OperatorInput
+    from ctmupgrade.core.run.operator_input import OperatorInput
 
 
 class ReadOtherwiseError(CtmUpgradeError):
@@ -48,36 +47,13 @@ class Asked:
             return ""
         more = f" --take-over {self.take_over}" if self.take_over else ""
         return (
-            f"ctmupgrade recover{found.known.words}{option_words(self.options)}{more} --pin {found.pin} --yes"
+            f"ctmupgrade recover{found.known.words}{given_words(self.options)}{more} --pin {found.pin} --yes"
         )
 
     @property
     def place(self) -> str:
         """Return the options that say where the cluster's files are, as they were given."""
         return place_words(self.common)
-
-
-def option_words(options: Options) -> str:
-    """Return the options of planning as they are typed, each with a blank before it; ``--survivor`` is the
-    operator's word and not among them."""
-    return "".join(f" {word}" for word in _option_words(options))
-
-
-def _option_words(options: Options) -> Iterator[str]:
-    names = {"skips": "skip"}
-    for one in fields(options):
-        value = getattr(options, one.name)
-        option = f"--{names.get(one.name, one.name).replace('_', '-')}"
-        if one.name == "survivor" or value == one.default:
-            continue
-        if isinstance(value, bool):
-            yield option
-        elif isinstance(value, tuple) and value and isinstance(value[0], tuple):
-            yield from (f"{option} {shlex.quote('='.join(pair))}" for pair in value)
-        elif isinstance(value, tuple):
-            yield f"{option} {shlex.quote(','.join(value))}"
-        else:
-            yield f"{option} {shlex.quote(str(value))}"
 
 
 def show(asked: Asked, made: Setup, found: Recovery, *, after: bool = False) -> None:
@@ -139,7 +115,7 @@ def take(asked: Asked, made: Setup, found: Recovery) -> int:
         if confirmed:
             for line in fold(asked.common, [plain.mode_line(made.mode, made.cluster.name, looks_only=False)]):
                 typer.echo(line)
-        command = f"ctmupgrade recover{asked.known.words}{option_words(asked.options)} --yes"
+        command = f"ctmupgrade recover{asked.known.words}{given_words(asked.options)} --yes"
         try:
             with wishes(asked.common, made, take_over=asked.take_over, command=command) as wish:
                 outcome, after = recovering.perform(made, wish, found, confirmed=confirmed)

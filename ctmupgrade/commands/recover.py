@@ -24,9 +24,10 @@ from ctmupgrade.core.recovery.decide import Circumstances
 from ctmupgrade.core.recovery.diagnose import diagnose, unheard_survivor, without_data
 from ctmupgrade.core.recovery.pin import pin_of
 from ctmupgrade.core.recovery.result import Diagnosis
-from ctmupgrade.core.recovery.scene import Counts, OperatorInput
+from ctmupgrade.core.recovery.scene import Counts
 from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.kinds import RunKind
+from ctmupgrade.core.run.operator_input import OperatorInput
 from ctmupgrade.core.run.past_runs import RunHistory, past_of
 from ctmupgrade.errors import CtmUpgradeError, ExitCode, UsageError
 
@@ -83,8 +84,9 @@ def _mode(setup: Setup) -> Mode:
     return Mode.SIMULATED if setup.request.simulate else Mode.LIVE
 
 
-def _past(setup: Setup) -> RunHistory:
-    states = (folder.state() for folder in folders(setup.home))
+def _past(setup: Setup, without: str = "") -> RunHistory:
+    """:param without: a run that has not begun: it is no past."""
+    states = (folder.state() for folder in folders(setup.home) if folder.run != without)
     return past_of(state for state in states if state.mode is _mode(setup))
 
 
@@ -105,10 +107,19 @@ def look(setup: Setup, known: OperatorInput) -> Recovery:
     return _look(setup, known, left, running=is_running(place_of(setup)), asked=True)
 
 
-def _stopped(setup: Setup) -> RunFolder | None:
+def planned_again(setup: Setup, known: OperatorInput, *, without: str) -> Plan:
+    """Return the plan of the way back that is proposed now. It only looks.
+
+    :param without: a recovery that has not begun: what was proposed before it is asked for.
+    """
+    return _look(setup, known, _stopped(setup, without), without=without).plan
+
+
+def _stopped(setup: Setup, without: str = "") -> RunFolder | None:
     """Return the run that stopped and whose place the way back would take; one that was handed over goes on elsewhere."""
     stopped = unfinished(setup.home, _mode(setup))
-    return next((folder for folder, state in stopped if not state.custody.away), None)
+    own = (pair for pair in stopped if pair[0].run != without)
+    return next((folder for folder, state in own if not state.custody.away), None)
 
 
 def _look(
@@ -118,9 +129,10 @@ def _look(
     *,
     running: bool = False,
     asked: bool = False,
+    without: str = "",
 ) -> Recovery:
     """:param asked: nothing was done yet, so what a person named can still be refused."""
-    result, past = check.check(setup), _past(setup)
+    result, past = check.check(setup), _past(setup, without)
     counts = _counts(setup, result.facts)
     past = replace(past, emptied=past.emptied | _without_keys(result.facts, counts))
     if asked and (why := unheard_survivor(result.facts, setup.cluster, known, past, counts)):
@@ -207,7 +219,7 @@ def perform(
         # That run can still be resumed where this one cannot begin; and a dead node must not keep its own loss
         # from being repaired.
         outcome = execute_plan(
-            setup, replace(wishes, what=RunKind.RECOVER), recovery.plan, run_id,
+            setup, replace(wishes, what=RunKind.RECOVER, known=recovery.known), recovery.plan, run_id,
             spared=recovery.known.gone,
             marked=lambda: _end(setup, left, run_id) if left is not None else None,
         )  # fmt: skip

@@ -31,10 +31,13 @@ from ctmupgrade.commands.same_cluster import (
     refuse_other_cluster,
 )
 from ctmupgrade.commands.same_nodes import refuse_other_appliances
+from ctmupgrade.commands.unmarked import is_planned_again, replaced_by
 from ctmupgrade.commands.wiring import Setup, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.again import again_command, recover_command
 from ctmupgrade.core.run.journal import Event, RunState
+from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.remaining import steps_left
 from ctmupgrade.errors import ExitCode, UsageError
 
@@ -77,16 +80,38 @@ def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
         refuse_other_appliances(setup.cluster, setup.fleet, state)
     moved = state.custody.away
     state = settle(setup, state)
-    marks, hashes = Marks(setup, state.run, wishes.take_over), line_hashes(folder.journal)
-    refuse_foreign_plan(setup.cluster, state, lambda: marks.vouch_for(hashes))
+    replaced, hashes = replaced_by(setup, state), line_hashes(folder.journal)
+    marks = Marks(setup, state.run, (*wishes.take_over, *([replaced.run] if replaced else [])), _again(state))
+    refuse_foreign_plan(
+        setup.cluster, state, lambda: marks.vouch_for(hashes) or is_planned_again(setup, state)
+    )
     marks.refuse_rolled_back(hashes)
     state = _written(setup, wishes, state, journal.RunResumed(whoami(), os.getpid(), __version__))
     for event in left.drop(older):
         state = _written(setup, wishes, state, event)
-    marks.claim(again=True)
+    _mark(setup, marks, state, replaced)
     if moved:
         marks.rename()
     return execute(setup, wishes, folder, state)
+
+
+def _again(state: RunState) -> str:
+    """What takes over another's dead run instead of this one, which is in the way of a new run until it has ended."""
+    if kind_of(state) is RunKind.RECOVER:
+        return f"{recover_command(state)} --yes"
+    return f"ctmupgrade abort {state.run}; then: {again_command(state)}"
+
+
+def _mark(setup: Setup, marks: Marks, state: RunState, replaced: RunFolder | None) -> None:
+    """Mark the nodes again. A recovery or a restore that was killed meanwhile may not have come to do so, nor to end the run that
+    it replaces."""
+    marks.claim(again=True)
+    if kind_of(state) is RunKind.RECOVER:
+        with setup.runs.opened(state.run) as record:
+            marks.anchor_all(record.head)
+    if replaced is not None:
+        ended = journal.RunEnded("taken-over", {}, f"{kind_of(state).value} took its place: {state.run}")
+        setup.runs.append(replaced.run, ended, setup.clock.now())
 
 
 def _written(setup: Setup, wishes: RunOptions, state: RunState, event: Event) -> RunState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,6 +46,7 @@ from ctmupgrade.core.run import journal
 from ctmupgrade.core.run.data_guard import guard_for
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import RunKind, kind_of
+from ctmupgrade.core.run.operator_input import OperatorInput
 from ctmupgrade.core.run.restore_order import restores
 from ctmupgrade.core.run.surroundings import surroundings_of
 from ctmupgrade.core.ticks import Tick
@@ -68,6 +69,7 @@ class RunOptions:
     take_over: tuple[str, ...] = ()  # others' runs whose marks may be replaced
     command: str = node_marks.RUN  # what takes over a dead run, with --take-over
     what: RunKind | None = None  # None: the strategy tells it
+    known: OperatorInput = field(default_factory=OperatorInput)  # what a person says of a broken cluster
     confirm_resume: Callable[[RunState], bool] = lambda _state: True
     accept_partial: Callable[[WindowFit], bool] = lambda _fit: (
         True
@@ -204,7 +206,7 @@ def begin(
     event = journal.RunStarted(
         run_id, setup.cluster.name, setup.mode, plan, whoami(), os.getpid(), __version__,
         setup.request.options.skips, what=_what(setup, wishes).value, files=_files(setup),
-        surroundings=surroundings_of(setup.cluster, checked),
+        surroundings=surroundings_of(setup.cluster, checked, wishes.known),
     )  # fmt: skip
     if setup.world is not None and setup.mode is Mode.SIMULATED:
         setup.world.begin({(step.node, step.action.kind): step.estimate_s for step in plan.steps})
@@ -326,12 +328,5 @@ def _programs(setup: Setup, state: RunState) -> Programs | None:
 
 
 __all__ = [
-    "CtmUpgradeError",
-    "Interrupted",
-    "Outcome",
-    "RunOptions",
-    "begin",
-    "end",
-    "execute",
-    "run",
-]
+    "CtmUpgradeError", "Interrupted", "Outcome", "RunOptions", "begin", "end", "execute", "run",
+]  # fmt: skip

@@ -13,6 +13,7 @@ from ctmupgrade.core.model import Cluster
 from ctmupgrade.core.modes import Mode, StrategyName
 from ctmupgrade.core.plan.new_instances import with_fresh
 from ctmupgrade.core.plan.steps import Reboot, RunUpgrade, StageArchive, Step, VerifyArchive
+from ctmupgrade.core.run.again import again_command, recover_command
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.same_plan import foreign_steps
@@ -45,7 +46,7 @@ def refuse_other_cluster(cluster: Cluster, state: RunState) -> None:
     if different:
         raise BlockedError(
             f"cluster.yaml is no longer that of run {state.run}: {', '.join(different)}",
-            remedy=f"put it back as it was; or: ctmupgrade abort {state.run}; then: ctmupgrade run",
+            remedy=f"put it back as it was; or: ctmupgrade abort {state.run}; then: {again_command(state)}",
         )
 
 
@@ -70,7 +71,7 @@ def refuse_missing_archive(setup: Setup, steps: Iterable[Step]) -> None:
 def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[], bool]) -> None:
     """Make sure that the steps of a run are those that this program planned when it began.
 
-    :param vouched: whether a node keeps the head of this very journal; only asked where the steps cannot be made again
+    :param vouched: whether a node keeps the head of this very journal, or the plan is made again; only asked where the steps cannot be made again
         from what the journal says: an earlier version planned otherwise, or it is a recovery, which follows from much
         that no journal keeps.
     :raises BlockedError: they are not; what differs is named.
@@ -83,11 +84,11 @@ def refuse_foreign_plan(cluster: Cluster, state: RunState, vouched: Callable[[],
         raise BlockedError(
             f"the plan in the journal of run {state.run} is not one that ctmupgrade would make: {different[0]}",
             details="\n".join(different[1:20]),
-            remedy=f"find out who wrote to the journal; then: ctmupgrade abort {state.run}; then: ctmupgrade run",
+            remedy=f"find out who wrote to the journal; then: ctmupgrade abort {state.run}; then: {again_command(state)}",
         )
     raise BlockedError(
         f"no node that answers keeps the head of the journal of run {state.run}, so that nothing vouches for its steps",
-        remedy=f"ctmupgrade abort {state.run}; then: ctmupgrade recover   # looks again at what is wrong",
+        remedy=f"{recover_command(state)}   # looks again at what is wrong; the way back that it takes then ends this run",
     )
 
 

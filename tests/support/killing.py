@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ctmupgrade.core.model import Cluster
 from ctmupgrade.sim import SimFleet, World
 from tests.support.world_run import Killed
 
@@ -40,6 +41,9 @@ class KillingFleet:
 
     def control(self, node: str) -> Any:
         return _Guarded(self._fleet.control(node), self._fuse)
+
+    def learn(self, cluster: Cluster) -> None:
+        self._fleet.learn(cluster)
 
     def close(self) -> None:
         self._fleet.close()
@@ -130,3 +134,15 @@ class _Sleepy:
         reply = self._real.read(*argv, **more)
         self._fleet.looked(" ".join(argv))
         return reply
+
+
+class ShellOrderFleet(KillingFleet):
+    """The same; but only orders to shells count whose words are these."""
+
+    def __init__(self, world: World, words: str, fuse: Fuse) -> None:
+        super().__init__(world, Fuse())
+        self._words, self._orders = words, fuse
+
+    def shell(self, node: str) -> Any:
+        """The node's shell."""
+        return _Orders(self._fleet.shell(node), self._words, self._orders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.plan.phases import survivor
@@ -34,3 +35,26 @@ def _words(options: Options, keeper: str) -> Iterator[str]:
     yield from (f"--{name}" for name, wanted in switches.items() if wanted)
     yield from (f"--fresh {shlex.quote(f'{node}={host}')}" for node, host in options.fresh)
     yield from (f"--skip {shlex.quote(f'{check}={reason}')}" for check, reason in options.skips)
+
+
+def given_words(options: Options) -> str:
+    """Return the options of planning as they are typed, each with a blank before it; ``--survivor`` is the
+    operator's word and not among them."""
+    return "".join(f" {word}" for word in _given_words(options))
+
+
+def _given_words(options: Options) -> Iterator[str]:
+    names = {"skips": "skip"}
+    for one in fields(options):
+        value = getattr(options, one.name)
+        option = f"--{names.get(one.name, one.name).replace('_', '-')}"
+        if one.name == "survivor" or value == one.default:
+            continue
+        if isinstance(value, bool):
+            yield option
+        elif isinstance(value, tuple) and value and isinstance(value[0], tuple):
+            yield from (f"{option} {shlex.quote('='.join(pair))}" for pair in value)
+        elif isinstance(value, tuple):
+            yield f"{option} {shlex.quote(','.join(value))}"
+        else:
+            yield f"{option} {shlex.quote(str(value))}"

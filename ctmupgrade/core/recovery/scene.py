@@ -15,6 +15,7 @@ from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.node_settings import COUNTS, half_lost
 from ctmupgrade.core.plan.restore_choice import newest_whole
 from ctmupgrade.core.recovery.acting import best_member
+from ctmupgrade.core.run.operator_input import OperatorInput
 from ctmupgrade.core.run.past_runs import RunHistory
 
 # "": joined, and its state is not published yet; passes within about 100 s on 2.21 (docs/appliance.md 4.3)
@@ -22,26 +23,6 @@ JOINING = frozenset(("creating", "b", "i", "c", "o", ""))
 LEAVING = frozenset(("m", "v"))
 Counts = Mapping[str, Mapping[str, int]]
 KEPT = COUNTS["keys"][1]  # clients go on destroying keys
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorInput:
-    """What only the operator knows: nodes that are gone for good, nodes to take out and join again, and the
-    node whose data counts when no cluster is left."""
-
-    gone: tuple[str, ...] = ()
-    rejoin: tuple[str, ...] = ()
-    survivor: str = ""
-
-    @property
-    def words(self) -> str:
-        """Return it as options of ``recover``, each with a blank before it."""
-        given = (
-            ("gone", ",".join(self.gone)),
-            ("rejoin", ",".join(self.rejoin)),
-            ("survivor", self.survivor),
-        )
-        return "".join(f" --{option} {value}" for option, value in given if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,3 +190,14 @@ def _is_replaced(seen: Scene, via: str, members: Mapping[str, Member]) -> bool:
         return False
     own = seen.facts.nodes[base].membership
     return not isinstance(own, Unknown) and not own.clustered and bool(seen.lacks(via, base))
+
+
+__all__ = [  # what an operator says is part of a scene for its users
+    "JOINING",
+    "KEPT",
+    "LEAVING",
+    "Counts",
+    "OperatorInput",
+    "Scene",
+    "scene_of",
+]  # fmt: skip

@@ -1,4 +1,5 @@
-"""What a run began in, kept with its first event: its window, what its checks found, and where its nodes were."""
+"""What a run began in, kept with its first event: its window, what its checks found, where its nodes were,
+and what a person said of them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ctmupgrade.core.checks.findings import Finding, Verdict
 from ctmupgrade.core.model import Cluster, Window
+from ctmupgrade.core.run.operator_input import OperatorInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ class Surroundings:
 
     :ivar passed: how many findings were a pass. :ivar told: all others, the same of several nodes once.
     :ivar addresses: one a node; none in journals of earlier versions.
+    :ivar known: what a person said of the cluster when a recovery began.
     """
 
     window: Window = field(default_factory=Window)
     passed: int = 0
     told: tuple[Checked, ...] = ()
     addresses: tuple[Address, ...] = ()
+    known: OperatorInput = field(default_factory=OperatorInput)
 
 
 def addresses_of(cluster: Cluster) -> tuple[Address, ...]:
@@ -52,7 +56,7 @@ def addresses_of(cluster: Cluster) -> tuple[Address, ...]:
     return tuple(Address(n.name, n.host, n.ssh.port, n.url, n.cluster_host) for n in cluster.nodes)
 
 
-def surroundings_of(cluster: Cluster, findings: Iterable[Finding]) -> Surroundings:
+def surroundings_of(cluster: Cluster, findings: Iterable[Finding], known: OperatorInput) -> Surroundings:
     """Return what a run's first event keeps of its cluster and of its checks."""
     passed = 0
     told: dict[tuple[str, str, str], list[str]] = {}
@@ -69,4 +73,5 @@ def surroundings_of(cluster: Cluster, findings: Iterable[Finding]) -> Surroundin
             for (check, verdict, summary), nodes in told.items()
         ),
         addresses_of(cluster),
+        known,
     )
