@@ -16,9 +16,11 @@ from ctmupgrade.commands.status import state
 from ctmupgrade.commands.wiring import state_dir, whoami
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run import journal
+from ctmupgrade.core.run.again import again_command
 from ctmupgrade.core.run.decisions import Decision, Meaning, builds_the_cluster, meaning_lines, meaning_of
 from ctmupgrade.core.run.journal import Event, RunState
 from ctmupgrade.core.run.kinds import kind_of
+from ctmupgrade.core.run.left_running import scripts_left
 from ctmupgrade.core.run.programs import not_put_back
 from ctmupgrade.core.run.remaining import versions
 from ctmupgrade.core.run.report import node_state, pending_reboots
@@ -72,10 +74,15 @@ def ask_stop(
     _write(
         folder, lambda _held: [asked, journal.RunEnded("aborted", {}, "as asked, while it was not running")]
     )
-    what_it_is = f"run {folder.run}, {kind_of(found).value} of {found.plan.cluster}"
-    said = f"{what_it_is} is aborted: {versions(found)}; what was done stays as it is"
-    last = "to finish it later: ctmupgrade run"
-    return Said((said, *pending_reboots(found, aborted=True), *not_put_back(found), last), found.files)
+    return Said(_aborted(folder.state()), found.files)
+
+
+def _aborted(ended: RunState) -> tuple[str, ...]:
+    what_it_is = f"run {ended.run}, {kind_of(ended).value} of {ended.plan.cluster}"
+    said = f"{what_it_is} is aborted: {versions(ended)}; what was done stays as it is"
+    on_nodes = (*pending_reboots(ended, aborted=True), *scripts_left(ended))
+    last = f"to finish it later{', after that' if on_nodes else ''}: {again_command(ended)}"
+    return (said, *on_nodes, *not_put_back(ended), last)
 
 
 @dataclass(frozen=True, slots=True)

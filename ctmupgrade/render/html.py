@@ -18,7 +18,7 @@ from ctmupgrade.render.markup import Markup, Part, joined, tag
 from ctmupgrade.render.moments import shown, span_tags, time_tag, zone_words
 from ctmupgrade.render.observed import took_words
 from ctmupgrade.render.observed_html import before_after_parts, clients_parts
-from ctmupgrade.render.plain import version_now
+from ctmupgrade.render.plain import state_now, version_now
 from ctmupgrade.render.web_page import folded, page, section, table
 
 _GOOD = ("done", "nothing-to-do", "dry-run", "pass")
@@ -153,7 +153,7 @@ def _nodes(report: Report) -> Markup:
     def row(node: NodeLine) -> tuple[Part, ...]:
         out = away.get(node.name)
         time = "-" if out is None else away_words(out.seconds, back=out.until is not None)
-        return node.name, node.version_before, version_now(node), _word(node.state), time
+        return node.name, node.version_before, version_now(node), _word(state_now(node)), time
 
     heads = ("Node", "Before", "After", "State", "Out of service at most")
     return table(

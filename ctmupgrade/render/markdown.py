@@ -12,7 +12,7 @@ from ctmupgrade.core.run.summary import Summary
 from ctmupgrade.render.account import account_lines
 from ctmupgrade.render.escape import code, markdown
 from ctmupgrade.render.observed import observed_markdown, took_words
-from ctmupgrade.render.plain import version_now
+from ctmupgrade.render.plain import state_now, version_now
 
 
 def _row(*cells: str) -> str:
@@ -63,7 +63,8 @@ def report_markdown(report: Report) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        _row(n.name, n.version_before, version_now(n), n.state, took_words(n.times)) for n in report.nodes
+        _row(n.name, n.version_before, version_now(n), state_now(n), took_words(n.times))
+        for n in report.nodes
     ]
     lines += account_lines(report, account) if account else []
     lines += _step_lines(report)

@@ -10,7 +10,9 @@ from ctmupgrade.core.run.kinds import kind_of
 from ctmupgrade.core.run.report import node_state
 
 _STATES = ("running", "pausing", "paused", "failed", "needs-operator", "done", "aborted")
-_NODE_STATES = ("pending", "running", "waiting", "done", "failed", "needs-operator", "skipped", "unchanged")
+_NODE_STATES = (
+    "pending", "running", "interrupted", "waiting", "done", "failed", "needs-operator", "skipped", "unchanged",
+)  # fmt: skip
 Sample = tuple[Mapping[str, str], float]
 
 

@@ -277,7 +277,12 @@ def version_now(node: NodeLine) -> str:
 def node_line(node: NodeLine, width: int, took_s: int | None = None) -> str:
     """Return a node in one line: its versions, its state, and how long it was out of service."""
     took = f", out of service for {clock_time(took_s)}" if took_s is not None else ""
-    return f"{node.name:{width}}  {node.version_before} -> {version_now(node)}  {node.state}{took}"
+    return f"{node.name:{width}}  {node.version_before} -> {version_now(node)}  {state_now(node)}{took}"
+
+
+def state_now(node: NodeLine) -> str:
+    """Return a node's state in words. What was begun when the run ended is not said to go on."""
+    return "was running when the run ended" if node.state == "interrupted" else node.state
 
 
 def stuck_lines(report: Report, *, told: bool = False, begun: bool = True) -> list[str]:

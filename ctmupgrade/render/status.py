@@ -12,7 +12,7 @@ from ctmupgrade.core.run.report import NodeLine, Report
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.render import overview_words as words
 from ctmupgrade.render.escape import ours
-from ctmupgrade.render.plain import head_line, journal_lines, node_line, stuck_lines, version_now
+from ctmupgrade.render.plain import head_line, journal_lines, node_line, state_now, stuck_lines, version_now
 
 _NAMES = 11  # columns of what a line is about
 _FEW = 8  # nodes that are listed one by one; of more, those that are alike share a line
@@ -74,7 +74,7 @@ def _node_lines(nodes: Sequence[NodeLine], view: Overview) -> Iterator[str]:
         return
     alike: dict[tuple[str, str, str], list[NodeLine]] = {}
     for node in nodes:
-        alike.setdefault((node.version_before, version_now(node), node.state), []).append(node)
+        alike.setdefault((node.version_before, version_now(node), state_now(node)), []).append(node)
     for (before, after, word), found in alike.items():
         names = words.some((n.name for n in found), 4)
         yield f"{words.count(len(found), 'node')} {before} -> {after}  {word}: {names}"

@@ -183,7 +183,7 @@ def _group(word: str, work: tuple[Work, ...]) -> Group:
 
 def _between(state: RunState, mine: list[Step], word: str, work: tuple[Work, ...]) -> str:
     """What a node is called that nothing is done to, but something was left half done on."""
-    if work or word != "running":
+    if work or word not in ("running", "interrupted"):
         return ""
     left = [step for step in mine if state.steps[step.id].status is Status.STARTED]
     return f"left while {phase_of(left[0])}" if left else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ctmupgrade.core.plan.plan import Plan
-from ctmupgrade.core.run.events import Event, NodeDecided, StepDone, StepFailed, StepStarted
+from ctmupgrade.core.run.events import Event, NodeDecided, RunEnded, StepDone, StepFailed, StepStarted
 
 How: TypeAlias = Literal["running", "done", "failed", "inconclusive", "left"]
 
@@ -18,7 +18,7 @@ class Attempt:
     """One attempt at a step.
 
     :ivar ended: None while it goes on, or where its end is not known. :ivar how: how it ended; ``left``: a person's
-        decision ended the wait for it.
+        decision ended the wait for it, or the whole run.
     """
 
     step: str
@@ -40,6 +40,8 @@ def attempts_after(
         case StepFailed(step, inconclusive=inconclusive):
             known = attempts if _open(attempts, {step}) else (*attempts, Attempt(step, at))
             return _closed(known, {step}, at, "inconclusive" if inconclusive else "failed")
+        case RunEnded():  # nobody looks at what was begun any more
+            return _closed(attempts, {step.id for step in plan.steps}, at, "left")
         case NodeDecided(node):
             return _closed(attempts, {step.id for step in plan.steps if step.node == node}, at, "left")
         case _:

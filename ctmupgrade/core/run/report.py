@@ -11,6 +11,7 @@ from ctmupgrade.core.run.before_after import compared, worse_findings
 from ctmupgrade.core.run.client_ports import clients_line, port_findings
 from ctmupgrade.core.run.journal import RunState, Status
 from ctmupgrade.core.run.kinds import kind_of, title_of
+from ctmupgrade.core.run.left_running import scripts_left
 from ctmupgrade.core.run.outcome import is_of, left_undone
 from ctmupgrade.core.run.pending_reboots import pending_reboots
 from ctmupgrade.core.run.report_lines import (
@@ -49,7 +50,7 @@ class StepLine:
 @dataclass(frozen=True, slots=True)
 class NodeLine:
     """One node in a report. ``state``: done, pending, running, waiting (between two of its
-    steps, or for another node), failed, needs-operator, skipped, unchanged."""
+    steps, or for another node), interrupted (running when the run ended), failed, needs-operator, skipped, unchanged."""
 
     name: str
     version_before: str
@@ -119,7 +120,8 @@ def node_state(state: RunState, node: str) -> str:
         return "skipped"
     if all(s is Status.PENDING for s in statuses):
         return "pending"
-    return "running" if Status.STARTED in statuses else "waiting"
+    begun = "running" if state.unfinished else "interrupted"
+    return begun if Status.STARTED in statuses else "waiting"
 
 
 def left_behind(state: RunState, nodes: tuple[NodeLine, ...]) -> tuple[str, ...]:
@@ -178,17 +180,11 @@ def make_report(state: RunState, head: JournalHead | None = None) -> Report:
     between = (
         () if state.name in ("running", "pausing") else pending_reboots(state, aborted=not state.unfinished)
     )
+    between += scripts_left(state)
     nodes = tuple(
-        NodeLine(
-            name,
-            before,
-            version_after(state, name),
-            node_state(state, name),
-            is_seen(state, name),
-            node_times(state, name),
-        )
+        NodeLine(name, before, version_after(state, name), node_state(state, name), is_seen(state, name), node_times(state, name))
         for name, before in state.plan.versions.items()
-    )
+    )  # fmt: skip
     behind = left_behind(state, nodes)
     looks, clients = state.observed.looks, state.observed.clients
     return Report(

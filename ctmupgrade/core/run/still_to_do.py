@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from ctmupgrade.core.run.again import again_command
 from ctmupgrade.core.run.journal import RunState, Status
-from ctmupgrade.core.run.kinds import RunKind, kind_of
 from ctmupgrade.core.run.step_state import StepState
 
 _DECIDES = re.compile(r"\bctmupgrade (?:node|resume|pause|abort)\b")
-_AGAIN = {RunKind.UPGRADE: "run", RunKind.REBUILD: "run"}
 
 
 def still_to_do(state: RunState, held: StepState) -> str:
@@ -17,9 +16,6 @@ def still_to_do(state: RunState, held: StepState) -> str:
     refused then. What begins the next run stands in their place."""
     if not held.remedy or (state.unfinished and held.status is not Status.SKIPPED):
         return held.remedy
-    kind = kind_of(state)
-    then = (
-        f"ctmupgrade resume {state.run}" if state.unfinished else f"ctmupgrade {_AGAIN.get(kind, kind.value)}"
-    )
+    then = f"ctmupgrade resume {state.run}" if state.unfinished else again_command(state)
     kept = [line for line in held.remedy.splitlines() if not _DECIDES.search(line)]
     return "\n".join((*kept, f"then: {then}"))
