@@ -175,7 +175,7 @@ def _emptied_survivor(tmp_path: Path, count: int = 3) -> Kept:
 def test_an_emptied_survivor_is_replaced_by_the_node_with_the_data(tmp_path: Path) -> None:
     place = _emptied_survivor(tmp_path)
     code, said = call("recover", "--rejoin", "ctm-2,ctm-3", "--yes", *place)
-    assert code == 6 and "ctm-1 has 0 of 100 keys that ctm-2 has" in said, said
+    assert code == 6 and "ctm-1 has 0 of 100 keys that each of them has" in said, said
     assert "recover --rejoin ctm-3 --survivor ctm-2" in said, said
     code, said = call("recover", "--rejoin", "ctm-1", *place)
     assert code == 6 and "recover --rejoin ctm-1 --survivor ctm-2" in said, said
@@ -471,8 +471,10 @@ def test_how_to_give_up_keys_is_said_where_recover_shows_it(tmp_path: Path) -> N
     _change(tmp_path, "ctm-1", data="data-now")
     code, said = call("resume", "--yes", *place)
     assert code == 6 and "if the keys of ctm-2 are not needed, this shows how to give them up" in said, said
+    assert "only when they are back there, to run it again: ctmupgrade node retry" in said, said
     code, said = call("recover", *place)
-    assert code == 6 and "to give up what only ctm-2 has, name both" in said, said
+    assert code == 6 and "to give up what only ctm-2, ctm-3 have, name all" in said, said
+    assert said.count("--rejoin") == 1 and "recover --rejoin ctm-2,ctm-3 --survivor ctm-1" in said, said
     code, said = call("recover", "--rejoin", "ctm-2,ctm-3", "--survivor", "ctm-1", "--yes", *place)
     assert code == 0, said
 

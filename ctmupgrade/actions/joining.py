@@ -78,7 +78,7 @@ def refuse_lost_data(ctx: Ctx, step: Step, via: str) -> None:
         raise InconclusiveError(
             f"{step.id}: not started: {via} has {', '.join(lost)}, so {step.node} may be the only one that has the others",
             remedy=_what_happened(ctx, step, via),
-            go_on=GoOn.RETRY,
+            go_on=GoOn.RETRY_WHEN_BACK,
         )
 
 
@@ -99,7 +99,7 @@ def refuse_richer(ctx: Ctx, step: Step, via: str) -> None:
             f"{step.id}: not started: {via} has {', '.join(lost)} that {step.node} has, so {step.node} may be the only one "
             "that has the others",
             remedy=_what_happened(ctx, step, via),
-            go_on=GoOn.RETRY,
+            go_on=GoOn.RETRY_WHEN_BACK,
         )
 
 

@@ -11,6 +11,7 @@ class GoOn(StrEnum):
     RESUME = "resume"
     RESUME_OR_RECOVER = "resume-or-recover"  # the cause may be one that nobody can fix
     RETRY = "retry"  # the step is to be run again: a person says so first
+    RETRY_WHEN_BACK = "retry-when-back"  # likewise; before what was lost is back, it only stops again
     DONE_OR_RETRY = "done-or-retry"  # only a person can tell whether the step was done
     WAIT_OR_RETRY = "wait-or-retry"  # it may still end well; if it never can: retry
     RECOVER = "recover"  # recover makes the way back
@@ -24,7 +25,7 @@ def to_go_on(how: GoOn, run: str, node: str) -> str:
     :param node: the node of the step that failed; "" where it concerns none: then no decision on a node helps.
     """
     resume = f"then: ctmupgrade resume {run}"
-    if not node and how in (GoOn.RETRY, GoOn.DONE_OR_RETRY, GoOn.WAIT_OR_RETRY):
+    if not node and how in (GoOn.RETRY, GoOn.RETRY_WHEN_BACK, GoOn.DONE_OR_RETRY, GoOn.WAIT_OR_RETRY):
         return resume
     done, retry = (f"ctmupgrade node {word} {run} {node} --reason '...'" for word in ("done", "retry"))
     match how:
@@ -34,6 +35,8 @@ def to_go_on(how: GoOn, run: str, node: str) -> str:
             return f"{resume}\nif it cannot be made healthy: ctmupgrade abort {run}\nthen: ctmupgrade recover"
         case GoOn.RETRY:
             return f"to run it again: {retry}\n{resume}"
+        case GoOn.RETRY_WHEN_BACK:
+            return f"only when they are back there, to run it again: {retry}\n{resume}"
         case GoOn.DONE_OR_RETRY:
             return f"if it was done: {done}\nif it was not: {retry}\n{resume}"
         case GoOn.WAIT_OR_RETRY:

@@ -3,6 +3,8 @@ up what it has."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.recovery import identity
 from ctmupgrade.core.recovery.nodes import collecting
@@ -10,21 +12,34 @@ from ctmupgrade.core.recovery.result import Advice, Part, Trouble
 from ctmupgrade.core.recovery.scene import Scene
 
 
-def kept(scene: Scene, name: str, base: str) -> tuple[Advice, ...]:
-    """Return why a node is not erased to join another, and what a person can do; nothing where it may be erased: the other
-    has at least half of what it has, or a person has named both."""
-    short = scene.lacks(base, name)
-    if not short or scene.both_named(name, base):
-        return ()
-    text = (
-        f"{name} is not erased: {base} has {short} that {name} has, so {base} may not have the cluster's data. Find out which "
-        "of them clients used"
+def kept(scene: Scene, names: Sequence[str], base: str) -> tuple[tuple[Advice, ...], list[str]]:
+    """Return why some of these nodes are not erased to join another, and what a person can do; and those that may be erased: the
+    other has at least half of what they have, or a person has named both. What is equal for several is told once."""
+    poor = [n for n in names if scene.lacks(base, n) and not scene.both_named(n, base)]
+    if not poor:
+        return (), list(names)
+    alike: dict[str, list[str]] = {}
+    for name in poor:
+        alike.setdefault(scene.lacks(base, name), []).append(name)
+    said = tuple(Advice(_not_erased(found, base, short)) for short, found in alike.items())
+    give_up = Advice(_give_up(poor), (scene.again(rejoin=tuple(poor), survivor=base),))
+    return (*said, *_as_base(scene, poor, base), give_up), [n for n in names if n not in poor]
+
+
+def _not_erased(names: Sequence[str], base: str, short: str) -> str:
+    one = len(names) == 1
+    who, whose = ", ".join(names), names[0] if one else "each of them"
+    return (
+        f"{who} {'is' if one else 'are'} not erased: {base} has {short} that {whose} has, so {base} may not have the cluster's "
+        "data. Find out which of them clients used"
     )
-    give_up = Advice(
-        f"to give up what only {name} has, name both; that erases {name} and joins it",
-        (giving_up(scene, name, base),),
-    )
-    return (Advice(text), _as_base(scene, name, base), give_up)
+
+
+def _give_up(names: Sequence[str]) -> str:
+    who = ", ".join(names)
+    if len(names) == 1:
+        return f"to give up what only {who} has, name both; that erases {who} and joins it"
+    return f"to give up what only {who} have, name all; that erases them and joins them, one after another"
 
 
 def giving_up(scene: Scene, name: str, base: str) -> str:
@@ -32,12 +47,27 @@ def giving_up(scene: Scene, name: str, base: str) -> str:
     return scene.again(rejoin=(name,), survivor=base if scene.lacks(base, name) else "")
 
 
-def _as_base(scene: Scene, name: str, base: str) -> Advice:
-    """Return how the cluster gets the data of the node that has more."""
+def _as_base(scene: Scene, names: Sequence[str], base: str) -> tuple[Advice, ...]:
+    """Return how the cluster gets the data of one of the nodes that have more."""
+    whole = [n for n in names if _may_be_base(scene, n, base)]
+    told: tuple[Advice, ...] = ()
+    if whole:
+        whose = whole[0] if len(whole) == 1 else "one of them"
+        told = (
+            Advice(
+                f"to make the data of {whose} the cluster's", tuple(scene.again(survivor=n) for n in whole)
+            ),
+        )
+    return (*told, *(_by_support(scene, n) for n in names if n not in whole))
+
+
+def _may_be_base(scene: Scene, name: str, base: str) -> bool:
     own = scene.facts.nodes[name].membership
     apart = not isinstance(own, Unknown) and not own.clustered
-    if name not in scene.members and apart and set(scene.formed) <= {base}:
-        return Advice(f"to make the data of {name} the cluster's", (scene.again(survivor=name),))
+    return name not in scene.members and apart and set(scene.formed) <= {base}
+
+
+def _by_support(scene: Scene, name: str) -> Advice:
     return Advice(
         f"if {name} has the cluster's data, keep it as it is, let clients use it, and ask vendor support how the others get that "
         "data. To collect what they will ask for",
@@ -56,7 +86,7 @@ def all_named(scene: Scene) -> Part:
         for n in scene.facts.nodes
         if n not in scene.known.rejoin and all(scene.lacks(one, n) for one in scene.known.rejoin)
     ]
-    others = (_as_base(scene, n, scene.formed[0]) for n in more)
+    others = _as_base(scene, more, scene.formed[0]) if more else ()
     return Part((Trouble(text, sentence=text),), (Advice(asks), *others))
 
 

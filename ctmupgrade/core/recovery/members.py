@@ -123,10 +123,10 @@ def apart(scene: Scene, before: Part) -> Part:
     found, back = Part(), []
     for name in others:
         seen = _apart(scene, name, scene.members.get(name))
-        if seen is not None:
-            found += seen
-            back += [] if seen.advice else [name]
-    return found + joins.take_all_back(scene, back)
+        found += seen or Part()
+        back += [name] if seen is not None and not seen.advice else []
+    kept, free = copies.kept(scene, back, scene.via)
+    return found + Part(advice=kept) + joins.take_all_back(scene, free)
 
 
 def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
@@ -138,8 +138,8 @@ def _apart(scene: Scene, name: str, member: Member | None) -> Part | None:
         text = f"{name} is held back with the old data; when nobody needs it any longer, take it back, which erases it"
         return advise(text, scene.again(rejoin=(name,)))
     doubt = _doubt(scene, name, member)
-    kept = copies.kept(scene, name, scene.via)
-    return Part((_trouble_apart(scene, name, member),), (doubt, *kept) if doubt is not None else kept)
+    more = () if doubt is None else (doubt, *copies.kept(scene, [name], scene.via)[0])
+    return Part((_trouble_apart(scene, name, member),), more)
 
 
 def _trouble_apart(scene: Scene, name: str, member: Member | None) -> Trouble:

@@ -89,12 +89,14 @@ def _new_cluster(scene: Scene, able: list[str]) -> Part:
         return said + together(_partial(scene, name) for name in scene.partial if name in able)
     base = chosen.name
     made = step(NewCluster(), base, "its data becomes the cluster's", QUICK_S)
-    rest = (_other(scene, name, base) for name in able if name != base)
-    return said + Part(steps=(made,)) + together(rest)
+    rest = {name: _apart(scene, name) for name in able if name != base}
+    kept, free = copies.kept(scene, [name for name, part in rest.items() if part is None], base)
+    joining = (part or _joins(scene, name, base) for name, part in rest.items() if part or name in free)
+    return said + Part(steps=(made,)) + together(joining) + Part(advice=kept)
 
 
-def _other(scene: Scene, name: str, base: str) -> Part:
-    """Return what becomes of a node that is not the base: it joins, or stays apart until somebody names it."""
+def _apart(scene: Scene, name: str) -> Part | None:
+    """Return why a node that is not the base stays apart until somebody names it; None: nothing but its data may speak for it."""
     again = scene.again(rejoin=(name,))
     if scene.held_back(name):
         return advise(f"{name} is held back with the old data. To take it back, which erases it", again)
@@ -107,14 +109,17 @@ def _other(scene: Scene, name: str, base: str) -> Part:
             "needs that data, take it back, which erases it"
         )
         return advise(text, again)
-    if kept := copies.kept(scene, name, base):
-        return Part(advice=kept)
-    if scene.richer(name, base) and not named:
+    return None
+
+
+def _joins(scene: Scene, name: str, base: str) -> Part:
+    """Return how a node joins; or that it has more keys than the base, though less than twice as many."""
+    if scene.richer(name, base) and name not in scene.known.rejoin:
         text = (
             f"{name} stays outside the cluster with its data: it has more keys than {base} ({scene.keys(name)}, not "
             f"{scene.keys(base)}). If nobody needs what is on it, take it back, which erases it"
         )
-        return advise(text, again)
+        return advise(text, scene.again(rejoin=(name,)))
     return joins.take_back(scene, name, base)
 
 

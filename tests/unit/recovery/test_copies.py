@@ -31,17 +31,36 @@ def _none() -> Facts:
 
 def test_half_is_enough_and_what_is_not_told_proves_nothing() -> None:
     for keys in ({"ctm-1": 50, "ctm-2": 100}, {"ctm-2": 100}, {"ctm-1": 0}, {}):
-        assert not copies.kept(make.scene(_lone(), keys=keys), "ctm-2", "ctm-1"), keys
-    assert copies.kept(make.scene(_lone(), keys={"ctm-1": 49, "ctm-2": 100}), "ctm-2", "ctm-1")
+        assert copies.kept(make.scene(_lone(), keys=keys), ["ctm-2"], "ctm-1") == ((), ["ctm-2"]), keys
+    told, free = copies.kept(make.scene(_lone(), keys={"ctm-1": 49, "ctm-2": 100}), ["ctm-2"], "ctm-1")
+    assert told and not free
 
 
 def test_only_both_names_give_up_what_a_node_has() -> None:
     for known in (OperatorInput(rejoin=("ctm-2",)), OperatorInput(survivor="ctm-1")):
-        told = copies.kept(make.scene(_lone(), known, keys=LOST), "ctm-2", "ctm-1")
+        told, _ = copies.kept(make.scene(_lone(), known, keys=LOST), ["ctm-2"], "ctm-1")
         assert "ctm-1 has 0 of 100 keys that ctm-2 has" in told[0].text
         assert told[-1].commands == ("ctmupgrade recover --rejoin ctm-2 --survivor ctm-1",)
     both = OperatorInput(rejoin=("ctm-2",), survivor="ctm-1")
-    assert not copies.kept(make.scene(_lone(), both, keys=LOST), "ctm-2", "ctm-1")
+    assert copies.kept(make.scene(_lone(), both, keys=LOST), ["ctm-2"], "ctm-1") == ((), ["ctm-2"])
+
+
+def test_several_in_the_same_state_are_given_up_with_one_command() -> None:
+    """One command a node would leave the other one apart, and print the next command only then."""
+    told, free = copies.kept(make.scene(_lone(), keys=LOST), ["ctm-2", "ctm-3"], "ctm-1")
+    assert not free
+    assert [one.commands for one in told] == [
+        (),
+        ("ctmupgrade recover --survivor ctm-2", "ctmupgrade recover --survivor ctm-3"),
+        ("ctmupgrade recover --rejoin ctm-2,ctm-3 --survivor ctm-1",),
+    ]
+    assert "ctm-2, ctm-3 are not erased: ctm-1 has 0 of 100 keys that each of them has" in told[0].text
+    unequal = make.scene(_lone(), keys={**LOST, "ctm-3": 70, "ctm-1": 10})
+    two, _ = copies.kept(unequal, ["ctm-2", "ctm-3"], "ctm-1")
+    assert [one.text.partition(":")[0] for one in two[:2]] == ["ctm-2 is not erased", "ctm-3 is not erased"]
+    assert two[-1].commands == told[-1].commands
+    some, rest = copies.kept(make.scene(_lone(), keys={**LOST, "ctm-3": 0}), ["ctm-2", "ctm-3"], "ctm-1")
+    assert rest == ["ctm-3"] and some[-1].commands == ("ctmupgrade recover --rejoin ctm-2 --survivor ctm-1",)
 
 
 def test_an_empty_cluster_of_one_gives_way_to_the_node_with_the_data() -> None:
@@ -81,7 +100,7 @@ def test_a_poor_survivor_is_not_the_base_unasked() -> None:
     )
     named = no_cluster(make.scene(_none(), OperatorInput(survivor="ctm-1"), past, keys=LOST), Part())
     assert not any(isinstance(s.action, JoinNode) for s in named.steps), "what the others have is not erased"
-    assert "ctm-2 is not erased" in named.advice[0].text
+    assert "ctm-2, ctm-3 are not erased" in named.advice[0].text
 
 
 def test_keys_that_are_there_prove_that_nothing_was_erased() -> None:
@@ -111,8 +130,10 @@ def test_one_that_joins_is_not_backed_up() -> None:
 def test_who_has_more_than_all_that_are_to_be_taken_out_is_named() -> None:
     found = copies.all_named(make.scene(_lone(), OperatorInput(rejoin=("ctm-1",)), keys=LOST))
     assert [a.commands for a in found.advice[1:]] == [
-        ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-2",),
-        ("ctmupgrade recover --rejoin ctm-1 --survivor ctm-3",),
+        (
+            "ctmupgrade recover --rejoin ctm-1 --survivor ctm-2",
+            "ctmupgrade recover --rejoin ctm-1 --survivor ctm-3",
+        ),
     ]
 
 
