@@ -87,9 +87,7 @@ class Executor:
         self.ctx.proven = lambda step: proven_by_look(self.state, step)
         self.ctx.judged = lambda step: judged_by_a_person(self.state, step)
         wanted = self.controls
-        self.window = MaintenanceWindow(
-            self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window
-        )
+        self.window = MaintenanceWindow(self.ctx, lambda: self.state, wanted.accept_partial, wanted.wait_for_window)  # fmt: skip
         self.observer = Observer(self.ctx, self.tasks, lambda: self.state, self.emit)
         self.ending = EndProof(self.ctx, self.tasks, lambda: self.state, self._stopping, self.emit, self._failed)  # fmt: skip
         self.programs = OperatorPrograms(

@@ -33,17 +33,15 @@ def to_go_on(how: GoOn, run: str, node: str) -> str:
             return resume
         case GoOn.RESUME_OR_RECOVER:
             return f"{resume}\nif it cannot be made healthy: ctmupgrade abort {run}\nthen: ctmupgrade recover"
-        case GoOn.RETRY:
-            return f"to run it again: {retry}\n{resume}"
-        case GoOn.RETRY_WHEN_BACK:
-            return f"only when they are back there, to run it again: {retry}\n{resume}"
+        case GoOn.RETRY | GoOn.RETRY_WHEN_BACK:
+            when = "only when they are back there, " if how is GoOn.RETRY_WHEN_BACK else ""
+            return f"{when}to run it again: {retry}\n{resume}"
         case GoOn.DONE_OR_RETRY:
             return f"if it was done: {done}\nif it was not: {retry}\n{resume}"
         case GoOn.WAIT_OR_RETRY:
             return f"if it can never end: {retry}\n{resume}"
         case GoOn.RECOVER:
             return "then: ctmupgrade recover"
-        case GoOn.ABORT_AND_RECOVER:
-            return f"then: ctmupgrade abort {run}\nthen: ctmupgrade recover"
-        case GoOn.NEW_RUN:
-            return f"then: ctmupgrade abort {run}\nthen: ctmupgrade run"
+        case GoOn.ABORT_AND_RECOVER | GoOn.NEW_RUN:
+            command = "run" if how is GoOn.NEW_RUN else "recover"
+            return f"then: ctmupgrade abort {run}\nthen: ctmupgrade {command}"
