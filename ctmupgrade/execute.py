@@ -158,7 +158,7 @@ class Executor:
             held = self.state.steps[step.id]
             self.ctx.baselines[step.id] = held.before
             self.ctx.earlier[step.id] = held.earlier
-            self.ctx.noted[step.id] = held.codes
+            self.ctx.noted[step.id], self.ctx.last_noted[step.id] = held.codes, held.last_codes
             if held.status is Status.DONE and is_look(step.action) and leads_to_change(self.state, step):
                 self.emit(journal.StepReopened(step.id, "its result may be out of date"))
 

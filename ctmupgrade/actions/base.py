@@ -148,6 +148,9 @@ class Session:
     untold_at: float = -1.0  # since when looks are answered without telling, by the monotonic clock
     seen: Evidence = field(default_factory=dict)  # see LookResult; of the last look that had something
     said: str = ""  # what was answered to a start that may not have reached the node
+    refused_at: float = (
+        -1.0
+    )  # when the login for it was refused, by the monotonic clock: nothing was sent; -1: it was not
     _own: object = None
 
     def own(self, kind: type[OwnT]) -> OwnT:
@@ -176,6 +179,9 @@ class Ctx:
     noted: dict[str, tuple[NoteCode, ...]] = field(
         default_factory=dict
     )  # step -> what dead processes noted of it
+    last_noted: dict[str, tuple[NoteCode, ...]] = field(
+        default_factory=dict
+    )  # the same, since the last start of it alone
     baselines: dict[str, Evidence] = field(default_factory=dict)  # step -> what was journaled before it
     earlier: dict[str, Evidence] = field(
         default_factory=dict

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.restoring import counted
-from ctmupgrade.actions.services import ResetHandler
+from ctmupgrade.actions.services import ResetHandler, had
 from ctmupgrade.collect.ask import ask
 from ctmupgrade.collect.counts import count_of
 from ctmupgrade.core.go_on import GoOn
@@ -68,7 +68,7 @@ class ResetSpareHandler(ResetHandler):
                 f"{step.id}: {step.node} is in a cluster now, so it is not reset",
                 remedy=f"find out who joined it: ksctl cluster nodes list   # on {step.node}",
             )
-        return {"reset": "asked"}
+        return {"reset": "asked", **had(ctx, step.node)}
         yield  # pragma: no cover - makes it a generator
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:

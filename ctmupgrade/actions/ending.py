@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState
+from ctmupgrade.actions.deadline import Deadline, unknown_since
 from ctmupgrade.actions.waits import WRONG_FOR, gate_look, polls_apart
 from ctmupgrade.core.go_on import GoOn
 from ctmupgrade.core.modes import StrategyName
@@ -111,8 +112,9 @@ class EndProof:
         joins = any(isinstance(step.action, JoinNode) for step in steps)
         limit = max(timeouts.service, timeouts.join) if joins else timeouts.service
         upgrades = any(isinstance(step.action, RunUpgrade) for step in steps)
-        began, since, wrong_since = clock.monotonic(), clock.now(), None
+        deadline, wrong_since = Deadline(ctx), None
         while True:
+            deadline.look()
             seen = self._look(ctx, upgrades=upgrades)
             if seen.state is LookState.DONE:
                 return {}
@@ -123,9 +125,11 @@ class EndProof:
                 None if seen.go_on is not GoOn.NEW_RUN else now if wrong_since is None else wrong_since
             )
             lasts = wrong_since is not None and now - wrong_since >= WRONG_FOR.total_seconds()
-            if lasts or now - began >= limit.total_seconds():
+            if lasts or deadline.over(limit, since=unknown_since(seen)):
                 raise _not_proven(seen)
-            yield from self._rest(ctx, Waiting(_NOTICED_S, seen.detail, since, since + limit))
+            yield from self._rest(
+                ctx, Waiting(_NOTICED_S, seen.detail, deadline.since, deadline.until(limit))
+            )
 
     def _rest(self, ctx: Ctx, tick: Waiting) -> TaskPart:
         """Wait until the next look, or until the run shall stop."""

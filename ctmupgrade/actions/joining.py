@@ -12,6 +12,7 @@ from datetime import timedelta
 from ctmupgrade.actions.answers import Refusal, note_refusal, refused
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Patience, StepHandler, known
 from ctmupgrade.actions.begun import emptied
+from ctmupgrade.actions.deadline import Deadline
 from ctmupgrade.actions.health import health_of
 from ctmupgrade.actions.membership import JOINING, member_for, members_seen_by
 from ctmupgrade.actions.settings import recorded
@@ -138,20 +139,21 @@ def wait_until_steady(
 
     :raises CtmUpgradeError: what hindered last, after ``timeouts.service``.
     """
-    began, since, timeout = ctx.clock.monotonic(), ctx.clock.now(), ctx.cluster.timeouts.service
-    good, good_since = 0, began
+    deadline, timeout = Deadline(ctx), ctx.cluster.timeouts.service
+    good, good_since = 0, ctx.clock.monotonic()
     while True:
+        deadline.look()
         problem = hindrance()
         now = ctx.clock.monotonic()
         good, good_since = (0, now) if problem else (good + 1, good_since if good else now)
         if good >= STEADY_LOOKS and now - good_since >= ctx.cluster.stable_for.total_seconds():
             return
-        if problem and now - began >= timeout.total_seconds():
+        if problem and deadline.over(timeout):
             raise problem
         words = (
             problem.brief if problem else f"its services are started, for {round(now - good_since)} s so far"
         )
-        yield Waiting(ctx.poll, f"{what}: {words}", since, since + timeout)
+        yield Waiting(ctx.poll, f"{what}: {words}", deadline.since, deadline.until(timeout))
 
 
 @dataclass(slots=True)

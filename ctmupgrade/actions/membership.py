@@ -26,6 +26,7 @@ from ctmupgrade.core.looks.cluster_views import Member, Membership
 from ctmupgrade.core.looks.facts import Maybe, Unknown
 from ctmupgrade.core.plan.steps import JoinNode, NewCluster, RemoveNode, Step
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick, Waiting
 from ctmupgrade.errors import InconclusiveError, LoginRefusedError, NodeError
 
@@ -308,8 +309,8 @@ class DeleteClusterHandler(StepHandler):
         except LoginRefusedError:
             session.own(Deletion).sent = False
             raise
-        yield Noted(note_refusal(ctx, step, reply, "cluster delete"))
-        said = refused(reply)
+        said, words = refused(reply), note_refusal(ctx, step, reply, "cluster delete")
+        yield Noted(words, NoteCode.NONE if said else NoteCode.ORDER_TAKEN)
         if said and sounds_later(said.said) and not sounds_away(said.said) and self.put_off < AGAIN:
             self.put_off += 1
             session.own(Deletion).put_off = said.words
@@ -319,7 +320,8 @@ class DeleteClusterHandler(StepHandler):
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Ask the node itself: done when it says that it is in no cluster."""
-        if not ctx.session(step).own(Deletion).sent:
+        taken = NoteCode.ORDER_TAKEN in ctx.last_noted.get(step.id, ())  # by one who died, or gave up
+        if not (ctx.session(step).own(Deletion).sent or taken):
             return LookResult(
                 LookState.NOT_YET,
                 "whether its configuration was deleted is not known; it is safe to delete it again",

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from ctmupgrade.actions.base import Ctx, LookResult, LookState, Moment, Patience, StepHandler
+from ctmupgrade.actions.deadline import Deadline
 from ctmupgrade.actions.interlocks import refuse_unsafe
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.run.step_state import BEGUN
 from ctmupgrade.core.ticks import Noted, Started, Task, TaskPart, Tick, Waiting
 from ctmupgrade.core.timing import clock_time
@@ -66,9 +68,10 @@ def perform(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence | None)
 def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
     """The looks before the act. While nothing answers they are made again: looking twice is safe. So they are, for
     less long, while something answers and does not tell."""
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
+    deadline = Deadline(ctx)
     ceiling = min(ctx.cluster.timeouts.service, handler.patience(ctx).timeout)
     while True:
+        deadline.look()
         try:
             refuse_unsafe(ctx, step)
             with _foreseen(step):
@@ -77,15 +80,17 @@ def _prepared(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
             raise
         except NotToldError as error:
             limit = ceiling if isinstance(error, NotYetError) else min(ceiling, NOT_TOLD)
-            if ctx.clock.monotonic() - began >= limit.total_seconds():
+            if deadline.over(limit):
                 raise
-            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + limit)
+            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", deadline.since, deadline.until(limit))
         except (UnreachableError, ConnectionLostError) as error:
-            if ctx.clock.monotonic() - began >= ceiling.total_seconds():
+            if deadline.over(ceiling, since=-1.0):
                 remedy = error.remedy or f"bring {step.node or 'the node'} back"
                 text = f"{step.id}: not started: {error.brief}"
                 raise UnreachableError(text, remedy=remedy, go_on=error.go_on) from error
-            yield Waiting(ctx.poll, f"before {step.id}: {error.brief}", since, since + ceiling)
+            yield Waiting(
+                ctx.poll, f"before {step.id}: {error.brief}", deadline.since, deadline.until(ceiling)
+            )
 
 
 @contextmanager
@@ -114,6 +119,7 @@ def _started(ctx: Ctx, handler: StepHandler, step: Step) -> Task:
         yield Started(before)
         ctx.baselines[step.id] = before
         ctx.noted.pop(step.id, None)
+        ctx.last_noted.pop(step.id, None)
         ctx.sessions.pop(step.id, None)
         session = ctx.session(step)
         session.looked, session.young_s = looked, young
@@ -137,12 +143,13 @@ def _interlocked(ctx: Ctx, step: Step) -> TaskPart:
 
 def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> TaskPart:
     ctx.anchor(step)
+    began = ctx.clock.monotonic()
     try:
         yield from handler.start(ctx, step, before)
     except LoginRefusedError as refused:
         session = ctx.session(step)
-        session.unsure, session.said = True, refused.brief
-        yield Noted(f"not sent: {refused.brief}")
+        session.unsure, session.said, session.refused_at = True, refused.brief, began
+        yield Noted(f"not sent: {refused.brief}", NoteCode.NOT_SENT)
     except UNFORESEEN as error:
         ctx.session(step).unsure = True
         yield Noted(
@@ -155,7 +162,7 @@ def _begin(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task
         if isinstance(gone, HostKeyError):
             raise
         ctx.session(step).unsure = True
-        yield Noted(f"no connection to start it ({gone.brief})")
+        yield Noted(f"no connection to start it ({gone.brief})", NoteCode.NOT_SENT)
 
 
 def careful_look(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> LookResult:
@@ -195,28 +202,38 @@ def _settled_look(
 ) -> Generator[Tick, None, LookResult]:
     """Looks until the answer can be believed: NOT_YET and UNKNOWN must last for the grace."""
     patience = handler.patience(ctx)
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
-    grace = _grace(ctx, patience)
+    deadline, grace = Deadline(ctx), timedelta(seconds=_grace(ctx, patience))
     seen = careful_look(ctx, handler, step, before)
     while seen.state in (LookState.NOT_YET, LookState.UNKNOWN):
-        limit = patience.timeout.total_seconds() if seen.unreachable or seen.untold else grace
-        if ctx.clock.monotonic() - began >= limit:
+        if seen.note:
+            yield seen.note
+        limit = patience.timeout if seen.unreachable or seen.untold else grace
+        if deadline.over(limit, since=_lacks_since(ctx, step, seen)):
             if seen.unreachable:
                 raise UnreachableError(
                     f"{step.node or step.id}: {seen.detail}", remedy=seen.remedy, go_on=seen.go_on
                 )
             return seen
-        until = since + timedelta(seconds=limit)
-        yield Waiting(ctx.poll, f"checking whether it was done: {seen.detail}", since, until)
+        words = f"checking whether it was done: {seen.detail}"
+        yield Waiting(ctx.poll, words, deadline.since, deadline.until(limit))
+        deadline.look()
         seen = careful_look(ctx, handler, step, before)
     return seen
 
 
+def _lacks_since(ctx: Ctx, step: Step, seen: LookResult) -> float:
+    """Since when a login that was refused may be all that keeps the step from its end, by the monotonic clock: 0 is in the look
+    itself, -1 is never. NOT_YET of what was sent is known without a login."""
+    if seen.state is LookState.NOT_YET:
+        return ctx.session(step).refused_at
+    return -1.0 if seen.unreachable else 0.0
+
+
 def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) -> Task:
-    patience = handler.patience(ctx)
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
+    patience, deadline = handler.patience(ctx), Deadline(ctx)
     good, good_since, not_yet_since, starts = 0, 0.0, -1.0, 1
     while True:
+        deadline.look()
         seen = careful_look(ctx, handler, step, before)
         if seen.note:
             yield seen.note
@@ -236,15 +253,18 @@ def _until_done(ctx: Ctx, handler: StepHandler, step: Step, before: Evidence) ->
         _give_up_refused(ctx, step, seen, patience, not_yet_since)
         if starts != patience.starts and _never_arrived(ctx, step, patience, not_yet_since):
             yield Noted(f"nothing came of it ({seen.detail or 'as the node shows'}); starting it again")
-            not_yet_since, starts = -1.0, starts + 1
+            not_yet_since, starts, unsent = -1.0, starts + 1, ctx.session(step).refused_at >= 0
             before = yield from _started(ctx, handler, step)
-        if now - began >= patience.timeout.total_seconds() and not good:  # good looks may go on to their end
-            raise _too_late(ctx, step, seen, patience)
-        until = since + patience.timeout
+            if unsent and ctx.session(step).refused_at < 0:
+                deadline.renew()  # for what was not sent there was nothing to wait for
+        # good looks may go on to their end
+        if not good and deadline.over(patience.timeout, since=_lacks_since(ctx, step, seen)):
+            raise _too_late(ctx, step, seen, deadline.until(patience.timeout) - deadline.since)
+        until = deadline.until(patience.timeout)
         words = seen.detail or _so_far(patience, now - good_since)
         gist = seen.gist or ("" if seen.detail else "healthy")
         pause = max(ctx.poll, (patience.apart if good else patience.waits).total_seconds())
-        yield Waiting(pause, words, since, until, gist)
+        yield Waiting(pause, words, deadline.since, until, gist)
 
 
 def _so_far(patience: Patience, good_s: float) -> str:
@@ -288,8 +308,8 @@ def _give_up_refused(ctx: Ctx, step: Step, seen: LookResult, patience: Patience,
         raise kind(f"{step.id}: {session.refused}", details=seen.detail, remedy=seen.remedy, go_on=seen.go_on)
 
 
-def _too_late(ctx: Ctx, step: Step, seen: LookResult, patience: Patience) -> Exception:
-    waited = clock_time(round(patience.timeout.total_seconds()))
+def _too_late(ctx: Ctx, step: Step, seen: LookResult, lasted: timedelta) -> Exception:
+    waited = clock_time(round(lasted.total_seconds()))
     text = f"{step.id}: gave up after {waited}. Last state: {seen.detail or seen.state.value}"
     if refused := ctx.session(step).refused:
         text = f"{step.id}: {refused}. Last state after {waited}: {seen.detail or seen.state.value}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,18 +25,26 @@ from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.holding import AS_NEW
 from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
+from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
-from ctmupgrade.errors import NodeError
+from ctmupgrade.errors import LoginRefusedError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
+
+GRACE = timedelta(seconds=60)  # so long what a look does not show is not believed
 
 
 @dataclass(slots=True)
 class Order:
     """The order that was given to the services. :ivar sent_at: when it was taken, by the monotonic clock; -1: not yet.
-    :ivar tried: this process has tried to give it; where it has not, one that died may have given it."""
+    :ivar unsent: it did not leave this machine. :ivar doubted_at: since when whether it was carried out is not known, by the same
+    clock; -1: it is. :ivar mute_at: since when its services are started and it does not tell; -1: not so.
+    :ivar told: that the login is refused was noted."""
 
     sent_at: float = -1.0
-    tried: bool = False
+    unsent: bool = False
+    doubted_at: float = -1.0
+    mute_at: float = -1.0
+    told: bool = False
 
 
 class ResetHandler(StepHandler):
@@ -46,7 +55,7 @@ class ResetHandler(StepHandler):
 
     def patience(self, ctx: Ctx) -> Patience:
         """Wait ``timeouts.service``; services must be started in three looks."""
-        return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
+        return Patience(ctx.cluster.timeouts.service, looks=3, grace=GRACE)
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Make sure that only an unclustered node is reset, and only when the join that follows can start: what is erased for
@@ -55,7 +64,7 @@ class ResetHandler(StepHandler):
         if self.action.via:
             self._refuse_sound(ctx, step)
             refuse_richer(ctx, step, self.action.via)
-            return {"reset": "asked"}
+            return {"reset": "asked", **had(ctx, step.node)}
         own = known(
             ask(ctx.fleet.control(step.node), ksctl_probes.MEMBERSHIP), f"{step.node}: its cluster state"
         )
@@ -67,7 +76,7 @@ class ResetHandler(StepHandler):
             )
             refuse_lost_data(ctx, step, via)
             refuse_richer(ctx, step, via)
-        return {"reset": "asked"}
+        return {"reset": "asked", **had(ctx, step.node)}
 
     def _refuse_sound(self, ctx: Ctx, step: Step) -> None:
         """:raises NodeError: the member sees it ready, or down: then its data may be whole."""
@@ -79,25 +88,74 @@ class ResetHandler(StepHandler):
             )
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
-        """Send ``services reset``, which erases the node after a delay."""
-        ctx.session(step).own(Order).tried = True
-        reply = ctx.fleet.control(step.node).change("services", "reset", "--yes", "--delay", DELAY_S)
-        yield Noted(_sent(ctx, step, reply, "services reset"))
+        """Send ``services reset``, which erases the node after a delay.
+
+        :raises LoginRefusedError: nothing was sent. :raises UnreachableError: likewise.
+        """
+        order, control = ctx.session(step).own(Order), ctx.fleet.control(step.node)
+        try:
+            reply = control.change("services", "reset", "--yes", "--delay", DELAY_S)
+        except (LoginRefusedError, UnreachableError):
+            order.unsent = True
+            raise
+        words = _sent(ctx, step, reply, "services reset")
+        never = NoteCode.NOT_SENT if ctx.session(step).definite else NoteCode.NONE
+        yield Noted(words, NoteCode.ORDER_TAKEN if order.sent_at >= 0 else never)
 
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
-        """Judge by the services, once the delay is over. Who does not know whether it was sent resets again: nothing is lost.
-        But what a process that died has emptied is not reset anew, for each reset may bring back a first password that a
-        person has to change before anybody goes on."""
-        order = ctx.session(step).own(Order)
-        again = LookResult(
-            LookState.NOT_YET, "whether it was reset is not known; it is safe to reset it again"
-        )
-        if order.sent_at < 0 and order.tried:
-            return again
-        seen = _well(ctx, step, order.sent_at)
-        if order.sent_at >= 0 or seen.state is not LookState.DONE:
+        """Judge by the services, once the delay is over. Each reset may bring back a first password that a person has to change
+        before anybody goes on, so a node is reset again only where the order is known not to have been carried out: it was
+        not sent, or the node still has what it had. Where nothing tells, a person must."""
+        order, said = _order_of(ctx, step), ctx.session(step)
+        if order.unsent or said.refused:
+            return LookResult(LookState.NOT_YET, "the reset was not sent")
+        if order.sent_at >= 0:
+            return _noted_once(order, _well(ctx, step, order.sent_at))
+        return _noted_once(order, self._doubted(ctx, step, before, order))
+
+    def _doubted(self, ctx: Ctx, step: Step, before: Evidence, order: Order) -> LookResult:
+        """Judge where the order may have been carried out, by what the node has now."""
+        now = ctx.clock.monotonic()
+        order.doubted_at = now if order.doubted_at < 0 else order.doubted_at
+        if now - order.doubted_at < 2 * float(DELAY_S):
+            return LookResult(LookState.UNKNOWN, "whether it was reset is not known yet", untold=True)
+        seen, was_reset = _well(ctx, step, -1.0), was_emptied(ctx, step.node, before)
+        if was_reset is False:
+            return LookResult(
+                LookState.NOT_YET, f"it was not reset: {step.node} still has what it had before"
+            )
+        if seen.state is not LookState.DONE:
+            order.mute_at = -1.0
+            return replace(seen, state=LookState.UNKNOWN, untold=not seen.unreachable)
+        if was_reset:
             return seen
-        return seen if _as_new(ctx, step.node) else again
+        order.mute_at = now if order.mute_at < 0 else order.mute_at
+        final = now - order.mute_at >= min(GRACE, ctx.cluster.timeouts.service / 2).total_seconds()
+        return LookResult(
+            LookState.UNKNOWN, "its services are started, but whether it was reset is not known",
+            remedy=f"ksctl keys list; ksctl users list   # on {step.node}: a node that was reset has no key of the cluster",
+            final=final, untold=not final, go_on=GoOn.DONE_OR_RETRY,
+        )  # fmt: skip
+
+
+def _order_of(ctx: Ctx, step: Step) -> Order:
+    """What is known of the order, also by the notes of a process that died or gave up: what was answered without an error then is
+    not sent again."""
+    order, noted = ctx.session(step).own(Order), ctx.last_noted.get(step.id, ())
+    if NoteCode.ORDER_TAKEN in noted and order.sent_at < 0:
+        order.sent_at = ctx.clock.monotonic()
+    order.unsent = order.unsent or NoteCode.NOT_SENT in noted
+    return order
+
+
+def _noted_once(order: Order, seen: LookResult) -> LookResult:
+    """The look; the first that waits for a person, whose login is refused, with a note that says so at once."""
+    if order.told or seen.go_on is not GoOn.RESUME:
+        return seen
+    order.told = True
+    return replace(
+        seen, note=Noted(f"waiting for a login ({seen.detail}): {seen.remedy}; it then goes on by itself")
+    )
 
 
 class EraseHandler(ResetHandler):
@@ -113,7 +171,7 @@ class EraseHandler(ResetHandler):
             yield from wait_until_steady(
                 ctx, partial(join_hindrance, ctx, step, via, up=(via,)), "before it is erased"
             )
-        return {"reset": "asked"}
+        return {"reset": "asked", **had(ctx, step.node)}
 
 
 class RestartHandler(StepHandler):
@@ -125,7 +183,7 @@ class RestartHandler(StepHandler):
 
     def patience(self, ctx: Ctx) -> Patience:
         """Wait ``timeouts.service``; services must be started in three looks."""
-        return Patience(ctx.cluster.timeouts.service, looks=3, grace=timedelta(seconds=60))
+        return Patience(ctx.cluster.timeouts.service, looks=3, grace=GRACE)
 
     def prepare(self, ctx: Ctx, step: Step) -> Generator[Tick, None, Evidence]:
         """Wait until no ``ks_upgrade.sh`` runs on the node, whoever started it."""
@@ -176,15 +234,31 @@ def _sent(ctx: Ctx, step: Step, reply: Reply, what: str) -> str:
     return words
 
 
-def _as_new(ctx: Ctx, name: str) -> bool:
-    """Whether a node is in no cluster and has nothing, by its own word."""
+def had(ctx: Ctx, name: str) -> Evidence:
+    """Return how many keys and users a node has before it is reset, as far as it tells: a later look compares with that."""
+    counts = {what: n for what, n in count_of(ctx.fleet.control(name)).items() if not isinstance(n, Unknown)}
+    return {"counts": json.dumps(counts)} if counts else {}
+
+
+def was_emptied(ctx: Ctx, name: str, before: Evidence) -> bool | None:
+    """Return whether a node was reset, by its own word; None: it does not tell.
+
+    :param before: what it had, see :func:`had`. A release may have keys and users of its own after a reset."""
     own = ask(ctx.fleet.control(name), ksctl_probes.MEMBERSHIP)
-    if isinstance(own, Unknown) or not own.left:
+    if isinstance(own, Unknown):
+        return None
+    if not own.left:
         return False
-    counts = count_of(ctx.fleet.control(name))
-    return bool(counts) and all(
-        not isinstance(count, Unknown) and count <= AS_NEW.get(what, 0) for what, count in counts.items()
-    )
+    told = count_of(ctx.fleet.control(name))
+    now = {what: count for what, count in told.items() if not isinstance(count, Unknown)}
+    earlier: dict[str, int] = json.loads(before.get("counts", "{}"))
+    held = {what: count for what, count in earlier.items() if count > AS_NEW.get(what, 0) and what in now}
+    if any(2 * now[what] <= count for what, count in held.items()):
+        return True  # clients may have made or destroyed some meanwhile, but not so many
+    if any(now[what] >= count for what, count in held.items()):
+        return False
+    as_new = len(now) == len(told) and all(count <= AS_NEW.get(what, 0) for what, count in now.items())
+    return True if now and as_new else None
 
 
 def first_login(ctx: Ctx, name: str) -> str:
@@ -204,7 +278,10 @@ def _well(ctx: Ctx, step: Step, sent: float) -> LookResult:
     problems = list(health.service_problems({step.node: facts}))
     if problems and isinstance(facts.services, Unknown) and facts.services.login:
         return LookResult(
-            LookState.GOING_ON, str(problems[0]), remedy=first_login(ctx, step.node), go_on=GoOn.RESUME
+            LookState.GOING_ON,
+            f"{step.node}: {facts.services.words}",
+            remedy=first_login(ctx, step.node),
+            go_on=GoOn.RESUME,
         )
     if problems:
         so = LookState.GOING_ON if sent >= 0 else LookState.NOT_YET

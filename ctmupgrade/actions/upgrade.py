@@ -24,6 +24,7 @@ from ctmupgrade.actions.base import (
     StepHandler,
     known,
 )
+from ctmupgrade.actions.deadline import Deadline, unknown_since
 from ctmupgrade.actions.earlier_upgrades import refuse_earlier
 from ctmupgrade.actions.script_log import (
     SEARCH_EVERY,
@@ -191,16 +192,17 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
     what was seen of the node itself has aged too. After a bad look all must stay well again for ``stable_for``.
 
     :param proven: this process has seen all well for as long."""
-    began, since = ctx.clock.monotonic(), ctx.clock.now()
+    deadline = Deadline(ctx)
     timeout, steady = ctx.cluster.timeouts.service, ctx.cluster.stable_for.total_seconds()
     waited, good_since = False, -math.inf if proven else math.inf
     while True:
+        deadline.look()
         seen, now = gate_look(ctx), ctx.clock.monotonic()
         well = seen.state is LookState.DONE
         good_since = min(good_since, now) if well else math.inf
         if well and now - good_since >= steady:
             return waited
-        if not well and now - began >= timeout.total_seconds():
+        if not well and deadline.over(timeout, since=unknown_since(seen)):
             kind = UnreachableError if seen.unreachable else NodeError
             raise kind(
                 f"{step.id}: not started: the cluster is not healthy: {seen.detail}",
@@ -209,8 +211,11 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
             )
         waited = True
         words = seen.detail or f"healthy again; for {clock_time(round(now - good_since))} so far"
-        words = f"last check of the cluster before the upgrade: {words}"
-        yield Waiting(ctx.poll, words, since, since + timeout, "" if seen.detail else "healthy again")
+        words, gist = (
+            f"last check of the cluster before the upgrade: {words}",
+            "" if seen.detail else "healthy again",
+        )
+        yield Waiting(ctx.poll, words, deadline.since, deadline.until(timeout), gist)
 
 
 def _drain(session: Session) -> None:

@@ -45,6 +45,9 @@ class Account:
         self._changed = threading.Condition()
         self._taken = False
         self._refused: dict[str, Refusal] = {}
+        self._held: dict[
+            str, tuple[float, float]
+        ] = {}  # node -> when it was last refused or not tried, and until when
         self._trying = ""
 
     def enter(self, name: str, now: float) -> None:
@@ -63,10 +66,12 @@ class Account:
     def _refuse(self, name: str, now: float) -> None:
         own = self._refused.get(name)
         if own and now < own.until:
+            self._held[name] = now, own.until
             raise LoginRefusedError(f"{own.said}; tried again in {clock_time(round(own.until - now))}")
         until = max((refusal.until for refusal in self._refused.values()), default=now)
         if not self._taken and len(self._refused) >= REFUSALS and now < until:
             first = next(iter(self._refused.values()))
+            self._held[name] = now, until
             raise LoginRefusedError(
                 f"not asked, for {' and '.join(self._refused)} refuse the login: {first.said}"
             )
@@ -76,13 +81,19 @@ class Account:
         with self._changed:
             if refused:
                 count = self._refused[name].count + 1 if name in self._refused else 1
-                self._refused[name] = Refusal(refused, count, now + SPACED[min(count, len(SPACED)) - 1])
+                until = now + SPACED[min(count, len(SPACED)) - 1]
+                self._refused[name], self._held[name] = Refusal(refused, count, until), (now, until)
                 self._taken = False  # it may be the account: the next node tries alone
             elif taken:
                 self._taken = True
                 self._refused.pop(name, None)
             self._trying = ""
             self._changed.notify_all()
+
+    def held_back(self, since: float) -> float:
+        """See :meth:`Accounts.held_back`."""
+        with self._changed:
+            return max((until for at, until in self._held.values() if at >= since), default=0.0)
 
 
 class Accounts:
@@ -97,6 +108,13 @@ class Accounts:
         key = ksctl.username, ksctl.password_env, ksctl.password_file, ksctl.password_command
         with self._lock:
             return self._made.setdefault(key, Account())
+
+    def held_back(self, since: float) -> float:
+        """Return when the last of those logins may be tried again that were refused since then, or not tried for an earlier refusal;
+        0.0: none was. Both by the monotonic clock."""
+        with self._lock:
+            made = list(self._made.values())
+        return max((account.held_back(since) for account in made), default=0.0)
 
 
 class GuardedControl:
@@ -186,6 +204,10 @@ class GuardedFleet:
         ksctl = self._cluster.node(node).ksctl
         account = self._accounts.of(ksctl)
         return GuardedControl(self._fleet.control(node), node, ksctl.username, account, self._clock)
+
+    def held_back(self, since: float) -> float:
+        """See :meth:`Accounts.held_back`."""
+        return self._accounts.held_back(since)
 
     def learn(self, cluster: Cluster) -> None:
         """Take in that the cluster has more nodes than at first: the new instances of a run that is resumed."""

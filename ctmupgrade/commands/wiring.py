@@ -47,7 +47,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         self._guarded = GuardedFleet(self.tools.fleet, self.cluster, self.tools.clock)
-        self.tools = replace(self.tools, fleet=self._guarded)
+        self.tools = replace(self.tools, fleet=self._guarded, held_back=self._guarded.held_back)
 
     @property
     def fleet(self) -> Fleet:

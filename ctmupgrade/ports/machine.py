@@ -146,6 +146,8 @@ class Tools:
     :ivar rest_hash: SHA-256 of its bytes from an offset on, and of all of it; "" each where nobody will ask.
     :ivar unusable_store: why backups cannot be kept; "" where they can.
     :ivar port_watch: makes what asks clients' ports; None: nobody asks them.
+    :ivar held_back: when the last of those logins may be tried again that were refused since then, both by the monotonic clock;
+        0.0: none was.
     """
 
     fleet: Fleet
@@ -158,6 +160,7 @@ class Tools:
     rest_hash: Callable[[int], tuple[str, str]]
     unusable_store: Callable[[], str]
     port_watch: Callable[[], PortWatch] | None = None
+    held_back: Callable[[float], float] = lambda _since: 0.0
 
 
 class SimulatedWorld(Protocol):

@@ -118,7 +118,8 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return _step(
                 state, step,
                 replace(held, status=Status.STARTED, before=before, started=held.started or at, finished=None,
-                        error="", remedy="", starts=held.starts + 1, refused=False, seen={}),
+                        error="", remedy="", starts=held.starts + 1, refused=False, noted_before=len(held.codes),
+                        seen={}),
             )  # fmt: skip
         case StepNoted(step, text, code):
             held = state.steps[step]

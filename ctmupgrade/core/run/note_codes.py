@@ -13,6 +13,8 @@ class NoteCode(StrEnum):
     SCRIPT_RUNS = "script-runs"  # it was seen in the node's process list
     TERMINAL_BROKE = "terminal-broke"  # the connection of its terminal broke
     WORKS_ON = "works-on"  # its log grew while the process list showed none
+    ORDER_TAKEN = "order-taken"  # an order that must not be given twice was answered without an error
+    NOT_SENT = "not-sent"  # the order that begins the step was not sent, or was refused for good
 
 
 # Version 0.1.0 journaled the text alone; these are its words, and are never changed.

@@ -40,8 +40,14 @@ class StepState:
     refused: bool = False  # its last start was refused for good
     notes: tuple[str, ...] = ()
     codes: tuple[NoteCode, ...] = ()  # what each note means to the program
+    noted_before: int = 0  # so many of the notes are older than its last start
     earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
     seen: Evidence = field(default_factory=dict)  # what the last look saw of a step that failed
+
+    @property
+    def last_codes(self) -> tuple[NoteCode, ...]:
+        """Return what the notes since its last start mean."""
+        return self.codes[self.noted_before :]
 
 
 def said_only(step: StepState) -> bool:
