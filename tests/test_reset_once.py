@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from ctmupgrade.core.model import Options
+from ctmupgrade.core.modes import StrategyName
 from ctmupgrade.core.run.events import StepNoted
 from ctmupgrade.core.run.journal import Event, StepStarted
 from ctmupgrade.core.ticks import Tick, Waiting
 from ctmupgrade.errors import ExitCode
 from ctmupgrade.sim import Fault, World
+from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.lost_cluster import RestoreDrive, lost, whole
-from tests.support.world_run import Killed, dies_at
+from tests.support.world_run import Drive, Killed, dies_at, make_world
 
 UNTOLD = '{"skip": 0, "limit": 1, "resources": []}'
 STEP, NODE = "reset:ctm-2", "ctm-2"
@@ -185,3 +188,21 @@ def test_a_wait_for_the_first_password_is_told_when_it_begins(tmp_path: Path) ->
     assert len(told) == 1, person.said
     refused = next(number for number, (_, text) in enumerate(person.said) if "login" in text)
     assert told[0] == refused and any(kind == "wait" for kind, _ in person.said[refused:])
+
+
+def test_a_deletion_that_was_answered_is_not_sent_again(tmp_path: Path) -> None:
+    """Each one brings back the minutes in which the node refuses logins."""
+    options = Options(survivor="ctm-1")
+    drive = Drive(make_world(2, defaults={"times": TIMES}), tmp_path, StrategyName.REBUILD, options, SETTINGS)
+    step = "delete-cluster:ctm-2"
+
+    def hook(key: str, event: Event | None, _tick: Tick | None) -> None:
+        if key == step and isinstance(event, StepNoted):
+            raise Killed
+
+    drive.hook = hook
+    with pytest.raises(Killed):
+        drive.start()
+    drive.hook = lambda *_seen: None
+    assert drive.resume() == 0, drive.stuck
+    assert len([e for e in drive.world.changes() if e.node == NODE and "cluster delete" in e.detail]) == 1

@@ -192,8 +192,8 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
     what was seen of the node itself has aged too. After a bad look all must stay well again for ``stable_for``.
 
     :param proven: this process has seen all well for as long."""
-    deadline = Deadline(ctx)
-    timeout, steady = ctx.cluster.timeouts.service, ctx.cluster.stable_for.total_seconds()
+    deadline, timeout = Deadline(ctx), ctx.cluster.timeouts.service
+    steady = ctx.cluster.stable_for.total_seconds()
     waited, good_since = False, -math.inf if proven else math.inf
     while True:
         deadline.look()
@@ -211,9 +211,9 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
             )
         waited = True
         words = seen.detail or f"healthy again; for {clock_time(round(now - good_since))} so far"
-        words, gist = (
-            f"last check of the cluster before the upgrade: {words}",
+        gist, words = (
             "" if seen.detail else "healthy again",
+            f"last check of the cluster before the upgrade: {words}",
         )
         yield Waiting(ctx.poll, words, deadline.since, deadline.until(timeout), gist)
 
