@@ -211,10 +211,7 @@ def _wait_for_gate(ctx: Ctx, step: Step, *, proven: bool) -> Generator[Tick, Non
             )
         waited = True
         words = seen.detail or f"healthy again; for {clock_time(round(now - good_since))} so far"
-        gist, words = (
-            "" if seen.detail else "healthy again",
-            f"last check of the cluster before the upgrade: {words}",
-        )
+        words, gist = f"last check before the upgrade: {words}", "" if seen.detail else "healthy again"
         yield Waiting(ctx.poll, words, deadline.since, deadline.until(timeout), gist)
 
 
