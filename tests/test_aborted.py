@@ -103,6 +103,28 @@ def test_a_script_whose_end_was_seen_is_not_said_to_run(tmp_path: Path) -> None:
     assert not [line for line in _abort(here) if "may still run" in line]
 
 
+def _rehearsed(tmp_path: Path, fault: str, decision: str) -> str:
+    """What ``abort`` says of a run that the fault stopped at ks_upgrade.sh, after the decision."""
+    place = ["--simulate", str(golden.SCENARIOS / "healthy-three"), "--state-dir", str(tmp_path)]
+    golden.call("run", "--yes", "--fault", f"{fault}@upgrade:ctm-2", *place)
+    run = next(tmp_path.glob("*/*/journal.jsonl")).parent.name
+    if decision:
+        assert golden.call("node", decision, run, "ctm-2", "--reason", "x", "--yes", *place)[0] == 0
+    return golden.call("abort", run, "--yes", *place)[1]
+
+
+@pytest.mark.parametrize("decision", ["", "skip", "retry"])
+def test_a_script_that_was_given_up_may_still_run(decision: str, tmp_path: Path) -> None:
+    said = _rehearsed(tmp_path, "upgrade_hangs", decision)
+    assert "ctm-2: ks_upgrade.sh was started and may still run: do not reboot the node" in said
+    assert "to finish it later, after that:" in said
+
+
+@pytest.mark.parametrize("decision", ["", "skip", "retry"])
+def test_a_script_that_was_seen_to_fail_is_not_said_to_run(decision: str, tmp_path: Path) -> None:
+    assert "may still run" not in _rehearsed(tmp_path, "upgrade_fails", decision)
+
+
 # -- the command that comes next -------------------------------------------------------------------------------------
 
 
