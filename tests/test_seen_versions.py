@@ -14,6 +14,7 @@ from ctmupgrade.core.run.report import make_report
 from ctmupgrade.core.ticks import Tick
 from ctmupgrade.render.plain import node_line, report_lines
 from ctmupgrade.sim import Fault
+from tests.support import golden
 from tests.support.fault_cases import SETTINGS, TIMES
 from tests.support.world_run import Drive, Killed, at_step, dies_at, make_world, mend
 
@@ -48,7 +49,7 @@ def test_a_node_that_no_look_has_seen_since_its_upgrade_has_none_that_is_known(t
     assert drive.start() == 4
     assert nodes_on(drive) == {"": ("ctm-1",), OLD: ("ctm-2", "ctm-3")}
     assert "not seen yet" in line_of(drive, "ctm-1")
-    assert "ctm-1 is on a version that is not known" in versions(drive.state)
+    assert "ctm-1 is on a version that was not seen since the upgrade began" in versions(drive.state)
 
 
 @pytest.mark.parametrize("said", [False, True])
@@ -143,3 +144,14 @@ def test_a_script_that_failed_leaves_the_version_from_before(tmp_path: Path) -> 
     assert drive.start() == 5
     assert nodes_on(drive) == {OLD: ("ctm-1", "ctm-2", "ctm-3")}
     assert "not seen yet" in line_of(drive, "ctm-1")
+
+
+@pytest.mark.parametrize("fault", ["upgrade_hangs", "upgrade_no_verdict"])
+def test_a_retry_makes_no_old_version_a_seen_one(fault: str, tmp_path: Path) -> None:
+    place = ["--simulate", str(golden.SCENARIOS / "healthy-three"), "--state-dir", str(tmp_path)]
+    golden.call("run", "--yes", "--fault", f"{fault}@upgrade:ctm-2", *place)
+    run = next(tmp_path.glob("*/*/journal.jsonl")).parent.name
+    assert golden.call("node", "retry", run, "ctm-2", "--reason", "x", "--yes", *place)[0] == 0
+    for words in (["status", run], ["abort", run, "--yes"]):
+        said = golden.call(*words, *place)[1]
+        assert "ctm-2  2.20.0+15016 -> 2.20.0" not in said and "ctm-2, ctm-3 are on" not in said

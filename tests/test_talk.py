@@ -99,7 +99,7 @@ def test_resume_says_what_is_left_and_asks(stuck: Desk) -> None:
     with _on_terminal(stuck, "resume", scenario=STUCK) as seen:
         asked = seen.until("[y/N]:")
         assert f"Upgrade of {STUCK} to 2.21.0" in asked and "Left to do: 11 of 28 steps" in asked
-        assert "ctm-1 is on 2.21.0+15451" in asked and "ctm-2, ctm-3 are on 2.20.0+15016" in asked
+        assert "ctm-1 is on 2.21.0+15451; ctm-2 is on a version that was not seen" in " ".join(asked.split())
         assert "While each of ctm-2 and ctm-3 is out of service" in " ".join(asked.split()), "ctm-1 is done"
         seen.type("n\n")
         assert seen.ended() == 7
@@ -148,7 +148,7 @@ def test_skip_and_retry_say_what_they_mean(stuck: Desk) -> None:
     said = stuck.type("node", "retry", run, "ctm-2", "--reason", "x").stdout
     assert "upgrade:ctm-2 is run again" in said and "Next: run ks_upgrade.sh on ctm-2 again." in said
     said = stuck.type("node", "skip", run[:-3], "ctm-2", "--reason", "x").stdout
-    assert "ctm-2 is left as it is, on 2.20.0+15016" in said and "partial (exit 9)" in said
+    assert "ctm-2 is left as it is, on a version that was not seen" in said and "partial (exit 9)" in said
 
 
 @pytest.mark.parametrize("decision", ["retry", "done"])

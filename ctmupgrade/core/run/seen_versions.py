@@ -20,9 +20,11 @@ def last_version(state: RunState, node: str) -> str:
 
 
 def is_seen(state: RunState, node: str) -> bool:
-    """Return whether a node's version was seen since its upgrade began; before it, it is the plan's."""
+    """Return whether a node's version was seen since its upgrade began; before it, it is the plan's. An upgrade that a person lets
+    begin again has begun before."""
     mine = [step.id for step in state.plan.steps if step.node == node and isinstance(step.action, RunUpgrade)]
-    return bool(state.versions_seen.get(node)) or not any(state.steps[step].started for step in mine)
+    begun = any(state.steps[step].started or state.steps[step].earlier for step in mine)
+    return bool(state.versions_seen.get(node)) or not begun
 
 
 def version_words(state: RunState, node: str) -> str:
