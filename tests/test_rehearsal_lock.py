@@ -141,3 +141,14 @@ def test_a_journal_of_a_living_rehearsal_is_not_set_aside(
     assert living.poll() is None
     assert said.returncode == 8, said.stdout + said.stderr
     assert journal.is_file() and not list(journal.parent.glob("*.broken-*"))
+
+
+def test_a_dry_resume_makes_nothing_and_is_told_of_who_runs(
+    desk: Desk, living: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    assert living.poll() is None
+    assert desk.type("resume", "--dry-run", scenario=SCENARIO).returncode == 8
+    elsewhere = tmp_path / "elsewhere"
+    said = desk.type("resume", "--dry-run", "--state-dir", str(elsewhere), scenario=SCENARIO)
+    assert said.returncode == 2 and "nothing to resume" in said.stderr
+    assert not elsewhere.exists()

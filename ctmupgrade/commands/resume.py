@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 from ctmupgrade import __version__
 from ctmupgrade.adapters.disk.journal_file import line_hashes
-from ctmupgrade.adapters.disk.run_store import Requests, RunFolder, folders
+from ctmupgrade.adapters.disk.run_store import Requests, RunFolder, folders, is_running
 from ctmupgrade.commands.choose import LATEST, named
 from ctmupgrade.commands.custody import settle
 from ctmupgrade.commands.drill import resumed
@@ -51,10 +52,19 @@ def resume(setup: Setup, wishes: RunOptions, run_id: str | None) -> Outcome:
     """
     mode = Mode.SIMULATED if setup.request.simulate else Mode.LIVE
     run_id = None if run_id == LATEST else run_id
-    with hold(place_of(setup), run_id or to_go_on(setup.home, mode)):
+    with _kept_out(setup, run_id or to_go_on(setup.home, mode)):
         folder = to_resume(setup, mode, run_id)
         with locked(setup, folder):
             return go_on(setup, wishes, folder)
+
+
+def _kept_out(setup: Setup, run: str) -> AbstractContextManager[object]:
+    """Keep others out. A dry run keeps nobody out and makes no file; that another process works there it tells all the same.
+
+    :raises LockedError: one does.
+    """
+    free = setup.request.dry_run and not is_running(place_of(setup))
+    return nullcontext() if free else hold(place_of(setup), run)
 
 
 def go_on(setup: Setup, wishes: RunOptions, folder: RunFolder) -> Outcome:
