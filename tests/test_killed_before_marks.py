@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,6 +154,28 @@ def test_the_run_that_it_replaces_is_ended_by_its_resume(
         for file in here.folder.glob("state/*/*/journal.jsonl")
     }
     assert outcomes == {stopped: "taken-over", here.newest.parent.name: ended.state.outcome}
+
+
+def test_a_resume_ends_no_other_run_than_the_one_that_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of rehearsals several may wait."""
+    monkeypatch.setenv("CTM_BACKUP_KEY_PASSWORD", "simulated-key-password")
+    here = Here(make_world(3), tmp_path / "here")
+    here.run_until("upgrade:ctm-2")
+    other = here.newest.parent.with_name("20200101T000000-0000000")
+    shutil.copytree(here.newest.parent, other)
+    here.world.clock.advance(3000.0)
+    here.world.nodes["ctm-3"].cluster = ""
+
+    def watch(_state: Any, event: Any, _key: str, _tick: Any) -> None:
+        if isinstance(event, StepStarted):
+            raise Killed
+
+    made = here.setup()
+    here.dies(-1, lambda: recover.perform(made, RunOptions(watch=watch), recover.look(made, OperatorInput())))
+    assert here.resume().state is not None
+    assert not RunFolder(other).state().outcome
 
 
 # -- what no node vouches for ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 
-from ctmupgrade.adapters.disk.run_store import RunFolder
+from ctmupgrade.adapters.disk.run_store import RunFolder, folders
 from ctmupgrade.commands import recover
 from ctmupgrade.commands.runs import unfinished
 from ctmupgrade.commands.wiring import Setup
@@ -71,7 +71,14 @@ def _refused(state: RunState, why: str) -> BlockedError:
 
 def replaced_by(setup: Setup, state: RunState) -> RunFolder | None:
     """Return the run that stopped and in whose place a recovery or a restore was begun, where it did not come to end it."""
-    if kind_of(state) not in _IN_THE_PLACE_OF_ANOTHER:
+    if kind_of(state) not in _IN_THE_PLACE_OF_ANOTHER or _has_replaced(setup, state):
         return None
     older = (pair for pair in unfinished(setup.home, state.mode) if pair[0].run < state.run)
     return next((folder for folder, held in older if not held.custody.away), None)
+
+
+def _has_replaced(setup: Setup, state: RunState) -> bool:
+    """Whether it has ended a run: there may be other rehearsals that wait, which are not its own."""
+    older = (folder.state() for folder in folders(setup.home) if folder.run < state.run)
+    over = (held for held in older if held.outcome == "taken-over")
+    return any(one.text.endswith(f"took its place: {state.run}") for held in over for one in held.incidents)
