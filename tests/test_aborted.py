@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,32 @@ def test_a_rebuild_that_changed_no_cluster_is_begun_again(tmp_path: Path) -> Non
     here = Here(make_world(3), tmp_path / "here", strategy=StrategyName.REBUILD)
     last, _ = _ends(here, lambda: running.run(here.setup(), _killed_at("stage:ctm-1")))
     assert last == "to finish it later: ctmupgrade run"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--nodes", "ctm-1,ctm-2"), ("--strategy", "rebuild", "--survivor", "ctm-2"), ("--parallel", "1")],
+)
+def test_an_aborted_run_is_begun_again_as_it_was(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Without its options it would upgrade other nodes, or in another way."""
+    place = ["--simulate", str(golden.SCENARIOS / "healthy-three"), "--state-dir", str(tmp_path)]
+    assert golden.call("run", "--yes", "--fault", "disk_full@stage:ctm-2", *words, *place)[0] == 5
+    said = golden.call("abort", "--yes", *place)[1]
+    last = next(line for line in said.splitlines() if line.startswith("to finish it later"))
+    assert all(f" {option} {value}" in last for option, value in zip(words[::2], words[1::2], strict=True))
+    again = shlex.split(last.partition(": ctmupgrade ")[2])
+    assert golden.call(*again, "--yes")[0] == 0
+
+
+def test_a_rehearsal_that_was_killed_is_begun_again_by_the_command_that_is_printed(tmp_path: Path) -> None:
+    place = ["--simulate", str(golden.SCENARIOS / "stale-backup"), "--state-dir", str(tmp_path)]
+    assert golden.call("stage", "--yes", *place)[0] == 0
+    journal = next(tmp_path.glob("*/*/journal.jsonl"))
+    journal.write_text(journal.read_text().splitlines(keepends=True)[0])  # as after kill -9 at its first line
+    code, said = golden.call("resume", journal.parent.name, "--format", "json", *place)
+    command = json.loads(said)["error"]["remedy"].partition("#")[0]
+    assert code == 2 and command.startswith("ctmupgrade stage ")
+    assert golden.call(*shlex.split(command)[1:], "--yes")[0] == 0
 
 
 def test_an_aborted_restore_is_finished_by_restore(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctmupgrade.core.modes import StrategyName
+
 if TYPE_CHECKING:
     from ctmupgrade.cli.given import Common
     from ctmupgrade.core.checks.findings import Finding
@@ -53,16 +55,17 @@ def from_anywhere(common: Common) -> Common:
 def of_run(common: Common, files: Mapping[str, str]) -> Common:
     """Return the common options with which a run is found again.
 
-    :param files: where the run's files are, from its journal; an old one does not say it.
+    :param files: where the run's files are, from its journal, and the strategy that was typed; an old one does not say it.
     """
+    typed = next((one for one in StrategyName if one.value == files.get("strategy")), None)
     if "simulate" in files:
         here = common.simulate and str(common.simulate.absolute()) == files["simulate"]
         fixture = common.simulate if here else Path(files["simulate"])
-        return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=None)
+        return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=typed)
     told = files.get("cluster", "")
     here = common.cluster is not None and str(common.cluster.absolute()) == told
     cluster = common.cluster if here or not told else Path(told)
-    return replace(common, cluster=cluster, simulate=None, strategy=None)
+    return replace(common, cluster=cluster, simulate=None, strategy=typed)
 
 
 def placed(text: str, common: Common) -> str:

@@ -228,11 +228,12 @@ def _what(setup: Setup, wishes: RunOptions) -> RunKind:
 
 
 def _files(setup: Setup) -> dict[str, str]:
-    """Where the cluster's files are, so that what is printed later works from any folder."""
+    """Where the cluster's files are, and the strategy that was typed, so that what is printed later works from any folder."""
     request = setup.request
+    typed = {} if request.strategy is None else {"strategy": request.strategy.value}
     if request.simulate is not None:
-        return {"simulate": str(request.simulate.absolute())}
-    return {"cluster": str(request.cluster.absolute())}
+        return {"simulate": str(request.simulate.absolute()), **typed}
+    return {"cluster": str(request.cluster.absolute()), **typed}
 
 
 def end(folder: RunFolder, state: RunState, outcome: str, setup: Setup, result: CheckResult) -> Outcome:

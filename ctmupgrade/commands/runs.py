@@ -23,6 +23,7 @@ from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.past_times import PastTimes
 from ctmupgrade.core.plan.steps import MakeBackup, StageArchive, changes_node
 from ctmupgrade.core.run import past_runs
+from ctmupgrade.core.run.again import again_command
 from ctmupgrade.core.run.journal import Evidence, RunState, Status
 from ctmupgrade.core.run.past_steps import past_times
 from ctmupgrade.errors import UNFORESEEN, ForeignStateError, JournalError, LockedError, UsageError
@@ -212,13 +213,13 @@ def restore_world(folder: RunFolder, setup: Setup) -> None:
     if not file.is_file():
         raise UsageError(
             f"run {folder.run} was simulated as fast as it goes and its process was killed: its world is gone",
-            remedy="ctmupgrade run --simulate   # with --pace its world is kept at every step",
+            remedy=f"{again_command(folder.state())}   # begins again; the world of a run with --pace is kept at every step",
         )
     try:
         setup.world.take_over(read_text_bounded(file, 64 * MIB))
     except (OSError, *UNFORESEEN) as error:
         raise UsageError(
-            f"{file}: not a simulated world: {error}", remedy="ctmupgrade run --simulate"
+            f"{file}: not a simulated world: {error}", remedy=again_command(folder.state())
         ) from None
 
 

@@ -34,7 +34,9 @@ def again_command(state: RunState) -> str:
         case RunKind.STAGE | RunKind.BACKUP as kind:
             return f"ctmupgrade {kind.value}"
         case _:
-            return "ctmupgrade run"
+            keeper = state.plan.options.survivor
+            named = f" --survivor {shlex.quote(keeper)}" if keeper else ""
+            return f"ctmupgrade run{named}{given_words(state.plan.options)}"
 
 
 def recover_command(state: RunState) -> str:
