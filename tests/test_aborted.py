@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from ctmupgrade.adapters.disk.run_store import RunFolder
-from ctmupgrade.commands import recover
+from ctmupgrade.commands import prepare, recover
 from ctmupgrade.commands import restore as restoring
 from ctmupgrade.commands import run as running
 from ctmupgrade.commands.control import ask_stop
 from ctmupgrade.commands.run import RunOptions
+from ctmupgrade.commands.runs import hold
 from ctmupgrade.core.model import Options
 from ctmupgrade.core.modes import StrategyName
+from ctmupgrade.core.plan.steps import MakeBackup
 from ctmupgrade.core.run.again import again_command
-from ctmupgrade.core.run.journal import RunState, StepStarted
+from ctmupgrade.core.run.journal import RunState, StepDone, StepStarted
 from ctmupgrade.core.run.operator_input import OperatorInput
 from ctmupgrade.sim import timeline
 from tests.support import golden
@@ -234,3 +236,27 @@ def test_a_drill_names_its_spare_again(tmp_path: Path) -> None:
     assert golden.call("drill", "--on", "spare=10.0.0.99", "--yes", *place)[0] == 0
     state = RunFolder(next(tmp_path.glob("*/*/journal.jsonl")).parent).state()
     assert again_command(state) == "ctmupgrade drill --on spare=10.0.0.99"
+
+
+# -- beside another run -----------------------------------------------------------------------------------------------
+
+
+def test_a_dead_run_is_not_called_running_while_another_runs(tmp_path: Path) -> None:
+    """A backup that was killed stops no later run; what was left for its process would be read by nobody."""
+    here = Here(make_world(3), tmp_path / "here")
+
+    def watch(_state: Any, event: Any, _key: str, _tick: Any) -> None:
+        if isinstance(event, StepDone):
+            raise Killed
+
+    with pytest.raises(Killed):
+        prepare.prepare_only(here.setup(), RunOptions(watch=watch), MakeBackup)
+    dead = here.newest.parent
+    place = ["--state-dir", str(here.folder / "state")]
+    with hold(dead.parent, "20261130T000000-0000000"):
+        assert golden.call("runs", *place)[1].rstrip().endswith("interrupted")
+        assert "no process runs it" in golden.call("status", dead.name, *place)[1]
+        assert golden.call("abort", dead.name, "--yes", *place)[0] == 8
+    assert not list(dead.glob("requests/*.json"))
+    with hold(dead.parent, dead.name[:-3]):  # resumed by its beginning
+        assert "a process runs it now" in golden.call("status", dead.name, *place)[1]

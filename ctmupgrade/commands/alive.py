@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ctmupgrade.adapters.disk.progress_file import read_progress
-from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
+from ctmupgrade.adapters.disk.run_store import RunFolder, runs_now
 from ctmupgrade.commands.wiring import whoami
 from ctmupgrade.core.overview.activity import Doing
 from ctmupgrade.core.run.journal import RunState
@@ -19,7 +19,7 @@ def goes_on(folder: RunFolder, found: RunState) -> bool:
     """Return whether a process works on a run now."""
     if not found.unfinished:
         return False
-    running = is_running(lock_place(folder, found.mode))
+    running = runs_now(folder, found.mode)
     return running or (
         not found.paused and elsewhere(read_progress(folder.progress), datetime.now().astimezone())
     )

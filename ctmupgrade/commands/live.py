@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
+from ctmupgrade.adapters.disk.run_store import RunFolder, runs_now
 from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
 from ctmupgrade.core.run.journal import RunState
@@ -78,9 +78,7 @@ class Follower:
         state = self._state
         if state is None:
             return False
-        return (
-            not state.unfinished or bool(state.paused) or not is_running(lock_place(self.folder, state.mode))
-        )
+        return not state.unfinished or bool(state.paused) or not runs_now(self.folder, state.mode)
 
 
 def follower_of(

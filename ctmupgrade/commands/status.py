@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctmupgrade.adapters.disk.journal_file import FIRST_PREV, line_hashes, read_journal, verify_chain
 from ctmupgrade.adapters.disk.progress_file import read_progress
-from ctmupgrade.adapters.disk.run_store import RunFolder, is_running, lock_place
+from ctmupgrade.adapters.disk.run_store import RunFolder, runs_now
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands.alive import elsewhere
 from ctmupgrade.commands.choose import find
@@ -34,7 +34,7 @@ def state(
     """
     folder = find(request, cluster, run, going=going)
     found = folder.state()
-    return folder, found, found.unfinished and is_running(lock_place(folder, found.mode))
+    return folder, found, found.unfinished and runs_now(folder, found.mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def standing_of(request: CommandRequest, cluster: str | None, run: str | None) -
     """Return where a run is. :raises UsageError: no such run. :raises JournalError: its journal is broken."""
     folder = find(request, cluster, run)
     found, head = folder.state_and_head()
-    running = found.unfinished and is_running(lock_place(folder, found.mode))
+    running = found.unfinished and runs_now(folder, found.mode)
     view = overview_of(folder, found, running=running)
     return Standing(make_report(found, head), view, last_news(folder), running)
 
@@ -63,7 +63,7 @@ def report_of(request: CommandRequest, cluster: str | None, run: str | None) -> 
     """
     folder = find(request, cluster, run)
     found, head = folder.state_and_head()
-    return make_report(found, head), found, found.unfinished and is_running(lock_place(folder, found.mode))
+    return make_report(found, head), found, found.unfinished and runs_now(folder, found.mode)
 
 
 def overview_of(folder: RunFolder, found: RunState, *, running: bool) -> Overview:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ctmupgrade.adapters.disk.journal_file import read_journal
-from ctmupgrade.adapters.disk.run_store import is_running, lock_place
+from ctmupgrade.adapters.disk.run_store import runs_now
 from ctmupgrade.codec import event_from_json
 from ctmupgrade.commands.choose import find
 from ctmupgrade.commands.request import CommandRequest
@@ -45,7 +45,7 @@ def follow(
             told, size = len(lines), now
         if state is None:
             raise JournalError(f"{folder.journal}: the journal is empty")
-        view = overview_of(folder, state, running=is_running(lock_place(folder, state.mode)))
+        view = overview_of(folder, state, running=runs_now(folder, state.mode))
         looked(view)
         if not state.unfinished or state.paused or not view.alive:
             return state

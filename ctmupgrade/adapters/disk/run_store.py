@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from ctmupgrade.adapters.disk.bounded_file import read_text_bounded
 from ctmupgrade.adapters.disk.journal_file import JournalFile, Line, read_with_head
 from ctmupgrade.adapters.disk.ownership import open_ours, refuse_foreign
 from ctmupgrade.adapters.disk.requests import (
@@ -20,6 +21,7 @@ from ctmupgrade.adapters.disk.requests import (
     write_request,
 )
 from ctmupgrade.codec import event_from_json, event_to_json
+from ctmupgrade.core.json_text import read_json
 from ctmupgrade.core.modes import Mode
 from ctmupgrade.core.run.journal import Event, RequestRefused, RunState, StopAsked, replay
 from ctmupgrade.core.run.report import JournalHead
@@ -169,6 +171,17 @@ def lock_place(folder: RunFolder, mode: Mode) -> Path:
     """Return the folder whose lock the process holds that runs this run. Several simulated runs of a cluster may be
     unfinished while one of them runs, so that each has a lock of its own too."""
     return folder.path if mode is Mode.SIMULATED else folder.path.parent
+
+
+def runs_now(folder: RunFolder, mode: Mode) -> bool:
+    """Return whether a process runs this run now: a live one's lock may be held for another run of its cluster."""
+    place = lock_place(folder, mode)
+    if not is_running(place):
+        return False
+    told = ""
+    with suppress(OSError, *UNFORESEEN):  # its holder may not have written yet
+        told = str(read_json(read_text_bounded(place / "lock")).get("run", ""))
+    return told in ("", "unknown") or folder.run.startswith(told)  # a resume may name it by its beginning
 
 
 def ask_running(folder: RunFolder, kind: str, event: Event) -> None:
