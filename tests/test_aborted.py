@@ -238,6 +238,15 @@ def test_a_drill_names_its_spare_again(tmp_path: Path) -> None:
     assert again_command(state) == "ctmupgrade drill --on spare=10.0.0.99"
 
 
+def test_what_comes_after_an_unreadable_rehearsal_stays_a_rehearsal(tmp_path: Path) -> None:
+    place = ["--simulate", str(golden.SCENARIOS / "healthy-three"), "--state-dir", str(tmp_path)]
+    assert golden.call("run", "--yes", "--dry-run", *place)[0] == 0
+    journal = next(tmp_path.glob("*/*/journal.jsonl"))
+    journal.write_text('{"seq":1}\n')
+    code, said = golden.call("abort", journal.parent.name, "--yes", *place)
+    assert code == 0 and said.count("--simulate") == said.count(": ctmupgrade ") == 2
+
+
 # -- beside another run -----------------------------------------------------------------------------------------------
 
 

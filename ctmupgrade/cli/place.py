@@ -63,8 +63,10 @@ def of_run(common: Common, files: Mapping[str, str]) -> Common:
         fixture = common.simulate if here else Path(files["simulate"])
         return replace(common, simulate=fixture, cluster=Path("cluster.yaml"), strategy=typed)
     told = files.get("cluster", "")
+    if not told:
+        return replace(common, strategy=typed)
     here = common.cluster is not None and str(common.cluster.absolute()) == told
-    cluster = common.cluster if here or not told else Path(told)
+    cluster = common.cluster if here else Path(told)
     return replace(common, cluster=cluster, simulate=None, strategy=typed)
 
 
