@@ -170,10 +170,34 @@ def test_a_reset_that_a_person_wants_again_is_sent_again(tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", ["unauthorized", "drop"])
 def test_an_order_that_did_not_arrive_is_sent_again(kind: str, tmp_path: Path) -> None:
     drive, world = _erased(tmp_path, 5)
-    params: dict[str, object] = {"command": "services reset", **({"ran": "no"} if kind == "drop" else {})}
-    world.inject(Fault(kind, NODE, times=1, params=params))
+    world.inject(Fault(kind, NODE, times=1, params={"command": "services reset"}))
     assert drive.start() == 0, drive.stuck
     assert whole(world) == [] and len(world.of_kind("reset", NODE)) == 1
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["waits", "is killed"])
+def test_an_order_that_was_answered_and_came_to_nothing_is_no_reset(dies: bool, tmp_path: Path) -> None:
+    """An answer without an error proves nothing: the node may have lost its power before the delay was over."""
+    drive, world = _erased(tmp_path, 5)
+    params: dict[str, object] = {"command": "services reset", "out": '{"delay": 5}'}
+    world.inject(Fault("reply", NODE, times=1, params=params))
+
+    def hook(key: str, event: Event | None, _tick: Tick | None) -> None:
+        if dies and key == f"erase:{NODE}" and isinstance(event, StepNoted):
+            raise Killed
+
+    drive.hook = hook
+    if dies:
+        with pytest.raises(Killed):
+            drive.start()
+    else:
+        assert drive.start() == ExitCode.FAILED
+    drive.hook = lambda *_seen: None
+    assert drive.resume() == ExitCode.FAILED and "it was not reset" in drive.stuck[0][1].error
+    assert not world.of_kind("reset", NODE) and "node retry" in drive.stuck[0][1].remedy
+    drive.decide(NODE, "retry")
+    assert drive.resume() == 0 and whole(world) == []
+    assert len(world.of_kind("reset", NODE)) == 1
 
 
 def test_a_wait_for_the_first_password_is_told_when_it_begins(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ class ResetHandler(StepHandler):
         if order.unsent or said.refused:
             return LookResult(LookState.NOT_YET, "the reset was not sent")
         if order.sent_at >= 0:
-            return _noted_once(order, _well(ctx, step, order.sent_at))
+            seen = _well(ctx, step, order.sent_at)  # an order may be answered, and come to nothing
+            kept = seen.state is LookState.DONE and was_emptied(ctx, step.node, before) is False
+            return _noted_once(order, _not_reset(step) if kept else seen)
         return _noted_once(order, self._doubted(ctx, step, before, order))
 
     def _doubted(self, ctx: Ctx, step: Step, before: Evidence, order: Order) -> LookResult:
@@ -121,9 +123,7 @@ class ResetHandler(StepHandler):
             return LookResult(LookState.UNKNOWN, "whether it was reset is not known yet", untold=True)
         seen, was_reset = _well(ctx, step, -1.0), was_emptied(ctx, step.node, before)
         if was_reset is False:
-            return LookResult(
-                LookState.NOT_YET, f"it was not reset: {step.node} still has what it had before"
-            )
+            return _not_reset(step)
         if seen.state is not LookState.DONE:
             order.mute_at = -1.0
             return replace(seen, state=LookState.UNKNOWN, untold=not seen.unreachable)
@@ -136,6 +136,14 @@ class ResetHandler(StepHandler):
             remedy=f"ksctl keys list; ksctl users list   # on {step.node}: a node that was reset has no key of the cluster",
             final=final, untold=not final, go_on=GoOn.DONE_OR_RETRY,
         )  # fmt: skip
+
+
+def _not_reset(step: Step) -> LookResult:
+    return LookResult(
+        LookState.NOT_YET, f"it was not reset: {step.node} still has what it had before",
+        remedy=f"ksctl keys list; ksctl users list   # on {step.node}: whether it still has those of before",
+        go_on=GoOn.DONE_OR_RETRY,
+    )  # fmt: skip
 
 
 def _order_of(ctx: Ctx, step: Step) -> Order:
