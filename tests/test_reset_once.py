@@ -200,6 +200,18 @@ def test_an_order_that_was_answered_and_came_to_nothing_is_no_reset(dies: bool, 
     assert len(world.of_kind("reset", NODE)) == 1
 
 
+def test_a_reset_whose_answer_is_lost_again_and_again_is_for_a_person(tmp_path: Path) -> None:
+    """A node with as many keys after it as before: it was new already, and has keys of its own."""
+    drive, world = _erased(tmp_path, 5)
+    world.nodes[NODE].says = {"ksctl keys list": '{"skip": 0, "limit": 1, "total": 2, "resources": []}'}
+    world.inject(Fault("drop", NODE, times=0, params={"command": "services reset", "ran": True}))
+    assert drive.start() == ExitCode.NEEDS_OPERATOR and "node done" in drive.stuck[0][1].remedy
+    assert len(world.of_kind("reset", NODE)) == 2
+    drive.decide(NODE, "done")
+    assert drive.resume() == 0 and whole(world) == []
+    assert len(world.of_kind("reset", NODE)) == 2
+
+
 def test_a_wait_for_the_first_password_is_told_when_it_begins(tmp_path: Path) -> None:
     """With a short time-out nothing else would be told before it has failed."""
     drive, person = first_password(tmp_path)

@@ -20,6 +20,7 @@ from ctmupgrade.collect.counts import count_of
 from ctmupgrade.core.checks import health
 from ctmupgrade.core.commands import DELAY_S
 from ctmupgrade.core.go_on import GoOn
+from ctmupgrade.core.ksctl import order_wants_login
 from ctmupgrade.core.looks import ksctl_probes, shell_probes
 from ctmupgrade.core.looks.facts import Unknown
 from ctmupgrade.core.looks.holding import AS_NEW
@@ -27,10 +28,11 @@ from ctmupgrade.core.plan.steps import ResetNode, RestartServices, Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
 from ctmupgrade.core.ticks import Noted, TaskPart, Tick
-from ctmupgrade.errors import LoginRefusedError, NodeError, UnreachableError
+from ctmupgrade.errors import ConnectionLostError, LoginRefusedError, NodeError, UnreachableError
 from ctmupgrade.ports import Reply
 
 GRACE = timedelta(seconds=60)  # so long what a look does not show is not believed
+MOST_LOST = 2  # so often one process orders a reset whose answer is lost: a new node may have as much after it as before
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class ResetHandler(StepHandler):
 
     def __init__(self, action: ResetNode) -> None:
         self.action = action
+        self.lost = 0  # so often this process ordered it and got no answer
 
     def patience(self, ctx: Ctx) -> Patience:
         """Wait ``timeouts.service``; services must be started in three looks."""
@@ -98,7 +101,11 @@ class ResetHandler(StepHandler):
         except (LoginRefusedError, UnreachableError):
             order.unsent = True
             raise
+        except ConnectionLostError:
+            self.lost += 1
+            raise
         words = _sent(ctx, step, reply, "services reset")
+        self.lost += ctx.session(step).unsure and not order_wants_login(ctx.session(step).said)
         never = NoteCode.NOT_SENT if ctx.session(step).definite else NoteCode.NONE
         yield Noted(words, NoteCode.ORDER_TAKEN if order.sent_at >= 0 else never)
 
@@ -123,7 +130,10 @@ class ResetHandler(StepHandler):
             return LookResult(LookState.UNKNOWN, "whether it was reset is not known yet", untold=True)
         seen, was_reset = _well(ctx, step, -1.0), was_emptied(ctx, step.node, before)
         if was_reset is False:
-            return _not_reset(step)
+            more = self.lost < MOST_LOST
+            return (
+                _not_reset(step) if more else replace(_not_reset(step), state=LookState.UNKNOWN, final=True)
+            )
         if seen.state is not LookState.DONE:
             order.mute_at = -1.0
             return replace(seen, state=LookState.UNKNOWN, untold=not seen.unreachable)
