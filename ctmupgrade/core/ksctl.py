@@ -46,6 +46,10 @@ _REFUSED_LOGIN = re.compile(
     r"|\bNCERR\w{0,40}(?:Locked|Credential|PasswordExpired|Authentication)",
     re.IGNORECASE,
 )
+# Another login than ours, of which the appliance may tell in an answer to a look.
+_OF_OTHERS = re.compile(
+    r"\b(?:hsm|luna|partition|ntp|smtp|scp|proxy|postgres\w*|database|backup ?keys?)\b", re.IGNORECASE
+)
 
 COMPLETE_WORDS = frozenset(
     (
@@ -71,7 +75,7 @@ def sounds_away(text: str) -> bool:
 def sounds_like_login(text: str) -> bool:
     """Return whether it refuses a login: a token that ran out in the middle, credentials that are wrong, an account that is
     locked."""
-    return bool(_REFUSED_LOGIN.search(text))
+    return bool(_LOGIN.search(text) or (_REFUSED_LOGIN.search(text) and not _OF_OTHERS.search(text)))
 
 
 def order_wants_login(text: str) -> bool:

@@ -19,6 +19,7 @@ OTHER = (
     "connection refused", "NCERRInternalServerError: database is locked", "the user database is locked", "403 Forbidden",
     "NCERRForbidden: not permitted", "disk is locked", '{"account_lockout_at": null}', "NCERRNotFound: user", "no user",
     "root of trust keys are locked", "not ready, login service starts", "unknown command \"login\"",
+    "HSM login failed", "partition user is locked", "NTP authentication failed", "incorrect password for the backup key",
     "too many open files", "server gave HTTP response to HTTPS client", "failed to verify certificate: x509",
 )  # fmt: skip
 
