@@ -89,7 +89,12 @@ _TIDYING = re.compile(
     r"\bfailed to (?:remove|delete|unlink|clean|clean up|tidy) |\b(?:clean-?up|removal|deletion) (?:of .{1,200} )?failed\b",
     re.IGNORECASE,
 )
-_HOLDS_DATA = re.compile(r"\b(?:data(?:base)?s?|tables?|schemas?|keys?)\b", re.IGNORECASE)
+# Names have underscores: kylo_keys, schema_migrations. What holds the node up, or keeps it from booting, is no litter either.
+_HOLDS_DATA = re.compile(
+    r"(?<![a-z])(?:data(?:base)?s?|db|rows?|tables?|schemas?|keys?|secrets?|certificates?|migrations?|locks?|slots?|partitions?"
+    r"|volumes?|services?|maintenance|boot\w*|incomplete|down|broken|no space)(?![a-z])",
+    re.IGNORECASE,
+)
 _NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failure)s?\b", re.IGNORECASE)
 
 

@@ -148,6 +148,17 @@ def test_a_unit_that_is_not_there_is_not_inactive(text: str, active: str) -> Non
             "2.21.0",
         ),
         ("Upgrade to 2.21.0 succeeded\nwarning: failed to start a service\n", LogVerdict.DOUBTED, "2.21.0"),
+        ("Upgrade to 2.21.0 succeeded\nwarning: failed to delete kylo_keys\n", LogVerdict.DOUBTED, "2.21.0"),
+        (
+            "Upgrade to 2.21.0 succeeded\nwarning: failed to remove the migration lock\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
+        (
+            "Upgrade to 2.21.0 succeeded\nwarning: failed to clean up: could not start services\n",
+            LogVerdict.DOUBTED,
+            "2.21.0",
+        ),
         ("Upgrade to 2.21.0 succeeded\ncleanup of old images failed\n", LogVerdict.DOUBTED, "2.21.0"),
         (
             "Upgrade to 2.21.0 succeeded\nERROR: x\nUpgrade to 2.21.0 succeeded\n",
