@@ -115,6 +115,16 @@ def test_a_person_who_has_judged_a_doubted_log_is_believed(tmp_path: Path) -> No
     assert drive.world.of_kind("booted")
 
 
+def test_a_person_is_told_why_a_log_is_doubted(tmp_path: Path) -> None:
+    """Its last words may be those of every good run, which would lead a person to say that it is done."""
+    text = f"Upgrade to 2.21.0+15451 succeeded\n{MORE}\nReboot the instance to finish the upgrade"
+    drive = alone(tmp_path, faults=[{"kind": "upgrade_fails", "node": "ctm-1", "at": "middle", "text": text}])
+    dies_while_it_runs(drive)
+    assert drive.resume() == 6
+    [(_, held)] = drive.stuck
+    assert MORE in held.error, held.error
+
+
 @pytest.mark.parametrize("change", ["more words", "the same words again", "a new log"])
 def test_another_log_than_the_one_that_was_judged_is_a_new_question(tmp_path: Path, change: str) -> None:
     drive = doubted(tmp_path)

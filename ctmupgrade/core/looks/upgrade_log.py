@@ -99,7 +99,8 @@ _NORMAL = re.compile(r"\bstatus: [a-z]{1,20}$|\b(?:no|0|without) (?:error|failur
 
 
 def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
-    """Return (verdict, version of the success line, last line) of an upgrade log.
+    """Return (verdict, version of the success line, last line) of an upgrade log; of one that doubts its success the last line
+    that tells why: a person who says that it is done all the same must have read that.
 
     ``status: error`` lines are what a good run prints while services come up; they mean nothing.
     A failure's words are not known (docs/appliance.md 1.3), so FAILED is only ever a hint: what decides is that
@@ -109,8 +110,9 @@ def log_verdict(text: str) -> tuple[LogVerdict, str, str]:
     last = lines[-1][:MOST_LINE] if lines else ""
     found = _SUCCESS.findall(text)
     if found:
-        verdict = LogVerdict.DOUBTED if list(_afterwards(lines)) else LogVerdict.SUCCEEDED
-        return verdict, _version_of(*found[-1]), last
+        doubts = list(_afterwards(lines))
+        verdict = LogVerdict.DOUBTED if doubts else LogVerdict.SUCCEEDED
+        return verdict, _version_of(*found[-1]), doubts[-1] if doubts else last
     if any(_FAILURE.search(line) for line in lines):
         return LogVerdict.FAILED, "", last
     return LogVerdict.NONE, "", last
