@@ -22,6 +22,7 @@ from ctmupgrade.core.looks.upgrade_log import MOST_LINE, LogVerdict, UpgradeLog,
 from ctmupgrade.core.plan.steps import Step
 from ctmupgrade.core.run.journal import Evidence
 from ctmupgrade.core.run.note_codes import NoteCode
+from ctmupgrade.core.run.step_state import SCRIPT_ENDED
 from ctmupgrade.core.timing import clock_time
 from ctmupgrade.ports import Shell
 
@@ -101,6 +102,12 @@ def mark_of(shell: Shell, path: str) -> str:
         return mark
     size = ask(shell, file_probes.staged(path))
     return "" if isinstance(size, Unknown) else str(size)
+
+
+def seen_of_script(session: Session, found: LookResult) -> Evidence:
+    """Return what a look knows of a script that has not succeeded: the log that doubts it, and that it has ended."""
+    ended = {SCRIPT_ENDED: "yes"} if found.state is LookState.FAILED else {}
+    return {**session.own(Followed).doubted, **ended}
 
 
 def doubted_log(shell: Shell, log: UpgradeLog) -> Evidence:

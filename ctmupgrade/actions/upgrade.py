@@ -38,6 +38,7 @@ from ctmupgrade.actions.script_log import (
     longest_silence,
     new_log,
     not_started_by_sudo,
+    seen_of_script,
     seen_running,
     silence,
     since_start,
@@ -126,10 +127,8 @@ class Upgrade(StepHandler):
 
     def start(self, ctx: Ctx, step: Step, before: Evidence) -> TaskPart:
         """Start the script on a terminal, or follow one that was started before. Nothing is sent where looks have aged."""
-        argv = upgrade_argv(
-            ctx.cluster.target.archive.name, force_path=self.action.force_path, sudo=sudo_of(ctx, step.node)
-        )
-        session = ctx.session(step)
+        session, archive = ctx.session(step), ctx.cluster.target.archive.name
+        argv = upgrade_argv(archive, force_path=self.action.force_path, sudo=sudo_of(ctx, step.node))
         session.last_at = ctx.clock.monotonic()
         if why := before.get(FOLLOWS):
             yield Noted(f"not started again, what was started before is followed: {why}")
@@ -148,7 +147,7 @@ class Upgrade(StepHandler):
     def look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         """Judge by terminal, log, process list and boot; see the module."""
         found, session = self._look(ctx, step, before), ctx.session(step)
-        return replace(found, note=_news(ctx, session), seen=session.own(Followed).doubted)
+        return replace(found, note=_news(ctx, session), seen=seen_of_script(session, found))
 
     def _look(self, ctx: Ctx, step: Step, before: Evidence) -> LookResult:
         session = ctx.session(step)

@@ -260,5 +260,5 @@ def _look_when_settled(setup: Setup, known: OperatorInput) -> Recovery:
 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
     """The run that stopped is over: what it would do next was planned for another cluster than this one."""
-    ended = journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}")
+    ended = journal.RunEnded("taken-over", {}, f"recover took its place: {run_id}", run_id)
     setup.runs.append(folder.run, ended, setup.clock.now())

@@ -121,7 +121,7 @@ def _stopped(setup: Setup) -> RunFolder | None:
 
 
 def _end(setup: Setup, folder: RunFolder, run_id: str) -> None:
-    ended = journal.RunEnded("taken-over", {}, f"restore took its place: {run_id}")
+    ended = journal.RunEnded("taken-over", {}, f"restore took its place: {run_id}", run_id)
     setup.runs.append(folder.run, ended, setup.clock.now())
 
 

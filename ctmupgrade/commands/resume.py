@@ -120,7 +120,9 @@ def _mark(setup: Setup, marks: Marks, state: RunState, replaced: RunFolder | Non
         with setup.runs.opened(state.run) as record:
             marks.anchor_all(record.head)
     if replaced is not None:
-        ended = journal.RunEnded("taken-over", {}, f"{kind_of(state).value} took its place: {state.run}")
+        ended = journal.RunEnded(
+            "taken-over", {}, f"{kind_of(state).value} took its place: {state.run}", state.run
+        )
         setup.runs.append(replaced.run, ended, setup.clock.now())
 
 

@@ -78,7 +78,7 @@ def replaced_by(setup: Setup, state: RunState) -> RunFolder | None:
 
 
 def _has_replaced(setup: Setup, state: RunState) -> bool:
-    """Whether it has ended a run: there may be other rehearsals that wait, which are not its own."""
+    """Whether it has ended a run: there may be other rehearsals that wait, which are not its own. An earlier version may have, and
+    did not write whose place was taken."""
     older = (folder.state() for folder in folders(setup.home) if folder.run < state.run)
-    over = (held for held in older if held.outcome == "taken-over")
-    return any(one.text.endswith(f"took its place: {state.run}") for held in over for one in held.incidents)
+    return any(held.outcome == "taken-over" and held.successor in ("", state.run) for held in older)

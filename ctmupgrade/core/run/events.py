@@ -161,11 +161,14 @@ class RunPaused:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The last event: done, partial (ended as decided, but not every node is what the plan was for), aborted, dry-run."""
+    """The last event: done, partial (ended as decided, but not every node is what the plan was for), aborted, dry-run.
+
+    :ivar successor: the run that took its place; earlier versions did not say."""
 
     outcome: Literal["done", "partial", "aborted", "dry-run", "nothing-to-do", "taken-over"]
     versions: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
+    successor: str = ""
     kind: Literal["run-ended"] = "run-ended"
 
 

@@ -61,6 +61,7 @@ class RunState:
     paused_by: str = ""  # the step whose failure paused it
     code: int = 0
     outcome: str = ""
+    successor: str = ""  # the run that took its place
     versions_after: Mapping[str, str] = field(default_factory=dict)
     versions_seen: Mapping[str, str] = field(default_factory=dict)  # see versions_after
     decisions: tuple[NodeDecided, ...] = ()
@@ -145,11 +146,10 @@ def apply(state: RunState, event: Event, at: datetime) -> RunState:  # noqa: C90
             return state
         case RunPaused(why, code):
             return replace(state, paused=why, code=code, paused_by=stopped_by(event, state.incidents[:-1]))
-        case RunEnded(outcome, versions, _):
+        case RunEnded(outcome, versions, _, successor):
             code = PARTIAL if outcome == "partial" else 0
-            return replace(
-                state, outcome=outcome, versions_after=versions, paused="", paused_by="", code=code
-            )
+            return replace(state, outcome=outcome, versions_after=versions, successor=successor, paused="", paused_by="",
+                           code=code)  # fmt: skip
 
 
 def _with_event(state: RunState, event: Event, at: datetime) -> RunState:
@@ -197,7 +197,7 @@ def _decide(state: RunState, event: NodeDecided, at: datetime) -> RunState:
             )
         elif held.status in STUCK and event.decision == "retry":
             earlier = held.before or held.earlier or (BEGUN if held.starts else {})
-            steps[step.id] = StepState(notes=held.notes, codes=held.codes, earlier=earlier)
+            steps[step.id] = StepState(notes=held.notes, codes=held.codes, earlier=earlier, seen=held.seen)
         elif held.status in STUCK:
             proof = {"operator": f"{event.by}: {event.reason}"}
             steps[step.id] = replace(

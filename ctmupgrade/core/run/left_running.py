@@ -5,12 +5,6 @@ from __future__ import annotations
 from ctmupgrade.core.plan.steps import RunUpgrade
 from ctmupgrade.core.run.journal import RunState, Status
 
-_ENDED = (
-    "ks_upgrade.sh failed",
-    "ks_upgrade.sh upgraded",
-    "sudo did not start",
-)  # what a failure says whose end was seen
-
 
 def scripts_left(state: RunState) -> tuple[str, ...]:
     """Return a sentence for each node on which an aborted run has started ks_upgrade.sh, and whose end no look has seen: it may
@@ -32,6 +26,4 @@ def _may_work(state: RunState, step: str) -> bool:
         return True
     if held.status is Status.DONE or held.refused or not (held.started or held.earlier):
         return False
-    how = next((one.how for one in reversed(state.attempts) if one.step == step), "left")
-    told = next((one.text for one in reversed(state.incidents) if one.step == step), "")
-    return how != "failed" or not told.removeprefix(f"{step}: ").startswith(_ENDED)
+    return not held.script_ended

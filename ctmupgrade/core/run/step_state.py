@@ -23,6 +23,7 @@ class Status(StrEnum):
 
 # What stands for what was seen before a start where the journal has nothing of it, as earlier versions wrote of some steps.
 BEGUN: Evidence = {"begun": "before"}
+SCRIPT_ENDED = "script_ended"  # in what a failed look saw: ks_upgrade.sh works no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class StepState:
     noted_before: int = 0  # so many of the notes are older than its last start
     earlier: Evidence = field(default_factory=dict)  # what was seen before a start that is to be made again
     seen: Evidence = field(default_factory=dict)  # what the last look saw of a step that failed
+
+    @property
+    def script_ended(self) -> bool:
+        """Return whether the look that failed has seen the end of ks_upgrade.sh, so that it works no more."""
+        return SCRIPT_ENDED in self.seen
 
     @property
     def last_codes(self) -> tuple[NoteCode, ...]:
