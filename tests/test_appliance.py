@@ -634,3 +634,14 @@ def test_a_plan_to_2_22_names_the_new_port(tmp_path: Path) -> None:
     assert not any(
         "2380" in note for note in Drive(make_world(2, clustered=True), tmp_path, IN_PLACE).plan().notes
     )
+
+
+def test_a_join_refused_for_the_joiners_credentials_holds_no_other_login_back(tmp_path: Path) -> None:
+    """``fulljoin`` logs in on the other node; the member that tells of it has taken its own login."""
+    drive = drive_of(tmp_path, REBUILD)
+    said = '{"code": 3, "codeDesc": "NCERRBadRequest", "message": "ctm-2: wrong username or password"}'
+    params = {"command": "cluster fulljoin", "out": said, "code": 1}
+    drive.world.inject(Fault("reply", "ctm-1", times=1, params=params))
+    fleet = drive.setup().fleet
+    assert "wrong username" in fleet.control("ctm-1").change("cluster", "fulljoin", "-y").out
+    assert fleet.control("ctm-1").read("system", "info", "get").ok

@@ -10,11 +10,11 @@ checks, waits, settings and orders alike; there are a few more tries, far apart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from ctmupgrade.core.ksctl import sounds_like_login
+from ctmupgrade.core.ksctl import order_wants_login, sounds_like_login
 from ctmupgrade.core.looks.excerpt import NotUnderstoodError
 from ctmupgrade.core.looks.json_rows import listing
 from ctmupgrade.core.model import Cluster, KsctlSettings, Secret
@@ -154,7 +154,8 @@ class GuardedControl:
         :raises LoginRefusedError: the login was refused a moment ago: nothing was sent.
         """
         with _Try(self) as attempt:
-            return attempt.heard(self._control.change(*argv, timeout=timeout, answer=answer, files=files))
+            reply = self._control.change(*argv, timeout=timeout, answer=answer, files=files)
+            return attempt.heard(reply, order_wants_login)
 
     def enter(self) -> None:
         """Wait for its turn with the account. :raises LoginRefusedError: as above."""
@@ -177,9 +178,9 @@ class _Try:
         self._control.enter()
         return self
 
-    def heard(self, reply: Reply) -> Reply:
-        """Remembers what an answer says of the login."""
-        self._taken, self._refused = _login_of(reply)
+    def heard(self, reply: Reply, refuses: Callable[[str], bool] = sounds_like_login) -> Reply:
+        """Remembers what an answer says of the login. An order's may speak of another node's: ``fulljoin`` logs in there."""
+        self._taken, self._refused = _login_of(reply, refuses)
         return reply
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -219,7 +220,7 @@ class GuardedFleet:
         self._fleet.close()
 
 
-def _login_of(reply: Reply) -> tuple[bool, str]:
+def _login_of(reply: Reply, refuses: Callable[[str], bool]) -> tuple[bool, str]:
     """(the login was taken, what refuses it). Neither, where it is about something else."""
     if reply.ok and reply.out[:1] in ("{", "[") and "codeDesc" not in reply.out[:256]:
         return True, ""  # a long summary is not read twice: an error body begins with its code
@@ -228,5 +229,5 @@ def _login_of(reply: Reply) -> tuple[bool, str]:
         listing(text)
     except NotUnderstoodError as error:
         no = not reply.ok or "codeDesc" in text
-        return False, error.said if no and sounds_like_login(error.said) else ""
+        return False, error.said if no and refuses(error.said) else ""
     return True, ""

@@ -34,11 +34,12 @@ _LEFT_OVER = re.compile(
     r"|cluster config(?:uration)?\b",
     re.IGNORECASE,
 )
-_WANTS_LOGIN = r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:"
-_LOGIN = re.compile(_WANTS_LOGIN, re.IGNORECASE)
+_LOGIN = re.compile(
+    r"unauthori[sz]ed|\b401\b|NCERRUnauthorized|token (has )?expired|\bpassword:", re.IGNORECASE
+)
 # How a login is refused in other words is not known (docs/appliance.md 8): tries that are not known as such lock the account.
 _REFUSED_LOGIN = re.compile(
-    _WANTS_LOGIN + r"|\b(?:wrong|invalid|incorrect|bad) (?:user|login|credential|password)"
+    r"\b(?:wrong|invalid|incorrect|bad) (?:user|login|credential|password)"
     r"|\b(?:authentication|login|log ?on) (?:was |has )?(?:failed|failure|denied|refused|rejected)"
     r"|failed to (?:authenticate|log ?in)\b|\bcredentials? (?:is|are|was|were) (?:wrong|invalid|rejected|not valid)"
     r"|\b(?:account|user)(?: (?!database)[\w.@-]{1,64})? (?:is |has been |was )(?:locked|disabled|suspended)|\blocked out\b"

@@ -14,6 +14,7 @@ CSM_REMEDY = (
 # The check whose skip says that a person accepts this error after the upgrade.
 CSM_CHECK = "internet_for_csm"
 
+_MOVING = ("starting", "stopping", "restarting")
 _WORDS = re.compile(r"[a-z0-9]+", re.ASCII)
 # "Secrets Manager", secrets-manager, secretsManagement, ciphertrust_secrets_manager, ...
 _ENDS = tuple(f"secret{s}manage{end}" for s in ("", "s") for end in ("r", "ment"))
@@ -37,4 +38,5 @@ def without_csm(services: Services) -> Services:
     names = csm_in_error(services)
     left = {n: s for n, s in services.by_name.items() if n not in names}
     rest = Services("started", left, (*services.tolerated, *names))
-    return rest if names and left and not rest.waiting else services
+    settled = services.overall.lower() not in _MOVING  # one that starts may yet end in another error
+    return rest if names and left and settled and not rest.waiting else services
