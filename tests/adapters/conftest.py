@@ -157,6 +157,8 @@ def start_sshd(keys: Path, tmp_path: Path) -> Iterator[StartSshd]:
         server = Sshd(folder, port, process, settings, {name: keys / name for name in hosts})
         running.append(server)
         _wait(port, process, folder / "log")
+        while server.sessions():  # sshd counts our look as a login until it has noticed its end
+            time.sleep(0.01)
         return server
 
     yield start
