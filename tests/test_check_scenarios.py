@@ -126,7 +126,9 @@ def test_what_cannot_be_looked_up_is_told_and_stops_nothing(answer: str, tmp_pat
     """An older release, or a restricted account: `check` of a healthy cluster still ends well."""
     says = dict.fromkeys(LATER_LOOKS, answer)
     found = findings({"world": {"defaults": {"says": says}}}, tmp_path / "of")
-    assert [f for f in found if f["verdict"] in ("block", "unknown")] == []
+    assert [f for f in found if f["verdict"] in ("block", "unknown")] == [], (
+        "a probe whose check blocks where nothing is known belongs to shell_probes or ksctl_probes, not to state_probes"
+    )
     told = {f["check"] for f in found if "could not be looked up" in f["summary"]}
     assert told >= {
         "cluster_errors_empty", "control_plane_up", "no_builtin_alarm_on", "cluster_cert_lasts", "interface_certs_last",

@@ -32,6 +32,7 @@ from ctmupgrade.sim.faults import KINDS
 from ctmupgrade.sim.rehearsal import VirtuallySideBySide
 from ctmupgrade.sim.tasks import VirtualTasks
 from tests.support import broken
+from tests.support.check_scenarios import scenario, written
 from tests.support.golden import call, scenarios
 from tests.support.terminal import on_terminal
 from tests.support.world_run import Drive, Killed, make_world, world_of
@@ -216,6 +217,35 @@ def _same_stops(folder: Path, tmp_path: Path, *, all_of_them: bool = False) -> N
         assert {(f.check, f.node, f.verdict) for f in before.findings} == {
             (f.check, f.node, f.verdict) for f in after.findings
         }
+
+
+# What a run changes, or time does: replication catches up, jobs end, members come back.
+_CHANGES = {
+    "cluster_errors_empty", "control_plane_up", "no_backup_or_restore_running", "port_2380_open", "port_5432_open",
+    "quorum_kept", "replication_caught_up", "stays_well_for_a_minute",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "identity", [c.id for c in CHECKS if c.id not in _CHANGES and "shown_by" not in scenario(c.id)]
+)
+def test_what_a_check_found_is_found_in_the_rehearsal_too(identity: str, tmp_path: Path) -> None:
+    """An answer of a shell that ``sim/recorded.py`` does not know to stay is a healthy node's once the rehearsal begins."""
+    written(scenario(identity)["fails"], tmp_path / "of")
+    call(
+        "record",
+        str(tmp_path / "rec"),
+        "--simulate",
+        str(tmp_path / "of"),
+        "--state-dir",
+        str(tmp_path / "s"),
+    )
+    with opened(tmp_path / "rec") as made:
+        before = check.check(made)
+        made.world.begin()
+        after = check.check(made)
+    found = [{(f.node, f.verdict) for f in all_.findings if f.check == identity} for all_ in (before, after)]
+    assert found[0] == found[1], "does its answer stay? see _stays in sim/recorded.py"
 
 
 def test_a_recording_that_blocks_is_not_rehearsed(tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str
     :param folder: an empty one, for its files.
     :param only: ids of checks; none: all.
     """
+    written(case, folder)
+    wanted = [word for identity in only for word in ("--only", identity)]
+    common = ["--state-dir", str(folder / "state"), "--simulate", str(folder), "--format", "json"]
+    _, printed = golden.call("check", *wanted, *common, *case.get("options", []))
+    found: list[dict[str, Any]] = json.loads(printed)["findings"]
+    return found
+
+
+def written(case: Mapping[str, Any], folder: Path) -> None:
+    """Writes a scenario's fixture into a new folder."""
     folder.mkdir()
     target = {"version": "2.21.0", **case.get("cluster", {}).get("target", {})}
     archive = ARCHIVE.format(**target)
@@ -76,8 +86,3 @@ def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str
         (folder / name).write_text(text, encoding="utf-8")
     for backup in case.get("backups", ()):
         _keep(folder / "backups", **backup)
-    wanted = [word for identity in only for word in ("--only", identity)]
-    common = ["--state-dir", str(folder / "state"), "--simulate", str(folder), "--format", "json"]
-    _, printed = golden.call("check", *wanted, *common, *case.get("options", []))
-    found: list[dict[str, Any]] = json.loads(printed)["findings"]
-    return found
