@@ -157,7 +157,9 @@ def start_sshd(keys: Path, tmp_path: Path) -> Iterator[StartSshd]:
         server = Sshd(folder, port, process, settings, {name: keys / name for name in hosts})
         running.append(server)
         _wait(port, process, folder / "log")
+        deadline = time.monotonic() + 10
         while server.sessions():  # sshd counts our look as a login until it has noticed its end
+            assert time.monotonic() < deadline, "sshd keeps the connection that asked whether it is up"
             time.sleep(0.01)
         return server
 

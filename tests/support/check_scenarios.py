@@ -58,7 +58,7 @@ def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str
     :param folder: an empty one, for its files.
     :param only: ids of checks; none: all.
     """
-    written(case, folder)
+    write_scenario(case, folder)
     wanted = [word for identity in only for word in ("--only", identity)]
     common = ["--state-dir", str(folder / "state"), "--simulate", str(folder), "--format", "json"]
     _, printed = golden.call("check", *wanted, *common, *case.get("options", []))
@@ -66,7 +66,7 @@ def findings(case: Mapping[str, Any], folder: Path, *only: str) -> list[dict[str
     return found
 
 
-def written(case: Mapping[str, Any], folder: Path) -> None:
+def write_scenario(case: Mapping[str, Any], folder: Path) -> None:
     """Writes a scenario's fixture into a new folder."""
     folder.mkdir()
     target = {"version": "2.21.0", **case.get("cluster", {}).get("target", {})}
